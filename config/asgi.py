@@ -1,0 +1,9 @@
+"""The ASGI entry point. Without DJANGO_SETTINGS_MODULE the production settings apply."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.prod")
+
+application = get_asgi_application()

@@ -1,0 +1,24 @@
+"""Checks of the server as a whole, which no single app can make."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+from config.local_secrets import GENERATED_PREFIX
+
+
+@register(Tags.security, deploy=True)
+def check_secret_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Refuse a SECRET_KEY that this machine generated for development."""
+    if not settings.SECRET_KEY.startswith(GENERATED_PREFIX):
+        return []
+    return [
+        Error(
+            "SECRET_KEY was generated for development.",
+            hint="Set SECRET_KEY, KEY_ENCRYPTION_KEYS, HASH_PEPPERS and BLIND_INDEX_KEY; see docs/operations.md.",
+            id="config.E001",
+        )
+    ]

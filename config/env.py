@@ -1,0 +1,120 @@
+"""The environment, read once and typed. No other module of the project reads it.
+
+Every variable is documented in docs/operations.md. A variable NAME may also be given as NAME_FILE,
+the path of a file that holds the value, which is how container platforms hand over secrets.
+"""
+
+import base64
+import binascii
+import ipaddress
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+SECRETS_FILE = VAR_DIR / "secrets.env"
+
+KEY_BYTES = 32  # every secret below SECRET_KEY is one AES-256 or HMAC-SHA-256 key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What the surroundings say. Settings modules turn it into Django settings."""
+
+    debug: bool
+    secret_key: str
+    # Newest first. Empty only with DEBUG, where identity.conf derives them from SECRET_KEY.
+    key_encryption_keys: tuple[bytes, ...]
+    hash_peppers: tuple[bytes, ...]
+    blind_index_key: tuple[bytes, ...]
+    database_url: str | None
+    redis_url: str | None
+    email_url: str
+    default_from_email: str
+    trusted_proxies: tuple[str, ...]  # CIDR ranges
+    shared_host: str  # "" is none
+    static_root: Path
+    log_level: str
+    log_format: str  # "json" or "text"
+
+
+def read(*, debug: bool, secrets_file: Path | None = None, overrides: Mapping[str, str] | None = None) -> Environment:
+    """Read the environment of this process.
+
+    debug: the default of DEBUG where the environment does not say.
+    secrets_file: NAME=value lines that apply where the environment is silent (development only).
+    overrides: values that win over everything (tests only).
+    Raises ImproperlyConfigured, naming every secret that production misses.
+    """
+    env = environ.FileAwareEnv()
+    env.ENVIRON = FileAwareMapping({**read_lines(secrets_file), **os.environ, **(overrides or {})}, cache=False)
+
+    debug = env.bool("DEBUG", default=debug)
+    secret_key = env.str("SECRET_KEY", default="")
+    given = {name: env.list(name, default=[]) for name in ("KEY_ENCRYPTION_KEYS", "HASH_PEPPERS", "BLIND_INDEX_KEY")}
+    missing = [name for name, value in {"SECRET_KEY": secret_key, **given}.items() if not value]
+    if "SECRET_KEY" in missing or (missing and not debug):
+        raise ImproperlyConfigured(f"Set {', '.join(missing)} in the environment; see docs/operations.md.")
+    return Environment(
+        debug=debug,
+        secret_key=secret_key,
+        key_encryption_keys=decode_keys("KEY_ENCRYPTION_KEYS", given["KEY_ENCRYPTION_KEYS"]),
+        hash_peppers=decode_keys("HASH_PEPPERS", given["HASH_PEPPERS"]),
+        blind_index_key=decode_keys("BLIND_INDEX_KEY", given["BLIND_INDEX_KEY"]),
+        database_url=env.str("DATABASE_URL", default="") or None,
+        redis_url=env.str("REDIS_URL", default="") or None,
+        email_url=env.str("EMAIL_URL", default="consolemail://"),
+        default_from_email=env.str("DEFAULT_FROM_EMAIL", default="Monban <no-reply@localhost>"),
+        trusted_proxies=parse_networks("TRUSTED_PROXIES", env.list("TRUSTED_PROXIES", default=[])),
+        shared_host=env.str("SHARED_HOST", default="").lower(),
+        static_root=Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))),
+        log_level=env.str("LOG_LEVEL", default="INFO").upper(),
+        log_format=env.str("LOG_FORMAT", default="text" if debug else "json"),
+    )
+
+
+def read_lines(path: Path | None) -> dict[str, str]:
+    """Read NAME=value lines; no file means no values."""
+    if path is None or not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def database_config(url: str) -> dict[str, Any]:
+    """Turn DATABASE_URL into the connection part of a DATABASES entry."""
+    return dict(environ.Env.db_url_config(url))
+
+
+def email_config(url: str) -> dict[str, Any]:
+    """Turn EMAIL_URL into Django's EMAIL_* settings."""
+    return {name: value for name, value in environ.Env.email_url_config(url).items() if name.startswith("EMAIL_")}
+
+
+def decode_keys(name: str, values: Sequence[str]) -> tuple[bytes, ...]:
+    """Decode urlsafe base64 keys of 32 bytes each. An error names the variable, never the value."""
+    keys = []
+    for position, value in enumerate(values, start=1):
+        try:
+            key = base64.b64decode(value.strip() + "=" * (-len(value.strip()) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise ImproperlyConfigured(f"Entry {position} of {name} is not {KEY_BYTES} bytes in urlsafe base64.")
+        keys.append(key)
+    return tuple(keys)
+
+
+def parse_networks(name: str, values: Sequence[str]) -> tuple[str, ...]:
+    """Check addresses and CIDR ranges, and spell each as a range."""
+    try:
+        return tuple(str(ipaddress.ip_network(value.strip())) for value in values if value.strip())
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is not a list of addresses or CIDR ranges: {error}") from error

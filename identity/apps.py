@@ -1,0 +1,10 @@
+"""Django's registration of the identity app."""
+
+from django.apps import AppConfig
+
+
+class IdentityConfig(AppConfig):
+    """People, organisations, applications and their sessions."""
+
+    name = "identity"
+    verbose_name = "Identity"

@@ -1,0 +1,10 @@
+"""Django's registration of the tenant_api app."""
+
+from django.apps import AppConfig
+
+
+class TenantAPIConfig(AppConfig):
+    """The directory, for a tenant's own systems."""
+
+    name = "tenant_api"
+    verbose_name = "Tenant API"
