@@ -1,0 +1,21 @@
+"""Who asks, from where: what services may know of a request."""
+
+from dataclasses import dataclass
+
+from identity.models import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """The facts of one request that rules and audit need. Services see this, never the request itself."""
+
+    tenant: Tenant | None  # None outside any tenant: management commands, health checks
+    ip: str = ""  # of the client, after trusted proxies only (S32)
+    user_agent: str = ""  # cut to 300 characters
+    request_id: str = ""
+    language: str = "en"  # BCP 47, of the pages
+    origin: str = ""  # scheme://host[:port] under which the request came in, checked against Tenant.domains
+    actor: str = ""  # public id of the signed-in user who acts, when one does
+
+
+SYSTEM = RequestContext(tenant=None, user_agent="manage.py")

@@ -1,0 +1,75 @@
+"""Rows of identity, one module for each noun of the house plan."""
+
+from identity.models.accounts import AccountType, AppAccount
+from identity.models.applications import Application, ApplicationAccess, AppOrganization
+from identity.models.attributes import AttributeDefinition, AttributeEditor, AttributeTarget, AttributeType
+from identity.models.audit import AppendOnlyError, AuditBatch, AuditEvent, AuditOutcome
+from identity.models.credentials import AttemptCounter, CounterKind, MFADevice, MFAKind, PasswordHistory
+from identity.models.delivery import Delivery, DeliveryState, PendingRequest
+from identity.models.ids import new_public_id
+from identity.models.keys import KeyPair, KeyState, KeyUse
+from identity.models.organizations import Membership, Organization, OrganizationCategory
+from identity.models.policies import MFAMode, PasswordPolicy, SessionPolicy
+from identity.models.roles import AppRole, AppRoleMember
+from identity.models.sessions import SessionEndReason, SessionKind, SessionParticipant, SSOSession
+from identity.models.tenants import Tenant, TenantDomain
+from identity.models.users import Gender, IdentityType, UniqueAttributeValue, User, UserType
+from identity.models.verification import (
+    LoginState,
+    LoginTransaction,
+    VerificationChannel,
+    VerificationCode,
+    VerificationPurpose,
+)
+
+__all__ = [
+    "AccountType",
+    "AppAccount",
+    "AppOrganization",
+    "AppRole",
+    "AppRoleMember",
+    "AppendOnlyError",
+    "Application",
+    "ApplicationAccess",
+    "AttemptCounter",
+    "AttributeDefinition",
+    "AttributeEditor",
+    "AttributeTarget",
+    "AttributeType",
+    "AuditBatch",
+    "AuditEvent",
+    "AuditOutcome",
+    "CounterKind",
+    "Delivery",
+    "DeliveryState",
+    "Gender",
+    "IdentityType",
+    "KeyPair",
+    "KeyState",
+    "KeyUse",
+    "LoginState",
+    "LoginTransaction",
+    "MFADevice",
+    "MFAKind",
+    "MFAMode",
+    "Membership",
+    "Organization",
+    "OrganizationCategory",
+    "PasswordHistory",
+    "PasswordPolicy",
+    "PendingRequest",
+    "SSOSession",
+    "SessionEndReason",
+    "SessionKind",
+    "SessionParticipant",
+    "SessionPolicy",
+    "Tenant",
+    "TenantDomain",
+    "UniqueAttributeValue",
+    "User",
+    "UserType",
+    "VerificationChannel",
+    "VerificationCode",
+    "VerificationPurpose",
+    "new_public_id",
+]

@@ -1,0 +1,83 @@
+"""Attribute definitions: what a tenant demands of built-in and extended attributes."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from identity.models.tenants import Tenant
+
+
+class AttributeTarget(models.TextChoices):
+    USER = "user", _("User")
+    ACCOUNT = "account", _("Application account")
+
+
+class AttributeType(models.TextChoices):
+    STRING = "string", _("Text")
+    INTEGER = "integer", _("Whole number")
+    BOOLEAN = "boolean", _("Yes or no")
+    DATE = "date", _("Date")
+    CHOICE = "choice", _("Choice")
+
+
+class AttributeEditor(models.TextChoices):
+    """Who may write the attribute. Operators always may."""
+
+    OPERATOR = "operator", _("Operators only")
+    API = "api", _("Operators and the management API")
+    USER = "user", _("Operators, the management API and the user")
+
+
+class AttributeDefinition(models.Model):
+    """The rule for one attribute of a tenant's users, or of one application's accounts.
+
+    A row whose name is that of a built-in attribute (`mobile`, `employee_id` …) changes that one's rule.
+    """
+
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="attribute_definitions", verbose_name=_("tenant")
+    )
+    target = models.CharField(
+        _("belongs to"), max_length=16, choices=AttributeTarget.choices, default=AttributeTarget.USER
+    )
+    application = models.ForeignKey(
+        "identity.Application",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="attribute_definitions",
+        verbose_name=_("application"),
+    )  # only for accounts
+    name = models.CharField(_("name"), max_length=64)
+    label = models.CharField(_("label"), max_length=100, blank=True, default="")
+    type = models.CharField(_("type"), max_length=16, choices=AttributeType.choices, default=AttributeType.STRING)
+    choices = models.JSONField(_("choices"), blank=True, default=list)  # allowed values, for type choice
+    is_required = models.BooleanField(_("required"), default=False)
+    is_unique = models.BooleanField(_("unique"), default=False)
+    pattern = models.CharField(_("pattern"), max_length=500, blank=True, default="")  # Python regular expression, whole
+    editable_by = models.CharField(
+        _("may be edited by"), max_length=16, choices=AttributeEditor.choices, default=AttributeEditor.API
+    )
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+
+    class Meta:
+        verbose_name = _("attribute definition")
+        verbose_name_plural = _("attribute definitions")
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "name"], condition=models.Q(target="user"), name="user_attribute_per_tenant"
+            ),
+            models.UniqueConstraint(
+                fields=["application", "name"],
+                condition=models.Q(target="account"),
+                name="account_attribute_per_application",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(target="user", application=None)
+                | (models.Q(target="account") & models.Q(application__isnull=False)),
+                name="attribute_target_matches_application",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

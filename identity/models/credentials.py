@@ -1,0 +1,76 @@
+"""What proves a person, beside the password hash on the user's own row."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from identity.models.tenants import Tenant
+
+
+class PasswordHistory(models.Model):
+    """An earlier password hash, kept to refuse its reuse (PWD.0001)."""
+
+    user = models.ForeignKey("identity.User", on_delete=models.CASCADE, related_name="password_history")
+    password = models.CharField(max_length=255)  # Django hasher format
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("old password")
+        verbose_name_plural = _("old passwords")
+        indexes = [models.Index(fields=["user", "-created_at"], name="password_history_user")]
+
+    def __str__(self) -> str:
+        return f"old password {self.pk}"
+
+
+class MFAKind(models.TextChoices):
+    SMS = "sms", _("Text message")
+    EMAIL = "email", _("E-mail")
+    TOTP = "totp", _("Authenticator app")
+    PASSKEY = "passkey", _("Passkey")
+
+
+class MFADevice(models.Model):
+    """A second factor that a user has enrolled. Text message and e-mail go to the verified address of the user."""
+
+    user = models.ForeignKey(
+        "identity.User", on_delete=models.CASCADE, related_name="mfa_devices", verbose_name=_("user")
+    )
+    kind = models.CharField(_("kind"), max_length=16, choices=MFAKind.choices)
+    name = models.CharField(_("name"), max_length=100, blank=True, default="")
+    secret_sealed = models.TextField(_("secret, sealed"), blank=True, default="", editable=False)
+    data = models.JSONField(_("data"), blank=True, default=dict, editable=False)  # public parts, by kind
+    confirmed_at = models.DateTimeField(_("confirmed at"), null=True, blank=True)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("second factor")
+        verbose_name_plural = _("second factors")
+        indexes = [models.Index(fields=["user", "kind"], name="mfa_device_user_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class CounterKind(models.TextChoices):
+    ACCOUNT = "account", _("Account")
+    UNKNOWN_NAME = "unknown_name", _("Unknown name")
+    SOURCE = "source", _("Source address")
+
+
+class AttemptCounter(models.Model):
+    """Failed tries against one account, unknown name or source, for all factors together (S30, S31, decision 24)."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=16, choices=CounterKind.choices)
+    key_hash = models.CharField(max_length=64)  # keyed hash of the user's id, the name or the address
+    failures = models.PositiveIntegerField(default=0)
+    window_started_at = models.DateTimeField()
+    locked_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "kind", "key_hash"], name="one_counter_per_key")]
+        indexes = [models.Index(fields=["window_started_at"], name="attempt_counter_window")]
+
+    def __str__(self) -> str:
+        return f"attempt counter {self.pk}"

@@ -1,0 +1,83 @@
+"""Per-tenant policy. Rows, not settings: an operator changes them in the admin."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from identity.models.tenants import Tenant
+
+
+class MFAMode(models.TextChoices):
+    """When a second factor is asked for (decision 21)."""
+
+    NEVER = "never", _("Never")
+    IF_ENROLLED = "if_enrolled", _("If the user has enrolled one")
+    ALWAYS = "always", _("Always")
+
+
+class PasswordPolicy(models.Model):
+    """What a password must be, how long it lives, and when guessing locks (PWD.*, LOGIN.0001)."""
+
+    tenant = models.OneToOneField(
+        Tenant, on_delete=models.CASCADE, related_name="password_policy", verbose_name=_("tenant")
+    )
+    min_length = models.PositiveSmallIntegerField(
+        _("minimum length"), default=8, validators=[MinValueValidator(6), MaxValueValidator(128)]
+    )
+    max_length = models.PositiveSmallIntegerField(
+        _("maximum length"), default=64, validators=[MinValueValidator(8), MaxValueValidator(128)]
+    )
+    min_classes = models.PositiveSmallIntegerField(
+        _("character classes needed"),  # of lower case, upper case, digits, others
+        default=2,
+        validators=[MinValueValidator(1), MaxValueValidator(4)],
+    )
+    max_identical = models.PositiveSmallIntegerField(
+        _("identical characters allowed"), default=0, help_text=_("How often one character may occur; 0 does not limit.")
+    )
+    history_length = models.PositiveSmallIntegerField(
+        _("old passwords refused"), default=3, validators=[MaxValueValidator(24)]
+    )
+    refuse_user_name = models.BooleanField(_("refuse user name, mobile and e-mail inside"), default=True)
+    refuse_user_name_reversed = models.BooleanField(_("refuse user name backwards"), default=True)
+    refuse_weak_list = models.BooleanField(_("refuse passwords of the weak list"), default=True)
+    weak_words = models.TextField(_("further weak passwords"), blank=True, default="", help_text=_("One a line."))
+    max_age_days = models.PositiveSmallIntegerField(_("days until expiry"), default=0, help_text=_("0: never."))
+    warn_days = models.PositiveSmallIntegerField(_("days of warning before expiry"), default=7)
+    max_failures = models.PositiveSmallIntegerField(
+        _("failed tries before locking"), default=5, validators=[MinValueValidator(1)]
+    )
+    max_failures_per_source = models.PositiveIntegerField(_("failed tries of one address before locking"), default=100)
+    failure_window_seconds = models.PositiveIntegerField(_("seconds in which failures are counted"), default=900)
+    lock_seconds = models.PositiveIntegerField(_("seconds a lock lasts"), default=900)
+
+    class Meta:
+        verbose_name = _("password policy")
+        verbose_name_plural = _("password policies")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(min_length__lte=models.F("max_length")), name="password_lengths_in_order"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"password policy {self.tenant_id}"
+
+
+class SessionPolicy(models.Model):
+    """How long sign-ins last and when a second factor is needed (decisions 21 and 23)."""
+
+    tenant = models.OneToOneField(
+        Tenant, on_delete=models.CASCADE, related_name="session_policy", verbose_name=_("tenant")
+    )
+    idle_seconds = models.PositiveIntegerField(_("seconds a browser session may idle"), default=8 * 3600)
+    lifetime_seconds = models.PositiveIntegerField(_("seconds a browser session lasts"), default=24 * 3600)
+    sdk_lifetime_seconds = models.PositiveIntegerField(_("seconds an app session lasts"), default=604_800)
+    mfa_mode = models.CharField(_("second factor"), max_length=16, choices=MFAMode.choices, default=MFAMode.NEVER)
+
+    class Meta:
+        verbose_name = _("session policy")
+        verbose_name_plural = _("session policies")
+
+    def __str__(self) -> str:
+        return f"session policy {self.tenant_id}"

@@ -1,0 +1,80 @@
+"""Single sign-on sessions and who joined them."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from identity.models.applications import Application
+from identity.models.tenants import Tenant
+
+
+class SessionKind(models.TextChoices):
+    BROWSER = "browser", _("Browser")
+    SDK = "sdk", _("App")
+
+
+class SessionEndReason(models.TextChoices):
+    SIGNED_OUT = "signed_out", _("Signed out")
+    REPLACED = "replaced", _("Replaced by a new sign-in")
+    ENDED_BY_USER = "ended_by_user", _("Ended by the user from elsewhere")
+    ENDED_BY_OPERATOR = "ended_by_operator", _("Ended by an operator")
+    PASSWORD_CHANGED = "password_changed", _("Password changed")
+    USER_DISABLED = "user_disabled", _("User disabled")
+    USER_DELETED = "user_deleted", _("User deleted")
+
+
+class SSOSession(models.Model):
+    """Our session with one browser or device. The cookie or session_token is a handle, kept as a keyed hash."""
+
+    sid = models.CharField(_("sid"), max_length=43, unique=True)  # public: goes into id_tokens and logout tokens
+    handle_hash = models.CharField(max_length=64, unique=True, editable=False)  # hex keyed hash of the handle
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
+    user = models.ForeignKey(
+        "identity.User", on_delete=models.CASCADE, related_name="sso_sessions", verbose_name=_("user")
+    )
+    kind = models.CharField(_("kind"), max_length=16, choices=SessionKind.choices, default=SessionKind.BROWSER)
+    amr = models.JSONField(_("authentication methods"), default=list)  # RFC8176-2, in order of use
+    acr = models.CharField(_("assurance"), max_length=100, default="")
+    authenticated_at = models.DateTimeField(_("signed in at"))  # auth_time
+    password_confirmed_at = models.DateTimeField(_("password confirmed at"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    last_seen_at = models.DateTimeField(_("last seen at"))
+    idle_expires_at = models.DateTimeField(_("expires when idle at"))
+    expires_at = models.DateTimeField(_("expires at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    end_reason = models.CharField(
+        _("ended because"), max_length=32, choices=SessionEndReason.choices, blank=True, default=""
+    )
+    ip = models.GenericIPAddressField(_("address"), null=True, blank=True)
+    user_agent = models.CharField(_("browser"), max_length=300, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("SSO session")
+        verbose_name_plural = _("SSO sessions")
+        indexes = [
+            models.Index(fields=["user", "ended_at"], name="sso_session_user_ended"),
+            models.Index(fields=["expires_at"], name="sso_session_expires"),
+        ]
+
+    def __str__(self) -> str:
+        return f"session {self.pk}"
+
+
+class SessionParticipant(models.Model):
+    """An application that a session was used to sign in to; logout tells each of them."""
+
+    session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, related_name="participants")
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="+")
+    protocol = models.CharField(max_length=16)  # "oidc", "cas", "saml"
+    registration = models.CharField(max_length=255)  # client_id, CAS service id or SAML entity id
+    data = models.JSONField(default=dict, blank=True)  # what that protocol's logout needs
+    joined_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("session participant")
+        verbose_name_plural = _("session participants")
+        constraints = [
+            models.UniqueConstraint(fields=["session", "protocol", "registration"], name="one_participant_per_session")
+        ]
+
+    def __str__(self) -> str:
+        return f"participant {self.pk}"

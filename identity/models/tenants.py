@@ -1,0 +1,53 @@
+"""Tenants: the outermost boundary of every row."""
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
+
+HOST_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$"
+
+
+class Tenant(models.Model):
+    """One customer: its people, applications, keys and policies. Chosen by host name (decision 10)."""
+
+    public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)
+    code = models.SlugField(_("code"), max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=100)
+    logo_url = models.CharField(_("logo address"), max_length=500, blank=True, default="")
+    is_active = models.BooleanField(_("active"), default=True)
+    is_default = models.BooleanField(_("default tenant"), default=False)
+    time_zone = models.CharField(_("time zone"), max_length=64, default="Asia/Shanghai")  # IANA name
+    language = models.CharField(_("language"), max_length=16, default="en")
+    localize_errors = models.BooleanField(_("localise error texts"), default=False)  # decision 28
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("tenant")
+        verbose_name_plural = _("tenants")
+        constraints = [
+            models.UniqueConstraint(fields=["is_default"], condition=models.Q(is_default=True), name="one_default_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TenantDomain(models.Model):
+    """A host name of a tenant. The one with the lowest position makes the issuer (decision 10)."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="domains", verbose_name=_("tenant"))
+    host = models.CharField(
+        _("host name"), max_length=253, unique=True, validators=[RegexValidator(HOST_PATTERN)]
+    )  # lower case, with the port only where it is not the scheme's own
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+
+    class Meta:
+        verbose_name = _("domain")
+        verbose_name_plural = _("domains")
+        ordering = ["position", "id"]
+
+    def __str__(self) -> str:
+        return self.host

@@ -1,0 +1,220 @@
+"""People. One model for employees and operators (AUTH_USER_MODEL)."""
+
+import unicodedata
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from identity import crypto
+from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
+from identity.models.tenants import Tenant
+
+
+def make_user_key(user_name: str) -> str:
+    """Return the form in which user names are compared: NFKC and casefold (decision 2)."""
+    return unicodedata.normalize("NFKC", user_name).casefold()
+
+
+def make_email_key(email: str) -> str:
+    """Return the form in which e-mail addresses are compared (decision 3)."""
+    return unicodedata.normalize("NFKC", email.strip()).casefold()
+
+
+class Gender(models.TextChoices):
+    UNKNOWN = "unknown", _("Unknown")
+    MALE = "male", _("Male")
+    FEMALE = "female", _("Female")
+
+
+class IdentityType(models.TextChoices):
+    """Identity documents, in the contract's spelling."""
+
+    ID_CARD = "id_card", _("Resident identity card")
+    HMT_RESIDENCE_PERMIT = (
+        "HongKong_Macau_Taiwan_residence_permit",
+        _("Residence permit for Hong Kong, Macao and Taiwan residents"),
+    )
+    HM_TRAVEL_PERMIT = (
+        "mainland_travel_permit_for_HongKong_Macao",
+        _("Mainland travel permit for Hong Kong and Macao residents"),
+    )
+    TAIWAN_TRAVEL_PERMIT = "mainland_travel_permit_for_Taiwan", _("Mainland travel permit for Taiwan residents")
+    CHINESE_PASSPORT = "chinese_passport", _("Chinese passport")
+    OVERSEAS_PASSPORT = "overseas_passport", _("Overseas passport")
+    OVERSEAS_DRIVER_LICENSE = "overseas_driver_license", _("Overseas driver's licence")
+    OFFICER_ID = "officer_id", _("Military officer card")
+    FOREIGNER_RESIDENCE_PERMIT = "foreigner_residence_permit", _("Foreigner's residence permit")
+    OTHER = "other", _("Other")
+
+
+class UserType(models.TextChoices):
+    REGULAR = "regular", _("Regular employee")
+    INTERN = "intern", _("Intern")
+    DISPATCH = "dispatch", _("Dispatched worker")
+    OUTSOURCING = "outsourcing", _("Outsourced worker")
+
+
+class SealedValue:
+    """A sealed column beside its blind index, read and written as one plain attribute (decision 3).
+
+    `user.mobile = "…"` fills `mobile_sealed` and `mobile_index`; the tenant must be set before.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, user: "User | None", owner: type) -> Any:
+        if user is None:
+            return self
+        sealed = getattr(user, f"{self.name}_sealed")
+        return crypto.unseal(sealed, purpose=f"user.{self.name}") if sealed else ""
+
+    def __set__(self, user: "User", value: str) -> None:
+        sealed = crypto.seal(value, purpose=f"user.{self.name}") if value else ""
+        index = crypto.blind_index(value, tenant_id=user.tenant_id, field=self.name) if value else ""
+        setattr(user, f"{self.name}_sealed", sealed)
+        setattr(user, f"{self.name}_index", index)
+
+
+class UserQuerySet(models.QuerySet["User"]):
+    def present(self) -> "UserQuerySet":
+        """Rows that were not deleted; names and ids of deleted ones are not shown to anyone."""
+        return self.filter(deleted_at=None)
+
+
+class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]
+    """Users are created by identity.services.users; this manager only reads."""
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person of one tenant.
+
+    Deleting is soft: personal data is blanked, names are free again, the public id is never reused (decision 2).
+    Verified flags are set by a proved code or by an operator, never by the user's own write (S25).
+    """
+
+    public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="users", verbose_name=_("tenant"))
+    user_name = models.CharField(_("user name"), max_length=150)
+    user_key = models.CharField(_("user name as compared"), max_length=300, editable=False)
+    name = models.CharField(_("name"), max_length=150, blank=True, default="")
+    email = models.CharField(_("e-mail address"), max_length=254, blank=True, default="")
+    email_key = models.CharField(_("e-mail address as compared"), max_length=300, blank=True, default="", editable=False)
+    email_verified = models.BooleanField(_("e-mail address verified"), default=False)
+    mobile_sealed = models.TextField(_("mobile number, sealed"), blank=True, default="", editable=False)
+    mobile_index = models.CharField(max_length=64, blank=True, default="", editable=False)
+    phone_number_verified = models.BooleanField(_("mobile number verified"), default=False)
+    employee_id = models.CharField(_("employee id"), max_length=64, blank=True, default="")
+
+    first_name = models.CharField(_("first name"), max_length=150, blank=True, default="")
+    middle_name = models.CharField(_("middle name"), max_length=150, blank=True, default="")
+    last_name = models.CharField(_("last name"), max_length=150, blank=True, default="")
+    nick_name = models.CharField(_("nickname"), max_length=150, blank=True, default="")
+    gender = models.CharField(_("gender"), max_length=16, choices=Gender.choices, blank=True, default="")
+    birth_date = models.DateField(_("birth date"), null=True, blank=True)
+    identity_type = models.CharField(
+        _("identity document"), max_length=64, choices=IdentityType.choices, blank=True, default=""
+    )
+    identity_number_sealed = models.TextField(_("identity number, sealed"), blank=True, default="", editable=False)
+    identity_number_index = models.CharField(max_length=64, blank=True, default="", editable=False)
+    area = models.CharField(_("country or region"), max_length=64, blank=True, default="")
+    city = models.CharField(_("city"), max_length=150, blank=True, default="")
+    manager = models.CharField(_("immediate supervisor"), max_length=150, blank=True, default="")  # free text on the wire
+    user_type = models.CharField(_("user type"), max_length=16, choices=UserType.choices, blank=True, default="")
+    hire_date = models.DateField(_("on-boarding date"), null=True, blank=True)
+    work_place = models.CharField(_("office location"), max_length=150, blank=True, default="")
+    picture_url = models.CharField(_("picture address"), max_length=500, blank=True, default="")
+    language = models.CharField(_("language"), max_length=16, blank=True, default="")  # BCP 47
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True, default="")  # IANA name
+    address = models.JSONField(_("address"), blank=True, default=dict)  # members of OIDCC-5.1.1
+    extension = models.JSONField(_("extended attributes"), blank=True, default=dict)  # attribute name to value
+    grade = models.PositiveSmallIntegerField(_("grade"), default=1)
+
+    is_active = models.BooleanField(_("enabled"), default=True)
+    is_staff = models.BooleanField(_("operator"), default=False)
+    password_changed_at = models.DateTimeField(_("password changed at"), null=True, blank=True)
+    password_must_change = models.BooleanField(_("must change password"), default=False)
+    locked_until = models.DateTimeField(_("locked until"), null=True, blank=True)
+    # Whatever was granted before this moment is dead: one write ends all of a user's tokens (decision 14).
+    tokens_valid_after = models.DateTimeField(_("tokens valid after"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+    deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True, editable=False)
+
+    mobile = SealedValue("mobile")
+    identity_number = SealedValue("identity_number")
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    # Not unique by itself: identity.backends resolves tenant and name (decision 39).
+    USERNAME_FIELD = "user_name"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "user_key"], condition=models.Q(deleted_at=None), name="user_name_per_tenant"
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "email_key"],
+                condition=models.Q(deleted_at=None) & ~models.Q(email_key=""),
+                name="user_email_per_tenant",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "mobile_index"],
+                condition=models.Q(deleted_at=None) & ~models.Q(mobile_index=""),
+                name="user_mobile_per_tenant",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "identity_number_index"],
+                condition=models.Q(deleted_at=None) & ~models.Q(identity_number_index=""),
+                name="user_identity_number_per_tenant",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "employee_id"],
+                condition=models.Q(deleted_at=None) & ~models.Q(employee_id=""),
+                name="user_employee_id_per_tenant",
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "public_id"], name="user_tenant_public_id")]
+
+    def __str__(self) -> str:
+        return self.user_name or self.public_id
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.user_key = make_user_key(self.user_name)
+        self.email_key = make_email_key(self.email)
+        super().save(*args, **kwargs)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the person may act at all: the one gate of S26, together with the tenant's own state."""
+        return self.is_active and self.deleted_at is None and self.tenant.is_active
+
+    def get_full_name(self) -> str:
+        return self.name or self.user_name
+
+    def get_short_name(self) -> str:
+        return self.nick_name or self.get_full_name()
+
+
+class UniqueAttributeValue(models.Model):
+    """The value of one unique extended attribute of one user, so that the database keeps it unique."""
+
+    definition = models.ForeignKey("identity.AttributeDefinition", on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="unique_attribute_values")
+    value_index = models.CharField(max_length=64)  # blind index of the value
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["definition", "value_index"], name="unique_attribute_value"),
+            models.UniqueConstraint(fields=["definition", "user"], name="one_value_per_unique_attribute"),
+        ]
+
+    def __str__(self) -> str:
+        return f"unique attribute value {self.pk}"
