@@ -1,0 +1,262 @@
+"""Run the measurements and print a table.
+
+    python -m bench [--duration 5] [--concurrency 8] [--operations refresh,userinfo] [--json FILE]
+
+DATABASE_URL names the PostgreSQL to use (default: the local one); the databases made there are dropped at the end.
+Three servers are measured one after the other: the real one; one with a cheap password hash, for the sign-in
+alone; and one that counts statements, which is not timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import secrets
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+from bench import cpu
+from bench.http import Connection
+from bench.operations import OPERATIONS, Operation, Target, Worker, mint_codes, redeem, sign_in
+from tests.clients.provider import Provider
+
+DEFAULT_DATABASE = "postgres://postgres@127.0.0.1:5432/postgres"
+WARM_UP_SECONDS = 1.0
+CODES_PER_BATCH = 40  # per worker; a code lives for a minute
+BUSY_SHARE = 0.15  # other work above this share of the machine marks a figure
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one operation costs."""
+
+    operation: str
+    requests: int
+    per_second: float
+    server_ms: float  # CPU milliseconds a request, all server processes
+    database_ms: float  # the same, all backends of our database
+    disturbed: bool  # other work ran on the machine
+
+
+@dataclass(frozen=True)
+class Statements:
+    """Statements of one request, without transaction control."""
+
+    operation: str
+    queries: int
+    audit: int
+    budget: int | None
+
+
+def configuration(password: str, client_secret: str) -> dict[str, Any]:
+    client = {
+        "client_id": "bench",
+        "client_secret": client_secret,
+        "dialect": "standard",
+        "token_endpoint_auth_method": "client_secret_basic",
+        "redirect_uris": ["http://127.0.0.1:9/callback"],
+        "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
+        "response_types": ["code"],
+        "id_token_signed_response_alg": "RS256",
+    }
+    application = {"name": "Bench", "code": "bench", "access": "everyone", "skip_consent": True, "clients": [client]}
+    user = {"user_name": "alice", "password": password, "name": "Alice", "email": "alice@example.org"}
+    return {"tenant": "default", "users": [user], "applications": [application]}
+
+
+def start(directory: Path, database_url: str, environment: dict[str, str]) -> Provider:
+    return Provider(
+        directory,
+        database_url=database_url,
+        settings="bench.settings",
+        log_requests=False,
+        environment=environment,
+    )
+
+
+def target_of(provider: Provider) -> Target:
+    password, client_secret = f"Bench-{secrets.token_urlsafe(12)}-7", secrets.token_urlsafe(32)
+    provider.apply(configuration(password, client_secret))
+    with urllib.request.urlopen(f"{provider.issuer}/.well-known/openid-configuration", timeout=30) as response:
+        metadata = json.load(response)
+    return Target(
+        issuer=provider.issuer,
+        metadata=metadata,
+        client_id="bench",
+        client_secret=client_secret,
+        redirect_uri="http://127.0.0.1:9/callback",
+        api_scope="",
+        user_name="alice",
+        password=password,
+    )
+
+
+async def new_worker(target: Target, provider: Provider) -> Worker:
+    """A worker whose browser is signed in and that holds tokens."""
+    worker = Worker(target, Connection("127.0.0.1", provider.port))
+    authorization_code, verifier = await sign_in(target, worker.connection)
+    await redeem(worker, authorization_code, verifier)
+    worker.subject = verified_subject(target, worker.token["id_token"])
+    return worker
+
+
+def verified_subject(target: Target, id_token: str) -> str:
+    """Verify an ID token against the published keys; its subject."""
+    key = jwt.PyJWKClient(target.metadata["jwks_uri"]).get_signing_key_from_jwt(id_token)
+    claims = jwt.decode(id_token, key, algorithms=["RS256"], audience=target.client_id, issuer=target.issuer)
+    return str(claims["sub"])
+
+
+class Stopwatch:
+    """Adds up time, CPU time and requests of the measured stretches."""
+
+    def __init__(self, provider: Provider) -> None:
+        assert provider.process is not None
+        assert provider.database is not None
+        self._root, self._database = provider.process.pid, provider.database
+        self.seconds = self.server = self.backends = self.others = 0.0
+
+    def read(self) -> tuple[float, float, float, float]:
+        own = time.process_time()
+        return (
+            time.monotonic(),
+            cpu.seconds(cpu.tree(self._root)),
+            cpu.seconds(self._database.backend_pids()),
+            cpu.machine_seconds() - own,
+        )
+
+    def add(self, before: tuple[float, float, float, float]) -> None:
+        clock, server, backends, machine = (now - then for now, then in zip(self.read(), before, strict=True))
+        self.seconds += clock
+        self.server += server
+        self.backends += backends
+        self.others += machine - server - backends
+
+
+async def measure(operation: Operation, workers: list[Worker], provider: Provider, duration: float) -> Figure:
+    """Run the operation on all workers for the duration."""
+    await stretch(operation, workers, WARM_UP_SECONDS)
+    watch, requests = Stopwatch(provider), 0
+    while watch.seconds < duration:
+        if operation.uses_codes:
+            await asyncio.gather(*(refill(worker) for worker in workers))
+        before = watch.read()
+        requests += await stretch(operation, workers, duration - watch.seconds)
+        watch.add(before)
+    if operation.name in ("code_exchange", "refresh"):
+        verified_subject(workers[0].target, workers[0].token["id_token"])
+    return Figure(
+        operation.name,
+        requests,
+        requests / watch.seconds,
+        watch.server / requests * 1000,
+        watch.backends / requests * 1000,
+        watch.others > BUSY_SHARE * watch.seconds * (os.cpu_count() or 1),
+    )
+
+
+async def refill(worker: Worker) -> None:
+    worker.codes.clear()
+    await mint_codes(worker, CODES_PER_BATCH)
+
+
+async def stretch(operation: Operation, workers: list[Worker], duration: float) -> int:
+    """All workers at once until the time is over or the codes are used up; how many requests that were."""
+    if operation.uses_codes and not workers[0].codes:
+        await asyncio.gather(*(refill(worker) for worker in workers))
+    end = time.monotonic() + duration
+
+    async def repeat(worker: Worker) -> int:
+        count = 0
+        while time.monotonic() < end and (worker.codes or not operation.uses_codes):
+            await operation.run(worker)
+            count += 1
+        return count
+
+    return sum(await asyncio.gather(*(repeat(worker) for worker in workers)))
+
+
+async def figures(provider: Provider, operations: list[Operation], concurrency: int, duration: float) -> list[Figure]:
+    target = target_of(provider)
+    workers = [await new_worker(target, provider) for _ in range(concurrency)]
+    return [await measure(operation, workers, provider, duration) for operation in operations]
+
+
+async def statements(provider: Provider, operations: list[Operation]) -> list[Statements]:
+    """Statements of the second request, when the process knows client and keys."""
+    target = target_of(provider)
+    worker = await new_worker(target, provider)
+    await mint_codes(worker, 2)
+    found = []
+    for operation in operations:
+        await operation.run(worker)
+        response = await operation.run(worker)
+        counted = int(response.header("x-queries")), int(response.header("x-audit-queries"))
+        found.append(Statements(operation.name, *counted, operation.budget))
+    return found
+
+
+def table(measured: list[Figure], counted: list[Statements]) -> str:
+    queries = {row.operation: row for row in counted}
+    lines = [
+        "| operation | requests/s | server CPU ms | database CPU ms | statements | budget |",
+        "|---|---|---|---|---|---|",
+    ]
+    for figure in measured:
+        row = queries.get(figure.operation)
+        number = f"{row.queries} + {row.audit} audit" if row else ""
+        budget = str(row.budget) if row and row.budget is not None else ""
+        lines.append(
+            f"| {figure.operation} | {figure.per_second:,.1f}{'*' if figure.disturbed else ''} "
+            f"| {figure.server_ms:.2f} | {figure.database_ms:.2f} | {number} | {budget} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--duration", type=float, default=5.0, help="seconds for each operation")
+    parser.add_argument("--concurrency", type=int, default=8)
+    parser.add_argument("--operations", default="", help="names, separated by commas; default: all")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    arguments = parser.parse_args()
+    names = arguments.operations.split(",") if arguments.operations else [each.name for each in OPERATIONS]
+    operations = [each for each in OPERATIONS if each.name in names]
+    if len(operations) != len(names):
+        parser.error(f"operations are {', '.join(each.name for each in OPERATIONS)}")
+    database_url = os.environ.get("DATABASE_URL") or DEFAULT_DATABASE
+    if not database_url.startswith("postgres"):
+        parser.error("measurements are made on PostgreSQL")
+
+    with tempfile.TemporaryDirectory(prefix="monban-bench-") as directory:
+        with start(Path(directory), database_url, {}) as provider:
+            measured = asyncio.run(figures(provider, operations, arguments.concurrency, arguments.duration))
+        flows = [each for each in operations if each.name == "login_flow"]
+        if flows:
+            with start(Path(directory), database_url, {"BENCH_CHEAP_HASH": "1"}) as provider:
+                (cheap,) = asyncio.run(figures(provider, flows, arguments.concurrency, arguments.duration))
+            measured.append(Figure(**{**asdict(cheap), "operation": "login_flow, cheap hash"}))
+        with start(Path(directory), database_url, {"BENCH_COUNT_QUERIES": "1"}) as provider:
+            counted = asyncio.run(statements(provider, [each for each in operations if each.name != "login_flow"]))
+    print(table(measured, counted))
+    print("\n2 gunicorn workers, 4 threads each. * other work ran on the machine: requests/s is a lower bound.")
+    if arguments.json:
+        document = {"figures": [asdict(row) for row in measured], "statements": [asdict(row) for row in counted]}
+        arguments.json.write_text(json.dumps(document, indent=1))
+    over = [row.operation for row in counted if row.budget is not None and row.queries > row.budget]
+    if over:
+        print(f"over budget: {', '.join(over)}", file=sys.stderr)
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

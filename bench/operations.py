@@ -1,0 +1,221 @@
+"""The operations that are measured. Each checks its answer; WrongAnswerError says what was not as it has to be."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+from bench.http import Connection, Response
+
+MAX_LOGIN_STEPS = 8
+
+
+class WrongAnswerError(Exception):
+    """The server's answer is not what it has to be."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The server under load and a client and a user that it knows."""
+
+    issuer: str
+    metadata: dict[str, Any]
+    client_id: str
+    client_secret: str
+    redirect_uri: str
+    api_scope: str
+    user_name: str
+    password: str
+
+    @property
+    def basic(self) -> dict[str, str]:
+        pair = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+
+
+@dataclass
+class Worker:
+    """One client of the load, with a connection, a signed-in browser and tokens of its own."""
+
+    target: Target
+    connection: Connection
+    codes: list[tuple[str, str]] = field(default_factory=list)  # authorization code, verifier
+    token: dict[str, Any] = field(default_factory=dict)
+    subject: str = ""
+
+
+def check(condition: bool, what: str, response: Response) -> None:
+    if not condition:
+        raise WrongAnswerError(f"{what}: {response.status} {response.header('location')} {response.body[:300]!r}")
+
+
+async def discovery(worker: Worker) -> Response:
+    response = await worker.connection.get(f"{worker.target.issuer}/.well-known/openid-configuration")
+    check(response.status == 200 and response.json()["issuer"] == worker.target.issuer, "discovery", response)
+    return response
+
+
+async def jwks(worker: Worker) -> Response:
+    response = await worker.connection.get(worker.target.metadata["jwks_uri"])
+    check(response.status == 200 and len(response.json()["keys"]) > 0, "jwks", response)
+    return response
+
+
+async def client_credentials(worker: Worker) -> Response:
+    target = worker.target
+    form = {"grant_type": "client_credentials", "scope": target.api_scope}
+    response = await worker.connection.post(target.metadata["token_endpoint"], form, target.basic)
+    check(response.status == 200 and "access_token" in response.json(), "client_credentials", response)
+    return response
+
+
+async def code_exchange(worker: Worker) -> Response:
+    authorization_code, verifier = worker.codes.pop()
+    return await redeem(worker, authorization_code, verifier)
+
+
+async def refresh(worker: Worker) -> Response:
+    target, before = worker.target, worker.token["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": before}
+    response = await worker.connection.post(target.metadata["token_endpoint"], form, target.basic)
+    check(response.status == 200, "refresh", response)
+    worker.token = response.json()
+    check(worker.token["refresh_token"] != before and "id_token" in worker.token, "refresh", response)
+    return response
+
+
+async def userinfo(worker: Worker) -> Response:
+    bearer = {"Authorization": f"Bearer {worker.token['access_token']}"}
+    response = await worker.connection.get(worker.target.metadata["userinfo_endpoint"], bearer)
+    check(response.status == 200 and response.json()["sub"] == worker.subject, "userinfo", response)
+    return response
+
+
+async def introspection(worker: Worker) -> Response:
+    target = worker.target
+    form = {"token": worker.token["access_token"]}
+    response = await worker.connection.post(target.metadata["introspection_endpoint"], form, target.basic)
+    check(response.status == 200 and response.json()["active"] is True, "introspection", response)
+    return response
+
+
+async def authorize(worker: Worker) -> Response:
+    url, state, _verifier = authorization_request(worker.target)
+    response = await worker.connection.get(url)
+    authorization_code_of(worker.target, response, state)
+    return response
+
+
+async def login_flow(worker: Worker) -> Response:
+    """A browser that knows nothing: authorization request, sign-in page, password, code, exchange."""
+    browser = Connection(worker.connection.host, worker.connection.port)
+    try:
+        authorization_code, verifier = await sign_in(worker.target, browser)
+        return await redeem(Worker(worker.target, browser), authorization_code, verifier)
+    finally:
+        browser.close()
+
+
+def authorization_request(target: Target) -> tuple[str, str, str]:
+    """An authorization request with PKCE: its URL, state and verifier."""
+    verifier, state = secrets.token_urlsafe(32), secrets.token_urlsafe(8)
+    query = {
+        "client_id": target.client_id,
+        "response_type": "code",
+        "redirect_uri": target.redirect_uri,
+        "scope": "openid profile email",
+        "state": state,
+        "nonce": secrets.token_urlsafe(8),
+        "code_challenge": base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode(),
+        "code_challenge_method": "S256",
+    }
+    return f"{target.metadata['authorization_endpoint']}?{urlencode(query)}", state, verifier
+
+
+def authorization_code_of(target: Target, response: Response, state: str) -> str:
+    location = response.header("location")
+    answer = parse_qs(urlsplit(location).query)
+    good = response.status == 302 and location.startswith(target.redirect_uri) and answer.get("state") == [state]
+    check(good and "code" in answer, "authorize", response)
+    return answer["code"][0]
+
+
+async def sign_in(target: Target, browser: Connection) -> tuple[str, str]:
+    """Sign in by the page, as a browser would; an authorization code and its verifier."""
+    url, state, verifier = authorization_request(target)
+    response = await browser.get(url)
+    for _ in range(MAX_LOGIN_STEPS):
+        if response.status in (302, 303):
+            url = urljoin(url, response.header("location"))
+            if url.startswith(target.redirect_uri):
+                return authorization_code_of(target, response, state), verifier
+            response = await browser.get(url)
+        else:
+            check(response.status == 200 and b'name="password"' in response.body, "sign-in page", response)
+            form = hidden_fields(response.body.decode())
+            form |= {"identifier": target.user_name, "password": target.password}
+            response = await browser.post(url, form, {"Origin": target.issuer, "Referer": url})
+            check(response.status in (302, 303), "password", response)
+    raise WrongAnswerError("signing in takes too many steps")
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    """The hidden fields of the form that asks for the password."""
+    form = next(text for text in re.findall(r"<form\b.*?</form>", page, re.DOTALL) if 'name="password"' in text)
+    fields = {}
+    for tag in re.findall(r"<input\b[^>]*>", form):
+        attributes = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
+        if attributes.get("type") == "hidden":
+            fields[attributes["name"]] = html.unescape(attributes.get("value", ""))
+    return fields
+
+
+async def redeem(worker: Worker, authorization_code: str, verifier: str) -> Response:
+    target = worker.target
+    form = {
+        "grant_type": "authorization_code",
+        "code": authorization_code,
+        "redirect_uri": target.redirect_uri,
+        "code_verifier": verifier,
+    }
+    response = await worker.connection.post(target.metadata["token_endpoint"], form, target.basic)
+    check(response.status == 200, "code_exchange", response)
+    worker.token = response.json()
+    expected = {"access_token", "refresh_token", "id_token"}
+    check(expected <= worker.token.keys(), "code_exchange", response)
+    return response
+
+
+async def mint_codes(worker: Worker, count: int) -> None:
+    for _ in range(count):
+        url, state, verifier = authorization_request(worker.target)
+        response = await worker.connection.get(url)
+        worker.codes.append((authorization_code_of(worker.target, response, state), verifier))
+
+
+@dataclass(frozen=True)
+class Operation:
+    name: str
+    run: Callable[[Worker], Awaitable[Response]]
+    budget: int | None = None  # statements a request; None where no budget is set
+    uses_codes: bool = False
+
+
+OPERATIONS = (
+    Operation("discovery", discovery),
+    Operation("jwks", jwks),
+    Operation("client_credentials", client_credentials, budget=1),
+    Operation("code_exchange", code_exchange, budget=4, uses_codes=True),
+    Operation("refresh", refresh, budget=5),
+    Operation("userinfo", userinfo, budget=1),
+    Operation("introspection", introspection, budget=1),
+    Operation("authorize", authorize, budget=3),
+    Operation("login_flow", login_flow),
+)

@@ -1,0 +1,1 @@
+"""Stock clients that drive a real server: processes and helpers to start them."""

@@ -1,0 +1,228 @@
+"""A real Monban for tests and measurements: gunicorn in its own processes, with a database of its own.
+
+    with Provider(directory, database_url="") as provider:
+        provider.apply({"tenant": "default", …})
+        requests.get(provider.issuer + "/livez")
+
+The database is a new one on the server that database_url names, or an SQLite file in the directory; a database
+made here is dropped at the end. The server is stopped by its process id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import yaml
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 60
+STOP_SECONDS = 15
+LOG_LINES_SHOWN = 60
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_open(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Return when the URL answers; raise with the end of the log when the process dies or stays silent."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"{url} does not answer; the log ends:\n{tail(log)}")
+
+
+def tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End one process that we started, gently first."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS)
+
+
+class OwnDatabase:
+    """A new database on the server of database_url; dropped by drop()."""
+
+    def __init__(self, database_url: str) -> None:
+        parts = urlsplit(database_url)
+        self.name = f"monban_process_{secrets.token_hex(6)}"
+        self.url = urlunsplit(parts._replace(path=f"/{self.name}"))
+        self._maintenance = urlunsplit(parts._replace(scheme="postgresql", path="/postgres"))
+        self._execute("CREATE DATABASE {}")
+
+    def drop(self) -> None:
+        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+
+    def backend_pids(self) -> list[int]:
+        """Process ids of the server's backends that work for this database."""
+        with psycopg.connect(self._maintenance, autocommit=True) as connection:
+            rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", [self.name]).fetchall()
+        return [row[0] for row in rows]
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self._maintenance, autocommit=True, connect_timeout=5) as connection:
+            connection.execute(sql.SQL(statement).format(sql.Identifier(self.name)))
+
+
+class Provider:
+    """One running Monban."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        database_url: str = "",
+        workers: int = 2,
+        threads: int = 4,
+        log_requests: bool = True,
+        settings: str = "config.settings.dev",
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.issuer = f"http://127.0.0.1:{self.port}"
+        self.log = directory / "monban.log"
+        self._workers, self._threads, self._log_requests = workers, threads, log_requests
+        self.database = OwnDatabase(database_url) if database_url.startswith("postgres") else None
+        own = {
+            "DEBUG": "1",
+            "SECRET_KEY": secrets.token_urlsafe(48),
+            "DATABASE_URL": self.database.url if self.database else f"sqlite:///{directory / 'monban.sqlite3'}",
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "DJANGO_SETTINGS_MODULE": settings,
+            **(environment or {}),
+        }
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ", "TMPDIR") if name in os.environ}
+        self.environment = {**inherited, **own}
+        self.process: subprocess.Popen[bytes] | None = None
+        self._log_file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            self.manage("migrate", "--verbosity", "0")
+            self.start()
+            undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        self._log_file = self.log.open("ab")
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", "config.wsgi:application"),
+                *("--bind", f"127.0.0.1:{self.port}", "--workers", str(self._workers)),
+                *("--threads", str(self._threads), "--worker-class", "gthread", "--keep-alive", "75"),
+                *("--access-logfile", "-" if self._log_requests else os.devnull),
+            ],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=self._log_file,
+            stderr=subprocess.STDOUT,
+        )
+        wait_until_open(self.process, f"{self.issuer}/livez", self.log)
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command against this server's database; its output."""
+        finished = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if finished.returncode != 0:
+            raise RuntimeError(f"manage.py {arguments[0]} ended with {finished.returncode}:\n{finished.stdout}")
+        return finished.stdout
+
+    def apply(self, configuration: dict[str, Any]) -> None:
+        """Create tenants, users, applications and clients from a configuration document."""
+        file = self.directory / "configuration.yaml"
+        file.write_text(yaml.safe_dump(configuration, allow_unicode=True, sort_keys=False))
+        self.manage("apply_config", str(file))
+
+    def close(self) -> None:
+        if self.process is not None:
+            stop(self.process)
+            self.process = None
+        if self._log_file is not None:
+            self._log_file.close()
+        if self.database is not None:
+            self.database.drop()
+            self.database = None
+
+
+class RelyingPartyProcess:
+    """One relying party (tests/clients/relying_party.py) in its own process."""
+
+    def __init__(
+        self, directory: Path, *, client_id: str, client_secret: str = "", auth_method: str = "client_secret_basic"
+    ) -> None:
+        self.client_id, self.client_secret, self.auth_method = client_id, client_secret, auth_method
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.redirect_uri = f"{self.url}/callback"
+        self.post_logout_redirect_uri = f"{self.url}/signed-out"
+        self.log = directory / f"{client_id}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, issuer: str) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "tests.clients.relying_party", "--issuer", issuer),
+                    *("--client-id", self.client_id, f"--client-secret={self.client_secret}"),
+                    *("--auth-method", self.auth_method, "--port", str(self.port)),
+                ],
+                cwd=ROOT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until_open(self.process, f"http://127.0.0.1:{self.port}/blank", self.log)
+
+    def close(self) -> None:
+        if self.process is not None:
+            stop(self.process)
+            self.process = None
