@@ -1,0 +1,162 @@
+"""System checks of this app's settings. Codes are stable: identity.E… stops the start, W… is advice.
+
+E001 unknown key, E002 wrong type, E003 out of range, E004 missing secret, E005 weak secret, E006 one secret
+used twice, E007 settings that contradict each other, W101 and W102 on deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from identity.conf import IdentityConf, current, unknown_settings
+
+_NETWORK = (IPv4Network, IPv6Network)
+# What a field's annotation accepts. Booleans are integers to Python, so they are told apart by hand.
+_TYPES: dict[Any, tuple[type, ...]] = {
+    bool: (bool,),
+    int: (int,),
+    float: (int, float),
+    str: (str,),
+    bytes: (bytes,),
+    timedelta: (timedelta,),
+    str | None: (str, type(None)),
+}
+_ITEM_TYPES: dict[Any, tuple[type, ...]] = {
+    tuple[bytes, ...]: (bytes,),
+    tuple[str, ...]: (str,),
+    tuple[timedelta, ...]: (timedelta,),
+    tuple[IPv4Network | IPv6Network, ...]: _NETWORK,
+}
+# Smallest and largest sensible values, both included.
+_RANGES: dict[str, tuple[Any, Any]] = {
+    "process_cache_seconds": (0, 5),  # decision 22 promises 5 s to operators who switch something off
+    "rsa_key_bits": (2048, 8192),
+    "key_rotation_interval": (timedelta(0), timedelta(days=3650)),
+    "retired_key_lifetime": (timedelta(minutes=1), timedelta(days=366)),
+    "outbound_connect_timeout_seconds": (0.1, 30),
+    "outbound_read_timeout_seconds": (0.1, 60),
+    "outbound_total_timeout_seconds": (0.1, 120),
+    "outbound_max_response_bytes": (1024, 16 * 1024 * 1024),
+    "delivery_max_attempts": (1, 20),
+    "delivery_timeout_seconds": (0.1, 60),
+    "delivery_lease": (timedelta(seconds=5), timedelta(hours=1)),
+    "delivery_retention": (timedelta(hours=1), timedelta(days=3650)),
+    "worker_parallel_deliveries": (1, 64),
+    "worker_poll_seconds": (0.05, 60),
+    "worker_purge_interval": (timedelta(seconds=1), timedelta(days=1)),
+    "worker_key_check_interval": (timedelta(seconds=1), timedelta(days=1)),
+    "worker_audit_chain_interval": (timedelta(seconds=1), timedelta(days=1)),
+}
+_AES_KEY_BYTES = 32
+_MIN_SECRET_BYTES = 32
+
+
+@register(Tags.security)
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Judge names, types, ranges, secrets and combinations."""
+    messages: list[CheckMessage] = [
+        Error(f'IDENTITY["{key}"] is not a setting.', id="identity.E001") for key in unknown_settings()
+    ]
+    conf = current()
+    type_errors = list(_wrong_types(conf))
+    messages += type_errors
+    if not type_errors:  # Values of a wrong type cannot be compared.
+        messages += [*_out_of_range(conf), *_bad_secrets(conf), *_contradictions(conf)]
+    return messages
+
+
+@register(Tags.security, deploy=True)
+def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Advise on what is allowed but seldom meant in production."""
+    conf = current()
+    messages: list[CheckMessage] = []
+    if any(network.prefixlen == 0 for network in conf.trusted_proxies):
+        messages.append(
+            Warning(
+                "Every address is a trusted proxy, so anybody can forge a client address.",
+                hint="Name the networks of your proxies in TRUSTED_PROXIES.",
+                id="identity.W101",
+            )
+        )
+    if not conf.session_cookie_secure:
+        messages.append(Warning("The session cookie is sent over plain http.", id="identity.W102"))
+    return messages
+
+
+def _wrong_types(conf: IdentityConf) -> Iterator[CheckMessage]:
+    hints = get_type_hints(IdentityConf)
+    for field in fields(IdentityConf):
+        value, hint = getattr(conf, field.name), hints[field.name]
+        item_types = _ITEM_TYPES.get(hint)
+        if item_types is not None:
+            is_right = isinstance(value, (tuple, list)) and all(isinstance(item, item_types) for item in value)
+        elif hint in _TYPES:
+            is_right = isinstance(value, _TYPES[hint]) and (hint is bool or not isinstance(value, bool))
+        else:
+            continue  # A field of a richer type brings its own check.
+        if not is_right:
+            # The value is not shown: it may be a secret.
+            yield Error(f'IDENTITY["{field.name}"] has a wrong type; it takes {_spell(hint)}.', id="identity.E002")
+
+
+def _spell(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint)
+
+
+def _out_of_range(conf: IdentityConf) -> Iterator[CheckMessage]:
+    for name, (lowest, highest) in _RANGES.items():
+        if not lowest <= getattr(conf, name) <= highest:
+            yield Error(f'IDENTITY["{name}"] must be between {lowest} and {highest}.', id="identity.E003")
+    if any(delay < timedelta(0) for delay in conf.delivery_retry_delays):
+        yield Error('IDENTITY["delivery_retry_delays"] holds a negative delay.', id="identity.E003")
+    if conf.outbound_ca_file and not Path(conf.outbound_ca_file).is_file():
+        yield Error('IDENTITY["outbound_ca_file"] names no file.', id="identity.E003")
+
+
+def _bad_secrets(conf: IdentityConf) -> Iterator[CheckMessage]:
+    secrets = {
+        "key_encryption_keys": conf.key_encryption_keys,
+        "hash_peppers": conf.hash_peppers,
+        "blind_index_key": (conf.blind_index_key,) if conf.blind_index_key else (),
+    }
+    for name, values in secrets.items():
+        if not values:
+            yield Error(
+                f'IDENTITY["{name}"] is missing.',
+                hint=f"Set {name.upper()} in the environment; see docs/operations.md.",
+                id="identity.E004",
+            )
+    for key in conf.key_encryption_keys:
+        if len(key) != _AES_KEY_BYTES:
+            yield Error('A key of IDENTITY["key_encryption_keys"] is not 32 bytes.', id="identity.E005")
+    for name in ("hash_peppers", "blind_index_key"):
+        if any(len(value) < _MIN_SECRET_BYTES for value in secrets[name]):
+            yield Error(f'A value of IDENTITY["{name}"] is shorter than 32 bytes.', id="identity.E005")
+    every_value = [value for values in secrets.values() for value in values]
+    if len(set(every_value)) != len(every_value):
+        yield Error("One secret stands in two places; each use needs its own.", id="identity.E006")
+
+
+def _contradictions(conf: IdentityConf) -> Iterator[CheckMessage]:
+    attempt_seconds = max(conf.delivery_timeout_seconds, conf.outbound_total_timeout_seconds)
+    if conf.delivery_lease.total_seconds() <= attempt_seconds:
+        yield Error(
+            "A delivery's lease ends before its attempt may, so it would be sent twice at once.",
+            hint="Raise delivery_lease or lower the time-outs.",
+            id="identity.E007",
+        )
+    if conf.delivery_max_attempts > 1 and not conf.delivery_retry_delays:
+        yield Error("Deliveries are repeated but delivery_retry_delays is empty.", id="identity.E007")
+    if any(later < earlier for earlier, later in pairwise(conf.delivery_retry_delays)):
+        yield Error("delivery_retry_delays must not shrink.", id="identity.E007")
+    if conf.session_cookie_name.startswith("__Host-") and not conf.session_cookie_secure:
+        yield Error("Browsers refuse a __Host- cookie that is not secure.", id="identity.E007")

@@ -1,0 +1,115 @@
+"""Settings of this app: `settings.IDENTITY`, read once into a frozen dataclass.
+
+Use `from identity.conf import conf`. The keys of the dictionary are the field names below. Units are in the
+name or the value is a timedelta. `identity.checks` judges the values; nothing here refuses one, so that a
+wrong setting is reported by name and not by a traceback. What differs per tenant is a column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, cast
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityConf:
+    """Every setting of this app. Lists of keys are newest first."""
+
+    debug: bool = False
+
+    # Secrets, as raw bytes: AES-256 keys that seal columns, peppers of keyed hashes, the key of blind indexes.
+    key_encryption_keys: tuple[bytes, ...] = ()
+    hash_peppers: tuple[bytes, ...] = ()
+    blind_index_key: bytes = b""
+
+    # Where a request comes from: the networks whose X-Forwarded-* headers are believed.
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    # Decision 10: the host that serves the APIs of every tenant, chosen there by X-tenant-id.
+    shared_host: str | None = None
+    session_cookie_name: str = "__Host-monban_session"
+    session_cookie_secure: bool = True
+
+    # Decision 22: how old clients and keys may be in a process.
+    process_cache_seconds: int = 5
+
+    # Signing and decryption keys.
+    rsa_key_bits: int = 2048
+    # The worker rotates a key that has been active this long; zero leaves rotation to operators.
+    key_rotation_interval: timedelta = timedelta(days=90)
+    # A retired key stays published this long. No id_token may live longer (see its ceiling in oidc_provider).
+    retired_key_lifetime: timedelta = timedelta(hours=25)
+
+    # The one guarded HTTP client.
+    outbound_connect_timeout_seconds: float = 3.0
+    outbound_read_timeout_seconds: float = 5.0
+    outbound_total_timeout_seconds: float = 10.0
+    outbound_max_response_bytes: int = 256 * 1024
+    # A file with the certificate authorities to trust in place of the system's; "" is the system's.
+    outbound_ca_file: str = ""
+
+    # Outbox (decision 33) and the worker.
+    delivery_max_attempts: int = 5
+    delivery_timeout_seconds: float = 5.0
+    # How long to wait after the first, second … failed attempt.
+    delivery_retry_delays: tuple[timedelta, ...] = (
+        timedelta(seconds=10),
+        timedelta(minutes=1),
+        timedelta(minutes=10),
+        timedelta(hours=1),
+    )
+    # A claimed row whose worker died is free again after this time; more than the total of one attempt.
+    delivery_lease: timedelta = timedelta(minutes=1)
+    # How long rows that were delivered or given up stay visible.
+    delivery_retention: timedelta = timedelta(days=30)
+    worker_parallel_deliveries: int = 8
+    worker_poll_seconds: float = 1.0
+    worker_purge_interval: timedelta = timedelta(minutes=10)
+    worker_key_check_interval: timedelta = timedelta(hours=1)
+    worker_audit_chain_interval: timedelta = timedelta(seconds=10)
+
+
+_FIELD_NAMES = frozenset(field.name for field in fields(IdentityConf))
+
+
+def unknown_settings() -> list[str]:
+    """Keys of `settings.IDENTITY` that name no field: misspelt, so they would be silently without effect."""
+    return sorted(key for key in _declared() if key not in _FIELD_NAMES)
+
+
+def current() -> IdentityConf:
+    """The settings in force. Made on first use and again after `override_settings`."""
+    global _current
+    if _current is None:
+        _current = IdentityConf(**{key: value for key, value in _declared().items() if key in _FIELD_NAMES})
+    return _current
+
+
+def _declared() -> dict[str, Any]:
+    return getattr(settings, "IDENTITY", {})
+
+
+_current: IdentityConf | None = None
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    global _current
+    if setting == "IDENTITY":
+        _current = None
+
+
+setting_changed.connect(_forget, dispatch_uid="identity.conf")
+
+
+class _Conf:
+    """Reads each field from the settings in force, so that a module may keep a reference."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(current(), name)
+
+
+conf = cast(IdentityConf, _Conf())

@@ -1,0 +1,131 @@
+"""Password hashers. Argon2id makes every new hash; the others verify imported ones once.
+
+Django upgrades by itself: `check_password` with a setter hashes again whenever the stored algorithm or its
+parameters are not the preferred ones. PBKDF2 and bcrypt come from Django.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+from typing import Any, ClassVar
+
+from django.contrib.auth.hashers import Argon2PasswordHasher, BasePasswordHasher, get_hasher, mask_hash
+from django.utils.translation import gettext_noop as _
+
+from identity.crypto import constant_time_equal
+
+
+class Argon2id(Argon2PasswordHasher):
+    """Argon2id with OWASP's smallest memory setting (decision 26)."""
+
+    time_cost = 2
+    memory_cost = 19 * 1024  # KiB
+    parallelism = 1
+
+
+class _LegacyHasher(BasePasswordHasher):
+    """A fast salted hash from another system, `algorithm$salt$hex`. It verifies; it is never chosen for new."""
+
+    digest: ClassVar[str]
+
+    def salt(self) -> str:
+        """A random salt. Only tests and importers that re-create a foreign hash need one."""
+        return secrets.token_hex(8)
+
+    def encode(self, password: str, salt: str) -> str:
+        """Hash as the other system did."""
+        self._check_encode_args(password, salt)
+        return f"{self.algorithm}${salt}${self._hex(password, salt)}"
+
+    def verify(self, password: str, encoded: str) -> bool:
+        """Compare. A wrong password costs as much as the preferred hash, so that the time does not tell which
+        accounts were imported (S33); a right one is hashed again by the upgrade, which costs the same."""
+        decoded = self.decode(encoded)
+        is_right = constant_time_equal(self._hex(password, decoded["salt"]), decoded["hash"])
+        if not is_right:
+            preferred = get_hasher()
+            preferred.encode(password, preferred.salt())
+        return is_right
+
+    def decode(self, encoded: str) -> dict[str, Any]:
+        """Split the stored text. Hexadecimal digits may be upper case in the source system."""
+        algorithm, salt, digest = encoded.split("$", 2)
+        return {"algorithm": algorithm, "salt": salt, "hash": digest.lower()}
+
+    def safe_summary(self, encoded: str) -> dict[str, Any]:
+        """What may be shown of a hash."""
+        decoded = self.decode(encoded)
+        return {
+            _("algorithm"): decoded["algorithm"],
+            _("salt"): mask_hash(decoded["salt"], show=2),
+            _("hash"): mask_hash(decoded["hash"]),
+        }
+
+    def harden_runtime(self, password: str, encoded: str) -> None:
+        """Nothing to level here; `verify` does it."""
+
+    def _hex(self, password: str, salt: str) -> str:
+        return hashlib.new(self.digest, (salt + password).encode()).hexdigest()
+
+
+class SaltedSHA256(_LegacyHasher):
+    """`sha256$salt$hex`: SHA-256 of salt and password."""
+
+    algorithm = "sha256"
+    digest = "sha256"
+
+
+class SaltedSHA1(_LegacyHasher):
+    """`sha1$salt$hex`: SHA-1 of salt and password."""
+
+    algorithm = "sha1"
+    digest = "sha1"
+
+
+class LDAPSaltedSHA(_LegacyHasher):
+    """`ssha$salt$hex`: SHA-1 of password and salt; the salt is any bytes, in hexadecimal."""
+
+    algorithm = "ssha"
+    digest = "sha1"
+
+    def _hex(self, password: str, salt: str) -> str:
+        return hashlib.new(self.digest, password.encode() + bytes.fromhex(salt)).hexdigest()
+
+
+class LDAPSaltedSHA256(LDAPSaltedSHA):
+    """`ssha256$salt$hex`."""
+
+    algorithm = "ssha256"
+    digest = "sha256"
+
+
+class LDAPSaltedSHA512(LDAPSaltedSHA):
+    """`ssha512$salt$hex`."""
+
+    algorithm = "ssha512"
+    digest = "sha512"
+
+
+_LDAP_SCHEMES = {"{SSHA}": LDAPSaltedSHA, "{SSHA256}": LDAPSaltedSHA256, "{SSHA512}": LDAPSaltedSHA512}
+
+
+def from_ldap(value: str) -> str:
+    """Turn a directory's `{SSHA}…`, `{SSHA256}…` or `{SSHA512}…` into the form stored here.
+
+    Raises ValueError when the scheme or the text is another one. The value is not in the message.
+    """
+    scheme, brace, text = value.partition("}")
+    hasher = _LDAP_SCHEMES.get((scheme + brace).upper())
+    if hasher is None:
+        raise ValueError("not a salted SHA scheme of LDAP")
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("not base64") from None
+    size = hashlib.new(hasher.digest).digest_size
+    if len(raw) <= size:
+        raise ValueError("no salt behind the digest")
+    return f"{hasher.algorithm}${raw[size:].hex()}${raw[:size].hex()}"
