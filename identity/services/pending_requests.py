@@ -1,0 +1,76 @@
+"""Requests parked on the server while the browser does something else first (decision 8).
+
+A parked request is sealed, read by one browser only, and spent once. It is how a POST from another site's page
+survives SameSite=Lax (the browser comes back with a GET of our own, which carries its cookies), and how the state
+of an authorization request is kept out of the browser's hands while the user signs in or consents (S43, S44).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from identity import crypto
+from identity.errors import StateInvalid
+from identity.models import PendingRequest, Tenant
+
+LIFETIME = timedelta(hours=1)
+_HANDLE = "pending_request.handle"
+_BINDING = "pending_request.binding"
+_PAYLOAD = "pending_request.payload"
+
+
+def park(*, tenant: Tenant, path: str, payload: dict[str, Any], binding: str, lifetime: timedelta = LIFETIME) -> str:
+    """Keep a request and return its handle.
+
+    path: of the endpoint that may take it back. payload: JSON types only. binding: the browser's own handle, which
+    must come back with the request.
+    """
+    handle = crypto.new_handle()
+    PendingRequest.objects.create(
+        handle_hash=crypto.hash_handle(handle, purpose=_HANDLE),
+        binding_hash=crypto.hash_handle(binding, purpose=_BINDING),
+        tenant=tenant,
+        path=path,
+        payload_sealed=crypto.seal(json.dumps(payload), purpose=_PAYLOAD),
+        expires_at=timezone.now() + lifetime,
+    )
+    return handle
+
+
+def peek(*, tenant: Tenant, path: str, handle: str, binding: str) -> dict[str, Any]:
+    """Read a parked request without spending it. Raises StateInvalid."""
+    row = _find(tenant=tenant, path=path, handle=handle, binding=binding)
+    return _payload(row)
+
+
+def consume(*, tenant: Tenant, path: str, handle: str, binding: str) -> dict[str, Any]:
+    """Spend a parked request. Raises StateInvalid if it is unknown, foreign, over or spent."""
+    row = _find(tenant=tenant, path=path, handle=handle, binding=binding)
+    # One conditional UPDATE: of two browsers' tabs that come back at once, one goes on.
+    if not PendingRequest.objects.filter(pk=row.pk, consumed_at=None).update(consumed_at=timezone.now()):
+        raise StateInvalid(log_detail=f"pending_request={row.pk} spent")
+    return _payload(row)
+
+
+def _find(*, tenant: Tenant, path: str, handle: str, binding: str) -> PendingRequest:
+    row = PendingRequest.objects.filter(
+        handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE),
+        tenant=tenant,
+        path=path,
+        consumed_at=None,
+        expires_at__gt=timezone.now(),
+    ).first()
+    if row is None:
+        raise StateInvalid(log_detail="pending_request unknown, spent or expired")
+    if not crypto.matches_keyed_hash(binding, row.binding_hash, purpose=_BINDING):
+        raise StateInvalid(log_detail=f"pending_request={row.pk} of another browser")
+    return row
+
+
+def _payload(row: PendingRequest) -> dict[str, Any]:
+    payload: dict[str, Any] = json.loads(crypto.unseal(row.payload_sealed, purpose=_PAYLOAD))
+    return payload

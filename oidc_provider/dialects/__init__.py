@@ -1,0 +1,18 @@
+"""The dialects of OAuth 2.0 and OpenID Connect that this server speaks.
+
+Owns: one frozen value for each document, with what it spells otherwise.
+Entry points: `ALL`, `get`.
+Must not know: rows, the engine, requests.
+"""
+
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.dialects.standard import STANDARD
+
+ALL: tuple[Dialect, ...] = (STANDARD,)
+
+_BY_NAME = {dialect.name: dialect for dialect in ALL}
+
+
+def get(name: str) -> Dialect:
+    """The dialect of that name. Raises KeyError."""
+    return _BY_NAME[name]
