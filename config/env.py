@@ -6,6 +6,8 @@ the path of a file that holds the value, which is how container platforms hand o
 
 import base64
 import binascii
+import hashlib
+import hmac
 import ipaddress
 import os
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,8 @@ SECRETS_FILE = VAR_DIR / "secrets.env"
 
 KEY_BYTES = 32  # every secret below SECRET_KEY is one AES-256 or HMAC-SHA-256 key
 
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
@@ -30,19 +34,21 @@ class Environment:
 
     debug: bool
     secret_key: str
-    # Newest first. Empty only with DEBUG, where identity.conf derives them from SECRET_KEY.
-    key_encryption_keys: tuple[bytes, ...]
-    hash_peppers: tuple[bytes, ...]
-    blind_index_key: tuple[bytes, ...]
+    key_encryption_keys: tuple[bytes, ...]  # newest first: the first seals, all unseal
+    hash_peppers: tuple[bytes, ...]  # newest first: the first hashes, all verify
+    blind_index_key: bytes
     database_url: str | None
     redis_url: str | None
     email_url: str
     default_from_email: str
-    trusted_proxies: tuple[str, ...]  # CIDR ranges
-    shared_host: str  # "" is none
+    trusted_proxies: tuple[IPNetwork, ...]
+    shared_host: str | None
     static_root: Path
     log_level: str
     log_format: str  # "json" or "text"
+    host: str  # the address to listen on
+    port: int
+    web_concurrency: int  # worker processes
 
 
 def read(*, debug: bool, secrets_file: Path | None = None, overrides: Mapping[str, str] | None = None) -> Environment:
@@ -57,26 +63,33 @@ def read(*, debug: bool, secrets_file: Path | None = None, overrides: Mapping[st
     env.ENVIRON = FileAwareMapping({**read_lines(secrets_file), **os.environ, **(overrides or {})}, cache=False)
 
     debug = env.bool("DEBUG", default=debug)
-    secret_key = env.str("SECRET_KEY", default="")
+    secret_key = env.str("SECRET_KEY", default="").strip()
     given = {name: env.list(name, default=[]) for name in ("KEY_ENCRYPTION_KEYS", "HASH_PEPPERS", "BLIND_INDEX_KEY")}
     missing = [name for name, value in {"SECRET_KEY": secret_key, **given}.items() if not value]
     if "SECRET_KEY" in missing or (missing and not debug):
         raise ImproperlyConfigured(f"Set {', '.join(missing)} in the environment; see docs/operations.md.")
+    keys = {name: decode_keys(name, values) or (derive_key(secret_key, name),) for name, values in given.items()}
+    if len(keys["BLIND_INDEX_KEY"]) != 1:
+        # A stored index can only be compared, so a second key could never be tried.
+        raise ImproperlyConfigured("BLIND_INDEX_KEY takes exactly one key.")
     return Environment(
         debug=debug,
         secret_key=secret_key,
-        key_encryption_keys=decode_keys("KEY_ENCRYPTION_KEYS", given["KEY_ENCRYPTION_KEYS"]),
-        hash_peppers=decode_keys("HASH_PEPPERS", given["HASH_PEPPERS"]),
-        blind_index_key=decode_keys("BLIND_INDEX_KEY", given["BLIND_INDEX_KEY"]),
+        key_encryption_keys=keys["KEY_ENCRYPTION_KEYS"],
+        hash_peppers=keys["HASH_PEPPERS"],
+        blind_index_key=keys["BLIND_INDEX_KEY"][0],
         database_url=env.str("DATABASE_URL", default="") or None,
         redis_url=env.str("REDIS_URL", default="") or None,
         email_url=env.str("EMAIL_URL", default="consolemail://"),
         default_from_email=env.str("DEFAULT_FROM_EMAIL", default="Monban <no-reply@localhost>"),
         trusted_proxies=parse_networks("TRUSTED_PROXIES", env.list("TRUSTED_PROXIES", default=[])),
-        shared_host=env.str("SHARED_HOST", default="").lower(),
+        shared_host=env.str("SHARED_HOST", default="").lower() or None,
         static_root=Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))),
         log_level=env.str("LOG_LEVEL", default="INFO").upper(),
         log_format=env.str("LOG_FORMAT", default="text" if debug else "json"),
+        host=env.str("HOST", default="127.0.0.1"),
+        port=env.int("PORT", default=8000),
+        web_concurrency=env.int("WEB_CONCURRENCY", default=2),
     )
 
 
@@ -98,6 +111,11 @@ def email_config(url: str) -> dict[str, Any]:
     return {name: value for name, value in environ.Env.email_url_config(url).items() if name.startswith("EMAIL_")}
 
 
+def derive_key(secret_key: str, name: str) -> bytes:
+    """Derive a secret that DEBUG does without from SECRET_KEY (docs/operations.md)."""
+    return hmac.digest(secret_key.encode(), f"monban:{name}".encode(), hashlib.sha256)
+
+
 def decode_keys(name: str, values: Sequence[str]) -> tuple[bytes, ...]:
     """Decode urlsafe base64 keys of 32 bytes each. An error names the variable, never the value."""
     keys = []
@@ -112,9 +130,9 @@ def decode_keys(name: str, values: Sequence[str]) -> tuple[bytes, ...]:
     return tuple(keys)
 
 
-def parse_networks(name: str, values: Sequence[str]) -> tuple[str, ...]:
-    """Check addresses and CIDR ranges, and spell each as a range."""
+def parse_networks(name: str, values: Sequence[str]) -> tuple[IPNetwork, ...]:
+    """Parse addresses and CIDR ranges."""
     try:
-        return tuple(str(ipaddress.ip_network(value.strip())) for value in values if value.strip())
+        return tuple(ipaddress.ip_network(value.strip()) for value in values if value.strip())
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} is not a list of addresses or CIDR ranges: {error}") from error

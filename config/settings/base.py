@@ -179,6 +179,9 @@ def security(env: Environment) -> Settings:
             "django.contrib.auth.hashers.BCryptPasswordHasher",
             "identity.hashers.SaltedSHA256",
             "identity.hashers.SaltedSHA1",
+            "identity.hashers.LDAPSaltedSHA",
+            "identity.hashers.LDAPSaltedSHA256",
+            "identity.hashers.LDAPSaltedSHA512",
         ],
         # The rules are each tenant's password policy (identity.services.credentials), not a global list.
         "AUTH_PASSWORD_VALIDATORS": [],
@@ -264,11 +267,14 @@ def pages(env: Environment) -> Settings:
 def identity(env: Environment) -> Settings:
     """Keys of identity/conf.py, which has the defaults of those that are not set here."""
     return {
-        "KEY_ENCRYPTION_KEYS": env.key_encryption_keys,
-        "HASH_PEPPERS": env.hash_peppers,
-        "BLIND_INDEX_KEY": env.blind_index_key,
-        "TRUSTED_PROXIES": env.trusted_proxies,
-        "SHARED_HOST": env.shared_host,
+        "debug": env.debug,
+        "key_encryption_keys": env.key_encryption_keys,
+        "hash_peppers": env.hash_peppers,
+        "blind_index_key": env.blind_index_key,
+        "trusted_proxies": env.trusted_proxies,
+        "shared_host": env.shared_host,
+        "session_cookie_name": "monban_session" if env.debug else "__Host-monban_session",
+        "session_cookie_secure": not env.debug,
     }
 
 
