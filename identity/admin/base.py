@@ -1,0 +1,310 @@
+"""What every admin page of Monban has in common: tenant scope, audit, step-up, and no secrets.
+
+A subclass says where its rows keep their tenant (`tenant_lookup`). Operators see and reach their own tenant's rows only;
+superusers see all (decision 39). Foreign keys are never select boxes and lists never count exactly, as tables are large.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import models
+from django.forms import Form, ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from unfold.admin import ModelAdmin, StackedInline, TabularInline
+from unfold.paginator import InfinitePaginator
+
+from identity.conf import conf
+from identity.context import RequestContext
+from identity.errors import IdentityError
+from identity.events import EventType
+from identity.models import Tenant
+from identity.services import audit
+
+MASK = "•••"
+
+
+def is_password_confirmed(request: HttpRequest, *, with_grace: bool = False) -> bool:
+    """Whether the operator typed the password lately; with grace, for a form that was opened in time."""
+    confirmed_at = getattr(request.sso_session, "password_confirmed_at", None)
+    lifetime = conf.password_confirmation_lifetime
+    if with_grace:
+        lifetime += conf.password_confirmation_grace
+    return bool(confirmed_at and timezone.now() - confirmed_at < lifetime)
+
+
+def ask_for_password(request: HttpRequest) -> HttpResponse:
+    """Send the operator to the page that asks for the password and comes back here."""
+    return HttpResponseRedirect(f"{reverse('identity:confirm_password')}?{urlencode({'next': request.get_full_path()})}")
+
+
+def context_of(request: HttpRequest) -> RequestContext:
+    """Return the request's facts for services."""
+    return request.context
+
+
+def snapshot(obj: models.Model, *, hidden: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the columns of a row as audit shows them; hidden ones only as present or absent."""
+    values: dict[str, Any] = {}
+    for field in obj._meta.concrete_fields:
+        value = field.value_from_object(obj)
+        if field.name in hidden or not field.editable:
+            values[field.name] = MASK if value else ""
+        else:
+            values[field.name] = value if isinstance(value, str | int | bool | list | dict | None) else str(value)
+    return values
+
+
+class TenantScoped(ModelAdmin):
+    """Rows of the operator's tenant. The base of all our admin pages."""
+
+    tenant_lookup: ClassVar[str] = "tenant"
+    hidden_fields: ClassVar[tuple[str, ...]] = ()  # never shown, never audited in clear
+    is_sensitive: ClassVar[bool] = False  # adding, changing and deleting ask for the password first
+    superuser_only: ClassVar[bool] = False
+
+    show_full_result_count = False
+    list_per_page = 50
+    list_fullwidth = True
+    show_facets = "NEVER"
+
+    # Scope
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        queryset = super().get_queryset(request)
+        if request.user.is_superuser:
+            return queryset
+        if self.superuser_only:
+            return queryset.none()
+        return queryset.filter(**{self.tenant_lookup: request.user.tenant_id})
+
+    def get_exclude(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
+        exclude = [*(super().get_exclude(request, obj) or ()), *self.hidden_fields]
+        if not request.user.is_superuser and self._has_own_tenant:
+            exclude.append("tenant")
+        return exclude
+
+    @property
+    def _has_own_tenant(self) -> bool:
+        return self.tenant_lookup == "tenant"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
+        readonly = list(super().get_readonly_fields(request, obj))
+        if obj is not None and self._has_own_tenant and "tenant" not in readonly:
+            readonly.append("tenant")  # S37: a row's owner never changes
+        return readonly
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer only rows that the operator may see, whatever the form posts."""
+        related_admin = self.admin_site._registry.get(db_field.remote_field.model)
+        if "queryset" not in kwargs and isinstance(related_admin, TenantScoped):
+            kwargs["queryset"] = related_admin.get_queryset(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_form(self, request: HttpRequest, obj: models.Model | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form_class = super().get_form(request, obj, change, **kwargs)
+        return type(form_class.__name__, (OneTenantFormMixin, form_class), {"operator": request.user})
+
+    def _module_allowed(self, request: HttpRequest) -> bool:
+        return not self.superuser_only or request.user.is_superuser
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self._module_allowed(request) and super().has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return self._module_allowed(request) and super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return self._module_allowed(request) and super().has_add_permission(request, *args)
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return self._module_allowed(request) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return self._module_allowed(request) and super().has_delete_permission(request, obj)
+
+    # Step-up
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> HttpResponse:
+        if self.is_sensitive and self._may_write(request, object_id):
+            # Work in a form that was opened in time is not lost to a confirmation that ran out meanwhile.
+            if not is_password_confirmed(request, with_grace=request.method == "POST"):
+                return ask_for_password(request)
+        try:
+            return super().changeform_view(request, object_id, *args, **kwargs)
+        except IdentityError as error:
+            messages.error(request, f"{error.message} ({error.error_code})")
+            return HttpResponseRedirect(request.get_full_path())
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if self.is_sensitive and not is_password_confirmed(request):
+            return ask_for_password(request)
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except IdentityError as error:
+            messages.error(request, f"{error.message} ({error.error_code})")
+            return HttpResponseRedirect(request.get_full_path())
+
+    def _may_write(self, request: HttpRequest, object_id: str | None) -> bool:
+        return self.has_change_permission(request) if object_id else self.has_add_permission(request)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        # Deleting many at once would step around the services and the password question.
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def confirmed_action(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        *,
+        title: str,
+        text: str,
+        perform: Callable[[Any, Form | None], HttpResponse | None],
+        form_class: type[Form] | None = None,
+        permission: Callable[..., bool] | None = None,
+    ) -> HttpResponse:
+        """Show what will happen, take the operator's password where it is due, and do it on POST.
+
+        `perform(row, form)` does it through a service and may answer with a page of its own.
+        """
+        row = get_object_or_404(self.get_queryset(request), pk=object_id)
+        if not (permission or self.has_change_permission)(request, row):
+            raise PermissionDenied
+        if not is_password_confirmed(request):
+            return ask_for_password(request)
+        form = form_class(request.POST or None) if form_class else None
+        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
+        if request.method == "POST" and (form is None or form.is_valid()):
+            try:
+                answer = perform(row, form)
+            except IdentityError as error:
+                messages.error(request, f"{error.message} ({error.error_code})")
+                return HttpResponseRedirect(back)
+            if answer is not None:
+                return answer
+            messages.success(request, _("Done: %(title)s.") % {"title": title})
+            return HttpResponseRedirect(back)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "text": text,
+            "form": form,
+            "opts": self.opts,
+            "original": row,
+            "object": row,
+            "back": back,
+        }
+        return TemplateResponse(request, "admin/monban/confirm_action.html", context)
+
+    # Audit instead of Django's own log, which can be edited
+
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool) -> None:
+        if not change and self._has_own_tenant and not request.user.is_superuser:
+            obj.tenant = request.user.tenant
+        before = snapshot(type(obj)._default_manager.get(pk=obj.pk), hidden=self.hidden_fields) if change else {}
+        super().save_model(request, obj, form, change)
+        self.record_change(request, obj, before=before, after=snapshot(obj, hidden=self.hidden_fields))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.record_change(request, obj, before=snapshot(obj, hidden=self.hidden_fields), after={})
+        super().delete_model(request, obj)
+
+    def record_change(self, request: HttpRequest, obj: Any, *, before: dict[str, Any], after: dict[str, Any]) -> None:
+        """Write what an operator changed, as column to [before, after]."""
+        names = {**before, **after}
+        changes = {name: [before.get(name), after.get(name)] for name in names if before.get(name) != after.get(name)}
+        if not changes:
+            return
+        audit.record(
+            EventType.ADMIN_CHANGE,
+            tenant=tenant_of(obj) or request.user.tenant,
+            actor=request.user,
+            target=obj,
+            context=context_of(request),
+            changes=changes,
+        )
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Write nothing: save_model has audited it."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Write nothing: save_model has audited it."""
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+        """Write nothing: delete_model has audited it."""
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        row = get_object_or_404(self.get_queryset(request), pk=object_id)
+        query = urlencode({"target_id": getattr(row, "public_id", "") or row.pk})
+        return HttpResponseRedirect(f"{reverse('admin:identity_auditevent_changelist')}?{query}")
+
+
+class LargeTable(TenantScoped):
+    """A table of millions of rows: no count at all, newest first."""
+
+    paginator = InfinitePaginator
+    ordering = ("-id",)
+
+
+class ReadOnly(LargeTable):
+    """Rows that operators may look at and only services may write."""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+class OneTenantFormMixin:
+    """A form that refuses to tie rows of two tenants together, whoever posts it."""
+
+    operator: ClassVar[Any]
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}  # type: ignore[misc]
+        instance = self.instance  # type: ignore[attr-defined]
+        if not instance.pk and not self.operator.is_superuser and hasattr(instance, "tenant_id"):
+            instance.tenant = self.operator.tenant  # so that constraints are checked against the right tenant
+        owner = data.get("tenant") or (tenant_of(instance) if instance.pk or hasattr(instance, "tenant_id") else None)
+        tenants = {owner} if owner else set()
+        tenants |= {tenant_of(value) for value in data.values() if isinstance(value, models.Model)} - {None}
+        if len(tenants) > 1:
+            raise ValidationError(_("These rows belong to different tenants."))
+        return data
+
+
+def tenant_of(row: Any) -> Tenant | None:
+    """Return the tenant that a row belongs to, through whatever owns it."""
+    if isinstance(row, Tenant):
+        return row
+    for name in ("tenant", "user", "application", "catalogue_entry", "role", "organization", "session", "definition"):
+        if getattr(row, f"{name}_id", None) is not None:
+            return tenant_of(getattr(row, name))
+    return None
+
+
+__all__ = [
+    "LargeTable",
+    "ReadOnly",
+    "StackedInline",
+    "TabularInline",
+    "TenantScoped",
+    "ask_for_password",
+    "context_of",
+    "is_password_confirmed",
+    "snapshot",
+    "tenant_of",
+]
