@@ -46,9 +46,16 @@ class Environment:
     static_root: Path
     log_level: str
     log_format: str  # "json" or "text"
-    host: str  # the address to listen on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """Where and how wide the web server listens."""
+
+    host: str
     port: int
-    web_concurrency: int  # worker processes
+    workers: int  # processes
+    threads: int  # in each process
 
 
 def read(*, debug: bool, secrets_file: Path | None = None, overrides: Mapping[str, str] | None = None) -> Environment:
@@ -87,9 +94,17 @@ def read(*, debug: bool, secrets_file: Path | None = None, overrides: Mapping[st
         static_root=Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))),
         log_level=env.str("LOG_LEVEL", default="INFO").upper(),
         log_format=env.str("LOG_FORMAT", default="text" if debug else "json"),
+    )
+
+
+def read_server() -> Server:
+    """Read what the web server needs before any settings are loaded."""
+    env = environ.Env()
+    return Server(
         host=env.str("HOST", default="127.0.0.1"),
         port=env.int("PORT", default=8000),
-        web_concurrency=env.int("WEB_CONCURRENCY", default=2),
+        workers=env.int("WEB_CONCURRENCY", default=os.cpu_count() or 1),
+        threads=env.int("WEB_THREADS", default=4),
     )
 
 

@@ -22,7 +22,8 @@ def ensure(path: Path) -> bool:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(render())
+        file.write("# Made by `manage.py init_secrets` for this machine. Lists hold the newest value first.\n")
+        file.write(render(prefix=GENERATED_PREFIX))
     try:
         os.link(draft, path)
     except FileExistsError:
@@ -32,11 +33,10 @@ def ensure(path: Path) -> bool:
     return True
 
 
-def render() -> str:
-    """Make the text of a new secrets file."""
+def render(*, prefix: str) -> str:
+    """Make a new set of secrets as NAME=value lines; prefix begins SECRET_KEY."""
     lines = [
-        "# Made by `manage.py init_secrets` for this machine. Lists hold the newest value first.",
-        f"SECRET_KEY={GENERATED_PREFIX}{secrets.token_urlsafe(48)}",
+        f"SECRET_KEY={prefix}{secrets.token_urlsafe(48)}",
         f"KEY_ENCRYPTION_KEYS={new_key()}",
         f"HASH_PEPPERS={new_key()}",
         f"BLIND_INDEX_KEY={new_key()}",

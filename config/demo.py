@@ -1,0 +1,47 @@
+"""What is known about the demo data: who is in it, and whether this database holds it.
+
+`manage.py load_demo` makes the people and calls `remember`; `manage.py serve` prints them, and refuses to let another
+machine reach a database that holds them. Every demo user has an e-mail address at DEMO_MAIL_DOMAIN, which is how the
+database itself tells, wherever it is copied.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from django.contrib.auth import get_user_model
+
+from config.env import VAR_DIR
+
+DEMO_MAIL_DOMAIN = "demo.monban.example"
+PEOPLE_FILE = VAR_DIR / "demo.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Somebody to sign in as."""
+
+    role: str  # "Operator" or "User"
+    user_name: str
+    password: str
+
+
+def is_loaded() -> bool:
+    """Tell whether the database holds a demo user."""
+    return get_user_model().objects.filter(email__iendswith=f"@{DEMO_MAIL_DOMAIN}").exists()
+
+
+def remember(people: Sequence[Person]) -> None:
+    """Keep the generated passwords for this machine's owner; the database has only their hashes."""
+    PEOPLE_FILE.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(PEOPLE_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump([asdict(person) for person in people], file, indent=2)
+
+
+def people() -> list[Person]:
+    """Return who was remembered; nobody before the first `load_demo`."""
+    if not PEOPLE_FILE.is_file():
+        return []
+    return [Person(**row) for row in json.loads(PEOPLE_FILE.read_text(encoding="utf-8"))]

@@ -1,0 +1,22 @@
+"""gunicorn's configuration; it finds this file when started here (`gunicorn config.wsgi`)."""
+
+from config.env import read_server
+
+server = read_server()
+
+bind = f"[{server.host}]:{server.port}" if ":" in server.host else f"{server.host}:{server.port}"
+workers = server.workers
+threads = server.threads
+worker_class = "gthread"
+timeout = 30  # seconds a worker may be silent
+graceful_timeout = 30  # seconds for requests under way when the server stops
+keepalive = 75  # seconds; longer than a proxy's, so that the proxy is the side that closes
+control_socket_disable = True
+
+# Whether a request came by https is decided by RequestContextMiddleware, which knows TRUSTED_PROXIES. gunicorn would
+# believe any process on this machine.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+
+# No access log: its lines would hold query strings, and those hold codes. Events are logged by the application.
+accesslog = None
