@@ -12,4 +12,4 @@ class ConfigConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks that concern the server as a whole."""
-        from config import checks  # noqa: F401, PLC0415 - checks need the app registry
+        from config import checks  # noqa: F401 - checks need the app registry

@@ -115,7 +115,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Render the event and its extras as name=value."""
-        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+        time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
         pairs = " ".join(f"{name}={value}" for name, value in extras(record).items())
         line = f"{time} {record.levelname:<7} {record.name}: {record.getMessage()}"
         return "\n".join(part for part in (f"{line} {pairs}".rstrip(), record.exc_text) if part)

@@ -1,6 +1,6 @@
 """Generate docs/errors/ from the error catalogues.
 
-    python scripts/error_docs.py write | check
+python scripts/error_docs.py write | check
 """
 
 import csv
@@ -61,9 +61,12 @@ def oauth() -> str:
     """Render the faults of OAuth and OpenID Connect, in the order of their table."""
     from oidc_provider.errors import ROWS
 
-    lines = ["# OAuth and OpenID Connect errors", "", GENERATED, "", "What was wrong, and how the standard dialect says it."]
-    rows = [[f"`{fault.name}`", f"`{spec.error}`", str(spec.status), spec.source] for fault, spec in ROWS.items()]
-    return "\n".join([*lines, "", *table(["Fault", "error", "Status", "Source"], rows)]) + "\n"
+    intro = "What was wrong, and how the standard dialect says it. A status applies where nothing is redirected."
+    rows = [
+        [f"`{fault.value}`", f"`{row.error}`", str(row.status), row.text, row.source] for fault, row in ROWS.items()
+    ]
+    head = ["Fault", "error", "Status", "Text", "Source"]
+    return "\n".join(["# OAuth and OpenID Connect errors", "", GENERATED, "", intro, "", *table(head, rows)]) + "\n"
 
 
 def documents() -> dict[str, str]:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from django.conf import settings
@@ -139,7 +139,7 @@ def compiled(language: str) -> bytes:
 
 
 def update() -> None:
-    """Bring the catalogues in step with the texts. New ones are left empty, old ones are dropped; nothing is guessed."""
+    """Bring the catalogues in step with the texts: new ones are left empty, old ones dropped, nothing is guessed."""
     for language in LANGUAGES:
         catalogue = read(language)
         catalogue.update(template_catalogue(), no_fuzzy_matching=True, update_creation_date=False)
@@ -158,12 +158,13 @@ def compile_all() -> None:
 def problems() -> Iterator[str]:
     """Yield what is wrong, one line each."""
     texts = template_catalogue()
+    known = {(key_of(text), text.context) for text in texts if text.id}
     for language in LANGUAGES:
         catalogue = read(language)
         for text in texts:
             if not text.id:
                 continue
-            found = catalogue.get(text.id if isinstance(text.id, str) else text.id[0], text.context)
+            found = catalogue.get(key_of(text), text.context)
             where = f"{language}: {text.id!r} ({text.locations[0][0]})"
             if found is None:
                 yield f"{where} is missing"
@@ -174,13 +175,20 @@ def problems() -> Iterator[str]:
             elif found.fuzzy:
                 yield f"{where} is fuzzy"
             else:
-                yield from (f"{where}: placeholders differ in {t!r}" for t in translations if not same_holes(text.id, t))
+                yield from (
+                    f"{where}: placeholders differ in {t!r}" for t in translations if not same_holes(text.id, t)
+                )
         for message in catalogue:
-            if message.id and texts.get(message.id if isinstance(message.id, str) else message.id[0], message.context) is None:
+            if message.id and (key_of(message), message.context) not in known:
                 yield f"{language}: {message.id!r} is in the catalogue but nowhere else"
         mo_path = po_path(language).with_suffix(".mo")
         if not mo_path.is_file() or mo_path.read_bytes() != compiled(language):
             yield f"{language}: {mo_path.name} is not what {po_path(language).name} says; run `make messages`"
+
+
+def key_of(message: Message) -> str:
+    """Return the text by which a catalogue finds a message: the singular."""
+    return message.id if isinstance(message.id, str) else message.id[0]
 
 
 def same_holes(source: str | tuple[str, ...] | list[str], translation: str) -> bool:

@@ -4,7 +4,6 @@
 what a given environment would give.
 """
 
-from datetime import timedelta
 from typing import Any
 
 from config.env import BASE_DIR, VAR_DIR, Environment, database_config, email_config

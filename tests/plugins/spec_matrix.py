@@ -105,6 +105,12 @@ def unknown_ids(matrix: Matrix) -> list[str]:
     problems = [f"{tests(matrix['security'][i])}: no security rule {i}" for i in matrix["security"] if i not in rules]
     problems += [f"{tests(matrix['oidf'][i])}: no module {i}" for i in matrix["oidf"] if i not in modules]
     problems += [
+        f"{test}: the function of module {i} is named test_{i.replace('-', '_')}"
+        for i, found in matrix["oidf"].items()
+        for test in found
+        if i.replace("-", "_") not in test.rpartition("::")[2]
+    ]
+    problems += [
         f"{tests(matrix['spec'][i])}: {i!r} is not <document>-<section> of a known document"
         for i in matrix["spec"]
         if not re.fullmatch(r"[A-Za-z0-9]+-[A-Za-z0-9.]+", i) or i.split("-")[0] not in DOCUMENTS
@@ -143,7 +149,7 @@ def compliance(matrix: Matrix) -> str:
         GENERATED,
         "",
         "Each row names a rule and the tests that prove it over HTTP. The suite runs them on SQLite and on PostgreSQL.",
-        "The OpenID Foundation's own suite has not been run by this page: its module names say what each test stands for.",
+        "The OpenID Foundation's own suite was not run for this page: its module names say what each test stands for.",
         "",
         "## Modules of the OpenID Foundation's plans",
     ]
@@ -179,7 +185,7 @@ def security(matrix: Matrix) -> str:
         "",
         GENERATED,
         "",
-        "Every row is a published weakness of a system that does our job. Its test tries the attack and sees it refused.",
+        "Every row is a published weakness of a system that does our job. Its test tries the attack and is refused.",
         "Identifiers come from public advisories, some through secondary copies: check one before quoting it.",
         "",
         f"{len(rules)} rules: {proved} proved, {waiting} waiting for a feature that does not exist yet.",
