@@ -8,3 +8,7 @@ class IdentityConfig(AppConfig):
 
     name = "identity"
     verbose_name = "Identity"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from identity import checks  # noqa: F401 - registers itself

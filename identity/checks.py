@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 
 from identity.conf import IdentityConf, current, unknown_settings
 
@@ -81,14 +82,14 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     messages: list[CheckMessage] = []
     if any(network.prefixlen == 0 for network in conf.trusted_proxies):
         messages.append(
-            Warning(
+            checks.Warning(
                 "Every address is a trusted proxy, so anybody can forge a client address.",
                 hint="Name the networks of your proxies in TRUSTED_PROXIES.",
                 id="identity.W101",
             )
         )
     if not conf.session_cookie_secure:
-        messages.append(Warning("The session cookie is sent over plain http.", id="identity.W102"))
+        messages.append(checks.Warning("The session cookie is sent over plain http.", id="identity.W102"))
     return messages
 
 

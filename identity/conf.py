@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, cast
 
@@ -33,6 +34,11 @@ class IdentityConf:
     shared_host: str | None = None
     session_cookie_name: str = "__Host-monban_session"
     session_cookie_secure: bool = True
+
+    # How long an operator's typed password counts before a sensitive page asks again, and how much longer a form that
+    # was opened in time is still taken.
+    password_confirmation_lifetime: timedelta = timedelta(minutes=10)
+    password_confirmation_grace: timedelta = timedelta(minutes=50)
 
     # Decision 22: how old clients and keys may be in a process.
     process_cache_seconds: int = 5
@@ -81,25 +87,19 @@ def unknown_settings() -> list[str]:
     return sorted(key for key in _declared() if key not in _FIELD_NAMES)
 
 
+@lru_cache(maxsize=1)
 def current() -> IdentityConf:
     """The settings in force. Made on first use and again after `override_settings`."""
-    global _current
-    if _current is None:
-        _current = IdentityConf(**{key: value for key, value in _declared().items() if key in _FIELD_NAMES})
-    return _current
+    return IdentityConf(**{key: value for key, value in _declared().items() if key in _FIELD_NAMES})
 
 
 def _declared() -> dict[str, Any]:
     return getattr(settings, "IDENTITY", {})
 
 
-_current: IdentityConf | None = None
-
-
 def _forget(*, setting: str, **kwargs: object) -> None:
-    global _current
     if setting == "IDENTITY":
-        _current = None
+        current.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="identity.conf")

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import secrets
 from functools import lru_cache
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.core.exceptions import ImproperlyConfigured
@@ -90,8 +91,11 @@ def column_purpose(model: type[models.Model], column: str) -> str:
 
 
 def keyed_hash(value: str | bytes, *, purpose: str) -> str:
-    """64 hex digits of HMAC-SHA-256 under the newest pepper. For values with 128 bits or more of chance,
-    and for values that must only be compared; never for a person's password."""
+    """64 hex digits of HMAC-SHA-256 under the newest pepper.
+
+    For values with 128 bits or more of chance, and for values that must only be compared; never for a
+    person's password.
+    """
     return _hmac(_subkey(_newest("hash_peppers"), "hash", purpose), value)
 
 
@@ -103,7 +107,8 @@ def keyed_hashes(value: str | bytes, *, purpose: str) -> list[str]:
 def matches_keyed_hash(value: str | bytes, digest: str, *, purpose: str) -> bool:
     """Compare a value with a stored keyed hash in constant time, under every live pepper."""
     # Every pepper is tried, so that the time does not tell which one matched.
-    return any([constant_time_equal(candidate, digest) for candidate in keyed_hashes(value, purpose=purpose)])
+    results = [constant_time_equal(candidate, digest) for candidate in keyed_hashes(value, purpose=purpose)]
+    return any(results)
 
 
 def new_handle(nbytes: int = 32) -> str:

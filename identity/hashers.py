@@ -41,8 +41,11 @@ class _LegacyHasher(BasePasswordHasher):
         return f"{self.algorithm}${salt}${self._hex(password, salt)}"
 
     def verify(self, password: str, encoded: str) -> bool:
-        """Compare. A wrong password costs as much as the preferred hash, so that the time does not tell which
-        accounts were imported (S33); a right one is hashed again by the upgrade, which costs the same."""
+        """Compare.
+
+        A wrong password costs as much as the preferred hash, so that the time does not tell which accounts were
+        imported (S33); a right one is hashed again by the upgrade, which costs the same.
+        """
         decoded = self.decode(encoded)
         is_right = constant_time_equal(self._hex(password, decoded["salt"]), decoded["hash"])
         if not is_right:

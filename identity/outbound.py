@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
@@ -229,7 +230,7 @@ def _is_allowed(address: IPAddress, *, internal: bool) -> bool:
     if address.is_link_local or address.is_multicast or address.is_unspecified:
         return False
     if internal:
-        return not address.is_reserved
+        return address.is_loopback or not address.is_reserved
     is_site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
     return address.is_global and not address.is_reserved and not is_site_local
 
@@ -286,9 +287,7 @@ class _PinnedTLS(_Pinned, HTTPSConnection):
     """The same, inside TLS."""
 
 
-def _connection(
-    scheme: str, host: str, port: int, *, addresses: list[str], limits: Limits, deadline: float
-) -> _Pinned:
+def _connection(scheme: str, host: str, port: int, *, addresses: list[str], limits: Limits, deadline: float) -> _Pinned:
     timeout = Timeout(connect=limits.connect_seconds, read=limits.read_seconds)
     connection: _Pinned
     if scheme == "https":
@@ -310,8 +309,10 @@ def _tls(ca_file: str) -> ssl.SSLContext:
 
 @contextmanager
 def _ends_at(connection: _Pinned, deadline: float) -> Iterator[None]:
-    """Cut the connection at the deadline. Time-outs of a socket count from byte to byte, so a peer that sends
-    one byte a second would never reach them."""
+    """Cut the connection at the deadline.
+
+    Time-outs of a socket count from byte to byte, so a peer that sends one byte a second never reaches them.
+    """
 
     def cut() -> None:
         if connection.handle is not None:
@@ -338,7 +339,7 @@ def _typed_errors(host: str, deadline: float) -> Iterator[None]:
         yield
     except OutboundError:
         raise
-    except (HTTPError, OSError, ValueError) as error:
+    except (HTTPError, HTTPException, OSError) as error:
         if time.monotonic() >= deadline or isinstance(error, TimeoutError):
             raise TimedOut(host) from None
         cause = error.__cause__ or error.__context__ or error
@@ -353,6 +354,7 @@ def _read(answer: HTTPResponse, *, host: str, limits: Limits, deadline: float) -
         content += chunk
         if len(content) > limits.max_bytes:
             raise ResponseTooLarge(f"{host}: more than {limits.max_bytes} bytes")
-        if time.monotonic() >= deadline:
-            raise TimedOut(host)
+    # A connection that was cut looks like an answer that ended, even in the middle of its headers.
+    if time.monotonic() >= deadline:
+        raise TimedOut(host)
     return bytes(content)

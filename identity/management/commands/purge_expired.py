@@ -1,0 +1,19 @@
+"""`manage.py purge_expired`: delete what nothing needs any more. The worker does the same by itself."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from identity.services import purging
+
+
+class Command(BaseCommand):
+    """Run every purger once."""
+
+    help = "Delete expired rows in short batches. Not needed where the worker runs."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print the number of rows by purger."""
+        for name, rows in purging.purge_expired(now=timezone.now()).items():
+            self.stdout.write(f"{name}: {rows}")

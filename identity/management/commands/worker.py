@@ -1,0 +1,50 @@
+"""`manage.py worker`: sends deliveries, chains the audit, ages keys, purges. Stops gracefully on SIGTERM."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from argparse import ArgumentParser
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import connections
+
+from identity.conf import conf
+from identity.services import upkeep
+
+log = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    """Run the background work of this installation. Any number of workers may run at once."""
+
+    help = "Send deliveries and run purges, audit chaining and key ageing until SIGTERM or Ctrl-C."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """One option, for cron and tests."""
+        parser.add_argument("--once", action="store_true", help="Do everything once and stop.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Loop until told to stop; what was begun is finished first."""
+        stop = threading.Event()
+
+        def ask_to_stop(number: int, frame: FrameType | None) -> None:
+            stop.set()
+
+        previous = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        log.info("worker.start")
+        try:
+            with ThreadPoolExecutor(conf.worker_parallel_deliveries, thread_name_prefix="deliver") as executor:
+                schedule = upkeep.Schedule(upkeep.jobs(executor))
+                schedule.run_due()
+                while not options["once"] and not stop.wait(conf.worker_poll_seconds):
+                    schedule.run_due()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            connections.close_all()
+        log.info("worker.stop")

@@ -1,0 +1,172 @@
+"""The outbox (decision 33): calls to other systems, written with what causes them and sent by the worker.
+
+A delivery is sent at least once: a worker that dies after sending and before noting it leaves a row that is
+sent again, with the same jti, by which receivers know a repeat. Claiming is one conditional UPDATE, so any
+number of workers share the work on either database.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from datetime import datetime
+from typing import Any
+
+from django.db import close_old_connections
+from django.db.models import F, Q
+from django.utils import timezone
+
+from identity import crypto, outbound, registry
+from identity.conf import conf
+from identity.models import Application, Delivery, DeliveryState, Tenant
+
+log = logging.getLogger(__name__)
+
+_MAX_ERROR_CHARACTERS = 200
+
+
+class DeliveryFailed(Exception):
+    """The receiver did not take it. The text is shown to operators: reason and status, no content."""
+
+    def __init__(self, reason: str, *, status: int | None = None, is_final: bool = False) -> None:
+        super().__init__(reason)
+        self.status = status  # HTTP
+        self.is_final = is_final  # repeating is pointless
+
+
+def enqueue(
+    *,
+    tenant: Tenant,
+    kind: str,
+    url: str,
+    payload: Mapping[str, Any],
+    application: Application | None = None,
+    sid: str = "",
+) -> Delivery:
+    """Write a delivery; call it inside the transaction that causes it.
+
+    kind: name of a sender that an app registered. Raises UnknownDeliveryKind, a programming error.
+    payload: JSON, what the sender needs to make the message when it is sent. No secrets: operators see it.
+    """
+    registry.delivery_sender(kind)
+    return Delivery.objects.create(
+        tenant=tenant,
+        application=application,
+        kind=kind,
+        url=url,
+        jti=crypto.new_handle(16),
+        payload=dict(payload),
+        sid=sid,
+        next_attempt_at=timezone.now(),
+    )
+
+
+def post_form(delivery: Delivery, fields: Mapping[str, str]) -> None:
+    """POST form fields to the delivery's address through the guarded client; for use by senders.
+
+    Raises DeliveryFailed unless the answer is 2xx.
+    """
+    limits = outbound.Limits.from_settings(total_seconds=conf.delivery_timeout_seconds)
+    internal = delivery.application is not None and delivery.application.is_internal  # decision 12
+    try:
+        response = outbound.post_form(delivery.url, fields, internal=internal, limits=limits)
+    except outbound.OutboundError as error:
+        raise DeliveryFailed(f"{type(error).__name__}: {error}") from error
+    if not response.is_success:
+        raise DeliveryFailed(f"status {response.status}", status=response.status)
+
+
+def send_due(*, now: datetime, limit: int, executor: Executor | None = None) -> int:
+    """Claim and send what is due; return how many were claimed. With an executor, at the same time."""
+    claimed = claim(now=now, limit=limit)
+    if executor is None:
+        for delivery in claimed:
+            attempt(delivery)
+    else:
+        # list() waits for all and raises what a thread raised.
+        list(executor.map(_attempt_in_thread, claimed))
+    return len(claimed)
+
+
+def claim(*, now: datetime, limit: int) -> list[Delivery]:
+    """Take up to `limit` due deliveries for this worker, oldest first. Each claim counts as an attempt."""
+    free = Q(claimed_until=None) | Q(claimed_until__lte=now)
+    due = Delivery.objects.filter(free, state=DeliveryState.PENDING, next_attempt_at__lte=now)
+    claimed = []
+    for delivery in due.select_related("tenant", "application").order_by("next_attempt_at", "pk")[:limit]:
+        # Whoever makes this UPDATE first has the row; the count is the proof of it (see _note_failure).
+        won = Delivery.objects.filter(
+            free, pk=delivery.pk, state=DeliveryState.PENDING, attempts=delivery.attempts
+        ).update(claimed_until=now + conf.delivery_lease, attempts=F("attempts") + 1)
+        if won:
+            delivery.attempts += 1
+            claimed.append(delivery)
+    return claimed
+
+
+def attempt(delivery: Delivery) -> None:
+    """Send one claimed delivery and note what came of it."""
+    try:
+        if delivery.attempts > conf.delivery_max_attempts:
+            raise DeliveryFailed("the worker died during the last attempt", is_final=True)
+        registry.delivery_sender(delivery.kind)(delivery)
+    except DeliveryFailed as error:
+        _note_failure(delivery, error)
+    except Exception as error:  # One faulty sender must not stop the others; it is logged and noted.
+        log.exception("delivery.error", extra={"delivery": delivery.pk, "kind": delivery.kind})
+        _note_failure(delivery, DeliveryFailed(type(error).__name__))
+    else:
+        # Delivered is delivered, even when the lease ran out meanwhile.
+        Delivery.objects.filter(pk=delivery.pk).exclude(state=DeliveryState.DELIVERED).update(
+            state=DeliveryState.DELIVERED,
+            delivered_at=timezone.now(),
+            claimed_until=None,
+            last_status=None,
+            last_error="",
+        )
+        log.info("delivery.done", extra={"delivery": delivery.pk, "kind": delivery.kind})
+
+
+def retry(deliveries: Iterable[Delivery]) -> int:
+    """Give deliveries that were given up a fresh set of attempts; for operators. Return how many."""
+    return Delivery.objects.filter(pk__in=[row.pk for row in deliveries], state=DeliveryState.FAILED).update(
+        state=DeliveryState.PENDING, attempts=0, next_attempt_at=timezone.now(), claimed_until=None
+    )
+
+
+def purge(now: datetime, limit: int) -> int:
+    """Delete deliveries that were delivered or given up long ago."""
+    over = Delivery.objects.filter(
+        state__in=[DeliveryState.DELIVERED, DeliveryState.FAILED], created_at__lte=now - conf.delivery_retention
+    )
+    deleted, _ = Delivery.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:limit])).delete()
+    return deleted
+
+
+def _attempt_in_thread(delivery: Delivery) -> None:
+    close_old_connections()
+    try:
+        attempt(delivery)
+    finally:
+        close_old_connections()
+
+
+def _note_failure(delivery: Delivery, error: DeliveryFailed) -> None:
+    is_over = error.is_final or delivery.attempts >= conf.delivery_max_attempts
+    delays = conf.delivery_retry_delays
+    changes: dict[str, Any] = {
+        "last_status": error.status,
+        "last_error": str(error)[:_MAX_ERROR_CHARACTERS],
+        "claimed_until": None,
+    }
+    if is_over:
+        changes["state"] = DeliveryState.FAILED
+    else:
+        changes["next_attempt_at"] = timezone.now() + delays[min(delivery.attempts, len(delays)) - 1]
+    # Only while the claim is ours: after the lease another worker may have taken or finished it.
+    Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.PENDING, attempts=delivery.attempts).update(**changes)
+    log.warning(
+        "delivery.failed",
+        extra={"delivery": delivery.pk, "kind": delivery.kind, "attempt": delivery.attempts, "given_up": is_over},
+    )
