@@ -1,0 +1,134 @@
+"""Nothing secret reaches a log, whoever logs it and however."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from config.logging import REDACTED, JSONFormatter, RedactionFilter, TextFormatter
+
+SECRET = "sEcReT-9f8e7d6c5b4a"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+
+SECRET_FIELDS = [
+    "password",
+    "new_password",
+    "client_secret",
+    "clientSecret",
+    "access_token",
+    "refresh_token",
+    "id_token_hint",
+    "X-State-Token",
+    "session_token",
+    "code",
+    "authorization_code",
+    "code_verifier",
+    "verification_code",
+    "client_assertion",
+    "SAMLResponse",
+    "Authorization",
+    "Set-Cookie",
+    "ticket",
+    "private_key",
+    "csrfmiddlewaretoken",
+]
+PLAIN_FIELDS = ["client_id", "error_code", "token_type", "status_code", "user_id", "reason", "grant_id", "key_id"]
+
+
+@pytest.fixture(params=[JSONFormatter, TextFormatter])
+def written(request: pytest.FixtureRequest) -> Iterator[tuple[logging.Logger, io.StringIO]]:
+    """A logger set up as in config.logging, and what it wrote."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(request.param())
+    handler.addFilter(RedactionFilter())
+    logger = logging.getLogger("tests.redaction")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    yield logger, stream
+    logger.removeHandler(handler)
+
+
+@pytest.mark.security("S41")
+@pytest.mark.parametrize("name", SECRET_FIELDS)
+def test_a_field_with_a_secret_name_is_blanked(name: str, written: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = written
+    logger.info("event", extra={name: SECRET})
+    assert SECRET not in stream.getvalue()
+    assert REDACTED in stream.getvalue()
+
+
+@pytest.mark.security("S41")
+@pytest.mark.parametrize("name", SECRET_FIELDS)
+def test_a_secret_deep_inside_a_field_is_blanked(name: str, written: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = written
+    logger.info("event", extra={"request": {"body": [{name: SECRET}]}})
+    assert SECRET not in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", PLAIN_FIELDS)
+def test_a_field_that_is_no_secret_stays(name: str, written: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = written
+    logger.info("event", extra={name: "plain-value"})
+    assert "plain-value" in stream.getvalue()
+
+
+@pytest.mark.security("S41")
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"GET /callback?state=x&code={SECRET}&iss=y",
+        f"client_secret={SECRET}",
+        f"body: password={SECRET}&user=alice",
+        f"Authorization: Bearer {SECRET}",
+        f"Authorization: Basic {SECRET}",
+        f"ticket ST-1-{SECRET}",
+        f'{{"refresh_token": "{SECRET}"}}',
+        f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----",
+    ],
+)
+def test_a_secret_inside_a_text_is_blanked(text: str, written: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = written
+    logger.warning("refused: %s", text)
+    assert SECRET not in stream.getvalue()
+
+
+@pytest.mark.security("S41")
+def test_a_jwt_is_blanked_wherever_it_stands(written: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = written
+    logger.info("hint %s", JWT, extra={"note": f"before {JWT} after"})
+    assert "eyJ" not in stream.getvalue()
+    assert "before" in stream.getvalue()
+
+
+@pytest.mark.security("S41")
+def test_a_secret_in_a_traceback_is_blanked(written: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = written
+    try:
+        raise ValueError(f"bad value: client_secret={SECRET}")
+    except ValueError:
+        logger.exception("failed")
+    assert SECRET not in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
+
+
+def test_a_json_line_carries_the_event_and_its_fields() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JSONFormatter())
+    record = logging.makeLogRecord(
+        {"name": "oidc", "levelname": "INFO", "msg": "token.refused", "client_id": "wiki", "reason": "code_used"}
+    )
+    handler.addFilter(RedactionFilter())
+    handler.handle(record)
+    line = json.loads(stream.getvalue())
+    assert {k: line[k] for k in ("level", "logger", "event", "client_id", "reason")} == {
+        "level": "INFO",
+        "logger": "oidc",
+        "event": "token.refused",
+        "client_id": "wiki",
+        "reason": "code_used",
+    }
