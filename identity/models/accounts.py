@@ -54,13 +54,14 @@ class AppAccount(models.Model):
         verbose_name_plural = _("application accounts")
         constraints = [
             models.UniqueConstraint(fields=["application", "account_name"], name="account_name_per_application"),
+            # An owner has one account in an application (APP_ACCOUNT.0002), so its name is never ambiguous.
+            models.UniqueConstraint(fields=["user", "application"], name="one_account_per_user_and_application"),
             models.CheckConstraint(
                 condition=models.Q(account_type="BASIC_ACCOUNT", user__isnull=False)
                 | (~models.Q(account_type="BASIC_ACCOUNT") & models.Q(user=None)),
                 name="only_basic_accounts_have_an_owner",
             ),
         ]
-        indexes = [models.Index(fields=["user", "application"], name="account_user_application")]
 
     def __str__(self) -> str:
         return self.account_name

@@ -1,5 +1,9 @@
 """Attribute definitions: what a tenant demands of built-in and extended attributes."""
 
+import re
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +31,14 @@ class AttributeEditor(models.TextChoices):
     USER = "user", _("Operators, the management API and the user")
 
 
+def validate_pattern(pattern: str) -> None:
+    """Refuse what is not a regular expression."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValidationError(_("This is not a regular expression.")) from error
+
+
 class AttributeDefinition(models.Model):
     """The rule for one attribute of a tenant's users, or of one application's accounts.
 
@@ -47,13 +59,17 @@ class AttributeDefinition(models.Model):
         related_name="attribute_definitions",
         verbose_name=_("application"),
     )  # only for accounts
-    name = models.CharField(_("name"), max_length=64)
+    name = models.CharField(
+        _("name"), max_length=64, validators=[RegexValidator(r"^[A-Za-z][A-Za-z0-9_.-]*$")]
+    )  # a member of JSON objects, and part of claim names
     label = models.CharField(_("label"), max_length=100, blank=True, default="")
     type = models.CharField(_("type"), max_length=16, choices=AttributeType.choices, default=AttributeType.STRING)
     choices = models.JSONField(_("choices"), blank=True, default=list)  # allowed values, for type choice
     is_required = models.BooleanField(_("required"), default=False)
     is_unique = models.BooleanField(_("unique"), default=False)
-    pattern = models.CharField(_("pattern"), max_length=500, blank=True, default="")  # Python regular expression, whole
+    pattern = models.CharField(
+        _("pattern"), max_length=500, blank=True, default="", validators=[validate_pattern]
+    )  # Python regular expression of the whole value
     editable_by = models.CharField(
         _("may be edited by"), max_length=16, choices=AttributeEditor.choices, default=AttributeEditor.API
     )
@@ -81,3 +97,9 @@ class AttributeDefinition(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse a choice of nothing. Choices may stay empty for a built-in attribute that brings its own."""
+        choices = self.choices
+        if not isinstance(choices, list) or not all(isinstance(choice, str) and choice for choice in choices):
+            raise ValidationError({"choices": _("Choices are a list of texts.")})

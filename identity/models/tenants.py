@@ -20,6 +20,7 @@ class Tenant(models.Model):
     is_default = models.BooleanField(_("default tenant"), default=False)
     time_zone = models.CharField(_("time zone"), max_length=64, default="Asia/Shanghai")  # IANA name
     language = models.CharField(_("language"), max_length=16, default="en")
+    has_demo_data = models.BooleanField(_("holds demo data"), default=False, editable=False)  # set by load_demo
     localize_errors = models.BooleanField(_("localise error texts"), default=False)  # decision 28
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)

@@ -1,6 +1,7 @@
 """People. One model for employees and operators (AUTH_USER_MODEL)."""
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
@@ -11,6 +12,9 @@ from identity import crypto
 from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
 from identity.models.tenants import Tenant
 
+# A hyphen is punctuation: it does not make another number of it.
+_MOBILE_PUNCTUATION = str.maketrans("", "", "- ")
+
 
 def make_user_key(user_name: str) -> str:
     """Return the form in which user names are compared: NFKC and casefold (decision 2)."""
@@ -20,6 +24,16 @@ def make_user_key(user_name: str) -> str:
 def make_email_key(email: str) -> str:
     """Return the form in which e-mail addresses are compared (decision 3)."""
     return unicodedata.normalize("NFKC", email.strip()).casefold()
+
+
+def make_mobile_key(mobile: str) -> str:
+    """Return the form in which mobile numbers are compared: without punctuation (decision 3)."""
+    return unicodedata.normalize("NFKC", mobile).translate(_MOBILE_PUNCTUATION)
+
+
+def make_identity_number_key(identity_number: str) -> str:
+    """Return the form in which identity numbers are compared: check letters are written in either case."""
+    return unicodedata.normalize("NFKC", identity_number).strip().upper()
 
 
 class Gender(models.TextChoices):
@@ -62,8 +76,9 @@ class SealedValue:
     `user.mobile = "…"` fills `mobile_sealed` and `mobile_index`; the tenant must be set before.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, make_key: Callable[[str], str]) -> None:
         self.name = name
+        self.make_key = make_key
 
     def __get__(self, user: "User | None", owner: type) -> Any:
         if user is None:
@@ -73,9 +88,12 @@ class SealedValue:
 
     def __set__(self, user: "User", value: str) -> None:
         sealed = crypto.seal(value, purpose=f"user.{self.name}") if value else ""
-        index = crypto.blind_index(value, tenant_id=user.tenant_id, field=self.name) if value else ""
         setattr(user, f"{self.name}_sealed", sealed)
-        setattr(user, f"{self.name}_index", index)
+        setattr(user, f"{self.name}_index", self.index(value, tenant_id=user.tenant_id))
+
+    def index(self, value: str, *, tenant_id: int) -> str:
+        """Return what to look the value up by: `filter(mobile_index=User.mobile.index(…))`."""
+        return crypto.blind_index(self.make_key(value), tenant_id=tenant_id, field=self.name) if value else ""
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -143,8 +161,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True, editable=False)
 
-    mobile = SealedValue("mobile")
-    identity_number = SealedValue("identity_number")
+    mobile = SealedValue("mobile", make_key=make_mobile_key)
+    identity_number = SealedValue("identity_number", make_key=make_identity_number_key)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -158,7 +176,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         verbose_name_plural = _("users")
         constraints = [
             models.UniqueConstraint(
-                fields=["tenant", "user_key"], condition=models.Q(deleted_at=None), name="user_name_per_tenant"
+                fields=["tenant", "user_key"],
+                condition=models.Q(deleted_at=None) & ~models.Q(user_key=""),
+                name="user_name_per_tenant",
             ),
             models.UniqueConstraint(
                 fields=["tenant", "email_key"],

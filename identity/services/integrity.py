@@ -1,0 +1,63 @@
+"""From a broken database constraint to the domain error that names it.
+
+Uniqueness is decided by the database alone: asking first and writing later lets two of many parallel writers pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Model, UniqueConstraint
+
+from identity.errors import IdentityError
+
+_SQLITE_UNIQUE = "UNIQUE constraint failed: "
+
+
+@contextmanager
+def refusing(model: type[Model], refusals: Mapping[str, Callable[[], IdentityError]]) -> Iterator[None]:
+    """Run the writes of the block in a savepoint, and turn a broken constraint of `model` into its error.
+
+    refusals: constraint name to a maker of the error. Other broken constraints pass through: they are ours to fix.
+    """
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        make_refusal = refusals.get(broken_constraint(error, model))
+        if make_refusal is None:
+            raise
+        raise make_refusal() from error
+
+
+def broken_constraint(error: IntegrityError, model: type[Model]) -> str:
+    """The name of the constraint that was broken, or "" when it is none of the model's own.
+
+    PostgreSQL names it; SQLite names the columns, which tell it as long as no two constraints have the same ones.
+    """
+    diagnostics = getattr(error.__cause__, "diag", None)
+    if diagnostics is not None:
+        return str(diagnostics.constraint_name or "")
+    text = str(error)
+    if not text.startswith(_SQLITE_UNIQUE):
+        return ""
+    columns = set(text.removeprefix(_SQLITE_UNIQUE).split(", "))
+    table = model._meta.db_table
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, UniqueConstraint):
+            fields = (model._meta.get_field(name) for name in constraint.fields)
+            if {f"{table}.{getattr(field, 'column', '')}" for field in fields} == columns:
+                return constraint.name
+    return ""
+
+
+def check_references() -> None:
+    """Check foreign keys now, not at the commit, so that a row deleted meanwhile is refused where it is named.
+
+    PostgreSQL checks at the commit and takes its lock on the referenced row only then. SQLite has one writer at a
+    time, so what was read in the transaction is still there.
+    """
+    if connection.features.has_select_for_update:
+        connection.check_constraints()

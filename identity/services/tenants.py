@@ -1,0 +1,203 @@
+"""Tenants: making them, changing them, and finding the one a request is for.
+
+`find_by_host` runs at every request, so its answers are kept in the process for `process_cache_seconds` and
+forgotten whenever a tenant, a domain or a policy is saved here (decision 22). The rows it gives are shared between
+requests: nobody changes them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
+from django.utils.translation import gettext as _
+
+from identity.conf import conf
+from identity.context import RequestContext
+from identity.errors import NotFound
+from identity.events import EventType
+from identity.models import PasswordPolicy, SessionPolicy, Tenant, TenantDomain
+from identity.services import audit
+
+# Hosts come from outside, so the cache is bounded; more hosts than this only cost their query again.
+_CACHE_SIZE = 4096
+_EDITABLE = ("name", "logo_url", "time_zone", "language", "localize_errors", "is_active")
+
+_by_host: dict[str, tuple[float, Tenant | None]] = {}  # host to (good until, monotonic; tenant)
+_DEFAULT_KEY = ""  # never a host
+
+
+# Finding ---------------------------------------------------------------------------------------------------
+
+
+def find_by_host(host: str) -> Tenant | None:
+    """The active tenant of a host name, with its policies; None when there is none (decision 10).
+
+    host: as in the Host header, with the port where there is one.
+    """
+    host = host.lower()
+    return _cached(host, lambda: _usable().filter(domains__host=host).first())
+
+
+def find_default() -> Tenant | None:
+    """The active default tenant, with its policies, if one was made."""
+    return _cached(_DEFAULT_KEY, lambda: _usable().filter(is_default=True).first())
+
+
+def get_by_public_id(public_id: str) -> Tenant:
+    """The active tenant that X-tenant-id names on the shared host. Raises NotFound (APP.0001, decision 46)."""
+    tenant = _usable().filter(public_id=public_id).first()
+    if tenant is None:
+        raise NotFound("APP.0001", log_detail="tenant")
+    return tenant
+
+
+def find_by_code(code: str) -> Tenant | None:
+    """The tenant of that code, active or not; for operators' tools."""
+    return Tenant.objects.select_related("password_policy", "session_policy").filter(code=code).first()
+
+
+def has_demo_data() -> bool:
+    """Whether any tenant holds the demo's users, whose passwords stand in a file; never to be seen from outside."""
+    return Tenant.objects.filter(has_demo_data=True).exists()
+
+
+def forget_cached(**kwargs: object) -> None:
+    """Forget what this process keeps about hosts."""
+    _by_host.clear()
+
+
+def _usable() -> Any:
+    return Tenant.objects.select_related("password_policy", "session_policy").filter(is_active=True)
+
+
+def _cached(key: str, find: Any) -> Tenant | None:
+    now = time.monotonic()
+    good_until, tenant = _by_host.get(key, (0.0, None))
+    if now < good_until:
+        return tenant
+    found: Tenant | None = find()
+    if len(_by_host) >= _CACHE_SIZE:
+        _by_host.clear()
+    _by_host[key] = (now + conf.process_cache_seconds, found)
+    return found
+
+
+def _forget_after_change(**kwargs: object) -> None:
+    forget_cached()
+    # Another thread may have read the old row again before this transaction commits.
+    transaction.on_commit(forget_cached)
+
+
+for _model in (Tenant, TenantDomain, PasswordPolicy, SessionPolicy):
+    for _signal in (post_save, post_delete):
+        _signal.connect(_forget_after_change, sender=_model, dispatch_uid=f"tenants.forget.{_model.__name__}")
+
+
+# Writing ---------------------------------------------------------------------------------------------------
+
+
+def create(
+    *,
+    code: str,
+    context: RequestContext,
+    name: str = "",
+    domains: Sequence[str] = (),
+    is_default: bool = False,
+    password_policy: Mapping[str, Any] | None = None,
+    session_policy: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> Tenant:
+    """Make a tenant with its policies and host names.
+
+    domains: host names, the first one makes the issuer. values: other columns of Tenant.
+    Raises django's ValidationError, as only operators do this.
+    """
+    _refuse_unknown(values)
+    with transaction.atomic():
+        tenant = Tenant(code=code, name=name or code, is_default=is_default, **values)
+        tenant.full_clean()
+        tenant.save()
+        for model, given in ((PasswordPolicy, password_policy), (SessionPolicy, session_policy)):
+            policy = model(tenant=tenant, **(given or {}))
+            policy.full_clean()
+            policy.save()
+        added = _set_domains(tenant, domains)
+        audit.record(
+            EventType.TENANT_UPDATE,
+            tenant=tenant,
+            target=tenant,
+            context=context,
+            changes={"code": ["", code], "name": ["", tenant.name], "domains": [[], added]},
+        )
+    return tenant
+
+
+def update(
+    *, tenant: Tenant, context: RequestContext, domains: Sequence[str] | None = None, **values: Any
+) -> dict[str, list[Any]]:
+    """Change a tenant and tell what changed, as column to [before, after]; nothing is written when nothing does.
+
+    domains: the whole list, in order; None leaves it. Raises django's ValidationError.
+    """
+    _refuse_unknown(values)
+    with transaction.atomic():
+        row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+        changes = {
+            name: [getattr(row, name), value] for name, value in values.items() if getattr(row, name) != value
+        }
+        for name, (_before, after) in changes.items():
+            setattr(row, name, after)
+        if changes:
+            row.full_clean()
+            row.save()
+        if domains is not None:
+            before = list(row.domains.values_list("host", flat=True))
+            after = _set_domains(row, domains)
+            if before != after:
+                changes["domains"] = [before, after]
+        if changes:
+            audit.record(EventType.TENANT_UPDATE, tenant=row, target=row, context=context, changes=changes)
+    tenant.refresh_from_db()
+    return changes
+
+
+def update_policy(*, policy: PasswordPolicy | SessionPolicy, context: RequestContext, **values: Any) -> dict[str, Any]:
+    """Change a password or session policy and tell what changed. Raises django's ValidationError."""
+    changes = {name: [getattr(policy, name), value] for name, value in values.items() if getattr(policy, name) != value}
+    if changes:
+        for name, (_before, after) in changes.items():
+            setattr(policy, name, after)
+        policy.full_clean()
+        with transaction.atomic():
+            policy.save()
+            audit.record(
+                EventType.TENANT_UPDATE, tenant=policy.tenant, target=policy, context=context, changes=changes
+            )
+    return changes
+
+
+def _set_domains(tenant: Tenant, hosts: Sequence[str]) -> list[str]:
+    """Give the tenant exactly these host names, in this order."""
+    wanted = list(dict.fromkeys(host.strip().lower() for host in hosts))
+    for domain in list(tenant.domains.exclude(host__in=wanted)):
+        domain.delete()
+    present = {domain.host: domain for domain in tenant.domains.all()}
+    for position, host in enumerate(wanted):
+        domain = present.get(host) or TenantDomain(tenant=tenant, host=host)
+        if domain.pk and domain.position == position:
+            continue
+        domain.position = position
+        domain.full_clean()
+        domain.save()
+    return wanted
+
+
+def _refuse_unknown(values: Mapping[str, Any]) -> None:
+    unknown = sorted(set(values) - set(_EDITABLE))
+    if unknown:
+        raise ValidationError(_("Not an attribute of a tenant: %(names)s."), params={"names": ", ".join(unknown)})
