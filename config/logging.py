@@ -25,6 +25,9 @@ SECRET_NAMES = re.compile(
     ) ($|_?hash$)"""
 )
 
+# Codes that name something instead of opening it.
+PLAIN_NAMES = re.compile(r"(^|_)(error|status|app|application|tenant|language|country|exit|return|response)_code$")
+
 # Shapes that are secret wherever they stand: JWTs, bearer and basic credentials, name=value pairs of a query,
 # CAS tickets and PEM keys.
 SECRET_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -55,7 +58,8 @@ def redact_text(text: str) -> str:
 
 def redact(name: str, value: Any) -> Any:
     """Blank a value by its name, and texts inside it by their shape."""
-    if SECRET_NAMES.search(words(name)):
+    spelled = words(name)
+    if SECRET_NAMES.search(spelled) and not PLAIN_NAMES.search(spelled):
         return REDACTED
     if isinstance(value, str):
         return redact_text(value)

@@ -241,6 +241,7 @@ def pages(env: Environment) -> Settings:
                     "context_processors": [
                         "django.template.context_processors.request",
                         "django.template.context_processors.i18n",
+                        "identity.views.context_processors.tenant",
                         "django.contrib.auth.context_processors.auth",
                         "django.contrib.messages.context_processors.messages",
                     ],
@@ -272,8 +273,6 @@ def identity(env: Environment) -> Settings:
         "blind_index_key": env.blind_index_key,
         "trusted_proxies": env.trusted_proxies,
         "shared_host": env.shared_host,
-        "session_cookie_name": "monban_session" if env.debug else "__Host-monban_session",
-        "session_cookie_secure": not env.debug,
     }
 
 
