@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"
+VAR_DIR = Path(os.environ.get("VAR_DIR") or BASE_DIR / "var").resolve()  # everything that the server writes
 SECRETS_FILE = VAR_DIR / "secrets.env"
 
 KEY_BYTES = 32  # every secret below SECRET_KEY is one AES-256 or HMAC-SHA-256 key

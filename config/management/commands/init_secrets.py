@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from config import local_secrets
-from config.env import BASE_DIR, SECRETS_FILE
+from config.env import SECRETS_FILE
 
 
 class Command(BaseCommand):
@@ -24,4 +24,4 @@ class Command(BaseCommand):
             self.stdout.write(local_secrets.render(prefix=""), ending="")
             return
         local_secrets.ensure(SECRETS_FILE)  # the development settings did so before; this is for the others
-        self.stdout.write(f"{SECRETS_FILE.relative_to(BASE_DIR)} holds this machine's secrets.")
+        self.stdout.write(f"{SECRETS_FILE} holds this machine's secrets.")
