@@ -5,7 +5,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from config.local_secrets import GENERATED_PREFIX
 
@@ -13,12 +13,26 @@ from config.local_secrets import GENERATED_PREFIX
 @register(Tags.security, deploy=True)
 def check_secret_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Refuse a SECRET_KEY that this machine generated for development."""
-    if not settings.SECRET_KEY.startswith(GENERATED_PREFIX):
+    if not str(settings.SECRET_KEY).startswith(GENERATED_PREFIX):
         return []
     return [
         Error(
             "SECRET_KEY was generated for development.",
             hint="Set SECRET_KEY, KEY_ENCRYPTION_KEYS, HASH_PEPPERS and BLIND_INDEX_KEY; see docs/operations.md.",
             id="config.E001",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_mail(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn when verification codes would be printed and not sent."""
+    if not settings.EMAIL_BACKEND.endswith(".console.EmailBackend"):
+        return []
+    return [
+        Warning(
+            "Mails are printed, not sent.",
+            hint="Set EMAIL_URL, for example to smtp+tls://user:password@host:587.",
+            id="config.W101",
         )
     ]

@@ -10,9 +10,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from django.contrib.auth import get_user_model
-
 from config.env import VAR_DIR
+from identity.models import User
 
 DEMO_MAIL_DOMAIN = "demo.monban.example"
 PEOPLE_FILE = VAR_DIR / "demo.json"
@@ -29,7 +28,7 @@ class Person:
 
 def is_loaded() -> bool:
     """Tell whether the database holds a demo user."""
-    return get_user_model().objects.filter(email__iendswith=f"@{DEMO_MAIL_DOMAIN}").exists()
+    return User.objects.filter(email__iendswith=f"@{DEMO_MAIL_DOMAIN}").exists()
 
 
 def remember(people: Sequence[Person]) -> None:

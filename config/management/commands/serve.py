@@ -78,7 +78,7 @@ def reasons_to_stay_local() -> list[str]:
     reasons = []
     if settings.DEBUG:
         reasons.append("DEBUG is on")
-    if settings.SECRET_KEY.startswith(GENERATED_PREFIX):
+    if str(settings.SECRET_KEY).startswith(GENERATED_PREFIX):
         reasons.append("SECRET_KEY was generated for development")
     if demo.is_loaded():
         reasons.append("the database holds the demo tenant's data")
