@@ -25,6 +25,14 @@ MAX_CLAIM_NAMES = 100
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 RESPONSE_MODES = frozenset({"query", "fragment", "form_post"})
+# What an authorization request may say: what is kept of it while the user signs in. RFC6749-3.1: others are ignored.
+KNOWN = frozenset(
+    {
+        "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
+        "code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint",
+        "ui_locales", "claims", "acr_values",
+    }
+)  # fmt: skip
 # Parameters that say where an answer goes: a fault in one of them leaves no address to trust.
 _TARGET = ("client_id", "redirect_uri", "response_mode", "state")
 _LANGUAGE_TAG = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")  # RFC5646-2.1, shape only
@@ -55,6 +63,17 @@ class Parameters(Mapping[str, str]):
     def respelled(self, values: Mapping[str, str]) -> Parameters:
         """The same request after a dialect has turned its values into RFC form."""
         return Parameters(values, self.repeated, self.malformed)
+
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> Parameters:
+        """Parameters that were collected and found sound before."""
+        return cls(values, frozenset(), frozenset())
+
+    @property
+    def known(self) -> dict[str, str]:
+        """The parameters that mean something to us."""
+        return {name: value for name, value in self._values.items() if name in KNOWN}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +109,15 @@ def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
         if value:
             values[name] = value
     return Parameters(values, frozenset(repeated), frozenset(malformed))
+
+
+def merge(first: Parameters, second: Parameters) -> Parameters:
+    """The parameters of a query and of a form together; a name in both is repeated."""
+    return Parameters(
+        {**second, **first},
+        first.repeated | second.repeated | (first.keys() & second.keys()),
+        first.malformed | second.malformed,
+    )
 
 
 def check_single(params: Parameters) -> None:

@@ -8,6 +8,7 @@ of an authorization request is kept out of the browser's hands while the user si
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -41,22 +42,25 @@ def park(*, tenant: Tenant, path: str, payload: dict[str, Any], binding: str, li
     return handle
 
 
-def peek(*, tenant: Tenant, path: str, handle: str, binding: str) -> dict[str, Any]:
-    """Read a parked request without spending it. Raises StateInvalid."""
-    row = _find(tenant=tenant, path=path, handle=handle, binding=binding)
+def peek(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) -> dict[str, Any]:
+    """Read a parked request without spending it. Raises StateInvalid.
+
+    bindings: what this browser holds; one of them must be the one it was parked with.
+    """
+    row = _find(tenant=tenant, path=path, handle=handle, bindings=bindings)
     return _payload(row)
 
 
-def consume(*, tenant: Tenant, path: str, handle: str, binding: str) -> dict[str, Any]:
+def consume(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) -> dict[str, Any]:
     """Spend a parked request. Raises StateInvalid if it is unknown, foreign, over or spent."""
-    row = _find(tenant=tenant, path=path, handle=handle, binding=binding)
+    row = _find(tenant=tenant, path=path, handle=handle, bindings=bindings)
     # One conditional UPDATE: of two browsers' tabs that come back at once, one goes on.
     if not PendingRequest.objects.filter(pk=row.pk, consumed_at=None).update(consumed_at=timezone.now()):
         raise StateInvalid(log_detail=f"pending_request={row.pk} spent")
     return _payload(row)
 
 
-def _find(*, tenant: Tenant, path: str, handle: str, binding: str) -> PendingRequest:
+def _find(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) -> PendingRequest:
     row = PendingRequest.objects.filter(
         handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE),
         tenant=tenant,
@@ -66,7 +70,7 @@ def _find(*, tenant: Tenant, path: str, handle: str, binding: str) -> PendingReq
     ).first()
     if row is None:
         raise StateInvalid(log_detail="pending_request unknown, spent or expired")
-    if not crypto.matches_keyed_hash(binding, row.binding_hash, purpose=_BINDING):
+    if not any(crypto.matches_keyed_hash(binding, row.binding_hash, purpose=_BINDING) for binding in bindings):
         raise StateInvalid(log_detail=f"pending_request={row.pk} of another browser")
     return row
 

@@ -88,9 +88,9 @@ def unchanged(body: Body) -> Body:
     return body
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dialect:
-    """One way to spell OAuth 2.0 and OpenID Connect."""
+    """One way to spell OAuth 2.0 and OpenID Connect. There is one value of each, so identity is equality."""
 
     name: str
     issuer_path: str  # what follows `https://<tenant host>`; may hold `{app_code}`

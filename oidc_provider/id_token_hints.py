@@ -1,0 +1,39 @@
+"""Read an id_token that comes back to us as a hint (OIDCC-3.1.2.1, OIDCRP-2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jwt
+
+from identity.models import Tenant
+from identity.services import keys
+
+
+class HintRefused(Exception):
+    """The hint is not an id_token of this issuer."""
+
+
+@dataclass(frozen=True)
+class IdTokenHint:
+    """What an id_token of ours says about whom it was for."""
+
+    subject: str
+    client_ids: tuple[str, ...]
+    sid: str  # "" if the token names no session
+
+
+def read(token: str, *, tenant: Tenant, issuer: str) -> IdTokenHint:
+    """Verify a hint and return what it says. Raises HintRefused.
+
+    An expired token is as good as a fresh one (OIDCRP-2): it proves who was signed in, and grants nothing.
+    """
+    try:
+        claims = keys.verify(tenant=tenant, token=token, verify_exp=False)
+    except jwt.InvalidTokenError as error:
+        raise HintRefused(type(error).__name__) from None
+    audience = claims.get("aud", [])
+    client_ids = tuple(audience) if isinstance(audience, list) else (audience,)
+    if claims.get("iss") != issuer or not isinstance(claims.get("sub"), str) or not client_ids:
+        raise HintRefused("not an id_token of this issuer")
+    return IdTokenHint(subject=claims["sub"], client_ids=client_ids, sid=str(claims.get("sid", "")))

@@ -1,0 +1,97 @@
+"""The authorization endpoint (OIDCC-3.1.2), and the way back to it after a page of ours."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods
+
+from identity.errors import IdentityError
+from oidc_provider import engine, interaction
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.dialects.standard import STANDARD
+from oidc_provider.engine import AuthorizationRequest, EngineContext
+from oidc_provider.errors import OAuthError, RedirectTarget, from_domain
+from oidc_provider.interaction import Passed, Step
+from oidc_provider.request_checks import merge
+from oidc_provider.views import parking, sign_in
+from oidc_provider.views.answers import redirect, to_client
+from oidc_provider.views.engine_context import engine_context
+from oidc_provider.views.error_page import refuse
+from oidc_provider.views.parameters import form_parameters, query_parameters
+from oidc_provider.views.parking import ParkedRequest
+
+
+@csrf_exempt  # another site's page may send it, as it may send a GET; nothing is granted without pages of our own
+@require_http_methods(["GET", "POST"])
+def authorize(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+    """Take an authorization request. The route fixes the dialect.
+
+    A POST may come from a page of another site, without our cookies (SameSite=Lax). It is checked, parked, and taken
+    up again by a GET of our own.
+    """
+    try:
+        params = query_parameters(request)
+        if request.method == "POST":
+            params = merge(params, form_parameters(request))
+        params = params.respelled(dialect.to_rfc(params))
+        parked = ParkedRequest(dialect, params, Passed(), app_code)
+        if request.method == "POST":
+            engine.check_authorization_request(params, context=engine_context(request, dialect, app_code=app_code))
+            return parking.park_post(request, "oidc_provider:authorize_continue", parked.to_json())
+    except OAuthError as error:
+        return refuse(error, request=request, dialect=dialect)
+    return answer(request, parked)
+
+
+@require_GET
+def resume(request: HttpRequest) -> HttpResponse:
+    """Take up a parked request: after a POST, or after the user has signed in."""
+    try:
+        parked = ParkedRequest.from_json(parking.take(request))
+    except IdentityError as error:
+        return refuse(from_domain(error), request=request, dialect=STANDARD)
+    return answer(request, parked)
+
+
+def answer(request: HttpRequest, parked: ParkedRequest) -> HttpResponse:
+    """Check everything, then ask the user or answer the client. What was checked before is checked again (S43)."""
+    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+    context = engine_context(request, parked.dialect, session=session, app_code=parked.app_code)
+    wanted: AuthorizationRequest | None = None
+    try:
+        wanted = engine.check_authorization_request(parked.params, context=context)
+        decision = interaction.decide(wanted, session=session, passed=parked.passed)
+        if decision.step is not None:
+            return _ask(request, decision.step, wanted, parked)
+        parameters = engine.approve(wanted, session=session, scopes=decision.scopes, context=context)
+    except (OAuthError, IdentityError) as error:
+        return refuse(at_client(error, wanted, context=context), request=request, dialect=parked.dialect)
+    return to_client(
+        request, redirect_uri=wanted.redirect_uri, response_mode=wanted.response_mode, parameters=parameters
+    )
+
+
+def at_client(
+    error: OAuthError | IdentityError, wanted: AuthorizationRequest | None, *, context: EngineContext
+) -> OAuthError:
+    """Let a refusal be told to the client, once its address was found good and not before (S6)."""
+    refusal = error if isinstance(error, OAuthError) else from_domain(error)
+    if wanted is not None and refusal.redirect is None:
+        refusal.redirect = RedirectTarget(
+            redirect_uri=wanted.redirect_uri,
+            response_mode=wanted.response_mode,
+            state=wanted.state,
+            issuer=context.issuer,
+            client_id=wanted.client.client_id,
+        )
+    return refusal
+
+
+def _ask(request: HttpRequest, step: Step, wanted: AuthorizationRequest, parked: ParkedRequest) -> HttpResponse:
+    """Park the request and send the browser to the page where the user does what is missing."""
+    if step is Step.CONSENT:
+        return redirect(request, parking.park(request, "oidc_provider:consent", parked.to_json()))
+    passed = parked.passed.after(step)
+    back = parking.park(request, "oidc_provider:authorize_continue", parked.having(passed).to_json())
+    return redirect(request, sign_in.begin(request, step, wanted, next_url=back))

@@ -1,0 +1,19 @@
+"""The discovery document (OIDCD-4, RFC8414-3)."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from oidc_provider import issuers, metadata
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.views.documents import publish
+
+
+@require_safe
+def metadata_document(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+    """Publish what this issuer supports."""
+    origin = issuers.origin(request.context)  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    issuer = dialect.issuer(origin, app_code=app_code)
+    document = metadata.discovery(dialect, issuer, origin, app_code)
+    return publish(request, document, content_type="application/json")

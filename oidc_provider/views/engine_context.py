@@ -1,0 +1,24 @@
+"""From a Django request to what the engine may know of it."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from identity.models import SSOSession
+from oidc_provider import issuers
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.engine import EngineContext
+
+
+def engine_context(
+    request: HttpRequest, dialect: Dialect, *, session: SSOSession | None = None, app_code: str = ""
+) -> EngineContext:
+    """The facts of this request. `session` only where the browser's session matters: reading it costs a query."""
+    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    return EngineContext(
+        tenant=context.tenant,
+        dialect=dialect,
+        request=context,
+        issuer=dialect.issuer(issuers.origin(context), app_code=app_code),
+        session=session,
+    )

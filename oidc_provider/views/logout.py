@@ -1,0 +1,115 @@
+"""The end_session endpoint (OIDCRP-2): ask where the request proves nothing, end the session, go back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods
+
+from identity import cookies
+from identity.errors import IdentityError
+from identity.events import EventType
+from identity.models import SessionEndReason
+from identity.services import sessions
+from oidc_provider import dialects, issuers
+from oidc_provider import logout as rules
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.dialects.standard import STANDARD
+from oidc_provider.errors import OAuthError, from_domain
+from oidc_provider.logout import LogoutRequest
+from oidc_provider.request_checks import Parameters, merge
+from oidc_provider.views import languages, parking
+from oidc_provider.views.answers import allow_form_targets, protect, redirect, to_client
+from oidc_provider.views.error_page import refuse
+from oidc_provider.views.parameters import form_parameters, query_parameters
+
+
+@csrf_exempt  # OIDCRP-2: clients may post it; nobody is signed out by it without proof or confirmation
+@require_http_methods(["GET", "POST"])
+def logout(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+    """Take a logout request. A POST arrives without our cookies and is taken up again by a GET of our own."""
+    payload: dict[str, Any] = {"dialect": dialect.name, "app_code": app_code}
+    try:
+        params = query_parameters(request)
+        if request.method == "POST":
+            params = merge(params, form_parameters(request))
+        wanted = _check(request, params, payload)
+    except OAuthError as error:
+        return refuse(error, request=request, dialect=dialect, event=EventType.LOGOUT_REQUEST)
+    payload["params"] = rules.known(params)
+    if request.method == "POST":
+        return parking.park_post(request, "oidc_provider:logout_continue", payload)
+    return _go_on(request, wanted, payload)
+
+
+@require_GET
+def resume(request: HttpRequest) -> HttpResponse:
+    """Take up a logout request that was posted."""
+    try:
+        payload = parking.take(request)
+        wanted = _check(request, Parameters.of(payload["params"]), payload)
+    except (OAuthError, IdentityError) as error:
+        return _refuse(request, error)
+    return _go_on(request, wanted, payload)
+
+
+@require_http_methods(["GET", "POST"])
+def confirm(request: HttpRequest) -> HttpResponse:
+    """Ask the user, and do as they say. The form carries our CSRF token; the request waits on the server."""
+    decision = request.POST.get("confirm", "")
+    try:
+        payload = parking.take(request) if decision in ("yes", "no") else parking.look(request)
+        wanted = _check(request, Parameters.of(payload["params"]), payload)
+    except (OAuthError, IdentityError) as error:
+        return _refuse(request, error)
+    if decision == "yes":
+        return _sign_out(request, wanted)
+    if decision == "no":
+        return redirect(request, reverse("identity:login"))
+    with languages.preferring(wanted.ui_locales):
+        page = {"form": forms.Form(), "application_name": wanted.application_name}
+        response = protect(render(request, "identity/logout_confirm.html", page))
+    allow_form_targets(response, [wanted.redirect_uri])
+    return response
+
+
+def _check(request: HttpRequest, params: Parameters, payload: dict[str, Any]) -> LogoutRequest:
+    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    dialect = dialects.get(payload["dialect"])
+    issuer = dialect.issuer(issuers.origin(context), app_code=payload["app_code"])
+    return rules.check(params, tenant=context.tenant, issuer=issuer)
+
+
+def _go_on(request: HttpRequest, wanted: LogoutRequest, payload: dict[str, Any]) -> HttpResponse:
+    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+    if session is None or wanted.concerns(session):
+        return _sign_out(request, wanted)
+    return redirect(request, parking.park(request, "oidc_provider:logout_confirm", payload))
+
+
+def _sign_out(request: HttpRequest, wanted: LogoutRequest) -> HttpResponse:
+    session = request.sso_session  # type: ignore[attr-defined]
+    if session is not None:
+        context = request.context  # type: ignore[attr-defined]
+        sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=context, actor=session.user)
+    if wanted.redirect_uri:
+        response = to_client(
+            request, redirect_uri=wanted.redirect_uri, response_mode="query", parameters=wanted.parameters
+        )
+    else:
+        with languages.preferring(wanted.ui_locales):
+            page = {"login_url": reverse("identity:login"), "application_name": "", "back_url": ""}
+            response = protect(render(request, "identity/logged_out.html", page))
+    if session is not None:
+        cookies.clear_session(response, request)
+    return response
+
+
+def _refuse(request: HttpRequest, error: OAuthError | IdentityError) -> HttpResponse:
+    refusal = error if isinstance(error, OAuthError) else from_domain(error)
+    return refuse(refusal, request=request, dialect=STANDARD, event=EventType.LOGOUT_REQUEST)
