@@ -1,0 +1,83 @@
+"""Our cookies: the session's handle, and the handles that bind steps under way to one browser.
+
+Where the request came by https their names carry `__Host-`, so that no neighbouring host can plant them, and then
+only those names are read (decision 23, S27).
+"""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from identity import crypto
+
+SESSION = "monban_session"
+BROWSER = "monban_browser"
+# A POST from another site comes without cookies, so it cannot be bound by BROWSER: setting that one anew would break
+# every step under way in the browser's other tabs. It gets a short-lived one of its own.
+PARKED = "monban_parked"
+
+_MAX_HANDLE_LENGTH = 128
+_BROWSER_MAX_AGE_SECONDS = 365 * 24 * 3600
+
+
+def name_of(cookie: str, request: HttpRequest) -> str:
+    """Return the cookie's name under the scheme of this request."""
+    return f"__Host-{cookie}" if request.is_secure() else cookie
+
+
+def read(cookie: str, request: HttpRequest) -> str:
+    """Return the handle that the browser sent, or the empty string."""
+    value = request.COOKIES.get(name_of(cookie, request), "")
+    return value if len(value) <= _MAX_HANDLE_LENGTH else ""
+
+
+def browser_binding(request: HttpRequest) -> str:
+    """Return the browser's own handle; a browser without one is given one with this answer.
+
+    SSOSessionMiddleware sets the cookie, so a caller only asks.
+    """
+    known: str = getattr(request, "_browser_binding", "") or read(BROWSER, request)
+    if not known:
+        known = crypto.new_handle()
+        request._new_browser_binding = known  # type: ignore[attr-defined]
+    request._browser_binding = known  # type: ignore[attr-defined]
+    return known
+
+
+def send_browser_binding(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Set the binding cookie if this request gave the browser a new one."""
+    new = getattr(request, "_new_browser_binding", "")
+    if new:
+        _set(response, BROWSER, new, request, max_age=_BROWSER_MAX_AGE_SECONDS)
+
+
+def set_session(response: HttpResponseBase, request: HttpRequest, handle: str) -> None:
+    """Give the browser the handle of its session. Without an age the browser forgets it when it closes."""
+    _set(response, SESSION, handle, request)
+    request._session_cookie_set = True  # type: ignore[attr-defined]
+
+
+def clear_session(response: HttpResponseBase, request: HttpRequest) -> None:
+    """Take the session's handle back."""
+    response.delete_cookie(name_of(SESSION, request), path="/", samesite="Lax")
+    if request.is_secure():
+        # Browsers refuse a __Host- cookie without Secure, the removing one too.
+        response.cookies[name_of(SESSION, request)]["secure"] = True
+
+
+def set_parked(response: HttpResponseBase, request: HttpRequest, handle: str, *, max_age: int) -> None:
+    """Bind a parked cross-site POST to the browser that sent it. max_age in seconds."""
+    _set(response, PARKED, handle, request, max_age=max_age)
+
+
+def _set(response: HttpResponseBase, cookie: str, value: str, request: HttpRequest, **extra: Any) -> None:
+    response.set_cookie(
+        name_of(cookie, request),
+        value,
+        path="/",
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure(),
+        **extra,
+    )
