@@ -5,7 +5,8 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
 
 from config.local_secrets import GENERATED_PREFIX
 
@@ -30,7 +31,7 @@ def check_mail(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
     if not settings.EMAIL_BACKEND.endswith(".console.EmailBackend"):
         return []
     return [
-        Warning(
+        CheckWarning(
             "Mails are printed, not sent.",
             hint="Set EMAIL_URL, for example to smtp+tls://user:password@host:587.",
             id="config.W101",

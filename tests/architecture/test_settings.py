@@ -24,7 +24,7 @@ SECRETS = {
     "HASH_PEPPERS": key(3),
     "BLIND_INDEX_KEY": key(4),
 }
-NOTHING = {name: "" for name in (*SECRETS, "DEBUG", "DATABASE_URL", "REDIS_URL", "TRUSTED_PROXIES", "SHARED_HOST")}
+NOTHING = dict.fromkeys((*SECRETS, "DEBUG", "DATABASE_URL", "REDIS_URL", "TRUSTED_PROXIES", "SHARED_HOST"), "")
 
 
 def production(**changes: str) -> Mapping[str, Any]:
