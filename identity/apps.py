@@ -10,5 +10,5 @@ class IdentityConfig(AppConfig):
     verbose_name = "Identity"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from identity import checks  # noqa: F401 - registers itself
+        """Register the system checks and the purgers."""
+        from identity import checks, purgers  # noqa: F401 - both register themselves

@@ -181,10 +181,9 @@ def ensure(*, tenant: Tenant, use: str, alg: str, context: RequestContext = SYST
     rows = [_new_row(tenant, use, alg, state) for state in missing]
     with transaction.atomic():
         KeyPair.objects.bulk_create(rows, ignore_conflicts=True)
-        kept = set(KeyPair.objects.filter(kid__in=[row.kid for row in rows]).values_list("kid", flat=True))
-        for row in rows:
-            if row.kid in kept:
-                _record(EventType.KEY_CREATE, row, context=context, actor=None)
+        # Those of ours that were first; of the others nothing was stored.
+        for row in KeyPair.objects.filter(kid__in=[row.kid for row in rows]).select_related("tenant").order_by("pk"):
+            _record(EventType.KEY_CREATE, row, context=context, actor=None)
         _forget_when_committed(tenant.pk)
 
 
