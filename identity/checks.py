@@ -1,7 +1,7 @@
 """System checks of this app's settings. Codes are stable: identity.E… stops the start, W… is advice.
 
 E001 unknown key, E002 wrong type, E003 out of range, E004 missing secret, E005 weak secret, E006 one secret
-used twice, E007 settings that contradict each other, W101 and W102 on deployment.
+used twice, E007 settings that contradict each other, W101 on deployment.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _ITEM_TYPES: dict[Any, tuple[type, ...]] = {
 }
 # Smallest and largest sensible values, both included.
 _RANGES: dict[str, tuple[Any, Any]] = {
+    "session_retention": (timedelta(days=1), timedelta(days=3650)),
     "process_cache_seconds": (0, 5),  # decision 22 promises 5 s to operators who switch something off
     "rsa_key_bits": (2048, 8192),
     "key_rotation_interval": (timedelta(0), timedelta(days=3650)),
@@ -88,8 +89,6 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
                 id="identity.W101",
             )
         )
-    if not conf.session_cookie_secure:
-        messages.append(checks.Warning("The session cookie is sent over plain http.", id="identity.W102"))
     return messages
 
 
@@ -159,5 +158,3 @@ def _contradictions(conf: IdentityConf) -> Iterator[CheckMessage]:
         yield Error("Deliveries are repeated but delivery_retry_delays is empty.", id="identity.E007")
     if any(later < earlier for earlier, later in pairwise(conf.delivery_retry_delays)):
         yield Error("delivery_retry_delays must not shrink.", id="identity.E007")
-    if conf.session_cookie_name.startswith("__Host-") and not conf.session_cookie_secure:
-        yield Error("Browsers refuse a __Host- cookie that is not secure.", id="identity.E007")

@@ -32,8 +32,13 @@ class IdentityConf:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     # Decision 10: the host that serves the APIs of every tenant, chosen there by X-tenant-id.
     shared_host: str | None = None
-    session_cookie_name: str = "__Host-monban_session"
-    session_cookie_secure: bool = True
+    # Ended or expired sessions are kept this long, for operators and late logout messages.
+    session_retention: timedelta = timedelta(days=90)
+    # What carries verification codes, by dotted path, first choice first; SMS gateways come with the SDK API.
+    email_senders: tuple[str, ...] = ("identity.senders.mail.MailSender",)
+    sms_senders: tuple[str, ...] = ()
+    # Send the code of a forgotten password beside the answer, whose time would else tell who has an account (S33).
+    send_beside_answer: bool = True
 
     # How long an operator's typed password counts before a sensitive page asks again, and how much longer a form that
     # was opened in time is still taken.

@@ -58,6 +58,11 @@ def set_session(response: HttpResponseBase, request: HttpRequest, handle: str) -
     request._session_cookie_set = True  # type: ignore[attr-defined]
 
 
+def was_set(request: HttpRequest) -> bool:
+    """Whether this answer carries a new session already."""
+    return getattr(request, "_session_cookie_set", False)
+
+
 def clear_session(response: HttpResponseBase, request: HttpRequest) -> None:
     """Take the session's handle back."""
     response.delete_cookie(name_of(SESSION, request), path="/", samesite="Lax")

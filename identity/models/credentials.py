@@ -56,6 +56,9 @@ class CounterKind(models.TextChoices):
     ACCOUNT = "account", _("Account")
     UNKNOWN_NAME = "unknown_name", _("Unknown name")
     SOURCE = "source", _("Source address")
+    SEND_TARGET = "send_target", _("Codes sent to one target")
+    SEND_SOURCE = "send_source", _("Codes sent for one source")
+    SEND_TENANT = "send_tenant", _("Codes sent for the tenant")
 
 
 class AttemptCounter(models.Model):
@@ -63,7 +66,7 @@ class AttemptCounter(models.Model):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
     kind = models.CharField(max_length=16, choices=CounterKind.choices)
-    key_hash = models.CharField(max_length=64)  # keyed hash of the user's id, the name or the address
+    key_hash = models.CharField(max_length=64)  # keyed hash of the user's id, the name, the address or the target
     failures = models.PositiveIntegerField(default=0)
     window_started_at = models.DateTimeField()
     locked_until = models.DateTimeField(null=True, blank=True)

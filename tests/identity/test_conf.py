@@ -111,7 +111,6 @@ def test_one_secret_for_two_uses_is_refused():
         {"delivery_lease": timedelta(seconds=5)},
         {"delivery_retry_delays": ()},
         {"delivery_retry_delays": (timedelta(minutes=1), timedelta(seconds=1))},
-        {"session_cookie_name": "__Host-monban_session", "session_cookie_secure": False},
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(changes):
@@ -123,7 +122,3 @@ def test_trusting_every_address_as_a_proxy_is_reported_on_deployment():
     assert deploy_ids() == []
     assert deploy_ids(trusted_proxies=(ip_network("0.0.0.0/0"),)) == ["identity.W101"]
     assert deploy_ids(trusted_proxies=(ip_network("10.0.0.0/8"),)) == []
-
-
-def test_a_cookie_without_tls_is_reported_on_deployment():
-    assert deploy_ids(session_cookie_secure=False, session_cookie_name="monban_session") == ["identity.W102"]

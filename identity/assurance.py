@@ -1,0 +1,40 @@
+"""How sure we are of a person: two levels, computed from the factors that were recorded (decision 21, S28).
+
+The values are the same in OpenID Connect (`acr`) and SAML (authentication context class).
+"""
+
+from collections.abc import Sequence
+
+SINGLE_FACTOR = "urn:monban:acr:single-factor"
+MULTI_FACTOR = "urn:monban:acr:multi-factor"
+
+# From the weakest; a session of one level satisfies every level before it.
+ACR_VALUES = (SINGLE_FACTOR, MULTI_FACTOR)
+
+# Authentication methods (RFC8176-2).
+PASSWORD = "pwd"  # noqa: S105 - the name of a method
+ONE_TIME_CODE = "otp"  # a code sent by e-mail
+TEXT_MESSAGE = "sms"
+MULTIPLE_FACTORS = "mfa"
+
+# What a method shows: something the person knows, or something the person has.
+_KINDS = {PASSWORD: "knowledge", ONE_TIME_CODE: "possession", TEXT_MESSAGE: "possession"}
+
+
+def acr_of(amr: Sequence[str]) -> str:
+    """Return the level that these recorded methods amount to: two methods of one kind are still one factor."""
+    kinds = {_KINDS[method] for method in amr if method in _KINDS}
+    return MULTI_FACTOR if len(kinds) > 1 else SINGLE_FACTOR
+
+
+def with_summary(amr: Sequence[str]) -> list[str]:
+    """Return the methods for a claim, each once and in order of use, with `mfa` where they are several factors."""
+    methods = list(dict.fromkeys(method for method in amr if method != MULTIPLE_FACTORS))
+    return [*methods, MULTIPLE_FACTORS] if acr_of(methods) == MULTI_FACTOR else methods
+
+
+def satisfies(acr: str, required: str) -> bool:
+    """Return whether a level is at least the required one. An unknown requirement is never met."""
+    if not required:
+        return True
+    return required in ACR_VALUES and acr in ACR_VALUES and ACR_VALUES.index(acr) >= ACR_VALUES.index(required)

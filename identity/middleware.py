@@ -1,0 +1,265 @@
+"""Who asks, from where, in which tenant and session and language: known before any view runs.
+
+RequestContextMiddleware stands first. Below it a request has a tenant, the client's true address, scheme and host,
+and an id; and a database that is away is answered with 503 (S32, decision 10).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import DisallowedHost
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
+
+from identity import cookies
+from identity.conf import conf
+from identity.context import RequestContext
+from identity.models import Tenant
+from identity.services import sessions, tenants
+from identity.views import errors
+
+log = logging.getLogger(__name__)
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_LOOPBACK_HOST = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
+_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED")
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+_MAX_USER_AGENT_LENGTH = 300
+_PROBES = ("/livez", "/readyz")  # asked by address, from inside, before any tenant exists
+
+
+class RequestContextMiddleware:
+    """Set `request.context`, or answer before anything else looks at the request."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Judge where the request comes from, find its tenant, and go on."""
+        peer_is_proxy = _is_trusted(request.META.get("REMOTE_ADDR", ""))
+        ip = _client_ip(request, peer_is_proxy=peer_is_proxy)
+        request_id = _request_id(request, peer_is_proxy=peer_is_proxy)
+        _apply_forwarded(request, peer_is_proxy=peer_is_proxy)
+        request.context = RequestContext(  # type: ignore[attr-defined]
+            tenant=None, ip=ip, user_agent=_user_agent(request), request_id=request_id
+        )
+        response = self._refusal(request) or self._answer(request)
+        response["X-Request-ID"] = request_id
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """Answer 503 where a view could not reach the database."""
+        if not isinstance(exception, DATABASE_AWAY):
+            return None
+        log.error("database.away", extra={"path": request.path}, exc_info=exception)
+        return errors.unavailable(request)
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path in _PROBES or request.path.startswith(settings.STATIC_URL):
+            return self.get_response(request)
+        try:
+            tenant = _find_tenant(request)
+        except DATABASE_AWAY:
+            log.exception("database.away", extra={"path": request.path})
+            return errors.unavailable(request)
+        except DisallowedHost:
+            return errors.bad_request(request)
+        if tenant is None and not _is_shared_host(request):
+            return errors.not_found(request)
+        origin = f"{request.scheme}://{request.get_host()}"
+        request.context = replace(request.context, tenant=tenant, origin=origin)  # type: ignore[attr-defined]
+        return self.get_response(request)
+
+    @staticmethod
+    def _refusal(request: HttpRequest) -> HttpResponseBase | None:
+        """Refuse what no view can read, before a view tries."""
+        if "\x00" in request.path:
+            return errors.bad_request(request)
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if not length.isdecimal():
+            return errors.bad_request(request)
+        if limit is not None and int(length[:20]) > limit:
+            return errors.too_large(request)
+        return None
+
+
+class SSOSessionMiddleware:
+    """Set `request.sso_session` and `request.user` from the session's handle.
+
+    A request without the cookie costs no query. The session is touched when a page is asked for, not by machines,
+    which have no cookie; views that answer both say `is_machine_endpoint`.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Load the session, go on, and keep the browser's cookies true."""
+        handle = cookies.read(cookies.SESSION, request)
+        request.sso_session = None  # type: ignore[attr-defined]
+        request.user = AnonymousUser()
+        tenant: Tenant | None = request.context.tenant  # type: ignore[attr-defined]
+        if handle and tenant is not None:
+            try:
+                session = sessions.find_by_handle(handle=handle, tenant=tenant)
+            except DATABASE_AWAY:
+                log.exception("database.away", extra={"path": request.path})
+                return errors.unavailable(request)
+            if session is not None:
+                request.sso_session = session  # type: ignore[attr-defined]
+                request.user = session.user
+                request.context = replace(  # type: ignore[attr-defined]
+                    request.context,  # type: ignore[attr-defined]
+                    actor=session.user.public_id,
+                )
+        response = self.get_response(request)
+        cookies.send_browser_binding(request, response)
+        ended = request.sso_session is None or request.sso_session.ended_at is not None  # type: ignore[attr-defined]
+        if handle and tenant is not None and ended and not cookies.was_set(request):
+            cookies.clear_session(response, request)
+        return response
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Touch the session."""
+        session = request.sso_session  # type: ignore[attr-defined]
+        if session is not None and not getattr(view, "is_machine_endpoint", False):
+            sessions.touch(session)
+
+
+class LanguageMiddleware:
+    """Choose the language of the pages: ui_locales, the cookie, Accept-Language, the user's, the tenant's."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Activate the language for this request only."""
+        use_language(request, choose_language(request))
+        try:
+            response = self.get_response(request)
+        finally:
+            translation.deactivate()
+        if response.get("Content-Type", "").startswith("text/html"):
+            patch_vary_headers(response, ["Accept-Language", "Cookie"])
+            response.headers.setdefault("Content-Language", request.LANGUAGE_CODE)
+        return response
+
+
+def choose_language(request: HttpRequest) -> str:
+    """Return the best of our languages for this request, as a BCP 47 tag in lower case."""
+    wishes = [
+        *request.GET.get("ui_locales", "")[:100].split(),
+        request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, ""),
+        *_accepted_languages(request),
+        getattr(request.user, "language", ""),
+        getattr(request.context.tenant, "language", ""),  # type: ignore[attr-defined]
+    ]
+    return next((found for wish in wishes if (found := supported_language(wish))), settings.LANGUAGE_CODE)
+
+
+def supported_language(tag: str) -> str | None:
+    """Return our language for a BCP 47 tag such as zh-CN or ja-JP, or None."""
+    if not tag or len(tag) > 35:
+        return None
+    try:
+        return translation.get_supported_language_variant(tag.lower())
+    except LookupError:
+        return None
+
+
+def use_language(request: HttpRequest, language: str) -> None:
+    """Speak this language for the rest of the request."""
+    translation.activate(language)
+    request.LANGUAGE_CODE = language
+    request.context = replace(request.context, language=language)  # type: ignore[attr-defined]
+
+
+def _accepted_languages(request: HttpRequest) -> list[str]:
+    parsed = translation.trans_real.parse_accept_lang_header(request.headers.get("Accept-Language", "")[:500])
+    return [tag for tag, _quality in parsed if tag != "*"]
+
+
+def _find_tenant(request: HttpRequest) -> Tenant | None:
+    host = request.get_host()
+    tenant = tenants.find_by_host(host)
+    if tenant is None and conf.debug and _LOOPBACK_HOST.fullmatch(host):
+        return tenants.find_default()
+    return tenant
+
+
+def _is_shared_host(request: HttpRequest) -> bool:
+    """Whether this is a call of an API on the host that all tenants share; pages are not served there."""
+    return bool(conf.shared_host) and request.get_host() == conf.shared_host and request.path.startswith("/api/")
+
+
+def _parse_ip(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip().strip("[]"))
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+def _is_trusted(text: str) -> bool:
+    address = _parse_ip(text)
+    return address is not None and any(address in network for network in conf.trusted_proxies)
+
+
+def _client_ip(request: HttpRequest, *, peer_is_proxy: bool) -> str:
+    """Return the nearest address that is not one of our proxies; what stands left of it is hearsay (S32)."""
+    peer = _parse_ip(request.META.get("REMOTE_ADDR", ""))
+    if not peer_is_proxy:
+        return str(peer) if peer else ""
+    for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        address = _parse_ip(hop)
+        if address is None:
+            break
+        peer = address
+        if not _is_trusted(str(address)):
+            break
+    return str(peer) if peer else ""
+
+
+def _apply_forwarded(request: HttpRequest, *, peer_is_proxy: bool) -> None:
+    """Believe a trusted proxy's scheme and host, and hide everybody else's from whoever reads headers later."""
+    if peer_is_proxy:
+        scheme = request.META.get("HTTP_X_FORWARDED_PROTO", "").strip().lower()
+        host = request.META.get("HTTP_X_FORWARDED_HOST", "").strip()
+        if scheme in {"http", "https"}:
+            if hasattr(request, "scope"):
+                request.scope["scheme"] = scheme
+            request.META["wsgi.url_scheme"] = scheme
+        if host and "," not in host:
+            request.META["HTTP_HOST"] = host
+    for name in _FORWARDED:
+        request.META.pop(name, None)
+
+
+def _request_id(request: HttpRequest, *, peer_is_proxy: bool) -> str:
+    given = request.META.get("HTTP_X_REQUEST_ID", "")
+    if peer_is_proxy and _REQUEST_ID.fullmatch(given):
+        return given
+    return uuid.uuid4().hex
+
+
+def _user_agent(request: HttpRequest) -> str:
+    return _CONTROL_CHARACTERS.sub(" ", request.META.get("HTTP_USER_AGENT", ""))[:_MAX_USER_AGENT_LENGTH]

@@ -1,0 +1,333 @@
+"""Single sign-on sessions: start, find, touch, join, end.
+
+The browser or device holds a handle of which only a keyed hash is stored. The handle is new at every sign-in and at
+every gain of rights (S27); `sid` is the public name of the session and stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from identity import crypto
+from identity.assurance import ACR_VALUES, acr_of
+from identity.conf import conf
+from identity.context import RequestContext
+from identity.errors import AccountDisabled, CredentialsRefused, NotFound, StateInvalid
+from identity.events import EventType
+from identity.models import (
+    Application,
+    SessionEndReason,
+    SessionKind,
+    SessionParticipant,
+    SessionPolicy,
+    SSOSession,
+    Tenant,
+    User,
+)
+from identity.services import audit
+from identity.signals import session_ended
+
+__all__ = [
+    "ACR_VALUES",
+    "confirm_password",
+    "end",
+    "end_all",
+    "find_by_handle",
+    "get_own",
+    "is_recently_confirmed",
+    "is_usable",
+    "join",
+    "list_open",
+    "policy_of",
+    "renew",
+    "start",
+    "touch",
+]
+
+TOUCH_INTERVAL = timedelta(minutes=1)
+_HANDLE = "sso_session.handle"
+
+
+def start(
+    *,
+    user: User,
+    amr: Sequence[str],
+    context: RequestContext,
+    kind: str = SessionKind.BROWSER,
+) -> tuple[SSOSession, str]:
+    """Open a session; return it with its handle, which is told this once.
+
+    amr: authentication methods in order of use, values of RFC8176-2; the assurance follows from them.
+    Raises AccountDisabled if the user or the tenant is disabled.
+    """
+    if not user.is_usable:
+        raise AccountDisabled(log_detail=f"user={user.pk}")
+    now = timezone.now()
+    handle = crypto.new_handle()
+    idle, lifetime = _lifetimes(policy_of(user.tenant), kind)
+    with transaction.atomic():
+        session = SSOSession.objects.create(
+            sid=crypto.new_handle(),
+            handle_hash=crypto.hash_handle(handle, purpose=_HANDLE),
+            tenant=user.tenant,
+            user=user,
+            kind=kind,
+            amr=list(amr),
+            acr=acr_of(amr),
+            authenticated_at=now,
+            last_seen_at=now,
+            idle_expires_at=now + min(idle, lifetime),
+            expires_at=now + lifetime,
+            ip=context.ip or None,
+            user_agent=context.user_agent,
+        )
+        audit.record(
+            EventType.SESSION_START,
+            tenant=user.tenant,
+            actor=user,
+            target=session,
+            sid=session.sid,
+            context=context,
+            details={"kind": kind, "amr": session.amr, "acr": session.acr},
+        )
+    return session, handle
+
+
+def renew(
+    *, session: SSOSession, amr: Sequence[str], context: RequestContext, is_step_up: bool = False
+) -> tuple[SSOSession, str]:
+    """Take note that the person of this session has proved themselves again; return it with a new handle.
+
+    The session keeps its `sid`, so that applications that joined it are not signed out. A step-up adds a factor to
+    those already proved and leaves the time of sign-in as it was.
+    Raises StateInvalid if the session has ended meanwhile, AccountDisabled if its user may not act.
+    """
+    if not session.user.is_usable:
+        raise AccountDisabled(log_detail=f"user={session.user_id}")
+    now = timezone.now()
+    handle = crypto.new_handle()
+    idle, lifetime = _lifetimes(policy_of(session.tenant), session.kind)
+    values: dict[str, Any] = {
+        "handle_hash": crypto.hash_handle(handle, purpose=_HANDLE),
+        "amr": list(amr),
+        "acr": acr_of(amr),
+        "last_seen_at": now,
+        "ip": context.ip or None,
+        "user_agent": context.user_agent,
+    }
+    if not is_step_up:
+        values |= {"authenticated_at": now, "expires_at": now + lifetime}
+    expires_at = values.get("expires_at", session.expires_at)
+    values["idle_expires_at"] = min(now + idle, expires_at)
+    with transaction.atomic():
+        if not SSOSession.objects.filter(pk=session.pk, ended_at=None, expires_at__gt=now).update(**values):
+            raise StateInvalid(log_detail=f"session={session.pk} ended")
+        for name, value in values.items():
+            setattr(session, name, value)
+        audit.record(
+            EventType.SESSION_START,
+            tenant=session.tenant,
+            actor=session.user,
+            target=session,
+            sid=session.sid,
+            context=context,
+            details={"kind": session.kind, "amr": session.amr, "acr": session.acr, "renewed": True},
+        )
+    return session, handle
+
+
+def find_by_handle(*, handle: str, tenant: Tenant) -> SSOSession | None:
+    """Return the usable session of this handle, or None: one query, which loads its user and its policy too."""
+    if not handle:
+        return None
+    session = (
+        SSOSession.objects.select_related("user", "tenant__session_policy")
+        .filter(handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE), tenant=tenant, ended_at=None)
+        .first()
+    )
+    if session is None:
+        return None
+    # One row, one object: the gate asks the user's tenant, which is the session's.
+    session.user.tenant = session.tenant
+    return session if is_usable(session) else None
+
+
+def is_usable(session: SSOSession, *, now: datetime | None = None) -> bool:
+    """Return whether the session still counts: not ended, not too old, not idle, and its person may act (S26)."""
+    now = now or timezone.now()
+    valid_after = session.user.tokens_valid_after
+    return (
+        session.ended_at is None
+        and now < session.expires_at
+        and now < session.idle_expires_at
+        and (valid_after is None or session.created_at >= valid_after)
+        and session.user.is_usable
+    )
+
+
+def touch(session: SSOSession) -> None:
+    """Note that the session was used: at most once a minute, by one conditional UPDATE."""
+    now = timezone.now()
+    if now - session.last_seen_at < TOUCH_INTERVAL:
+        return
+    idle, _lifetime = _lifetimes(policy_of(session.tenant), session.kind)
+    values = {"last_seen_at": now, "idle_expires_at": min(now + idle, session.expires_at)}
+    # Of several requests of one page, one writes.
+    due = SSOSession.objects.filter(pk=session.pk, ended_at=None, last_seen_at__lte=now - TOUCH_INTERVAL)
+    if due.update(**values):
+        session.last_seen_at, session.idle_expires_at = now, values["idle_expires_at"]
+
+
+def join(
+    session: SSOSession,
+    application: Application,
+    *,
+    protocol: str = "oidc",
+    client_ref: str,
+    data: dict[str, Any] | None = None,
+) -> SessionParticipant:
+    """Note that the session was used to sign in to an application, so that its end is told there.
+
+    client_ref: client_id, CAS service id or SAML entity id. data: what that protocol's logout needs.
+    """
+    key = {"session": session, "protocol": protocol, "registration": client_ref}
+    participant = SessionParticipant.objects.filter(**key).first()
+    if participant is None:
+        participant = SessionParticipant(**key, application=application, data=data or {})
+        try:
+            with transaction.atomic():
+                participant.save(force_insert=True)
+        except IntegrityError:
+            # The same browser opened the application twice at once; the other request's row serves both.
+            participant = SessionParticipant.objects.get(**key)
+    if data is not None and participant.data != data:
+        participant.data = data
+        participant.save(update_fields=["data"])
+    return participant
+
+
+def end(session: SSOSession, *, reason: str, context: RequestContext, actor: Any = None) -> bool:
+    """End a session and tell the protocols, in one transaction. Return whether it was still open."""
+    now = timezone.now()
+    with transaction.atomic():
+        # One conditional UPDATE: of two sign-outs at once, one tells the applications.
+        if not SSOSession.objects.filter(pk=session.pk, ended_at=None).update(ended_at=now, end_reason=reason):
+            return False
+        session.ended_at, session.end_reason = now, reason
+        audit.record(
+            EventType.SESSION_END,
+            tenant=session.tenant,
+            actor=actor,
+            target=session,
+            sid=session.sid,
+            context=context,
+            reason=reason,
+            details={"user": session.user.public_id},
+        )
+        session_ended.send(sender=SSOSession, session=session, reason=SessionEndReason(reason))
+    return True
+
+
+def end_all(user: User, *, reason: str, context: RequestContext, actor: Any = None) -> int:
+    """End every open session of a user; return how many there were."""
+    with transaction.atomic():
+        open_sessions = SSOSession.objects.select_related("user", "tenant").filter(user=user, ended_at=None)
+        return sum(end(session, reason=reason, context=context, actor=actor) for session in open_sessions)
+
+
+def list_open(user: User) -> list[SSOSession]:
+    """Return the user's sessions that still count, the last used first, with the applications that joined."""
+    now = timezone.now()
+    rows = (
+        SSOSession.objects.filter(user=user, ended_at=None, expires_at__gt=now, idle_expires_at__gt=now)
+        .prefetch_related("participants__application")
+        .order_by("-last_seen_at", "-pk")
+    )
+    return list(rows)
+
+
+def get_own(*, user: User, sid: str) -> SSOSession:
+    """Return an open session of this user by its sid. Raises NotFound, for other people's too (S36)."""
+    rows = SSOSession.objects.select_related("user", "tenant")
+    session = rows.filter(user=user, sid=sid, ended_at=None).first() if "\x00" not in sid else None
+    if session is None:
+        raise NotFound("PARAM.0014", log_detail=f"user={user.pk} has no such session")
+    return session
+
+
+def confirm_password(*, session: SSOSession, password: str, context: RequestContext) -> str:
+    """Prove the password again before something sensitive; return the session's new handle (S27).
+
+    Raises CredentialsRefused, AccountLocked, TooManyRequests.
+    """
+    from identity.services import authentication  # noqa: PLC0415 - it imports this module's neighbours
+
+    try:
+        authentication.check_password_of(session.user, password=password, context=context)
+    except CredentialsRefused as error:
+        audit.record(
+            EventType.SESSION_CONFIRM,
+            tenant=session.tenant,
+            actor=session.user,
+            target=session,
+            sid=session.sid,
+            context=context,
+            outcome="refused",
+            reason=error.error_code,
+        )
+        raise
+    now = timezone.now()
+    handle = crypto.new_handle()
+    with transaction.atomic():
+        updated = SSOSession.objects.filter(pk=session.pk, ended_at=None).update(
+            password_confirmed_at=now, handle_hash=crypto.hash_handle(handle, purpose=_HANDLE)
+        )
+        if not updated:
+            raise StateInvalid(log_detail=f"session={session.pk} ended")
+        audit.record(
+            EventType.SESSION_CONFIRM,
+            tenant=session.tenant,
+            actor=session.user,
+            target=session,
+            sid=session.sid,
+            context=context,
+        )
+    session.password_confirmed_at = now
+    return handle
+
+
+def is_recently_confirmed(session: SSOSession) -> bool:
+    """Return whether the password was confirmed within the time that operators are given for sensitive actions."""
+    confirmed_at = session.password_confirmed_at
+    return confirmed_at is not None and timezone.now() - confirmed_at < conf.password_confirmation_lifetime
+
+
+def policy_of(tenant: Tenant) -> SessionPolicy:
+    """Return the tenant's session policy; a tenant without a row has the defaults."""
+    try:
+        return tenant.session_policy
+    except SessionPolicy.DoesNotExist:
+        return SessionPolicy(tenant=tenant)
+
+
+def purge_ended(now: datetime, limit: int) -> int:
+    """Delete sessions that ended or ran out so long ago that no id_token names them any more."""
+    before = now - conf.session_retention
+    gone = SSOSession.objects.filter(Q(expires_at__lt=before) | Q(ended_at__lt=before)).values_list("pk", flat=True)
+    keys = list(gone[:limit])
+    SSOSession.objects.filter(pk__in=keys).delete()
+    return len(keys)
+
+
+def _lifetimes(policy: SessionPolicy, kind: str) -> tuple[timedelta, timedelta]:
+    """Return how long a session may idle and how long it lasts (decision 23)."""
+    if kind == SessionKind.SDK:
+        lifetime = timedelta(seconds=policy.sdk_lifetime_seconds)
+        return lifetime, lifetime
+    return timedelta(seconds=policy.idle_seconds), timedelta(seconds=policy.lifetime_seconds)

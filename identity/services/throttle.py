@@ -1,0 +1,186 @@
+"""Counting of tries, before the work that they cause (S30, S31).
+
+A try is counted against the account that the name resolved to, or against a keyed hash of a name that nobody has,
+and against the source; every factor counts on the same row. Counting is one conditional UPDATE on a row that decides
+by itself whether the try is admitted, so of a hundred parallel tries exactly the allowed number gets through.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Case, F, PositiveIntegerField, Q, QuerySet, Value, When
+from django.db.models.fields import DateTimeField
+from django.utils import timezone
+
+from identity import crypto
+from identity.context import RequestContext
+from identity.errors import AccountLocked, TooManyRequests
+from identity.events import EventType
+from identity.models import AttemptCounter, CounterKind, Tenant, User
+from identity.services import audit, credentials
+
+_PURPOSE = "attempt_counter"
+_NOBODY_ADDRESS = "unknown"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One admitted try."""
+
+    tenant: Tenant
+    user: User | None
+    source: str
+    remaining: int  # further tries before the account is locked
+
+
+@dataclass(frozen=True)
+class Limit:
+    """So many events in such a time; when they are used up, nothing until `lock` has passed."""
+
+    count: int
+    window: timedelta
+    lock: timedelta
+
+
+def admit(*, tenant: Tenant, user: User | None, name: str, context: RequestContext) -> Attempt:
+    """Count one try, before a password or code is looked at.
+
+    user: whom the name resolved to. name: as compared; counted where nobody has it.
+    Raises TooManyRequests if the source used up its tries and AccountLocked if the account did; a refused try is not
+    counted, so a lock ends when it was said to end.
+    """
+    policy = credentials.policy_of(tenant)
+    window, lock = timedelta(seconds=policy.failure_window_seconds), timedelta(seconds=policy.lock_seconds)
+    source = context.ip or _NOBODY_ADDRESS
+    now = timezone.now()
+    with transaction.atomic():
+        # Always the source first, so that two tries never wait for each other's rows.
+        by_source = Limit(policy.max_failures_per_source, window, lock)
+        if not _count(tenant=tenant, kind=CounterKind.SOURCE, key=source, limit=by_source, now=now):
+            raise _too_many(tenant=tenant, kind=CounterKind.SOURCE, key=source, now=now)
+        kind, key = _account_key(user=user, name=name)
+        if not _count(tenant=tenant, kind=kind, key=key, limit=Limit(policy.max_failures, window, lock), now=now):
+            raise _locked(tenant=tenant, kind=kind, key=key, now=now)
+        counter = _row(tenant=tenant, kind=kind, key=key)
+        if user is not None and counter.locked_until is not None:
+            User.objects.filter(pk=user.pk).update(locked_until=counter.locked_until)
+            audit.record(
+                EventType.LOGIN_LOCKED, tenant=tenant, target=user, context=context, details={"tries": counter.failures}
+            )
+    return Attempt(tenant, user, source, max(policy.max_failures - counter.failures, 0))
+
+
+def succeed(attempt: Attempt) -> None:
+    """Take a good try back: the account starts anew, the source is only given this one try back (S31)."""
+    with transaction.atomic():
+        _rows(tenant=attempt.tenant, kind=CounterKind.SOURCE, key=attempt.source).filter(failures__gt=0).update(
+            failures=F("failures") - 1, locked_until=None
+        )
+        if attempt.user is not None:
+            kind, key = _account_key(user=attempt.user, name="")
+            _rows(tenant=attempt.tenant, kind=kind, key=key).update(failures=0, locked_until=None)
+            User.objects.filter(pk=attempt.user.pk).exclude(locked_until=None).update(locked_until=None)
+
+
+def unlock(user: User, *, context: RequestContext, actor: User | None = None) -> bool:
+    """Lift the lock of an account, for an operator. Return whether there was anything to lift."""
+    kind, key = _account_key(user=user, name="")
+    with transaction.atomic():
+        counted = _rows(tenant=user.tenant, kind=kind, key=key).filter(Q(failures__gt=0) | Q(locked_until__isnull=False))
+        lifted = counted.update(failures=0, locked_until=None)
+        shown = User.objects.filter(pk=user.pk).exclude(locked_until=None).update(locked_until=None)
+        user.locked_until = None
+        if lifted or shown:
+            audit.record(EventType.LOGIN_UNLOCKED, tenant=user.tenant, actor=actor, target=user, context=context)
+    return bool(lifted or shown)
+
+
+def count_source(*, tenant: Tenant, context: RequestContext) -> None:
+    """Count one try of a source where no account may be locked by it. Raises TooManyRequests."""
+    policy = credentials.policy_of(tenant)
+    window, lock = timedelta(seconds=policy.failure_window_seconds), timedelta(seconds=policy.lock_seconds)
+    by_source = Limit(policy.max_failures_per_source, window, lock)
+    limit(tenant=tenant, kind=CounterKind.SOURCE, key=context.ip or _NOBODY_ADDRESS, limit=by_source)
+
+
+def limit(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit) -> None:
+    """Count one event against any other limit of a tenant. Raises TooManyRequests with the time to wait."""
+    now = timezone.now()
+    if not _count(tenant=tenant, kind=kind, key=key, limit=limit, now=now):
+        raise _too_many(tenant=tenant, kind=kind, key=key, now=now)
+
+
+def purge_idle(now: datetime, limit: int) -> int:
+    """Delete counters that have not counted for a day and lock nobody."""
+    idle = AttemptCounter.objects.filter(window_started_at__lt=now - timedelta(days=1))
+    idle = idle.filter(Q(locked_until=None) | Q(locked_until__lt=now))
+    keys = list(idle.values_list("pk", flat=True)[:limit])
+    # Asked again in the DELETE: a counter that has begun to count meanwhile stays.
+    idle.filter(pk__in=keys).delete()
+    return len(keys)
+
+
+def _account_key(*, user: User | None, name: str) -> tuple[CounterKind, str]:
+    # S31: every spelling of a name counts on the one account that it resolves to.
+    return (CounterKind.ACCOUNT, str(user.pk)) if user is not None else (CounterKind.UNKNOWN_NAME, name)
+
+
+def _key_hash(tenant: Tenant, kind: CounterKind, key: str) -> str:
+    return crypto.keyed_hash(f"{tenant.pk}:{kind}:{key}", purpose=_PURPOSE)
+
+
+def _rows(*, tenant: Tenant, kind: CounterKind, key: str) -> QuerySet[AttemptCounter]:
+    return AttemptCounter.objects.filter(tenant=tenant, kind=kind, key_hash=_key_hash(tenant, kind, key))
+
+
+def _row(*, tenant: Tenant, kind: CounterKind, key: str) -> AttemptCounter:
+    return _rows(tenant=tenant, kind=kind, key=key).get()
+
+
+def _count(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit, now: datetime) -> bool:
+    """Count one event if the row admits it. The last admitted one sets the lock."""
+    rows = _rows(tenant=tenant, kind=kind, key=key)
+    # A new window begins when the old one is over, and when a lock has run out.
+    is_over = Q(window_started_at__lte=now - limit.window) | Q(locked_until__lte=now)
+    values = {
+        "failures": Case(When(is_over, then=Value(1)), default=F("failures") + 1, output_field=PositiveIntegerField()),
+        "window_started_at": Case(
+            When(is_over, then=Value(now)), default=F("window_started_at"), output_field=DateTimeField()
+        ),
+        "locked_until": Case(
+            When(is_over, then=Value(now + limit.lock) if limit.count <= 1 else Value(None)),
+            When(failures__gte=limit.count - 1, then=Value(now + limit.lock)),
+            default=Value(None),
+            output_field=DateTimeField(),
+        ),
+    }
+    admitted = rows.filter(Q(locked_until=None) | Q(locked_until__lte=now))
+    if admitted.update(**values):
+        return True
+    if rows.exists():
+        return False
+    fresh = AttemptCounter(
+        tenant=tenant, kind=kind, key_hash=_key_hash(tenant, kind, key), failures=0, window_started_at=now
+    )
+    # Two first tries at once: one inserts, both count by the UPDATE.
+    AttemptCounter.objects.bulk_create([fresh], ignore_conflicts=True)
+    return bool(admitted.update(**values))
+
+
+def _seconds_left(*, tenant: Tenant, kind: CounterKind, key: str, now: datetime) -> int:
+    locked_until = _rows(tenant=tenant, kind=kind, key=key).values_list("locked_until", flat=True).first()
+    return max(math.ceil((locked_until - now).total_seconds()), 1) if locked_until else 1
+
+
+def _locked(*, tenant: Tenant, kind: CounterKind, key: str, now: datetime) -> AccountLocked:
+    minutes, seconds = divmod(_seconds_left(tenant=tenant, kind=kind, key=key, now=now), 60)
+    return AccountLocked(None, minutes, seconds, log_detail=f"tenant={tenant.pk} kind={kind}")
+
+
+def _too_many(*, tenant: Tenant, kind: CounterKind, key: str, now: datetime) -> TooManyRequests:
+    seconds = _seconds_left(tenant=tenant, kind=kind, key=key, now=now)
+    return TooManyRequests(retry_after_seconds=seconds, log_detail=f"tenant={tenant.pk} kind={kind}")

@@ -1,0 +1,14 @@
+"""What every page knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def tenant(request: HttpRequest) -> dict[str, Any]:
+    """The tenant whose page this is, and the languages that may be chosen."""
+    context = getattr(request, "context", None)
+    return {"tenant": context.tenant if context else None, "languages": settings.LANGUAGES}

@@ -1,0 +1,91 @@
+"""Refusals that belong to no protocol: pages for people, one JSON member for machines.
+
+They render without a database and without a tenant, as both may be what is missing.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.views.decorators.cache import never_cache
+
+RETRY_AFTER_SECONDS = 5
+
+# What a machine is told in place of the page.
+_CODES = {
+    400: "invalid_request",
+    403: "access_denied",
+    404: "not_found",
+    413: "invalid_request",
+    429: "too_many_requests",
+    500: "server_error",
+    503: "temporarily_unavailable",
+}
+
+
+def refuse(
+    request: HttpRequest, status: int, *, template: str | None = None, retry_after_seconds: int | None = None
+) -> HttpResponse:
+    """Answer with the page of this status, or with JSON where the caller did not ask for HTML."""
+    context = getattr(request, "context", None)
+    values: dict[str, Any] = {"request_id": context.request_id if context else "", "tenant": None}
+    if context is not None:
+        values["tenant"] = context.tenant
+    response: HttpResponse
+    if "text/html" in request.META.get("HTTP_ACCEPT", "text/html"):
+        # Without the request: context processors would ask the session and, through it, the database.
+        response = HttpResponse(render_to_string(template or f"{status}.html", values), status=status)
+    else:
+        response = JsonResponse({"error": _CODES[status]}, status=status)
+    response["Cache-Control"] = "no-store"
+    if retry_after_seconds is not None:
+        response["Retry-After"] = str(retry_after_seconds)
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """400, and 413 where the body is what was too much."""
+    return refuse(request, 413 if isinstance(exception, RequestDataTooBig) else 400)
+
+
+def too_large(request: HttpRequest) -> HttpResponse:
+    """413."""
+    return refuse(request, 413)
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """403."""
+    return refuse(request, 403)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """404."""
+    return refuse(request, 404)
+
+
+def too_many_requests(request: HttpRequest, *, retry_after_seconds: int) -> HttpResponse:
+    """429 with the time to wait."""
+    return refuse(request, 429, retry_after_seconds=retry_after_seconds)
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """503: the database is away."""
+    return refuse(request, 503, retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500, and 503 where the database was lost outside a view."""
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return unavailable(request)
+    return refuse(request, 500)
+
+
+@never_cache
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form whose token is missing or wrong. The reason is for the log, which Django writes."""
+    return refuse(request, 403, template="403_csrf.html")
