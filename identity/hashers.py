@@ -37,7 +37,8 @@ class _LegacyHasher(BasePasswordHasher):
 
     def encode(self, password: str, salt: str) -> str:
         """Hash as the other system did."""
-        self._check_encode_args(password, salt)
+        if not salt or "$" in salt:
+            raise ValueError("A salt is not empty and holds no $.")
         return f"{self.algorithm}${salt}${self._hex(password, salt)}"
 
     def verify(self, password: str, encoded: str) -> bool:
@@ -58,7 +59,7 @@ class _LegacyHasher(BasePasswordHasher):
         algorithm, salt, digest = encoded.split("$", 2)
         return {"algorithm": algorithm, "salt": salt, "hash": digest.lower()}
 
-    def safe_summary(self, encoded: str) -> dict[str, Any]:
+    def safe_summary(self, encoded: str) -> dict[Any, Any]:
         """What may be shown of a hash."""
         decoded = self.decode(encoded)
         return {

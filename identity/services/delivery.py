@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any
 
-from django.db import close_old_connections
+from django.db import connections
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -145,11 +145,10 @@ def purge(now: datetime, limit: int) -> int:
 
 
 def _attempt_in_thread(delivery: Delivery) -> None:
-    close_old_connections()
     try:
         attempt(delivery)
     finally:
-        close_old_connections()
+        connections.close_all()  # The thread's own: nobody else could close them.
 
 
 def _note_failure(delivery: Delivery, error: DeliveryFailed) -> None:

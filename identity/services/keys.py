@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
-from django.db import transaction
+from django.db import models, transaction
 from django.utils import timezone
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
@@ -290,7 +290,7 @@ def purge(now: datetime, limit: int) -> int:
 _SEALED_FOR = crypto.column_purpose(KeyPair, "private_sealed")
 
 
-def _rows(tenant: Tenant, use: str, alg: str) -> Any:
+def _rows(tenant: Tenant, use: str, alg: str) -> models.QuerySet[KeyPair]:
     return KeyPair.objects.filter(tenant=tenant, use=use, alg=alg)
 
 

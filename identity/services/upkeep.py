@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import Error as DatabaseError
-from django.db import close_old_connections
+from django.db import connections
 from django.utils import timezone
 
 from identity.conf import conf
@@ -42,7 +42,7 @@ class Schedule:
             if clock() < job.due_at:
                 continue
             job.due_at = clock() + job.interval.total_seconds()
-            close_old_connections()
+            _refresh_connections()
             try:
                 job.run(timezone.now())
             except DatabaseError as error:
@@ -53,6 +53,13 @@ class Schedule:
             else:
                 done.append(job.name)
         return done
+
+
+def _refresh_connections() -> None:
+    """Drop connections that are broken or too old, as Django does before each request."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 def jobs(executor: Executor | None) -> list[Job]:

@@ -107,3 +107,9 @@ def test_another_form_of_a_directory_is_refused_without_showing_it(value):
 def test_the_summary_shows_no_hash():
     summary = identify_hasher(LEGACY["sha256"]).safe_summary(LEGACY["sha256"])
     assert salted("sha256", "pepper")[10:] not in str(summary)
+
+
+@pytest.mark.parametrize("salt", ["", "a$b"])
+def test_a_salt_that_would_break_the_stored_form_is_refused(salt):
+    with pytest.raises(ValueError, match="salt"):
+        hashers.SaltedSHA256().encode(PASSWORD, salt)

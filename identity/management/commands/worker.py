@@ -11,7 +11,6 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import connections
 
 from identity.conf import conf
 from identity.services import upkeep
@@ -46,5 +45,4 @@ class Command(BaseCommand):
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-            connections.close_all()
         log.info("worker.stop")

@@ -1,0 +1,280 @@
+"""The worker's schedule, purging, resealing, and their commands."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
+from django.test import override_settings
+from django.utils import timezone
+
+from identity import crypto, registry
+from identity.models import Delivery, KeyPair, PendingRequest, Tenant, User
+from identity.services import delivery, keys, purging, resealing, upkeep
+
+OLD, NEW = b"1" * 32, b"2" * 32
+
+
+def sealed_with(*encryption_keys):
+    return override_settings(IDENTITY={**settings.IDENTITY, "key_encryption_keys": encryption_keys})
+
+
+# Schedule ---------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.django_db
+def test_each_job_runs_at_its_own_interval():
+    ran, clock = [], Clock()
+    schedule = upkeep.Schedule(
+        [
+            upkeep.Job("often", timedelta(seconds=1), lambda now: ran.append("often")),
+            upkeep.Job("seldom", timedelta(seconds=10), lambda now: ran.append("seldom")),
+        ]
+    )
+    for _ in range(12):
+        schedule.run_due(clock=clock)
+        clock.now += 1
+    assert ran.count("often") == 12
+    assert ran.count("seldom") == 2
+    assert ran[:2] == ["often", "seldom"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("error", "event", "level"),
+    [
+        (OperationalError("gone"), "worker.database", logging.WARNING),
+        (ZeroDivisionError(), "worker.error", logging.ERROR),
+    ],
+)
+def test_a_job_that_fails_is_logged_and_stops_no_other(caplog, error, event, level):
+    def fail(now):
+        raise error
+
+    ran, clock = [], Clock()
+    schedule = upkeep.Schedule(
+        [
+            upkeep.Job("broken", timedelta(seconds=1), fail),
+            upkeep.Job("healthy", timedelta(seconds=1), ran.append),
+        ]
+    )
+    for expected in (1, 2):
+        assert schedule.run_due(clock=clock) == ["healthy"]
+        assert len(ran) == expected
+        clock.now += 1
+    assert [(record.message, record.levelno) for record in caplog.records] == [(event, level)] * 2
+
+
+@pytest.mark.django_db
+def test_the_worker_does_everything_it_is_for(monkeypatch):
+    monkeypatch.setattr(registry, "_delivery_senders", {"test": lambda row: None})
+    tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
+    row = delivery.enqueue(tenant=tenant, kind="test", url="https://rp.example.test/", payload={})
+    keys.clear_cache()
+    keys.ensure(tenant=tenant, use="sig", alg="ES256")
+    long_ago = timezone.now() - timedelta(days=91)
+    KeyPair.objects.filter(state="active").update(activated_at=long_ago)
+    PendingRequest.objects.create(
+        tenant=tenant, handle_hash="h", binding_hash="b", path="/", payload_sealed="x", expires_at=long_ago
+    )
+    done = upkeep.Schedule(upkeep.jobs(None)).run_due()
+    assert done == ["deliver", "chain_audit", "age_keys", "purge"]
+    row.refresh_from_db()
+    assert row.state == "delivered"
+    assert KeyPair.objects.filter(state="retired").count() == 1
+    assert not PendingRequest.objects.exists()
+
+
+# Purging ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_purger_is_called_until_nothing_is_left(monkeypatch):
+    left, limits = [12], []
+
+    def purge(now, limit):
+        limits.append(limit)
+        gone = min(limit, left[0])
+        left[0] -= gone
+        return gone
+
+    monkeypatch.setattr(registry, "_purgers", {"tickets": purge})
+    assert purging.purge_expired(now=timezone.now(), batch_rows=5) == {"tickets": 12}
+    assert limits == [5, 5, 5]
+
+
+@pytest.mark.django_db
+def test_a_purger_that_fails_keeps_no_other_from_its_work(monkeypatch, caplog):
+    def fail(now, limit):
+        raise OperationalError
+
+    monkeypatch.setattr(registry, "_purgers", {"a": fail, "b": lambda now, limit: 0})
+    assert purging.purge_expired(now=timezone.now()) == {"b": 0}
+    assert [record.message for record in caplog.records] == ["purge.error"]
+
+
+@pytest.mark.django_db
+def test_parked_requests_are_purged_when_they_expire():
+    tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
+    now = timezone.now()
+    for number in range(2):
+        PendingRequest.objects.create(
+            tenant=tenant,
+            handle_hash=str(number),
+            binding_hash="b",
+            path="/",
+            payload_sealed="x",
+            expires_at=now + timedelta(minutes=number),
+        )
+    out = StringIO()
+    call_command("purge_expired", stdout=out)
+    assert "pending_requests: 1" in out.getvalue().splitlines()
+    assert PendingRequest.objects.get().handle_hash == "1"
+
+
+# Resealing --------------------------------------------------------------------------------------------------
+
+
+def test_every_sealed_column_is_found():
+    names = {str(column) for column in resealing.sealed_columns()}
+    assert {
+        "identity.User.mobile_sealed",
+        "identity.User.identity_number_sealed",
+        "identity.KeyPair.private_sealed",
+    } <= (names)
+    declared = {
+        f"{model._meta.label}.{field.name}"
+        for model in apps.get_models()
+        for field in model._meta.local_fields
+        if "sealed" in field.name
+    }
+    assert names == declared
+
+
+@pytest.fixture
+def sealed_rows(db):
+    """A user and a key pair of the old encryption key."""
+    keys.clear_cache()
+    with sealed_with(OLD):
+        tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
+        users = []
+        for number in range(3):
+            user = User(tenant=tenant, user_name=f"u{number}", user_key=f"u{number}")
+            user.mobile = f"1381234567{number}"
+            user.save()
+            users.append(user)
+        kid = keys.active(tenant=tenant, use="sig", alg="ES256").kid
+    return tenant, users, kid
+
+
+def test_resealing_lets_the_old_key_go(sealed_rows):
+    tenant, users, kid = sealed_rows
+    with sealed_with(NEW, OLD):
+        out = StringIO()
+        call_command("reseal", stdout=out)
+        lines = out.getvalue().splitlines()
+        assert "identity.User.mobile_sealed: 3 resealed, 0 unreadable" in lines
+        assert "identity.KeyPair.private_sealed: 2 resealed, 0 unreadable" in lines
+        assert "identity.User.identity_number_sealed: 0 resealed, 0 unreadable" in lines
+        again = StringIO()
+        call_command("reseal", stdout=again)
+        assert all(line.endswith(": 0 resealed, 0 unreadable") for line in again.getvalue().splitlines())
+    keys.clear_cache()
+    with sealed_with(NEW):
+        assert [User.objects.get(pk=user.pk).mobile for user in users] == ["13812345670", "13812345671", "13812345672"]
+        token = keys.sign(tenant=tenant, alg="ES256", claims={"sub": "alice"})
+        assert keys.verify(tenant=tenant, token=token) == {"sub": "alice"}
+        assert keys.active(tenant=tenant, use="sig", alg="ES256").kid == kid
+
+
+def test_resealing_goes_on_in_batches(sealed_rows):
+    with sealed_with(NEW, OLD):
+        (column,) = (column for column in resealing.sealed_columns() if str(column) == "identity.User.mobile_sealed")
+        assert resealing.reseal(column, batch_rows=2) == resealing.Result(resealed=3, unreadable=0)
+
+
+def test_what_cannot_be_read_is_kept_and_reported(sealed_rows):
+    _, (damaged, *_), _ = sealed_rows
+    User.objects.filter(pk=damaged.pk).update(mobile_sealed="s1.00000000.AAAA")
+    with sealed_with(NEW, OLD):
+        out = StringIO()
+        with pytest.raises(CommandError, match="1 values could not be read"):
+            call_command("reseal", stdout=out)
+        assert "identity.User.mobile_sealed: 2 resealed, 1 unreadable" in out.getvalue().splitlines()
+    assert User.objects.get(pk=damaged.pk).mobile_sealed == "s1.00000000.AAAA"
+
+
+def test_a_value_that_changed_meanwhile_is_left_alone(sealed_rows, monkeypatch):
+    _, (user, *_), _ = sealed_rows
+    unseal_bytes = crypto.unseal_bytes
+
+    def change_first(sealed, *, purpose):
+        User.objects.filter(pk=user.pk).update(mobile_sealed="changed")
+        return unseal_bytes(sealed, purpose=purpose)
+
+    with sealed_with(NEW, OLD):
+        monkeypatch.setattr(crypto, "unseal_bytes", change_first)
+        (column,) = (column for column in resealing.sealed_columns() if str(column) == "identity.User.mobile_sealed")
+        assert resealing.reseal(column) == resealing.Result(resealed=2, unreadable=0)
+    assert User.objects.get(pk=user.pk).mobile_sealed == "changed"
+
+
+# The worker as a process ------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_the_worker_runs_once_for_cron():
+    previous = signal.getsignal(signal.SIGTERM)
+    with override_settings(IDENTITY={**settings.IDENTITY, "key_rotation_interval": timedelta(0)}):
+        call_command("worker", "--once")
+    assert signal.getsignal(signal.SIGTERM) is previous
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_worker_stops_gracefully(number, tmp_path):
+    """It says that it started, is told to stop, and ends by itself with status 0."""
+    code = (
+        "import django, sys; from django.conf import settings; django.setup();"
+        "from django.core.management import call_command;"
+        "settings.DATABASES['default']['NAME'] = sys.argv[1];"
+        "from django.db import connections; connections['default'].settings_dict['NAME'] = sys.argv[1];"
+        "call_command('worker')"
+    )
+    log_file = tmp_path / "log"
+    with log_file.open("wb") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-c", code, str(connection.settings_dict["NAME"])],
+            env=os.environ | {"DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"]},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while b"worker.start" not in log_file.read_bytes():
+            assert worker.poll() is None, log_file.read_text()
+            assert time.monotonic() < deadline, log_file.read_text()
+            time.sleep(0.05)
+        worker.send_signal(number)
+        assert worker.wait(30) == 0, log_file.read_text()
+    finally:
+        worker.kill()
+        worker.wait()
+    assert b"worker.stop" in log_file.read_bytes()
+    assert not Delivery.objects.exists()
