@@ -30,9 +30,7 @@ class AppAccount(models.Model):
         related_name="app_accounts",
         verbose_name=_("user"),
     )
-    account_type = models.CharField(
-        _("type"), max_length=16, choices=AccountType.choices, default=AccountType.BASIC
-    )
+    account_type = models.CharField(_("type"), max_length=16, choices=AccountType.choices, default=AccountType.BASIC)
     account_name = models.CharField(_("account name"), max_length=150)
     name = models.CharField(_("display name"), max_length=150, blank=True, default="")
     organization = models.ForeignKey(

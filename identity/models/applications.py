@@ -35,7 +35,12 @@ class Application(models.Model):
     )  # decision 12
     skip_consent = models.BooleanField(_("skip consent"), default=False)
     mfa_mode = models.CharField(
-        _("second factor"), max_length=16, choices=MFAMode.choices, blank=True, default="", help_text=_("Empty: the tenant's.")
+        _("second factor"),
+        max_length=16,
+        choices=MFAMode.choices,
+        blank=True,
+        default="",
+        help_text=_("Empty: the tenant's."),
     )
     has_organizations = models.BooleanField(_("has application organisations"), default=True)
     has_roles = models.BooleanField(_("has application roles"), default=True)

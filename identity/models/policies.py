@@ -33,7 +33,9 @@ class PasswordPolicy(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(4)],
     )
     max_identical = models.PositiveSmallIntegerField(
-        _("identical characters allowed"), default=0, help_text=_("How often one character may occur; 0 does not limit.")
+        _("identical characters allowed"),
+        default=0,
+        help_text=_("How often one character may occur; 0 does not limit."),
     )
     history_length = models.PositiveSmallIntegerField(
         _("old passwords refused"), default=3, validators=[MaxValueValidator(24)]

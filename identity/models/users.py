@@ -119,7 +119,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     user_key = models.CharField(_("user name as compared"), max_length=300, editable=False)
     name = models.CharField(_("name"), max_length=150, blank=True, default="")
     email = models.CharField(_("e-mail address"), max_length=254, blank=True, default="")
-    email_key = models.CharField(_("e-mail address as compared"), max_length=300, blank=True, default="", editable=False)
+    email_key = models.CharField(
+        _("e-mail address as compared"), max_length=300, blank=True, default="", editable=False
+    )
     email_verified = models.BooleanField(_("e-mail address verified"), default=False)
     mobile_sealed = models.TextField(_("mobile number, sealed"), blank=True, default="", editable=False)
     mobile_index = models.CharField(max_length=64, blank=True, default="", editable=False)
@@ -139,7 +141,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     identity_number_index = models.CharField(max_length=64, blank=True, default="", editable=False)
     area = models.CharField(_("country or region"), max_length=64, blank=True, default="")
     city = models.CharField(_("city"), max_length=150, blank=True, default="")
-    manager = models.CharField(_("immediate supervisor"), max_length=150, blank=True, default="")  # free text on the wire
+    manager = models.CharField(
+        _("immediate supervisor"), max_length=150, blank=True, default=""
+    )  # free text on the wire
     user_type = models.CharField(_("user type"), max_length=16, choices=UserType.choices, blank=True, default="")
     hire_date = models.DateField(_("on-boarding date"), null=True, blank=True)
     work_place = models.CharField(_("office location"), max_length=150, blank=True, default="")

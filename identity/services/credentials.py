@@ -26,8 +26,7 @@ from identity.context import RequestContext
 from identity.errors import AccountDisabled, CredentialsRefused, NotFound, PasswordRefused, ValueRequired
 from identity.events import EventType
 from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, Tenant, User
-from identity.services import audit, sessions, weak_passwords
-from identity.signals import user_disabled
+from identity.services import access, audit, weak_passwords
 
 # Shorter parts of a person's data would forbid nearly everything. A Chinese name has two characters.
 _MIN_PART_LENGTH = 3
@@ -130,7 +129,6 @@ def change_password(*, user: User, old_password: str, new_password: str, context
         raise CredentialsRefused("PARAM.0028", log_detail=f"user={user.pk}")
     if not user.is_active:
         raise AccountDisabled(log_detail=f"user={user.pk}")
-    # After the proof: before it, this would tell nothing but cost nothing either, and invite guessing.
     if old_password == new_password:
         raise PasswordRefused("PARAM.0020")
     _replace(
@@ -193,7 +191,6 @@ def _replace(
             "password": encoded,
             "password_changed_at": now,
             "password_must_change": must_change,
-            "tokens_valid_after": now,
         }
         for name, value in values.items():
             setattr(row, name, value)
@@ -207,8 +204,7 @@ def _replace(
             context=context,
             details={"must_change": must_change},
         )
-        sessions.end_all(user, reason=SessionEndReason.PASSWORD_CHANGED, context=context, actor=actor)
-        user_disabled.send(sender=User, user=user)
+        access.revoke_everything(user=user, reason=SessionEndReason.PASSWORD_CHANGED, context=context, actor=actor)
 
 
 def _is_upgrade(now: str, before: str) -> bool:

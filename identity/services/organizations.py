@@ -138,9 +138,7 @@ def update(
         changes |= _move(ORGANIZATIONS, row, parent_id)
         _save(ORGANIZATIONS, row, changes)
         if changes:
-            audit.record(
-                EventType.ORGANIZATION_UPDATE, tenant=row.tenant, target=row, context=context, changes=changes
-            )
+            audit.record(EventType.ORGANIZATION_UPDATE, tenant=row.tenant, target=row, context=context, changes=changes)
     organization.refresh_from_db()
     return changes
 
@@ -234,7 +232,7 @@ def _locked(tree: _Tree, node: Node) -> Node:
 def _insert(tree: _Tree, node: Node, *, code: str, name: str, parent_id: str) -> Node:
     _lock_tree(tree, node)
     node.code, node.name = _checked_code(tree, code), _checked_name(tree, name)
-    node.parent = _find_parent(tree, node, parent_id)  # type: ignore[assignment]  # the same kind as node
+    node.parent = _find_parent(tree, node, parent_id)
     with refusing(type(node), _refusals(tree)):
         node.save()
     node.path = _path_below(tree, node, node.parent)
@@ -274,7 +272,7 @@ def _move(tree: _Tree, node: Node, parent_id: str | None) -> dict[str, list[Any]
     if longest - len(old_path) + len(new_path) > MAX_PATH_LENGTH:
         raise NotAllowed(tree.no_parent, log_detail=f"organization={node.pk} would lie too deep")
     below.update(path=Concat(Value(new_path), Substr(F("path"), len(old_path) + 1)))
-    node.parent, node.path = parent, new_path  # type: ignore[assignment]  # the same kind as node
+    node.parent, node.path = parent, new_path
     return {"parent_id": [before, parent.public_id if parent else ""]}
 
 

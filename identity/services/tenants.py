@@ -8,11 +8,12 @@ requests: nobody changes them.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.signals import post_delete, post_save
 from django.utils.translation import gettext as _
 
@@ -71,16 +72,16 @@ def forget_cached(**kwargs: object) -> None:
     _by_host.clear()
 
 
-def _usable() -> Any:
+def _usable() -> QuerySet[Tenant]:
     return Tenant.objects.select_related("password_policy", "session_policy").filter(is_active=True)
 
 
-def _cached(key: str, find: Any) -> Tenant | None:
+def _cached(key: str, find: Callable[[], Tenant | None]) -> Tenant | None:
     now = time.monotonic()
     good_until, tenant = _by_host.get(key, (0.0, None))
     if now < good_until:
         return tenant
-    found: Tenant | None = find()
+    found = find()
     if len(_by_host) >= _CACHE_SIZE:
         _by_host.clear()
     _by_host[key] = (now + conf.process_cache_seconds, found)
@@ -147,9 +148,7 @@ def update(
     _refuse_unknown(values)
     with transaction.atomic():
         row = Tenant.objects.select_for_update().get(pk=tenant.pk)
-        changes = {
-            name: [getattr(row, name), value] for name, value in values.items() if getattr(row, name) != value
-        }
+        changes = {name: [getattr(row, name), value] for name, value in values.items() if getattr(row, name) != value}
         for name, (_before, after) in changes.items():
             setattr(row, name, after)
         if changes:
@@ -175,9 +174,7 @@ def update_policy(*, policy: PasswordPolicy | SessionPolicy, context: RequestCon
         policy.full_clean()
         with transaction.atomic():
             policy.save()
-            audit.record(
-                EventType.TENANT_UPDATE, tenant=policy.tenant, target=policy, context=context, changes=changes
-            )
+            audit.record(EventType.TENANT_UPDATE, tenant=policy.tenant, target=policy, context=context, changes=changes)
     return changes
 
 

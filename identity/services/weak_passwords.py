@@ -15,9 +15,7 @@ from pathlib import Path
 WORDS_FILE = Path(__file__).resolve().parent.parent / "weak_passwords.txt"
 
 # What people type for a letter. "1" is both "i" and "l", so both readings are tried.
-_LEET = [
-    str.maketrans("0134578@$!|+", f"oleastbas{one}{one}t") | str.maketrans("19", f"{one}g") for one in ("i", "l")
-]
+_LEET = [str.maketrans("0134578@$!|+", f"oleastbas{one}{one}t") | str.maketrans("19", f"{one}g") for one in ("i", "l")]
 _WALKS = (
     "abcdefghijklmnopqrstuvwxyz",
     "01234567890",

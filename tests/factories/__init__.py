@@ -81,7 +81,9 @@ def make_operator(tenant: Tenant | None = None, **values: Any) -> User:
     return make_user(tenant, **{"is_staff": True, **values})
 
 
-def make_organization(tenant: Tenant | None = None, *, parent: Organization | None = None, **values: Any) -> Organization:
+def make_organization(
+    tenant: Tenant | None = None, *, parent: Organization | None = None, **values: Any
+) -> Organization:
     """A node of the tenant's tree, with its path."""
     number = next(_numbers)
     owner = parent.tenant if parent else tenant or make_tenant()
@@ -131,6 +133,8 @@ def make_account(user: User, application: Application, **values: Any) -> AppAcco
 def make_role(application: Application, *accounts: AppAccount, **values: Any) -> AppRole:
     """A role of the application, held by the accounts."""
     number = next(_numbers)
-    role = AppRole.objects.create(application=application, **{"code": f"role-{number}", "name": f"Role {number}", **values})
+    role = AppRole.objects.create(
+        application=application, **{"code": f"role-{number}", "name": f"Role {number}", **values}
+    )
     AppRoleMember.objects.bulk_create(AppRoleMember(role=role, account=account) for account in accounts)
     return role

@@ -1,0 +1,234 @@
+"""Accounts inside applications: a user's own one, which also opens an application that is assigned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from identity import crypto
+from identity.context import RequestContext
+from identity.errors import (
+    AccessDenied,
+    AlreadyExists,
+    ApplicationDisabled,
+    NotAllowed,
+    NotFound,
+    ValueInvalid,
+    ValueRequired,
+)
+from identity.events import EventType
+from identity.models import AccountType, AppAccount, Application, AppOrganization, User
+from identity.services import attributes, audit
+from identity.services.integrity import check_references, refusing
+from identity.services.organizations import check_app_organizations_enabled
+
+MAX_NAME_LENGTH = 150
+_PURPOSE = "appaccount.password"  # the rule of crypto.column_purpose
+_CONSTRAINTS = ("account_name_per_application", "one_account_per_user_and_application")
+
+
+def create(
+    *,
+    application: Application,
+    user: User,
+    context: RequestContext,
+    actor: Any = None,
+    account_name: str = "",
+    name: str = "",
+    organization_code: str = "",
+    password: str = "",
+    is_active: bool = True,
+    extension: Mapping[str, Any] | None = None,
+) -> AppAccount:
+    """Give a user an account in the application; without a name it is the user name.
+
+    Raises ApplicationDisabled (APP.0003), AlreadyExists (APP_ACCOUNT.0002: the name is taken or the user has an
+    account there), ValueRequired (.0035), ValueInvalid (.0036, .0007), NotFound (USER.0001, APP_ORG.0001).
+    """
+    if not application.is_active:
+        raise ApplicationDisabled(log_detail=f"application={application.pk}")
+    if user.tenant_id != application.tenant_id or user.deleted_at is not None:
+        raise NotFound("USER.0001", log_detail=f"user={user.pk} is not of the application's tenant")
+    account = AppAccount(
+        application=application,
+        user=user,
+        account_type=AccountType.BASIC,
+        account_name=_checked_name(account_name or user.user_name),
+        name=_checked_text(name or user.name),
+        password_sealed=_sealed(password),
+        extension=_clean_extension(application, {}, extension or {}),
+        is_active=is_active,
+    )
+    with transaction.atomic():
+        account.organization = _find_organization(application, organization_code)
+        _save(account)
+        audit.record(
+            EventType.ACCOUNT_CREATE,
+            tenant=application.tenant,
+            actor=actor,
+            target=account,
+            application=application,
+            context=context,
+            details={"user": user.public_id, "is_active": is_active, "has_password": bool(password)},
+            personal={"account_name": account.account_name},
+        )
+    return account
+
+
+def update(
+    *,
+    account: AppAccount,
+    context: RequestContext,
+    actor: Any = None,
+    account_name: str | None = None,
+    name: str | None = None,
+    organization_code: str | None = None,
+    password: str | None = None,
+    is_active: bool | None = None,
+    extension: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Change what is not None; answer the names of what changed. The owner cannot be changed (S37).
+
+    extension: merged by name. Raises as `create`; ValueRequired (APP_ACCOUNT.0035) for an empty account name.
+    """
+    with transaction.atomic():
+        row = _locked(account)
+        values: dict[str, Any] = {}
+        if account_name is not None:
+            values["account_name"] = _checked_name(account_name)
+        if name is not None:
+            values["name"] = _checked_text(name)
+        if organization_code is not None:
+            values["organization"] = _find_organization(row.application, organization_code)
+        if is_active is not None:
+            values["is_active"] = is_active
+        if extension is not None:
+            values["extension"] = _clean_extension(row.application, row.extension, extension)
+        changed = [attribute for attribute, value in values.items() if getattr(row, attribute) != value]
+        for attribute in changed:
+            setattr(row, attribute, values[attribute])
+        if password is not None:
+            row.password_sealed = _sealed(password)
+            changed.append("password")
+        if changed:
+            _save(row)
+            audit.record(
+                EventType.ACCOUNT_UPDATE,
+                tenant=row.application.tenant,
+                actor=actor,
+                target=row,
+                application=row.application,
+                context=context,
+                # Names and free text may tell who somebody is; the rest is said in clear.
+                changes={
+                    attribute: [not row.is_active, row.is_active] if attribute == "is_active" else ["***", "***"]
+                    for attribute in changed
+                },
+            )
+    account.refresh_from_db()
+    return changed
+
+
+def enable(*, account: AppAccount, context: RequestContext, actor: Any = None) -> None:
+    """Let the owner into an assigned application again."""
+    update(account=account, context=context, actor=actor, is_active=True)
+
+
+def disable(*, account: AppAccount, context: RequestContext, actor: Any = None) -> None:
+    """Keep the owner out of an assigned application from now on."""
+    update(account=account, context=context, actor=actor, is_active=False)
+
+
+def delete(*, account: AppAccount, context: RequestContext, actor: Any = None) -> None:
+    """Delete the account with its roles. Raises NotFound (APP_ACCOUNT.0001)."""
+    with transaction.atomic():
+        row = _locked(account)
+        audit.record(
+            EventType.ACCOUNT_DELETE,
+            tenant=row.application.tenant,
+            actor=actor,
+            target=row,
+            application=row.application,
+            context=context,
+            details={"user": row.user.public_id if row.user else ""},
+        )
+        row.delete()
+
+
+def find_for(*, application: Application, user: User) -> AppAccount | None:
+    """The user's account in the application, enabled or not."""
+    return AppAccount.objects.filter(application=application, user=user).first()
+
+
+def get_enabled(*, application: Application, user: User) -> AppAccount:
+    """The account under which the user may come in. Raises AccessDenied."""
+    account = AppAccount.objects.filter(application=application, user=user, is_active=True).first()
+    if account is None:
+        raise AccessDenied(log_detail=f"user={user.pk} application={application.pk}")
+    return account
+
+
+def _locked(account: AppAccount) -> AppAccount:
+    rows = AppAccount.objects.select_related("application__tenant", "user").select_for_update(of=("self",))
+    row = rows.filter(pk=account.pk).first()
+    if row is None:
+        raise NotFound("APP_ACCOUNT.0001", log_detail=f"account={account.pk}")
+    return row
+
+
+def _save(account: AppAccount) -> None:
+    taken = {
+        constraint: lambda: AlreadyExists("APP_ACCOUNT.0002", log_detail=f"application={account.application_id}")
+        for constraint in _CONSTRAINTS
+    }
+    with refusing(AppAccount, taken):
+        account.save()
+    check_references()
+
+
+def _checked_name(account_name: str) -> str:
+    if not account_name.strip():
+        raise ValueRequired("APP_ACCOUNT.0035")
+    try:
+        return str(attributes.clean(_NAME_RULE, account_name))
+    except ValueInvalid as error:
+        raise ValueInvalid("APP_ACCOUNT.0036", log_detail=error.log_detail) from error
+
+
+def _checked_text(name: str) -> str:
+    try:
+        return str(attributes.clean(_NAME_RULE, name))
+    except ValueInvalid as error:
+        raise ValueInvalid("APP_ACCOUNT.0008", log_detail=error.log_detail) from error
+
+
+_NAME_RULE = attributes.Rule("account_name", max_length=MAX_NAME_LENGTH)
+
+
+def _sealed(password: str) -> str:
+    return crypto.seal(password, purpose=_PURPOSE) if password else ""
+
+
+def _find_organization(application: Application, code: str) -> AppOrganization | None:
+    if not code:
+        return None
+    check_app_organizations_enabled(application)
+    organization = AppOrganization.objects.filter(application=application, code=code).first()
+    if organization is None:
+        raise NotFound("APP_ORG.0001", log_detail=f"application={application.pk}")
+    return organization
+
+
+def _clean_extension(application: Application, present: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge checked values into those that are there. APP_ACCOUNT.0007 for what is not defined or breaks its rule."""
+    if not given:
+        return dict(present)
+    rules = attributes.account_rules(application)
+    cleaned = {}
+    for name, value in given.items():
+        if name not in rules:
+            raise NotAllowed("APP_ACCOUNT.0007", log_detail=f"application={application.pk}")
+        cleaned[name] = attributes.clean(rules[name], value)
+    return {name: value for name, value in {**present, **cleaned}.items() if value != ""}

@@ -1,0 +1,141 @@
+"""The application catalogue, and the one question every protocol asks it: may this person come in (decision 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from identity.context import RequestContext
+from identity.errors import AccessDenied, ApplicationDisabled, NotFound
+from identity.events import EventType
+from identity.models import AppAccount, Application, ApplicationAccess, Tenant, User
+from identity.services import audit
+
+_EDITABLE = (
+    "name",
+    "description",
+    "logo_url",
+    "home_url",
+    "access",
+    "is_internal",
+    "skip_consent",
+    "mfa_mode",
+    "has_organizations",
+    "has_roles",
+    "is_active",
+)
+
+
+# The gate --------------------------------------------------------------------------------------------------
+
+
+def check_access(*, application: Application, user: User) -> None:
+    """Check that the person may use the application. One query, and none for an application open to everyone.
+
+    Whether the person may act at all is another question (`access.check_usable`).
+    Raises ApplicationDisabled, and AccessDenied for a person of another tenant or without an enabled account.
+    """
+    if not application.is_active:
+        raise ApplicationDisabled(log_detail=f"application={application.pk}")
+    # S36: open to everyone means everyone of the tenant.
+    if user.tenant_id != application.tenant_id:
+        raise AccessDenied(log_detail=f"user={user.pk} application={application.pk} of another tenant")
+    if application.access == ApplicationAccess.EVERYONE:
+        return
+    if not _enabled_accounts(application, user).exists():
+        raise AccessDenied(log_detail=f"user={user.pk} application={application.pk}")
+
+
+def account_name_for(*, application: Application, user: User) -> str:
+    """The name under which the application knows the person; "" when it does not.
+
+    The user name where everyone may come in, else the name of the enabled account.
+    """
+    if application.access == ApplicationAccess.EVERYONE:
+        return user.user_name
+    return _enabled_accounts(application, user).values_list("account_name", flat=True).first() or ""
+
+
+def _enabled_accounts(application: Application, user: User) -> Any:
+    # A user has one account in an application at most, by constraint.
+    return AppAccount.objects.filter(application=application, user=user, is_active=True).order_by()
+
+
+# The catalogue ---------------------------------------------------------------------------------------------
+
+
+def get(*, tenant: Tenant, public_id: str) -> Application:
+    """The application with that public id. Raises NotFound: APP.0002 for an empty id, else APP.0001 (decision 44)."""
+    if not public_id:
+        raise NotFound("APP.0002")
+    application = Application.objects.filter(tenant=tenant, public_id=public_id).first()
+    if application is None:
+        raise NotFound("APP.0001", log_detail="no such application in this tenant")
+    application.tenant = tenant
+    return application
+
+
+def create(*, tenant: Tenant, context: RequestContext, code: str, actor: Any = None, **values: Any) -> Application:
+    """Add an application to the catalogue. Raises django's ValidationError, as only operators do this."""
+    _refuse_unknown(values)
+    application = Application(tenant=tenant, code=code, **{"name": code, **values})
+    application.full_clean()
+    with transaction.atomic():
+        application.save()
+        audit.record(
+            EventType.APPLICATION_CREATE,
+            tenant=tenant,
+            actor=actor,
+            target=application,
+            application=application,
+            context=context,
+            changes={name: ["", value] for name, value in {"code": code, **values}.items()},
+        )
+    return application
+
+
+def update(
+    *, application: Application, context: RequestContext, actor: Any = None, **values: Any
+) -> dict[str, list[Any]]:
+    """Change an application and tell what changed, as column to [before, after]. Raises django's ValidationError."""
+    _refuse_unknown(values)
+    with transaction.atomic():
+        row = Application.objects.select_related("tenant").select_for_update(of=("self",)).get(pk=application.pk)
+        changes = {name: [getattr(row, name), value] for name, value in values.items() if getattr(row, name) != value}
+        if changes:
+            for name, (_before, after) in changes.items():
+                setattr(row, name, after)
+            row.full_clean()
+            row.save()
+            audit.record(
+                EventType.APPLICATION_UPDATE,
+                tenant=row.tenant,
+                actor=actor,
+                target=row,
+                application=row,
+                context=context,
+                changes=changes,
+            )
+    for name in values:
+        setattr(application, name, getattr(row, name))
+    return changes
+
+
+def enable(*, application: Application, context: RequestContext, actor: Any = None) -> None:
+    """Let people sign in to the application again."""
+    update(application=application, context=context, actor=actor, is_active=True)
+
+
+def disable(*, application: Application, context: RequestContext, actor: Any = None) -> None:
+    """Keep everybody out of the application; grants of it are refused from now on (S26)."""
+    update(application=application, context=context, actor=actor, is_active=False)
+
+
+def _refuse_unknown(values: Mapping[str, Any]) -> None:
+    unknown = sorted(set(values) - set(_EDITABLE))
+    if unknown:
+        raise ValidationError(_("Not an attribute of an application: %(names)s."), params={"names": ", ".join(unknown)})

@@ -1,0 +1,490 @@
+"""People: creating, changing, enabling, disabling and deleting them.
+
+Every rule of the contract's USER.* rows is here or in `attributes`, so each API only spells the wire. What must be
+unique is decided by the database; a write and its audit event are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from identity import crypto
+from identity.context import RequestContext
+from identity.errors import AlreadyExists, IdentityError, NotFound, ValueInvalid, ValueRequired
+from identity.events import EventType
+from identity.models import (
+    AppAccount,
+    AttributeEditor,
+    Membership,
+    MFADevice,
+    Organization,
+    SessionEndReason,
+    Tenant,
+    UniqueAttributeValue,
+    User,
+)
+from identity.models.users import make_email_key, make_user_key
+from identity.services import access, attributes, audit, credentials
+from identity.services.attributes import Rule
+from identity.services.integrity import check_references, refusing
+
+_CONSTRAINTS = {
+    "user_name_per_tenant": "user_name",
+    "user_email_per_tenant": "email",
+    "user_mobile_per_tenant": "mobile",
+    "user_identity_number_per_tenant": "identity_number",
+    "user_employee_id_per_tenant": "employee_id",
+}
+# Kept sealed; reading one costs a decryption, so they are touched only when they are written.
+_SEALED = ("mobile", "identity_number")
+# What tells who a person is never enters the hashed part of the audit in clear; it could not be erased there.
+_PERSONAL = frozenset(attributes.BUILT_IN) - {"user_type", "language", "time_zone", "area"} | {"address"}
+_ADDRESS_MEMBERS = frozenset({"formatted", "street_address", "locality", "region", "postal_code", "country"})
+_VERIFIED_FLAG = {"email": "email_verified", "mobile": "phone_number_verified"}
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One membership as a caller asks for it."""
+
+    organization_code: str
+    is_primary: bool = False
+
+
+# Creating --------------------------------------------------------------------------------------------------
+
+
+def create(
+    *,
+    tenant: Tenant,
+    context: RequestContext,
+    editor: str = AttributeEditor.OPERATOR,
+    actor: Any = None,
+    password: str = "",
+    password_must_change: bool = False,
+    organization_code: str = "",
+    relations: Sequence[Relation] | None = None,
+    extension: Mapping[str, Any] | None = None,
+    address: Mapping[str, str] | None = None,
+    **values: Any,
+) -> User:
+    """Add a person to the tenant.
+
+    editor: AttributeEditor; which attributes must be given depends on who writes. values: built-in attributes, and
+    the verified flags, which only an operator or a proved code may set (S25).
+    organization_code: the primary organisation; without one, and without relations, the tenant's first one at the
+    top, if it has any. Without a name, it is the user name. Without a password nobody can sign in with one.
+    Raises ValueRequired, ValueInvalid and AlreadyExists (USER.*), NotFound (ORG.0001), PasswordRefused (PWD.*).
+    """
+    rules = attributes.user_rules(tenant)
+    flags = _take_flags(values, editor=editor)
+    cleaned = _clean(rules, values)
+    cleaned_extension = attributes.clean_extension(rules, extension or {})
+    if not cleaned.get("name"):
+        cleaned["name"] = cleaned.get("user_name", "")
+    attributes.check_required(rules, {**cleaned, **cleaned_extension}, editor=editor)
+    user = User(
+        tenant=tenant, password_must_change=password_must_change, address=_clean_address(address or {}), **flags
+    )
+    for name, value in cleaned.items():
+        setattr(user, name, value)
+    user.extension = _without_empty(cleaned_extension)
+    # Slow on purpose, so before the transaction.
+    if password:
+        user.password, user.password_changed_at = credentials.hash_new(user=user, password=password), timezone.now()
+    else:
+        user.password = make_password(None)
+    _refuse_foreign_names(user)
+    with transaction.atomic():
+        _save(user)
+        attributes.store_unique_values(user=user, rules=rules, extension=cleaned_extension)
+        memberships = _set_memberships(user, organization_code, relations, is_new=True)
+        given = {name: ["", value] for name, value in cleaned.items() if value not in ("", None)}
+        given |= {f"extension.{name}": ["", value] for name, value in user.extension.items()}
+        audit.record(
+            EventType.USER_CREATE,
+            tenant=tenant,
+            actor=actor,
+            target=user,
+            context=context,
+            changes={**masked(given), **memberships},
+            details={"editor": editor, "has_password": bool(password)},
+            personal={"changes": in_clear(given)},
+        )
+    return user
+
+
+# Changing --------------------------------------------------------------------------------------------------
+
+
+def update(
+    *,
+    user: User,
+    context: RequestContext,
+    editor: str = AttributeEditor.OPERATOR,
+    actor: Any = None,
+    organization_code: str = "",
+    relations: Sequence[Relation] | None = None,
+    extension: Mapping[str, Any] | None = None,
+    address: Mapping[str, str] | None = None,
+    password_must_change: bool | None = None,
+    **values: Any,
+) -> dict[str, list[Any]]:
+    """Change what is given and leave the rest; an empty value empties the attribute.
+
+    Answers what changed, as attribute to [before, after], personal values masked; nothing is written when nothing
+    changes. A new e-mail address or mobile number is not verified any more.
+    extension: merged by name. relations: the whole list; organization_code alone changes only the primary one.
+    Raises as `create`, NotFound (USER.0001) when the user was deleted meanwhile, and NotAllowed for an attribute
+    that this editor may not change.
+    """
+    rules = attributes.user_rules(user.tenant)
+    flags = _take_flags(values, editor=editor)
+    cleaned = _clean(rules, values)
+    cleaned_extension = attributes.clean_extension(rules, extension or {})
+    new_address = None if address is None else _clean_address(address)
+    with transaction.atomic():
+        row = _locked(user)
+        changes = {name: [getattr(row, name), value] for name, value in cleaned.items() if getattr(row, name) != value}
+        extension_changes = {
+            name: [row.extension.get(name, ""), value]
+            for name, value in cleaned_extension.items()
+            if row.extension.get(name, "") != value
+        }
+        new_values = {name: after for name, (_before, after) in {**changes, **extension_changes}.items()}
+        attributes.check_editable(rules, new_values, editor=editor)
+        attributes.check_not_emptied(rules, new_values)
+        for name, flag in _VERIFIED_FLAG.items():
+            if name in changes and getattr(row, flag):
+                flags.setdefault(flag, False)
+        others: dict[str, Any] = {**flags}
+        if password_must_change is not None:
+            others["password_must_change"] = password_must_change
+        if new_address is not None:
+            others["address"] = new_address
+        changes |= {name: [getattr(row, name), value] for name, value in others.items() if getattr(row, name) != value}
+        for name, (_before, after) in changes.items():
+            setattr(row, name, after)
+        row.extension = _without_empty({**row.extension, **cleaned_extension})
+        changed = {**changes, **{f"extension.{name}": pair for name, pair in extension_changes.items()}}
+        recorded = masked(changed)
+        if recorded:
+            _refuse_foreign_names(row)
+            _save(row)
+            attributes.store_unique_values(user=row, rules=rules, extension=cleaned_extension)
+        recorded |= _set_memberships(row, organization_code, relations, is_new=False)
+        if recorded:
+            audit.record(
+                EventType.USER_UPDATE,
+                tenant=user.tenant,
+                actor=actor,
+                target=row,
+                context=context,
+                changes=recorded,
+                details={"editor": editor},
+                personal={"changes": in_clear(changed)},
+            )
+    _refresh(user)
+    return recorded
+
+
+def mark_verified(*, user: User, attribute: str, context: RequestContext, actor: Any = None) -> None:
+    """Note that the person proved the e-mail address or mobile number that is on the row now.
+
+    attribute: "email" or "mobile". The caller has checked a code that was sent to exactly this value; if the value
+    was changed meanwhile nothing is noted. Call it in the transaction that spends the code.
+    """
+    flag = _VERIFIED_FLAG[attribute]
+    proved = {"email": {"email_key": user.email_key}, "mobile": {"mobile_index": user.mobile_index}}[attribute]
+    event = EventType.EMAIL_VERIFIED if attribute == "email" else EventType.MOBILE_VERIFIED
+    with transaction.atomic():
+        if User.objects.present().filter(pk=user.pk, **proved, **{flag: False}).update(**{flag: True}):
+            setattr(user, flag, True)
+            audit.record(
+                event,
+                tenant=user.tenant,
+                actor=actor or user,
+                target=user,
+                context=context,
+                changes={flag: [False, True]},
+            )
+
+
+# Enabling, disabling, deleting -----------------------------------------------------------------------------
+
+
+def enable(*, user: User, context: RequestContext, actor: Any = None) -> bool:
+    """Let the person sign in again. Answers whether that changed anything. Sessions that ended stay ended."""
+    with transaction.atomic():
+        changed = _switch(user, is_active=True)
+        if changed:
+            audit.record(
+                EventType.USER_ENABLE,
+                tenant=user.tenant,
+                actor=actor,
+                target=user,
+                context=context,
+                changes={"is_active": [False, True]},
+            )
+    return changed
+
+
+def disable(*, user: User, context: RequestContext, actor: Any = None) -> bool:
+    """Keep the person out, at once: all sessions and tokens end (decision 14). Answers as `enable`."""
+    with transaction.atomic():
+        changed = _switch(user, is_active=False)
+        if changed:
+            audit.record(
+                EventType.USER_DISABLE,
+                tenant=user.tenant,
+                actor=actor,
+                target=user,
+                context=context,
+                changes={"is_active": [True, False]},
+            )
+            access.revoke_everything(user=user, reason=SessionEndReason.USER_DISABLED, context=context, actor=actor)
+    return changed
+
+
+def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
+    """Delete a person: the row stays without personal data, so that the id is never given to anybody else (decision 2).
+
+    Accounts, memberships, second factors and old passwords go; names are free again; personal data leaves the audit.
+    Raises NotFound (USER.0001).
+    """
+    with transaction.atomic():
+        row = _locked(user)
+        access.revoke_everything(user=row, reason=SessionEndReason.USER_DELETED, context=context, actor=actor)
+        for model in (AppAccount, Membership, MFADevice, UniqueAttributeValue):
+            model.objects.filter(user=row).delete()
+        credentials.remove_password(user=row)
+        blank = User(tenant=row.tenant)
+        for name in [*attributes.BUILT_IN, "email_verified", "phone_number_verified", "address", "extension"]:
+            setattr(row, name, getattr(blank, name))
+        row.user_name, row.name = "", ""
+        row.is_active, row.is_staff, row.is_superuser = False, False, False
+        row.locked_until, row.deleted_at = None, timezone.now()
+        row.save()
+        row.groups.clear()
+        row.user_permissions.clear()
+        audit.record(
+            EventType.USER_DELETE,
+            tenant=row.tenant,
+            actor=actor,
+            target=row,
+            context=context,
+        )
+        audit.erase_personal(row)
+    _refresh(user)
+
+
+def _switch(user: User, *, is_active: bool) -> bool:
+    row = _locked(user)
+    if row.is_active == is_active:
+        user.is_active = is_active
+        return False
+    row.is_active = is_active
+    row.save(update_fields=["is_active", "updated_at"])
+    user.is_active = is_active
+    return True
+
+
+# Rows ------------------------------------------------------------------------------------------------------
+
+
+def _locked(user: User) -> User:
+    """The user as the row stands now, kept from other writers. Raises NotFound (USER.0001) when deleted."""
+    rows = User.objects.present().select_related("tenant").select_for_update(of=("self",))
+    row: User | None = rows.filter(pk=user.pk).first()
+    if row is None:
+        raise NotFound("USER.0001", log_detail=f"user={user.pk}")
+    return row
+
+
+def _refresh(user: User) -> None:
+    tenant = user.tenant
+    user.refresh_from_db()
+    user.tenant = tenant
+
+
+def _save(user: User) -> None:
+    with refusing(User, {constraint: _taken(attribute) for constraint, attribute in _CONSTRAINTS.items()}):
+        user.save()
+
+
+def _taken(attribute: str) -> Any:
+    def refusal() -> IdentityError:
+        return AlreadyExists(attributes.BUILT_IN_UNIQUE[attribute], log_detail=f"attribute={attribute}")
+
+    return refusal
+
+
+def _refuse_foreign_names(user: User) -> None:
+    """Refuse a user name that is somebody else's address, and an address that is somebody else's user name.
+
+    All three are typed into one field to sign in. Constraints cannot span columns; of two such writes at the same
+    moment both may pass, and then the user name wins at sign-in, as it always does.
+    """
+    others = User.objects.present().filter(tenant=user.tenant_id).exclude(pk=user.pk)
+    name = user.user_name
+    mobile_index = User.mobile.index(name, tenant_id=user.tenant_id)
+    if name and others.filter(Q(email_key=make_email_key(name)) | Q(mobile_index=mobile_index)).exists():
+        raise AlreadyExists("USER.0029", log_detail="another user's address")
+    if user.email and others.filter(user_key=make_user_key(user.email)).exists():
+        raise AlreadyExists("USER.0031", log_detail="another user's name")
+    if user.mobile_sealed and others.filter(user_key=make_user_key(user.mobile)).exists():
+        raise AlreadyExists("USER.0030", log_detail="another user's name")
+
+
+# Values ----------------------------------------------------------------------------------------------------
+
+
+def _clean(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = [name for name in values if name not in attributes.BUILT_IN]
+    if unknown:
+        raise TypeError(f"not attributes of a user: {', '.join(sorted(unknown))}")
+    # In the order of the rules, so that of several refusals the same one is told every time.
+    return {name: attributes.clean(rules[name], values[name]) for name in attributes.BUILT_IN if name in values}
+
+
+def _take_flags(values: dict[str, Any], *, editor: str) -> dict[str, bool]:
+    """Take the verified flags out of the values. S25: nobody verifies an address by saying so."""
+    flags = {flag: bool(values.pop(flag)) for flag in _VERIFIED_FLAG.values() if flag in values}
+    if flags and editor != AttributeEditor.OPERATOR:
+        raise PermissionError("verified flags are set by a proved code or by an operator")
+    return flags
+
+
+def _clean_address(address: Mapping[str, str]) -> dict[str, str]:
+    """Check the members of OIDCC-5.1.1."""
+    for name, value in address.items():
+        if name not in _ADDRESS_MEMBERS or not isinstance(value, str) or len(value) > attributes.MAX_TEXT_LENGTH:
+            raise ValueInvalid("USER.0056", "address", log_detail="address")
+    return {name: value.strip() for name, value in address.items() if value.strip()}
+
+
+def _without_empty(extension: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in extension.items() if value != ""}
+
+
+def masked(changes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Changes as the audit may keep them: personal values hidden, others as they are."""
+    return {name: [_mask(name, value) for value in pair] for name, pair in changes.items()}
+
+
+def in_clear(changes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """The personal ones of these changes, for the part of the audit that is erased with the person.
+
+    What is sealed on the row is sealed for a reason, so it stays masked here too.
+    """
+    return {
+        name: [str(value or "") for value in pair]
+        for name, pair in changes.items()
+        if name not in _SEALED and _is_personal(name)
+    }
+
+
+def _is_personal(name: str) -> bool:
+    return name in _PERSONAL or name.startswith("extension.")
+
+
+def _mask(name: str, value: Any) -> Any:
+    if value in ("", None, {}):
+        return ""
+    if name == "mobile":
+        return crypto.mask_mobile(value)
+    if name == "email":
+        return crypto.mask_email(value)
+    if name in ("identity_number", "employee_id"):
+        return crypto.mask_id(value)
+    if _is_personal(name):
+        return "***"
+    return value.isoformat() if isinstance(value, date) else value
+
+
+# Memberships -----------------------------------------------------------------------------------------------
+
+
+def _set_memberships(
+    user: User, organization_code: str, relations: Sequence[Relation] | None, *, is_new: bool
+) -> dict[str, list[Any]]:
+    """Bring the user's memberships to what was asked for; answer the change as lists of "code" and "code (primary)"."""
+    present = {
+        membership.organization_id: membership
+        for membership in ([] if is_new else user.memberships.select_related("organization"))
+    }
+    wanted = _wanted_memberships(user, organization_code, relations, present, is_new=is_new)
+    before = {pk: membership.is_primary for pk, membership in present.items()}
+    after = {organization.pk: is_primary for organization, is_primary in wanted.items()}
+    if before == after:
+        return {}
+    codes = {pk: membership.organization.code for pk, membership in present.items()}
+    codes |= {organization.pk: organization.code for organization in wanted}
+    # The old primary one steps down before the new one stands: the database allows one at any moment.
+    user.memberships.exclude(organization_id__in=after).delete()
+    stepping_down = [pk for pk, is_primary in after.items() if not is_primary and before.get(pk)]
+    user.memberships.filter(organization_id__in=stepping_down).update(is_primary=False)
+    rising = [pk for pk, is_primary in after.items() if is_primary and before.get(pk) is False]
+    user.memberships.filter(organization_id__in=rising).update(is_primary=True)
+    Membership.objects.bulk_create(
+        Membership(user=user, organization_id=pk, is_primary=is_primary)
+        for pk, is_primary in after.items()
+        if pk not in before
+    )
+    check_references()
+    return {"organizations": [_in_words(before, codes), _in_words(after, codes)]}
+
+
+def _wanted_memberships(
+    user: User,
+    organization_code: str,
+    relations: Sequence[Relation] | None,
+    present: Mapping[int, Membership],
+    *,
+    is_new: bool,
+) -> dict[Organization, bool]:
+    if relations is not None:
+        return _from_relations(user.tenant, organization_code, relations)
+    if organization_code:
+        primary = _organizations(user.tenant, [organization_code])[organization_code]
+        others = [
+            membership.organization
+            for membership in present.values()
+            if not membership.is_primary and membership.organization_id != primary.pk
+        ]
+        return {primary: True, **dict.fromkeys(others, False)}
+    if is_new:
+        first = Organization.objects.filter(tenant=user.tenant_id, parent=None).order_by("pk").first()
+        return {first: True} if first else {}
+    return {membership.organization: membership.is_primary for membership in present.values()}
+
+
+def _from_relations(tenant: Tenant, organization_code: str, relations: Sequence[Relation]) -> dict[Organization, bool]:
+    """Decision 44: the list names each organisation once and has exactly one primary one, that of organization_code."""
+    codes = [relation.organization_code for relation in relations]
+    primary = [relation.organization_code for relation in relations if relation.is_primary]
+    if len(set(codes)) != len(codes) or len(primary) != 1 or (organization_code and primary != [organization_code]):
+        raise NotFound("ORG.0001", log_detail="not exactly one primary organisation in the list")
+    found = _organizations(tenant, codes)
+    return {found[relation.organization_code]: relation.is_primary for relation in relations}
+
+
+def _organizations(tenant: Tenant, codes: Sequence[str]) -> dict[str, Organization]:
+    if not all(codes):
+        raise ValueRequired("ORG.0010", log_detail="empty organisation code")
+    found = {row.code: row for row in Organization.objects.filter(tenant=tenant, code__in=codes)}
+    if len(found) != len(set(codes)):
+        raise NotFound("ORG.0001", log_detail="no such organisation code")
+    return found
+
+
+def _in_words(memberships: Mapping[int, bool], codes: Mapping[int, str]) -> list[str]:
+    return sorted(f"{codes[pk]} (primary)" if is_primary else codes[pk] for pk, is_primary in memberships.items())
