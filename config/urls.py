@@ -10,3 +10,9 @@ urlpatterns = [
     path("", include("identity.urls")),
     path("", include("oidc_provider.urls")),
 ]
+
+# Our pages, or JSON for machines. They need neither a tenant nor a database.
+handler400 = "identity.views.errors.bad_request"
+handler403 = "identity.views.errors.forbidden"
+handler404 = "identity.views.errors.not_found"
+handler500 = "identity.views.errors.server_error"
