@@ -142,7 +142,7 @@ def authorization_request(target: Target) -> tuple[str, str, str]:
 def authorization_code_of(target: Target, response: Response, state: str) -> str:
     location = response.header("location")
     answer = parse_qs(urlsplit(location).query)
-    good = response.status == 302 and location.startswith(target.redirect_uri) and answer.get("state") == [state]
+    good = response.status in (302, 303) and location.startswith(target.redirect_uri) and answer.get("state") == [state]
     check(good and "code" in answer, "authorize", response)
     return answer["code"][0]
 
