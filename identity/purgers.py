@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.contrib.sessions.models import Session
+
 from identity.models import PendingRequest
 from identity.registry import register_purger
-from identity.services import delivery, keys
+from identity.services import delivery, keys, login, sessions, throttle, verification
 
 
 def purge_pending_requests(now: datetime, limit: int) -> int:
@@ -16,6 +18,18 @@ def purge_pending_requests(now: datetime, limit: int) -> int:
     return deleted
 
 
+def purge_admin_sessions(now: datetime, limit: int) -> int:
+    """Delete the admin's own state (Django's session rows) of browsers that are gone."""
+    over = Session.objects.filter(expire_date__lte=now)
+    deleted, _ = Session.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:limit])).delete()
+    return deleted
+
+
+register_purger("admin_sessions", purge_admin_sessions)
+register_purger("attempt_counters", throttle.purge_idle)
 register_purger("deliveries", delivery.purge)
 register_purger("keys", keys.purge)
+register_purger("login_transactions", login.purge_expired)
 register_purger("pending_requests", purge_pending_requests)
+register_purger("sso_sessions", sessions.purge_ended)
+register_purger("verification_codes", verification.purge_expired)

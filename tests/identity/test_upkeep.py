@@ -12,6 +12,7 @@ from io import StringIO
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.test import override_settings
@@ -19,7 +20,7 @@ from django.utils import timezone
 
 from identity import crypto, registry
 from identity.models import Delivery, KeyPair, PendingRequest, Tenant, User
-from identity.services import delivery, keys, purging, resealing, upkeep
+from identity.services import delivery, keys, pending_requests, purging, resealing, upkeep
 
 OLD, NEW = b"1" * 32, b"2" * 32
 
@@ -146,6 +147,46 @@ def test_parked_requests_are_purged_when_they_expire():
     call_command("purge_expired", stdout=out)
     assert "pending_requests: 1" in out.getvalue().splitlines()
     assert PendingRequest.objects.get().handle_hash == "1"
+
+
+@pytest.mark.django_db
+def test_rows_of_browsers_that_are_gone_are_purged():
+    now = timezone.now()
+    for name, age in (("gone", -1), ("here", 1)):
+        Session.objects.create(session_key=name, session_data="", expire_date=now + timedelta(minutes=age))
+    assert purging.purge_expired(now=now)["admin_sessions"] == 1
+    assert Session.objects.get().session_key == "here"
+
+
+@pytest.mark.django_db
+def test_every_purger_runs_on_an_empty_database():
+    counts = purging.purge_expired(now=timezone.now() + timedelta(days=365))
+    assert set(counts) == set(registry.purgers())
+    assert {
+        "admin_sessions",
+        "attempt_counters",
+        "deliveries",
+        "keys",
+        "login_transactions",
+        "pending_requests",
+        "sso_sessions",
+        "verification_codes",
+    } <= set(counts)
+    assert set(counts.values()) == {0}
+
+
+@pytest.mark.django_db
+def test_what_services_seal_can_be_resealed():
+    """Services spell the purpose of a column themselves; here the rule of crypto.column_purpose is held to them."""
+    tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
+    keys.clear_cache()
+    with sealed_with(OLD):
+        pending_requests.park(tenant=tenant, path="/oauth2/authorize", payload={"a": "b"}, binding="browser")
+        keys.ensure(tenant=tenant, use="sig", alg="ES256")
+    with sealed_with(NEW, OLD):
+        results = {str(column): resealing.reseal(column) for column in resealing.sealed_columns()}
+    assert results["identity.PendingRequest.payload_sealed"] == resealing.Result(resealed=1, unreadable=0)
+    assert sum(result.unreadable for result in results.values()) == 0
 
 
 # Resealing --------------------------------------------------------------------------------------------------
