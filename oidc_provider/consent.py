@@ -68,9 +68,7 @@ def wish(wanted: AuthorizationRequest, *, user: User) -> Wish:
     )
 
 
-def record(
-    wish: Wish, *, client: Client, session: SSOSession, context: RequestContext
-) -> Consent:
+def record(wish: Wish, *, client: Client, session: SSOSession, context: RequestContext) -> Consent:
     """Write down that the user of this session allowed everything in the wish, beside what was allowed before."""
     now = timezone.now()
     with transaction.atomic():

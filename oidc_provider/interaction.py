@@ -110,8 +110,7 @@ def _checked(wanted: AuthorizationRequest, decision: Decision) -> Decision:
 
 def _sign_in_step(wanted: AuthorizationRequest, *, session: SSOSession, passed: Passed) -> Step | None:
     is_fresh = passed.asked_at is not None and session.authenticated_at >= passed.asked_at
-    max_age = wanted.max_age if wanted.max_age is not None else wanted.client.default_max_age
-    if not is_fresh and ("login" in wanted.prompt or _is_too_old(session, max_age)):
+    if not is_fresh and ("login" in wanted.prompt or _is_too_old(session, wanted.max_age)):
         return Step.SIGN_IN_AGAIN
     if "select_account" in wanted.prompt and not passed.has_selected:
         return Step.SELECT_ACCOUNT
@@ -127,29 +126,21 @@ def _is_too_old(session: SSOSession, max_age: int | None) -> bool:
 
 def _check_subject(wanted: AuthorizationRequest, *, session: SSOSession) -> None:
     """OIDCC-3.1.2.2: the user that the client named, by a hint or as a claim (OIDCC-5.5.1), and no other."""
-    named = []
-    if wanted.id_token_hint is not None:
-        named.append(wanted.id_token_hint.subject)
-    requested = wanted.claims.get("id_token", {}).get("sub")
-    if requested and "value" in requested:
-        named.append(requested["value"])
-    if any(subject != session.user.public_id for subject in named):
+    if wanted.subject and wanted.subject != session.user.public_id:
         raise OAuthError(Fault.SUBJECT_MISMATCH, log_detail=f"user={session.user_id}")
 
 
 def _assurance_step(wanted: AuthorizationRequest, *, session: SSOSession, passed: Passed) -> Step | None:
     """Is the session sure enough for the request and the application (decision 21, S28)?"""
-    essential = _essential_acr(wanted)
-    if essential and not any(level in assurance.ACR_VALUES for level in essential):
+    required = required_acr(wanted)
+    if wanted.essential_acr and not required:
         raise OAuthError(Fault.ASSURANCE, log_detail="unknown acr")  # OIDCC-5.5.1.1
-    required = _weakest(essential)
-    if not access.is_sufficient(
-        session=session, application=wanted.client.catalogue_entry, required_acr=required
-    ):
-        if passed.has_stepped_up:
-            raise OAuthError(Fault.ASSURANCE, log_detail=f"session={session.pk}")
-        return Step.STEP_UP
-    return None
+    application = wanted.client.catalogue_entry
+    if access.is_sufficient(session=session, application=application, required_acr=required):
+        return None
+    if passed.has_stepped_up:
+        raise OAuthError(Fault.ASSURANCE, log_detail=f"session={session.pk}")
+    return Step.STEP_UP
 
 
 def required_acr(wanted: AuthorizationRequest) -> str:
@@ -157,16 +148,4 @@ def required_acr(wanted: AuthorizationRequest) -> str:
 
     acr_values is a wish (OIDCC-3.1.2.1): a level is demanded only by an essential acr claim.
     """
-    return _weakest(_essential_acr(wanted))
-
-
-def _essential_acr(wanted: AuthorizationRequest) -> list[str]:
-    requested = wanted.claims.get("id_token", {}).get("acr")
-    if not requested or not requested.get("essential"):
-        return []
-    values = requested.get("values", [requested["value"]] if "value" in requested else [])
-    return [value for value in values if isinstance(value, str)]
-
-
-def _weakest(levels: list[str]) -> str:
-    return next((level for level in assurance.ACR_VALUES if level in levels), "")
+    return next((level for level in assurance.ACR_VALUES if level in wanted.essential_acr), "")

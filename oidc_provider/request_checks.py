@@ -64,7 +64,6 @@ class Parameters(Mapping[str, str]):
         """The same request after a dialect has turned its values into RFC form."""
         return Parameters(values, self.repeated, self.malformed)
 
-
     @classmethod
     def of(cls, values: Mapping[str, str]) -> Parameters:
         """Parameters that were collected and found sound before."""

@@ -23,7 +23,7 @@ class EndpointName(StrEnum):
     """Our name of an endpoint; also the name of its route."""
 
     AUTHORIZE = "authorize"
-    TOKEN = "token"  # noqa: S105 - the name of an endpoint
+    TOKEN = "token"
     USERINFO = "userinfo"
     INTROSPECT = "introspect"
     REVOKE = "revoke"

@@ -11,7 +11,7 @@ from oidc_provider import engine, interaction
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.engine import AuthorizationRequest, EngineContext
-from oidc_provider.errors import OAuthError, RedirectTarget, from_domain
+from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.interaction import Passed, Step
 from oidc_provider.request_checks import merge
 from oidc_provider.views import parking, sign_in
@@ -78,13 +78,7 @@ def at_client(
     """Let a refusal be told to the client, once its address was found good and not before (S6)."""
     refusal = error if isinstance(error, OAuthError) else from_domain(error)
     if wanted is not None and refusal.redirect is None:
-        refusal.redirect = RedirectTarget(
-            redirect_uri=wanted.redirect_uri,
-            response_mode=wanted.response_mode,
-            state=wanted.state,
-            issuer=context.issuer,
-            client_id=wanted.client.client_id,
-        )
+        refusal.redirect = wanted.target(issuer=context.issuer)
     return refusal
 
 

@@ -49,9 +49,7 @@ def consent(request: HttpRequest) -> HttpResponse:
             passed = replace(parked.passed, consent_sid=session.sid)
             return authorization.answer(request, parked.having(passed))
     except (OAuthError, IdentityError) as error:
-        return refuse(
-            authorization.at_client(error, wanted, context=context), request=request, dialect=parked.dialect
-        )
+        return refuse(authorization.at_client(error, wanted, context=context), request=request, dialect=parked.dialect)
     return _page(request, wanted, decision.wish)
 
 

@@ -80,9 +80,7 @@ def look(request: HttpRequest) -> dict[str, Any]:
 
 
 def _park(request: HttpRequest, path: str, payload: dict[str, Any], *, binding: str, **options: Any) -> str:
-    handle = pending_requests.park(
-        tenant=_tenant(request), path=path, payload=payload, binding=binding, **options
-    )
+    handle = pending_requests.park(tenant=_tenant(request), path=path, payload=payload, binding=binding, **options)
     return f"{path}?{HANDLE_PARAMETER}={handle}"
 
 

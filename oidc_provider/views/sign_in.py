@@ -1,0 +1,34 @@
+"""Send the browser to identity's sign-in pages, with what the request says about the sign-in."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from identity import cookies
+from identity.services import login
+from oidc_provider import interaction
+from oidc_provider.engine import AuthorizationRequest
+from oidc_provider.interaction import Step
+from oidc_provider.views.answers import form_source
+
+
+def begin(request: HttpRequest, step: Step, wanted: AuthorizationRequest, *, next_url: str) -> str:
+    """Begin a sign-in for this request; return the address of its first page."""
+    handle = login.begin(
+        tenant=request.context.tenant,  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+        binding=cookies.browser_binding(request),
+        context=request.context,  # type: ignore[attr-defined]
+        session=request.sso_session,  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+        application=wanted.client.catalogue_entry,
+        next_url=next_url,
+        login_hint=wanted.login_hint,
+        ui_locales=" ".join(wanted.ui_locales),
+        reauthenticate=step is Step.SIGN_IN_AGAIN,
+        select_account=step is Step.SELECT_ACCOUNT,
+        required_acr=interaction.required_acr(wanted),
+        return_origins=[source for source in [form_source(wanted.redirect_uri)] if source],
+    )
+    return f"{reverse('identity:login')}?{urlencode({'transaction': handle})}"
