@@ -26,7 +26,7 @@ import jwt
 
 from bench import cpu
 from bench.http import Connection
-from bench.operations import OPERATIONS, Operation, Target, Worker, mint_codes, redeem, sign_in
+from bench.operations import OPERATIONS, Operation, Person, Target, Worker, mint_codes, redeem, sign_in
 from tests.clients.provider import Provider
 
 DEFAULT_DATABASE = "postgres://postgres@127.0.0.1:5432/postgres"
@@ -57,7 +57,7 @@ class Statements:
     budget: int | None
 
 
-def configuration(password: str, client_secret: str) -> dict[str, Any]:
+def configuration(people: list[Person], client_secret: str) -> dict[str, Any]:
     client = {
         "client_id": "bench",
         "client_secret": client_secret,
@@ -69,8 +69,16 @@ def configuration(password: str, client_secret: str) -> dict[str, Any]:
         "id_token_signed_response_alg": "RS256",
     }
     application = {"name": "Bench", "code": "bench", "access": "everyone", "skip_consent": True, "clients": [client]}
-    user = {"user_name": "alice", "password": password, "name": "Alice", "email": "alice@example.org"}
-    return {"tenant": "default", "users": [user], "applications": [application]}
+    users = [
+        {
+            "user_name": person.user_name,
+            "password": person.password,
+            "name": "Alice Anderson",
+            "email": f"{person.user_name}@example.org",
+        }
+        for person in people
+    ]
+    return {"tenant": "default", "users": users, "applications": [application]}
 
 
 def start(directory: Path, database_url: str, environment: dict[str, str]) -> Provider:
@@ -83,9 +91,9 @@ def start(directory: Path, database_url: str, environment: dict[str, str]) -> Pr
     )
 
 
-def target_of(provider: Provider) -> Target:
-    password, client_secret = f"Bench-{secrets.token_urlsafe(12)}-7", secrets.token_urlsafe(32)
-    provider.apply(configuration(password, client_secret))
+def target_of(provider: Provider, people: list[Person]) -> Target:
+    client_secret = secrets.token_urlsafe(32)
+    provider.apply(configuration(people, client_secret))
     with urllib.request.urlopen(f"{provider.issuer}/.well-known/openid-configuration", timeout=30) as response:
         metadata = json.load(response)
     return Target(
@@ -95,15 +103,18 @@ def target_of(provider: Provider) -> Target:
         client_secret=client_secret,
         redirect_uri="http://127.0.0.1:9/callback",
         api_scope="",
-        user_name="alice",
-        password=password,
     )
 
 
-async def new_worker(target: Target, provider: Provider) -> Worker:
+def people(count: int) -> list[Person]:
+    """One for each worker: many tries at one account at once would lock it."""
+    return [Person(f"user{number}", f"Bench-{secrets.token_urlsafe(12)}-7x") for number in range(count)]
+
+
+async def new_worker(target: Target, person: Person, provider: Provider) -> Worker:
     """A worker whose browser is signed in and that holds tokens."""
-    worker = Worker(target, Connection("127.0.0.1", provider.port))
-    authorization_code, verifier = await sign_in(target, worker.connection)
+    worker = Worker(target, person, Connection("127.0.0.1", provider.port))
+    authorization_code, verifier = await sign_in(worker, worker.connection)
     await redeem(worker, authorization_code, verifier)
     worker.subject = verified_subject(target, worker.token["id_token"])
     return worker
@@ -186,15 +197,17 @@ async def stretch(operation: Operation, workers: list[Worker], duration: float) 
 
 
 async def figures(provider: Provider, operations: list[Operation], concurrency: int, duration: float) -> list[Figure]:
-    target = target_of(provider)
-    workers = [await new_worker(target, provider) for _ in range(concurrency)]
+    everybody = people(concurrency)
+    target = target_of(provider, everybody)
+    workers = [await new_worker(target, person, provider) for person in everybody]
     return [await measure(operation, workers, provider, duration) for operation in operations]
 
 
 async def statements(provider: Provider, operations: list[Operation]) -> list[Statements]:
     """Statements of the second request, when the process knows client and keys."""
-    target = target_of(provider)
-    worker = await new_worker(target, provider)
+    (person,) = people(1)
+    target = target_of(provider, [person])
+    worker = await new_worker(target, person, provider)
     await mint_codes(worker, 2)
     found = []
     for operation in operations:

@@ -31,8 +31,6 @@ class Target:
     client_secret: str
     redirect_uri: str
     api_scope: str
-    user_name: str
-    password: str
 
     @property
     def basic(self) -> dict[str, str]:
@@ -40,11 +38,20 @@ class Target:
         return {"Authorization": f"Basic {pair}"}
 
 
+@dataclass(frozen=True)
+class Person:
+    """Somebody who can sign in."""
+
+    user_name: str
+    password: str
+
+
 @dataclass
 class Worker:
     """One client of the load, with a connection, a signed-in browser and tokens of its own."""
 
     target: Target
+    person: Person
     connection: Connection
     codes: list[tuple[str, str]] = field(default_factory=list)  # authorization code, verifier
     token: dict[str, Any] = field(default_factory=dict)
@@ -117,8 +124,8 @@ async def login_flow(worker: Worker) -> Response:
     """A browser that knows nothing: authorization request, sign-in page, password, code, exchange."""
     browser = Connection(worker.connection.host, worker.connection.port)
     try:
-        authorization_code, verifier = await sign_in(worker.target, browser)
-        return await redeem(Worker(worker.target, browser), authorization_code, verifier)
+        authorization_code, verifier = await sign_in(worker, browser)
+        return await redeem(Worker(worker.target, worker.person, browser), authorization_code, verifier)
     finally:
         browser.close()
 
@@ -147,8 +154,9 @@ def authorization_code_of(target: Target, response: Response, state: str) -> str
     return answer["code"][0]
 
 
-async def sign_in(target: Target, browser: Connection) -> tuple[str, str]:
+async def sign_in(worker: Worker, browser: Connection) -> tuple[str, str]:
     """Sign in by the page, as a browser would; an authorization code and its verifier."""
+    target, person = worker.target, worker.person
     url, state, verifier = authorization_request(target)
     response = await browser.get(url)
     for _ in range(MAX_LOGIN_STEPS):
@@ -160,7 +168,7 @@ async def sign_in(target: Target, browser: Connection) -> tuple[str, str]:
         else:
             check(response.status == 200 and b'name="password"' in response.body, "sign-in page", response)
             form = hidden_fields(response.body.decode())
-            form |= {"identifier": target.user_name, "password": target.password}
+            form |= {"identifier": person.user_name, "password": person.password}
             response = await browser.post(url, form, {"Origin": target.issuer, "Referer": url})
             check(response.status in (302, 303), "password", response)
     raise WrongAnswerError("signing in takes too many steps")
