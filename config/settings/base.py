@@ -8,6 +8,7 @@ from typing import Any
 
 from config.env import BASE_DIR, VAR_DIR, Environment, database_config, email_config
 from config.logging import logging_config
+from config.settings.admin_theme import admin_theme
 
 Settings = dict[str, Any]
 
@@ -30,6 +31,7 @@ def build(env: Environment) -> Settings:
         "OIDC_PROVIDER": oidc_provider(env),
         "OAUTH2_PROVIDER": toolkit(),
         "REST_FRAMEWORK": rest_framework(),
+        "UNFOLD": admin_theme(),
     }
 
 
@@ -64,8 +66,8 @@ def apps() -> Settings:
     """What is installed, and the toolkit's six models swapped for ours."""
     return {
         "INSTALLED_APPS": [
-            "unfold",  # before the admin, whose templates it replaces
-            "django.contrib.admin",
+            "unfold.apps.BasicAppConfig",  # before the admin, whose templates it replaces
+            "config.apps.AdminConfig",  # Django's admin with our site
             "django.contrib.auth",
             "django.contrib.contenttypes",
             "django.contrib.sessions",

@@ -207,7 +207,7 @@ class TenantScoped(ModelAdmin):
 
     # Audit instead of Django's own log, which can be edited
 
-    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         if not change and self._has_own_tenant and not request.user.is_superuser:
             obj.tenant = request.user.tenant
         before = snapshot(type(obj)._default_manager.get(pk=obj.pk), hidden=self.hidden_fields) if change else {}

@@ -1,0 +1,75 @@
+"""The look and the navigation of the operators' pages (django-unfold)."""
+
+from typing import Any
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+
+def admin_theme() -> dict[str, Any]:
+    """Return the theme's settings. Entries that the operator may not open are hidden."""
+    return {
+        "SITE_TITLE": "Monban",
+        "SITE_HEADER": "Monban 門番",
+        "SITE_SYMBOL": "door_front",
+        "SITE_FAVICONS": [
+            {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("monban/favicon.svg")}
+        ],
+        "SITE_URL": reverse_lazy("identity:account"),
+        "SHOW_HISTORY": True,
+        "SHOW_VIEW_ON_SITE": False,
+        "BORDER_RADIUS": "8px",
+        # The theme's search over all models would count and scan large tables.
+        "COMMAND": {"search_models": False, "show_history": False},
+        "SIDEBAR": {
+            "show_search": False,
+            "show_all_applications": False,
+            "navigation": [
+                _group(
+                    _("People"),
+                    ("identity", "user", _("Users"), "person"),
+                    ("identity", "organization", _("Organisations"), "account_tree"),
+                    ("identity", "attributedefinition", _("Attributes"), "list_alt"),
+                ),
+                _group(
+                    _("Applications"),
+                    ("identity", "application", _("Applications"), "apps"),
+                    ("oidc_provider", "client", _("OAuth clients"), "key"),
+                    ("oidc_provider", "apiscope", _("API scopes"), "api"),
+                    ("identity", "appaccount", _("Application accounts"), "badge"),
+                    ("identity", "approle", _("Application roles"), "group"),
+                    ("identity", "apporganization", _("Application organisations"), "lan"),
+                ),
+                _group(
+                    _("Sign-ins"),
+                    ("identity", "ssosession", _("Sessions"), "devices"),
+                    ("oidc_provider", "consent", _("Consents"), "handshake"),
+                    ("identity", "auditevent", _("Audit"), "fact_check"),
+                    ("identity", "delivery", _("Deliveries"), "outbox"),
+                ),
+                _group(
+                    _("Installation"),
+                    ("identity", "tenant", _("Tenants"), "domain"),
+                    ("identity", "keypair", _("Keys"), "vpn_key"),
+                    ("auth", "group", _("Operator groups"), "shield_person"),
+                ),
+            ],
+        },
+    }
+
+
+def _group(title: Any, *entries: tuple[str, str, Any, str]) -> dict[str, Any]:
+    return {"title": title, "separator": True, "items": [_entry(*entry) for entry in entries]}
+
+
+def _entry(app_label: str, model: str, title: Any, icon: str) -> dict[str, Any]:
+    def is_allowed(request: Any) -> bool:
+        return bool(request.user.has_perm(f"{app_label}.view_{model}"))
+
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app_label}_{model}_changelist"),
+        "permission": is_allowed,
+    }

@@ -1,0 +1,102 @@
+"""The application catalogue with its organisations, accounts and roles."""
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from identity.admin.base import LargeTable, TabularInline, TenantScoped
+from identity.models import AppAccount, Application, AppOrganization, AppRole, AppRoleMember
+
+
+@admin.register(Application)
+class ApplicationAdmin(TenantScoped):
+    is_sensitive = True
+    list_display = ("name", "code", "access", "is_active", "is_internal", "skip_consent", "tenant")
+    list_filter = ("is_active", "access")
+    list_select_related = ("tenant",)
+    search_fields = ("name", "code")
+    autocomplete_fields = ("tenant",)
+    fields = (
+        "tenant",
+        "code",
+        "name",
+        "description",
+        "logo_url",
+        "home_url",
+        "is_active",
+        "access",
+        "mfa_mode",
+        "skip_consent",
+        "is_internal",
+        "has_organizations",
+        "has_roles",
+        "public_id",
+        "created_at",
+        "updated_at",
+    )
+    readonly_fields = ("public_id", "created_at", "updated_at")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False  # An application is disabled: clients, accounts and audit rows point to it.
+
+
+@admin.register(AppOrganization)
+class AppOrganizationAdmin(LargeTable):
+    tenant_lookup = "application__tenant"
+    list_display = ("name", "code", "application", "parent")
+    list_select_related = ("application", "parent")
+    search_fields = ("code", "name")
+    autocomplete_fields = ("application", "parent")
+    fields = ("application", "code", "name", "parent", "public_id")
+    readonly_fields = ("public_id",)
+
+
+@admin.register(AppAccount)
+class AppAccountAdmin(LargeTable):
+    tenant_lookup = "application__tenant"
+    is_sensitive = True
+    list_display = ("account_name", "application", "user", "account_type", "is_active")
+    list_filter = ("account_type", "is_active")
+    list_select_related = ("application", "user")
+    search_fields = ("=account_name", "=user__user_key", "=public_id")
+    autocomplete_fields = ("application", "user", "organization")
+    hidden_fields = ("password_sealed",)
+    fields = (
+        "application",
+        "user",
+        "account_type",
+        "account_name",
+        "name",
+        "organization",
+        "is_active",
+        "extension",
+        "public_id",
+    )
+    readonly_fields = ("public_id",)
+
+
+class RoleMemberInline(TabularInline):
+    model = AppRoleMember
+    extra = 0
+    per_page = 50  # pages, as a role may have very many members
+    autocomplete_fields = ("account",)
+
+
+@admin.register(AppRole)
+class AppRoleAdmin(TenantScoped):
+    tenant_lookup = "application__tenant"
+    list_display = ("code", "name", "application")
+    list_select_related = ("application",)
+    search_fields = ("code", "name")
+    autocomplete_fields = ("application",)
+    fields = ("application", "code", "name", "public_id")
+    readonly_fields = ("public_id",)
+    inlines = (RoleMemberInline,)
+
+
+@admin.register(AppRoleMember)
+class AppRoleMemberAdmin(LargeTable):
+    tenant_lookup = "role__application__tenant"
+    list_display = ("role", "account")
+    list_select_related = ("role", "account")
+    autocomplete_fields = ("role", "account")

@@ -1,0 +1,218 @@
+"""Sessions, sign-ins under way, codes, counters and deliveries: mostly to be looked at."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
+
+from identity.admin.base import ReadOnly, TabularInline, context_of
+from identity.models import (
+    AttemptCounter,
+    Delivery,
+    DeliveryState,
+    LoginTransaction,
+    MFADevice,
+    PasswordHistory,
+    PendingRequest,
+    SessionEndReason,
+    SessionParticipant,
+    SSOSession,
+    UniqueAttributeValue,
+    VerificationCode,
+)
+from identity.services import sessions
+
+
+class ParticipantInline(TabularInline):
+    model = SessionParticipant
+    extra = 0
+    can_delete = False
+    fields = ("application", "protocol", "registration", "joined_at")
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(SSOSession)
+class SSOSessionAdmin(ReadOnly):
+    list_display = ("user", "kind", "authenticated_at", "last_seen_at", "expires_at", "ended_at", "end_reason", "ip")
+    list_filter = ("kind", "end_reason")
+    list_select_related = ("user",)
+    search_fields = ("=sid", "=user__user_key", "=user__public_id")
+    hidden_fields = ("handle_hash",)
+    fields = (
+        "tenant",
+        "user",
+        "sid",
+        "kind",
+        "amr",
+        "acr",
+        "authenticated_at",
+        "last_seen_at",
+        "idle_expires_at",
+        "expires_at",
+        "ended_at",
+        "end_reason",
+        "ip",
+        "user_agent",
+    )
+    readonly_fields = fields
+    inlines = (ParticipantInline,)
+    actions_detail = ("end",)
+
+    def has_end_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return bool(request.user.has_perm("identity.change_ssosession"))
+
+    @action(description=_("End session"), url_path="end", permissions=["end"])
+    def end(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Sign this browser or device out."""
+        return self.confirmed_action(
+            request,
+            object_id,
+            title=_("End session"),
+            text=_("The user is signed out on this browser or device, and the applications are told."),
+            perform=lambda row, form: self._end(request, row),
+            permission=self.has_end_permission,
+        )
+
+    def _end(self, request: HttpRequest, row: SSOSession) -> None:
+        sessions.end(row, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context_of(request), actor=request.user)
+
+
+@admin.register(SessionParticipant)
+class SessionParticipantAdmin(ReadOnly):
+    tenant_lookup = "session__tenant"
+    list_display = ("session", "application", "protocol", "registration", "joined_at")
+    list_select_related = ("session", "application")
+    fields = ("session", "application", "protocol", "registration", "joined_at")
+    readonly_fields = fields
+
+
+@admin.register(LoginTransaction)
+class LoginTransactionAdmin(ReadOnly):
+    list_display = ("created_at", "user", "application", "channel", "state", "failures", "expires_at", "finished_at")
+    list_filter = ("state", "channel")
+    list_select_related = ("user", "application")
+    fields = (
+        "tenant",
+        "user",
+        "application",
+        "channel",
+        "state",
+        "amr",
+        "failures",
+        "created_at",
+        "expires_at",
+        "finished_at",
+    )
+    readonly_fields = fields
+
+
+@admin.register(VerificationCode)
+class VerificationCodeAdmin(ReadOnly):
+    list_display = ("created_at", "purpose", "channel", "target_masked", "failures", "expires_at", "consumed_at")
+    list_filter = ("purpose", "channel")
+    fields = (
+        "tenant",
+        "user",
+        "purpose",
+        "channel",
+        "target_masked",
+        "failures",
+        "created_at",
+        "expires_at",
+        "consumed_at",
+    )
+    readonly_fields = fields
+
+
+@admin.register(AttemptCounter)
+class AttemptCounterAdmin(ReadOnly):
+    list_display = ("kind", "failures", "window_started_at", "locked_until")
+    list_filter = ("kind",)
+    fields = ("tenant", "kind", "failures", "window_started_at", "locked_until")
+    readonly_fields = fields
+
+
+@admin.register(MFADevice)
+class MFADeviceAdmin(ReadOnly):
+    tenant_lookup = "user__tenant"
+    list_display = ("user", "kind", "name", "confirmed_at", "last_used_at")
+    list_select_related = ("user",)
+    fields = ("user", "kind", "name", "confirmed_at", "last_used_at", "created_at")
+    readonly_fields = fields
+
+
+@admin.register(PasswordHistory)
+class PasswordHistoryAdmin(ReadOnly):
+    tenant_lookup = "user__tenant"
+    list_display = ("user", "created_at")
+    list_select_related = ("user",)
+    fields = ("user", "created_at")
+    readonly_fields = fields
+
+
+@admin.register(UniqueAttributeValue)
+class UniqueAttributeValueAdmin(ReadOnly):
+    tenant_lookup = "user__tenant"
+    list_display = ("user", "definition")
+    list_select_related = ("user", "definition")
+    fields = ("user", "definition")
+    readonly_fields = fields
+
+
+@admin.register(PendingRequest)
+class PendingRequestAdmin(ReadOnly):
+    list_display = ("created_at", "path", "expires_at", "consumed_at")
+    fields = ("tenant", "path", "created_at", "expires_at", "consumed_at")
+    readonly_fields = fields
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly):
+    list_display = ("created_at", "application", "kind", "state", "attempts", "last_status", "next_attempt_at")
+    list_filter = ("state", "kind")
+    list_select_related = ("application",)
+    search_fields = ("=jti", "=sid")
+    fields = (
+        "tenant",
+        "application",
+        "kind",
+        "url",
+        "jti",
+        "sid",
+        "state",
+        "attempts",
+        "next_attempt_at",
+        "last_status",
+        "last_error",
+        "created_at",
+        "delivered_at",
+    )
+    readonly_fields = fields
+    actions_detail = ("try_again",)
+
+    def has_retry_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return bool(request.user.has_perm("identity.change_delivery"))
+
+    @action(description=_("Try again"), url_path="try-again", permissions=["retry"])
+    def try_again(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Let the worker send a delivery that was given up once more."""
+        return self.confirmed_action(
+            request,
+            object_id,
+            title=_("Try again"),
+            text=_("The worker sends it again, with the same id."),
+            perform=lambda row, form: self._try_again(request, row),
+            permission=self.has_retry_permission,
+        )
+
+    def _try_again(self, request: HttpRequest, row: Delivery) -> None:
+        # Only a row that was given up: one that waits is tried anyway, one that was delivered is not repeated.
+        changed = Delivery.objects.filter(pk=row.pk, state=DeliveryState.FAILED).update(
+            state=DeliveryState.PENDING, attempts=0, next_attempt_at=timezone.now()
+        )
+        if changed:
+            self.record_change(request, row, before={"state": "failed"}, after={"state": "pending"})

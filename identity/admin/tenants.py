@@ -1,0 +1,75 @@
+"""Tenants, their host names, policies and attribute definitions."""
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from identity.admin.base import StackedInline, TabularInline, TenantScoped
+from identity.models import AttributeDefinition, PasswordPolicy, SessionPolicy, Tenant, TenantDomain
+
+
+class DomainInline(TabularInline):
+    model = TenantDomain
+    extra = 0
+    ordering = ("position", "id")
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        # A host name claims the traffic of everyone who uses it: for those who answer for the whole installation.
+        return bool(request.user.is_superuser)
+
+    has_change_permission = has_add_permission
+    has_delete_permission = has_add_permission
+
+
+class PasswordPolicyInline(StackedInline):
+    model = PasswordPolicy
+    can_delete = False
+
+
+class SessionPolicyInline(StackedInline):
+    model = SessionPolicy
+    can_delete = False
+
+
+@admin.register(Tenant)
+class TenantAdmin(TenantScoped):
+    tenant_lookup = "pk"
+    is_sensitive = True
+    list_display = ("name", "code", "is_active", "is_default", "language", "time_zone")
+    search_fields = ("name", "code")
+    readonly_fields = ("public_id", "created_at", "updated_at")
+    inlines = (DomainInline, PasswordPolicyInline, SessionPolicyInline)
+    fields = (
+        "code",
+        "name",
+        "logo_url",
+        "is_active",
+        "is_default",
+        "time_zone",
+        "language",
+        "localize_errors",
+        "public_id",
+        "created_at",
+        "updated_at",
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        readonly = list(super().get_readonly_fields(request, obj))
+        if not request.user.is_superuser:
+            readonly += ["code", "is_active", "is_default"]
+        return readonly
+
+    def has_add_permission(self, request: HttpRequest, *args: object) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False  # A tenant is disabled; its audit trail outlives it.
+
+
+@admin.register(AttributeDefinition)
+class AttributeDefinitionAdmin(TenantScoped):
+    list_display = ("name", "label", "target", "application", "type", "is_required", "is_unique", "editable_by")
+    list_filter = ("target", "type")
+    search_fields = ("name", "label")
+    autocomplete_fields = ("tenant", "application")
+    list_select_related = ("application",)

@@ -1,0 +1,372 @@
+"""People: written through identity.services.users, so that every rule and the audit apply here as in the APIs."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminPasswordInput, UnfoldAdminTextInputWidget
+
+from identity import crypto
+from identity.admin.base import LargeTable, TenantScoped, context_of
+from identity.errors import IdentityError
+from identity.models import SessionEndReason, Tenant, User
+from identity.models.users import make_email_key, make_user_key
+from identity.services import credentials, sessions, throttle, users
+
+# What the form shows of the user's own columns; mobile and identity number are sealed and have fields of their own.
+ATTRIBUTES = (
+    "user_name",
+    "name",
+    "email",
+    "employee_id",
+    "first_name",
+    "middle_name",
+    "last_name",
+    "nick_name",
+    "gender",
+    "birth_date",
+    "identity_type",
+    "area",
+    "city",
+    "manager",
+    "user_type",
+    "hire_date",
+    "work_place",
+    "picture_url",
+    "language",
+    "time_zone",
+)
+SEALED = {"new_mobile": "mobile", "new_identity_number": "identity_number"}
+VERIFIED = ("email_verified", "phone_number_verified")
+RIGHTS = ("is_staff", "is_superuser", "groups")
+
+
+class UserForm(forms.ModelForm):
+    """A user's attributes. A sealed value is shown masked and replaced by typing a new one."""
+
+    operator: ClassVar[User]
+    request: ClassVar[HttpRequest]
+
+    new_mobile = forms.CharField(
+        label=gettext_lazy("New mobile number"), required=False, max_length=32, widget=UnfoldAdminTextInputWidget
+    )
+    new_identity_number = forms.CharField(
+        label=gettext_lazy("New identity number"), required=False, max_length=64, widget=UnfoldAdminTextInputWidget
+    )
+    organization_code = forms.CharField(
+        label=gettext_lazy("Code of the primary organisation"),
+        required=False,
+        max_length=64,
+        widget=UnfoldAdminTextInputWidget,
+    )
+
+    class Meta:
+        model = User
+        fields = (*ATTRIBUTES, *VERIFIED, "extension", "password_must_change")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if self.errors:
+            return data
+        # Tried and taken back, so that a refusal of the service is shown at the form and nothing typed is lost.
+        try:
+            with transaction.atomic():
+                self.apply()
+                transaction.set_rollback(True)
+        except IdentityError as error:
+            raise forms.ValidationError(f"{error.message} ({error.error_code})") from error
+        return data
+
+    def apply(self) -> User:
+        """Write what the form holds through the service."""
+        values = {name: self.cleaned_data[name] for name in (*ATTRIBUTES, *VERIFIED) if name in self.cleaned_data}
+        # ModelForm turns an empty date into None, which the service takes for empty as well.
+        values |= {name: self.cleaned_data[field] for field, name in SEALED.items() if self.cleaned_data.get(field)}
+        common: dict[str, Any] = {
+            "context": context_of(self.request),
+            "actor": self.operator,
+            "organization_code": self.cleaned_data.get("organization_code", ""),
+            "extension": self.cleaned_data.get("extension") or {},
+            "password_must_change": bool(self.cleaned_data.get("password_must_change")),
+        }
+        if self.instance.pk:
+            user = User.objects.select_related("tenant").get(pk=self.instance.pk)
+            users.update(user=user, **common, **values)
+            return user
+        tenant = self.cleaned_data.get("tenant") or self.operator.tenant
+        return users.create(tenant=tenant, password=self.cleaned_data.get("password", ""), **common, **values)
+
+    def _post_clean(self) -> None:
+        """Leave the row alone: the service checks and writes it, the constraints included."""
+
+
+class NewUserForm(UserForm):
+    """A new user, with a first password or none."""
+
+    password = forms.CharField(
+        label=gettext_lazy("First password"),
+        required=False,
+        max_length=128,
+        widget=UnfoldAdminPasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=gettext_lazy("Empty: the user cannot sign in until a password is set."),
+    )
+
+
+@admin.register(User)
+class UserAdmin(LargeTable):
+    is_sensitive = True
+    hidden_fields = (
+        "password",
+        "mobile_sealed",
+        "mobile_index",
+        "identity_number_sealed",
+        "identity_number_index",
+        "user_key",
+        "email_key",
+    )
+    list_display = ("user_name", "name", "email", "masked_mobile", "is_active", "locked_until", "is_staff", "tenant")
+    list_filter = ("is_active", "is_staff")
+    list_select_related = ("tenant",)
+    search_fields = ("=public_id",)
+    search_help_text = gettext_lazy("User name or its beginning, or a whole e-mail address, mobile number, employee id or id")
+    filter_horizontal = ("groups",)
+    actions_detail = ("unlock", "reset_password", "end_sessions", "switch", "delete_user")
+    readonly_fields = (
+        "public_id",
+        "masked_mobile",
+        "masked_identity_number",
+        "organizations",
+        "locked_until",
+        "password_changed_at",
+        "created_at",
+        "updated_at",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[User]:
+        return super().get_queryset(request).filter(deleted_at=None)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[User], search_term: str
+    ) -> tuple[models.QuerySet[User], bool]:
+        """Search indexed columns only; a mobile number by its blind index."""
+        term = search_term.strip()
+        if not term or "\x00" in term:
+            return (queryset if not term else queryset.none()), False
+        tenants = Tenant.objects.all() if request.user.is_superuser else [request.user.tenant]
+        mobiles = [crypto.blind_index(term, tenant_id=tenant.pk, field="mobile") for tenant in tenants]
+        found = (
+            models.Q(user_key__startswith=make_user_key(term))
+            | models.Q(email_key=make_email_key(term))
+            | models.Q(mobile_index__in=mobiles)
+            | models.Q(employee_id=term)
+            | models.Q(public_id=term)
+        )
+        return queryset.filter(found), False
+
+    # The form
+
+    def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
+        kwargs["form"] = UserForm if change else NewUserForm
+        form_class = super().get_form(request, obj, change, **kwargs)
+        return type(form_class.__name__, (form_class,), {"request": request})
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> list[Any]:
+        owner = ("tenant",) if request.user.is_superuser else ()
+        sets: list[Any] = [
+            (None, {"fields": (*owner, "user_name", "name", "email", "email_verified", "employee_id")}),
+            (
+                _("Contact"),
+                {"fields": (*(("masked_mobile",) if obj else ()), "new_mobile", "phone_number_verified")},
+            ),
+            (
+                _("Organisation"),
+                {"fields": (*(("organizations",) if obj else ()), "organization_code", "manager", "user_type")},
+            ),
+            (
+                _("Person"),
+                {
+                    "classes": ["collapse"],
+                    "fields": (
+                        *ATTRIBUTES[4:10],
+                        "identity_type",
+                        *(("masked_identity_number",) if obj else ()),
+                        "new_identity_number",
+                        "area",
+                        "city",
+                        "hire_date",
+                        "work_place",
+                        "picture_url",
+                        "language",
+                        "time_zone",
+                        "extension",
+                    ),
+                },
+            ),
+        ]
+        password = ("password_must_change", *(("locked_until", "password_changed_at") if obj else ("password",)))
+        sets.append((_("Sign-in"), {"fields": password}))
+        if request.user.is_superuser:
+            sets.append((_("Operator"), {"fields": RIGHTS}))
+        if obj:
+            sets.append((_("Record"), {"fields": ("public_id", "created_at", "updated_at")}))
+        return sets
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # An operator who could reset another operator's password could become that operator.
+        if isinstance(obj, User) and obj.is_staff and not request.user.is_superuser and obj != request.user:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # See delete_user: Django's own page would list everything that points here.
+
+    def save_form(self, request: HttpRequest, form: Any, change: bool) -> User:
+        user: User = form.apply()
+        if request.user.is_superuser:
+            self._set_rights(request, user, form.cleaned_data)
+        form.save_m2m = lambda: None
+        return user
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Nothing is left to do: the service has written and audited the row."""
+
+    def _set_rights(self, request: HttpRequest, user: User, data: dict[str, Any]) -> None:
+        before = {"is_staff": user.is_staff, "is_superuser": user.is_superuser, "groups": _names(user.groups.all())}
+        after = {**{name: bool(data.get(name)) for name in RIGHTS[:2]}, "groups": _names(data.get("groups") or ())}
+        if before != after:
+            user.is_staff, user.is_superuser = after["is_staff"], after["is_superuser"]
+            user.save(update_fields=["is_staff", "is_superuser", "updated_at"])
+            user.groups.set(data.get("groups") or ())
+            self.record_change(request, user, before=before, after=after)
+
+    # What the list and the form show
+
+    @admin.display(description=gettext_lazy("mobile number"))
+    def masked_mobile(self, user: User) -> str:
+        return crypto.mask_mobile(user.mobile) if user.mobile_sealed else "-"
+
+    @admin.display(description=gettext_lazy("identity number"))
+    def masked_identity_number(self, user: User) -> str:
+        return crypto.mask_id(user.identity_number) if user.identity_number_sealed else "-"
+
+    @admin.display(description=gettext_lazy("organisations"))
+    def organizations(self, user: User) -> str:
+        rows = user.memberships.select_related("organization").order_by("-is_primary", "pk")
+        return ", ".join(f"{row.organization.name} ({row.organization.code})" for row in rows) or "-"
+
+    # Actions
+
+    @action(description=gettext_lazy("Unlock"), url_path="unlock", permissions=["change"])
+    def unlock(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lift a lock that failed tries have set."""
+        return self.confirmed_action(
+            request,
+            object_id,
+            title=_("Unlock"),
+            text=_("Failed tries are forgotten and the user may sign in again."),
+            perform=lambda user, form: _nothing(throttle.unlock(user, context=context_of(request), actor=request.user)),
+        )
+
+    @action(description=gettext_lazy("Reset password"), url_path="reset-password", permissions=["change"])
+    def reset_password(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Give a generated password, shown once, that has to be changed at the next sign-in."""
+        return self.confirmed_action(
+            request,
+            object_id,
+            title=_("Reset password"),
+            text=_("A new password is made and shown once. The user is signed out everywhere and must choose another."),
+            perform=lambda user, form: self._reset_password(request, user),
+        )
+
+    @action(description=gettext_lazy("End sessions"), url_path="end-sessions", permissions=["change"])
+    def end_sessions(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Sign the user out everywhere."""
+        return self.confirmed_action(
+            request,
+            object_id,
+            title=_("End sessions"),
+            text=_("The user is signed out on every browser and device, and the applications are told."),
+            perform=lambda user, form: self._end_sessions(request, user),
+        )
+
+    @action(description=gettext_lazy("Enable or disable"), url_path="switch", permissions=["change"])
+    def switch(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Disable an enabled user and the other way round."""
+        user = self.get_object(request, object_id)
+        is_active = bool(user and user.is_active)
+        return self.confirmed_action(
+            request,
+            object_id,
+            title=_("Disable") if is_active else _("Enable"),
+            text=_("All sessions and tokens of the user end at once.") if is_active else _("The user may sign in again."),
+            perform=lambda row, form: _nothing(
+                (users.disable if row.is_active else users.enable)(
+                    user=row, context=context_of(request), actor=request.user
+                )
+            ),
+        )
+
+    @action(description=gettext_lazy("Delete"), url_path="delete-user", permissions=["change"])
+    def delete_user(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Delete the person: personal data is blanked, the names are free again."""
+        return self.confirmed_action(
+            request,
+            object_id,
+            title=_("Delete"),
+            text=_("Personal data is erased and everything the user was granted ends. This cannot be undone."),
+            perform=lambda user, form: self._delete(request, user),
+        )
+
+    def _reset_password(self, request: HttpRequest, user: User) -> HttpResponse:
+        password = credentials.generate_password(credentials.policy_of(user.tenant))
+        credentials.set_password(
+            user=user, password=password, context=context_of(request), actor=request.user, must_change=True
+        )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("New password"),
+            "text": _("Hand it over on a safe way. It is not shown again."),
+            "rows": [(_("User name"), user.user_name, False), (_("Password"), password, True)],
+            "back": reverse("admin:identity_user_change", args=[user.pk]),
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/monban/shown_once.html", context)
+
+    def _end_sessions(self, request: HttpRequest, user: User) -> None:
+        sessions.end_all(
+            user, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context_of(request), actor=request.user
+        )
+
+    def _delete(self, request: HttpRequest, user: User) -> HttpResponse:
+        users.delete(user=user, context=context_of(request), actor=request.user)
+        return self.response_delete(request, user.public_id, str(user.pk))
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(TenantScoped):
+    """Sets of rights for operators; made by superusers, as they hold in every tenant."""
+
+    superuser_only = True
+    is_sensitive = True
+    list_display = ("name",)
+    search_fields = ("name",)
+    filter_horizontal = ("permissions",)
+
+
+def _names(groups: Any) -> list[str]:
+    return sorted(group.name for group in groups)
+
+
+def _nothing(_done: Any) -> None:
+    """Answer None, so that the operator is sent back with the usual message."""
