@@ -1,7 +1,8 @@
 """Django's registration of the composition root, for its checks and its commands."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib.admin.apps import SimpleAdminConfig
+from django.db.models.signals import post_migrate
 
 
 class ConfigConfig(AppConfig):
@@ -13,8 +14,12 @@ class ConfigConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        """Register the checks that concern the server as a whole."""
+        """Register the checks that concern the server as a whole, and the operators' groups."""
         from config import checks  # noqa: F401 - checks need the app registry
+        from config.operator_groups import ensure_operator_groups
+
+        # The last of our apps with rows, so that all permissions exist by then.
+        post_migrate.connect(ensure_operator_groups, sender=apps.get_app_config("oidc_provider"))
 
 
 class AdminConfig(SimpleAdminConfig):
