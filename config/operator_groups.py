@@ -14,7 +14,14 @@ HELP_DESK = "Help desk"
 # Looks at everything and changes nothing.
 AUDITORS = "Auditors"
 
-_HELP_DESK_RIGHTS = ("view_user", "change_user", "view_ssosession", "change_ssosession", "view_organization", "view_auditevent")
+_HELP_DESK_RIGHTS = (
+    "view_user",
+    "change_user",
+    "view_ssosession",
+    "change_ssosession",
+    "view_organization",
+    "view_auditevent",
+)
 
 
 def ensure_operator_groups(**_kwargs: Any) -> None:

@@ -75,6 +75,7 @@ def apps() -> Settings:
             "django.contrib.staticfiles",
             "django.contrib.humanize",
             "rest_framework",
+            "oauth2_provider",  # before ours, which replaces the admin classes it registers
             "csp",
             "identity",
             "oidc_provider",
@@ -82,7 +83,6 @@ def apps() -> Settings:
             "tenant_api",
             "sdk_api",
             "cas_saml",
-            "oauth2_provider",  # after ours, so that our templates and admin classes are found first
             "config",
         ],
         "AUTH_USER_MODEL": "identity.User",
@@ -109,8 +109,12 @@ def apps() -> Settings:
             "django.contrib.messages.middleware.MessageMiddleware",
             "django.middleware.clickjacking.XFrameOptionsMiddleware",
         ],
-        # admin.E408 looks for Django's AuthenticationMiddleware by name; SSOSessionMiddleware does its work.
-        "SILENCED_SYSTEM_CHECKS": ["admin.E408"],
+        "SILENCED_SYSTEM_CHECKS": [
+            "admin.E408",  # looks for Django's AuthenticationMiddleware by name; SSOSessionMiddleware does its work
+            "auth.W004",  # a user name is unique in its tenant; SSOSessionBackend knows the tenant
+            "oauth2_provider.W001",  # the implicit flow exists, for clients that are flagged for it
+            "oauth2_provider.W005",  # the engine adds the tenant's own `iss`; the toolkit knows one for all
+        ],
     }
 
 
@@ -252,7 +256,6 @@ def pages(env: Environment) -> Settings:
         ],
         "STATIC_URL": "/static/",
         "STATIC_ROOT": env.static_root,
-        "STATICFILES_DIRS": [BASE_DIR / "static"],
         "STORAGES": {
             "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
             "staticfiles": {
