@@ -315,24 +315,29 @@ def _lock(tenant: Tenant) -> None:
 
 def _new_row(tenant: Tenant, use: str, alg: str, state: KeyState) -> KeyPair:
     _check_supported(use, alg)
-    private = _generate(alg)
+    columns = key_columns(generate(alg), use=use, alg=alg)
+    activated_at = timezone.now() if state == KeyState.ACTIVE else None
+    return KeyPair(tenant=tenant, use=use, alg=alg, state=state, activated_at=activated_at, **columns)
+
+
+def key_columns(private: PrivateKey, *, use: str, alg: str) -> dict[str, Any]:
+    """What a row keeps of a private key: the thumbprint, the public half, and the sealed private one.
+
+    Raises ValueError for a key that is not valid.
+    """
     der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    _checked_kind(load_der_private_key(der, password=None))  # The one validation; raises ValueError.
+    _checked_kind(load_der_private_key(der, password=None))  # The one validation.
     jwk = _public_jwk(private.public_key())
     kid = thumbprint(jwk)
-    return KeyPair(
-        tenant=tenant,
-        kid=kid,
-        use=use,
-        alg=alg,
-        state=state,
-        private_sealed=crypto.seal(der, purpose=_SEALED_FOR),
-        public_jwk={**jwk, "kid": kid, "use": use, "alg": alg},
-        activated_at=timezone.now() if state == KeyState.ACTIVE else None,
-    )
+    return {
+        "kid": kid,
+        "private_sealed": crypto.seal(der, purpose=_SEALED_FOR),
+        "public_jwk": {**jwk, "kid": kid, "use": use, "alg": alg},
+    }
 
 
-def _generate(alg: str) -> PrivateKey:
+def generate(alg: str) -> PrivateKey:
+    """Make a private key for an algorithm of ALGORITHMS."""
     if alg == "ES256":
         return ec.generate_private_key(ec.SECP256R1())
     return rsa.generate_private_key(public_exponent=_PUBLIC_EXPONENT, key_size=conf.rsa_key_bits)

@@ -23,6 +23,7 @@ from identity import crypto
 from identity.events import EventType
 from identity.models import AuditEvent, KeyPair, KeyState, Tenant
 from identity.services import keys, purging
+from tests.factories.keys import make_keys
 
 pytestmark = pytest.mark.django_db
 
@@ -512,3 +513,11 @@ def test_every_signature_verifies_while_keys_are_rotated():
     assert [unverified for _, unverified in answers] == [[]] * PROCESSES
     assert all(signed > 0 for signed, _ in answers)
     assert len(states(tenant, alg="ES256")) == 22
+
+
+def test_keys_of_the_factory_are_like_those_of_first_need(tenant, other_tenant, django_assert_num_queries):
+    made = {each: make_keys(each, alg="ES256") for each in (tenant, other_tenant)}
+    with django_assert_num_queries(1):
+        token = keys.sign(tenant=tenant, alg="ES256", claims={})
+    assert jwt.get_unverified_header(token)["kid"] == made[tenant].kid != made[other_tenant].kid
+    assert keys.verify(tenant=tenant, token=token) == {}
