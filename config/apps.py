@@ -31,4 +31,4 @@ class AdminConfig(SimpleAdminConfig):
     def ready(self) -> None:
         """Find the admin pages of every app."""
         super().ready()
-        self.module.autodiscover()  # type: ignore[attr-defined, union-attr]
+        self.module.autodiscover()  # type: ignore[union-attr]

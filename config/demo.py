@@ -28,7 +28,7 @@ class Person:
 
 def is_loaded() -> bool:
     """Tell whether the database holds a demo user."""
-    return User.objects.filter(email__iendswith=f"@{DEMO_MAIL_DOMAIN}").exists()
+    return bool(User.objects.filter(email__iendswith=f"@{DEMO_MAIL_DOMAIN}").exists())
 
 
 def remember(people: Sequence[Person]) -> None:

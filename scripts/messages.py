@@ -13,7 +13,7 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,10 +96,10 @@ def template_texts(path: Path) -> Iterator[Text]:
     source = templatize(path.read_text(encoding="utf-8"), origin=str(path))
     for match in TEMPLATE_CALL.finditer(source):
         arguments = [ast.literal_eval(literal) for literal in re.findall(STRING, match[2])]
-        yield from text_of(match[1], list(arguments), path)
+        yield from text_of(match[1], arguments, path)
 
 
-def text_of(function: str, arguments: list[object], path: Path) -> Iterator[Text]:
+def text_of(function: str, arguments: Sequence[object], path: Path) -> Iterator[Text]:
     """Yield the text of one call; a call whose text is not a literal has none."""
     at, plural_at, context_at = FUNCTIONS[function]
     wanted = [position for position in (at, plural_at, context_at) if position is not None]
@@ -116,7 +116,7 @@ def template_catalogue() -> Catalog:
     catalogue = Catalog()
     for text in collect():
         if text.message:
-            catalogue.add(text.message, context=text.context, locations=[(text.file, None)])
+            catalogue.add(text.message, context=text.context, locations=[(text.file, 0)])
     return catalogue
 
 
@@ -169,7 +169,7 @@ def problems() -> Iterator[str]:
             if found is None:
                 yield f"{where} is missing"
                 continue
-            translations = [found.string] if isinstance(found.string, str) else list(found.string)
+            translations = [found.string] if isinstance(found.string, str) else list(found.string or [])
             if not all(translations):
                 yield f"{where} is not translated"
             elif found.fuzzy:
