@@ -84,7 +84,6 @@ class Fault(Enum):
     CLIENT_AUTHENTICATION_TWICE = "client_authentication_twice"
     CLIENT_ASSERTION = "client_assertion"
     CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed"
-    CLIENT_THROTTLED = "client_throttled"
     # The token request
     MISSING_GRANT_TYPE = "missing_grant_type"
     GRANT_TYPE = "grant_type"
@@ -113,6 +112,7 @@ class Fault(Enum):
     INSUFFICIENT_SCOPE = "insufficient_scope"
     INTROSPECTION_NOT_ALLOWED = "introspection_not_allowed"
     MISSING_TOKEN = "missing_token"  # noqa: S105
+    REVOCATION_CLIENT = "revocation_client"
     # Logout
     POST_LOGOUT_REDIRECT_URI = "post_logout_redirect_uri"
     # Ourselves
@@ -222,9 +222,6 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
         Fault.CLIENT_ASSERTION_REPLAYED: ErrorSpec(
             "invalid_client", 401, "RFC7523-3", "client_assertion was used before."
         ),
-        Fault.CLIENT_THROTTLED: ErrorSpec(
-            "invalid_client", 401, "RFC6749-2.3.1", "Too many failed client authentications. Try again later."
-        ),
         Fault.MISSING_GRANT_TYPE: ErrorSpec("invalid_request", 400, "RFC6749-4.1.3", "grant_type is missing."),
         Fault.GRANT_TYPE: ErrorSpec("unsupported_grant_type", 400, "RFC6749-5.2", "grant_type is not supported."),
         Fault.GRANT_TYPE_NOT_ALLOWED: ErrorSpec(
@@ -265,6 +262,9 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
             "unauthorized_client", 403, "RFC7662-2.1", "This client may not introspect tokens."
         ),
         Fault.MISSING_TOKEN: ErrorSpec("invalid_request", 400, "RFC7009-2.1", "token is missing."),
+        Fault.REVOCATION_CLIENT: ErrorSpec(
+            "invalid_grant", 400, "RFC7009-2.1", "The token was issued to another client."
+        ),
         Fault.POST_LOGOUT_REDIRECT_URI: ErrorSpec(
             "invalid_request", 400, "OIDCRP-3", "post_logout_redirect_uri is not registered for this client."
         ),

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import (
     AbstractAccessToken,
@@ -207,6 +209,16 @@ class Client(AbstractApplication):
         """RFC9700-2.1.1: a public client always."""
         return self.is_public or self.require_pkce
 
+    @cached_property
+    def audiences(self) -> dict[str, str]:
+        """Its API scopes: name to audience. Worked out once for a copy of the row (see clients.py)."""
+        return {scope.name: scope.audience for scope in self.api_scopes.all()}
+
+    @cached_property
+    def allowed_scopes(self) -> frozenset[str]:
+        """Everything it may be granted (S12)."""
+        return frozenset(self.scopes) | frozenset(self.audiences)
+
     @property
     def display_name(self) -> str:
         """What users call it."""
@@ -233,6 +245,9 @@ class _BoundToSession(models.Model):
     family = models.UUIDField(default=uuid.uuid4, editable=False)
     # OIDCC-5.5: what the claims parameter asked for; members userinfo and id_token.
     claims = models.JSONField(default=dict, blank=True)
+    # When the request came in that made it: before its user was read, so that ending all of a user's tokens at that
+    # moment ends this one too.
+    created = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         abstract = True
@@ -264,8 +279,6 @@ class AuthorizationCode(_BoundToSession, AbstractGrant):
     code_hash = models.CharField(max_length=64, editable=False)  # hex keyed hash
     user = models.ForeignKey("identity.User", on_delete=models.CASCADE, related_name="+", db_index=False)
     application = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+", db_index=False)
-    session = models.ForeignKey("identity.SSOSession", on_delete=models.SET_NULL, null=True, related_name="+")
-    claims = models.JSONField(default=dict, blank=True)
     nonce = models.TextField(blank=True, default="")
     code_challenge_method = models.CharField(max_length=16, blank=True, default="")
     # RFC6749-4.1.3: it must come back at the token endpoint exactly when it was given here.

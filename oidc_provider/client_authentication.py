@@ -1,0 +1,302 @@
+"""Who calls the token, introspection and revocation endpoints (RFC6749-2.3, OIDCC-9).
+
+A request proves itself in exactly one way, and it must be the way the client is registered for. An unknown client, a
+disabled one, a wrong secret and a wrong method are one answer after the same work (S33). Nothing locks a client out:
+its secret carries 128 bits or more, so guessing is hopeless, and a lock would let anybody stop an application; every
+refusal is audited.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_plus
+
+import jwt
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from jwt.types import Options
+
+from identity import crypto, outbound
+from identity.models import Tenant
+from oidc_provider import clients
+from oidc_provider.conf import conf
+from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.models import AuthMethod, Client, ClientAssertion
+
+log = logging.getLogger(__name__)
+
+SECRET_PURPOSE = "oidc_provider.client_secret"  # noqa: S105 - the purpose of a hash
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC7523-2.2
+_JTI_PURPOSE = "oidc_provider.assertion_jti"
+# What a signature may be made with, by kind of key. S42: the key decides, the header only chooses among these.
+_ALGORITHMS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("RSA", ""): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-384"): ("ES384",),
+    ("EC", "P-521"): ("ES512",),
+}
+ASSERTION_ALGORITHMS: tuple[str, ...] = tuple(name for names in _ALGORITHMS.values() for name in names)
+# What an unknown client's secret is compared with.
+_NO_HASH = "0" * 64
+
+
+@dataclass(frozen=True)
+class ClientCredentials:
+    """What a request says of its client. Secrets are kept out of `repr`."""
+
+    client_id: str
+    method: AuthMethod
+    secret: str = field(default="", repr=False)
+    assertion: str = field(default="", repr=False)
+
+
+# Reading ---------------------------------------------------------------------------------------------------
+
+
+def read(authorization: str, params: Mapping[str, str]) -> ClientCredentials:
+    """Read the credentials of a request.
+
+    authorization: the header's value, "" if there is none. params: of the body, in RFC names.
+    Raises OAuthError if there is no client, or more than one way to prove it (RFC6749-2.3).
+    """
+    has_secret = "client_secret" in params
+    has_assertion = "client_assertion" in params or "client_assertion_type" in params
+    if bool(authorization) + has_secret + has_assertion > 1:
+        raise OAuthError(Fault.CLIENT_AUTHENTICATION_TWICE)
+    if authorization:
+        return _from_header(authorization, params)
+    if has_assertion:
+        return _from_assertion(params)
+    client_id = params.get("client_id", "")
+    if not client_id:
+        raise OAuthError(Fault.CLIENT_AUTHENTICATION_MISSING)
+    if has_secret:
+        return ClientCredentials(client_id, AuthMethod.POST, secret=params["client_secret"])
+    return ClientCredentials(client_id, AuthMethod.NONE)
+
+
+def _from_header(authorization: str, params: Mapping[str, str]) -> ClientCredentials:
+    """RFC6749-2.3.1: both halves are form-encoded before they are joined."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail="another scheme than Basic")
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
+        name, separator, secret = decoded.partition(":")
+        client_id, secret = unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail="header cannot be decoded") from None
+    if not separator or not client_id or "\x00" in client_id:
+        raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail="header without a client")
+    # A client_id beside it says nothing new; another one would be a second client.
+    if params.get("client_id", client_id) != client_id:
+        raise OAuthError(Fault.CLIENT_AUTHENTICATION_TWICE, log_detail="two client_id")
+    return ClientCredentials(client_id, AuthMethod.BASIC, secret=secret)
+
+
+def _from_assertion(params: Mapping[str, str]) -> ClientCredentials:
+    """RFC7521-4.2: client_id is optional here; the assertion's subject is the client."""
+    assertion = params.get("client_assertion", "")
+    if params.get("client_assertion_type") != ASSERTION_TYPE or not assertion:
+        raise OAuthError(Fault.CLIENT_ASSERTION, log_detail="type or assertion is missing")
+    try:
+        subject = jwt.decode(assertion, options={"verify_signature": False}).get("sub")
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        raise OAuthError(Fault.CLIENT_ASSERTION, log_detail="not a JWT") from None
+    if not isinstance(subject, str) or params.get("client_id", subject) != subject:
+        raise OAuthError(Fault.CLIENT_ASSERTION, log_detail="subject is not the client")
+    return ClientCredentials(subject, AuthMethod.PRIVATE_KEY_JWT, assertion=assertion)
+
+
+# Checking --------------------------------------------------------------------------------------------------
+
+
+def authenticate(credentials: ClientCredentials, *, tenant: Tenant, dialect: str, audiences: tuple[str, ...]) -> Client:
+    """The client that these credentials prove.
+
+    audiences: what an assertion may be addressed to, the issuer and the token endpoint (RFC7523-3).
+    Raises OAuthError. A client assertion is spent by this, whatever becomes of the request (S11).
+    """
+    client = clients.find(client_id=credentials.client_id, tenant=tenant)
+    is_secret_good = _matches_secret(client, credentials.secret)
+    if client is None or not clients.is_usable(client) or client.dialect != dialect:
+        raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail="unknown, disabled or of another dialect")
+    if credentials.method != client.token_endpoint_auth_method:
+        raise _refused(client, Fault.CLIENT_AUTHENTICATION, f"method={credentials.method}")
+    if credentials.method in (AuthMethod.BASIC, AuthMethod.POST) and not is_secret_good:
+        raise _refused(client, Fault.CLIENT_AUTHENTICATION, "wrong secret")
+    if credentials.method == AuthMethod.PRIVATE_KEY_JWT:
+        _check_assertion(client, credentials.assertion, audiences=audiences)
+    return client
+
+
+def hash_secret(secret: str) -> str:
+    """What is stored of a client's secret: a fast keyed hash, for it has 128 bits or more (decision 9)."""
+    return crypto.keyed_hash(secret, purpose=SECRET_PURPOSE)
+
+
+def _matches_secret(client: Client | None, secret: str) -> bool:
+    """Compare with the secret and with the one before it. The same work for a client that does not exist."""
+    current = (client.secret_hash if client else "") or _NO_HASH
+    is_current = crypto.matches_keyed_hash(secret, current, purpose=SECRET_PURPOSE)
+    if is_current or client is None or client.previous_secret_expires_at is None:
+        return is_current
+    is_previous = crypto.matches_keyed_hash(secret, client.previous_secret_hash, purpose=SECRET_PURPOSE)
+    return is_previous and timezone.now() < client.previous_secret_expires_at
+
+
+def _refused(client: Client, fault: Fault, reason: str) -> OAuthError:
+    return OAuthError(fault, log_detail=f"client={client.pk} {reason}", client_id=client.client_id)
+
+
+# Assertions ------------------------------------------------------------------------------------------------
+
+
+def _check_assertion(client: Client, assertion: str, *, audiences: tuple[str, ...]) -> None:
+    """RFC7523-3, OIDCC-9: signed by a registered key, for us, by and about the client, short-lived, used once."""
+    header = _header(client, assertion)
+    key = _find_key(client, header)
+    options: Options = {"require": ["iss", "sub", "aud", "exp", "jti"], "strict_aud": False}
+    try:
+        document = jwt.decode(
+            assertion,
+            key,
+            algorithms=[str(header["alg"])],
+            audience=list(audiences),
+            issuer=client.client_id,
+            leeway=conf.clock_skew,
+            options=options,
+        )
+    except (jwt.InvalidTokenError, ValueError, TypeError) as error:
+        raise _refused(client, Fault.CLIENT_ASSERTION, type(error).__name__) from None
+    jti, exp = document["jti"], document["exp"]
+    if not isinstance(jti, str) or not jti:
+        raise _refused(client, Fault.CLIENT_ASSERTION, "jti is no text")
+    if document["sub"] != client.client_id:
+        raise _refused(client, Fault.CLIENT_ASSERTION, "subject is not the client")
+    if exp > time.time() + conf.max_assertion_lifetime.total_seconds():
+        # It would have to be remembered for as long.
+        raise _refused(client, Fault.CLIENT_ASSERTION, "exp is too far away")
+    _spend(client, jti, exp)
+
+
+def _spend(client: Client, jti: str, exp: float) -> None:
+    """S11: the unique constraint decides which of two requests was first."""
+    expires_at = datetime.fromtimestamp(exp, tz=UTC) + conf.clock_skew
+    row = ClientAssertion(
+        client=client, jti_hash=crypto.keyed_hash(jti, purpose=_JTI_PURPOSE), expires_at=expires_at
+    )
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        raise _refused(client, Fault.CLIENT_ASSERTION_REPLAYED, "jti was used") from None
+
+
+def _header(client: Client, assertion: str) -> dict[str, Any]:
+    try:
+        header = jwt.get_unverified_header(assertion)
+    except jwt.InvalidTokenError:
+        raise _refused(client, Fault.CLIENT_ASSERTION, "header") from None
+    # RFC7515-4.1.11: an extension that must be understood, and is not.
+    if header.get("alg") not in ASSERTION_ALGORITHMS or "crit" in header:
+        raise _refused(client, Fault.CLIENT_ASSERTION, "algorithm")
+    return header
+
+
+def _find_key(client: Client, header: Mapping[str, Any]) -> Any:
+    for is_retry in (False, True):
+        for key in _keys(client, is_retry=is_retry):
+            kid = header.get("kid")
+            # OIDCC-10.1: several keys are told apart by kid.
+            if header["alg"] in key.algorithms and (kid is None or key.kid is None or kid == key.kid):
+                return key.jwk.key
+        if not client.jwks_uri:
+            break
+    raise _refused(client, Fault.CLIENT_ASSERTION, "no key for it")
+
+
+@dataclass(frozen=True)
+class _Key:
+    kid: str | None
+    algorithms: tuple[str, ...]
+    jwk: jwt.PyJWK
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    keys: tuple[_Key, ...]
+    stale_at: float  # monotonic seconds
+    retry_at: float  # before this moment it is not asked again, whatever a request claims
+
+
+_fetched: dict[str, _Fetched] = {}
+
+
+def parse_jwks(document: object) -> tuple[_Key, ...]:
+    """The usable public keys of a JWK Set (RFC7517-5). Raises ValueError if it is none, or holds a private key."""
+    members = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(members, list):
+        raise ValueError("not a JWK Set")
+    return tuple(key for member in members if (key := _parse_jwk(member)) is not None)
+
+
+def _parse_jwk(member: object) -> _Key | None:
+    """RFC7517-5: a key of an unknown kind or for another use is ignored."""
+    if not isinstance(member, dict):
+        raise ValueError("not a JWK")
+    if {"d", "k"} & member.keys():
+        raise ValueError("a private or symmetric key")
+    names = _ALGORITHMS.get((str(member.get("kty")), str(member.get("crv", ""))), ())
+    if member.get("alg") is not None:
+        names = tuple(name for name in names if name == member["alg"])
+    if not names or member.get("use", "sig") != "sig":
+        return None
+    try:
+        parsed = jwt.PyJWK(member, algorithm=names[0])
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+        raise ValueError("a key that cannot be read") from None
+    kid = member.get("kid")
+    if str(member.get("kty")) == "RSA" and parsed.key.key_size < 2048:
+        raise ValueError("an RSA key under 2048 bits")  # RFC7518-3.3
+    return _Key(kid=str(kid) if kid is not None else None, algorithms=names, jwk=parsed)
+
+
+def _keys(client: Client, *, is_retry: bool) -> tuple[_Key, ...]:
+    if not client.jwks_uri:
+        return _inline(json.dumps(client.jwks)) if client.jwks else ()
+    now = time.monotonic()
+    held = _fetched.get(client.jwks_uri)
+    # A kid that is not there may be a new one; asking again is limited, for anybody can invent a kid.
+    if held is not None and (now < held.retry_at or (now < held.stale_at and not is_retry)):
+        return held.keys
+    keys: tuple[_Key, ...] = ()
+    try:
+        keys = parse_jwks(outbound.get_json(client.jwks_uri, internal=client.catalogue_entry.is_internal))
+    except (outbound.OutboundError, ValueError) as error:
+        log.warning("client.jwks_uri_failed", extra={"client_id": client.client_id, "reason": type(error).__name__})
+    lifetime = conf.jwks_cache_lifetime if keys else conf.jwks_refetch_interval
+    _fetched[client.jwks_uri] = _Fetched(
+        keys, now + lifetime.total_seconds(), now + conf.jwks_refetch_interval.total_seconds()
+    )
+    return keys
+
+
+@lru_cache(maxsize=1024)
+def _inline(text: str) -> tuple[_Key, ...]:
+    """Parse a client's own JWK Set once."""
+    return parse_jwks(json.loads(text))
+
+
+def clear_cache() -> None:
+    """Forget fetched keys."""
+    _fetched.clear()

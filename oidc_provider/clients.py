@@ -1,0 +1,110 @@
+"""Find clients, from a copy in the process that is a few seconds old at most (decision 22).
+
+A client is part of every request, and hardly ever changes. Copies are shared between threads: never write to one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models.signals import m2m_changed, post_delete, post_save
+
+from identity.conf import conf
+from identity.models import Application, Tenant
+from oidc_provider.models import ApiScope, Client
+
+
+@dataclass(frozen=True)
+class _Copy:
+    loaded_at: float
+    client: Client
+
+    @property
+    def is_fresh(self) -> bool:
+        return 0 <= time.monotonic() - self.loaded_at < conf.process_cache_seconds
+
+
+@dataclass(frozen=True)
+class _Origins:
+    loaded_at: float
+    origins: frozenset[str]
+
+
+_by_key: dict[int, _Copy] = {}
+_by_client_id: dict[str, int] = {}
+_origins: dict[int, _Origins] = {}
+
+
+def find(*, client_id: str, tenant: Tenant) -> Client | None:
+    """The client of that name in the tenant, whether or not it is enabled."""
+    pk = _by_client_id.get(client_id)
+    copy = _by_key.get(pk) if pk is not None else None
+    if copy is None or not copy.is_fresh or copy.client.client_id != client_id:
+        if len(client_id) > 255 or "\x00" in client_id:
+            return None
+        copy = _load(client_id=client_id)
+    if copy is None or copy.client.tenant_id != tenant.pk:
+        return None  # S36: another tenant's client does not exist here.
+    return copy.client
+
+
+def get(pk: int) -> Client:
+    """The client of a token or code. Raises Client.DoesNotExist."""
+    copy = _by_key.get(pk)
+    if copy is None or not copy.is_fresh:
+        copy = _load(pk=pk)
+    if copy is None:
+        raise Client.DoesNotExist
+    return copy.client
+
+
+def is_usable(client: Client) -> bool:
+    """Whether the client and its application are enabled."""
+    return client.is_active and client.catalogue_entry.is_active
+
+
+def web_origins(*, tenant: Tenant) -> frozenset[str]:
+    """Every origin whose pages may call the token, userinfo and revocation endpoints of this tenant."""
+    copy = _origins.get(tenant.pk)
+    if copy is None or not 0 <= time.monotonic() - copy.loaded_at < conf.process_cache_seconds:
+        loaded_at = time.monotonic()
+        rows = Client.objects.filter(tenant=tenant, is_active=True, catalogue_entry__is_active=True)
+        lists = rows.exclude(web_origins=[]).values_list("web_origins", flat=True)
+        copy = _origins[tenant.pk] = _Origins(loaded_at, frozenset(origin for origins in lists for origin in origins))
+    return copy.origins
+
+
+def clear_cache(**kwargs: Any) -> None:
+    """Forget every copy of this process."""
+    _by_key.clear()
+    _by_client_id.clear()
+    _origins.clear()
+
+
+def _load(**look_up: Any) -> _Copy | None:
+    loaded_at = time.monotonic()
+    rows = Client.objects.select_related("catalogue_entry").prefetch_related("api_scopes")
+    client = rows.filter(**look_up).first()
+    if client is None:
+        return None
+    copy = _by_key[client.pk] = _Copy(loaded_at, client)
+    _by_client_id[client.client_id] = client.pk
+    return copy
+
+
+def _changed(**kwargs: Any) -> None:
+    # Now, for this transaction; and again when it has committed, for another thread may have read the old row since.
+    clear_cache()
+    transaction.on_commit(partial(clear_cache))
+
+
+def connect() -> None:
+    """Forget copies when what they copy is written. Called once, by `apps.ready`."""
+    for sender in (Client, Application, ApiScope):
+        post_save.connect(_changed, sender=sender, dispatch_uid=f"oidc_provider.clients.save.{sender.__name__}")
+        post_delete.connect(_changed, sender=sender, dispatch_uid=f"oidc_provider.clients.delete.{sender.__name__}")
+    m2m_changed.connect(_changed, sender=Client.api_scopes.through, dispatch_uid="oidc_provider.clients.scopes")

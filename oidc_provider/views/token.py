@@ -1,0 +1,32 @@
+"""The token endpoint (RFC6749-3.2)."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from identity.events import EventType
+from oidc_provider import client_authentication, engine
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.views.answers import protect
+from oidc_provider.views.engine_context import engine_context
+from oidc_provider.views.error_page import refuse_json
+from oidc_provider.views.parameters import form_parameters, query_parameters
+
+
+@csrf_exempt  # machines call it; nothing here looks at a cookie
+def token(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+    """Exchange a code, a refresh token or the client's own credentials. The route fixes the dialect."""
+    try:
+        if request.method != "POST":
+            raise OAuthError(Fault.METHOD)  # RFC6749-3.2
+        if query_parameters(request):
+            raise OAuthError(Fault.QUERY_PARAMETERS)  # RFC6749-2.3.1: nothing secret in an address
+        params = form_parameters(request)
+        params = params.respelled(dialect.to_rfc(params))
+        credentials = client_authentication.read(request.headers.get("Authorization", ""), params)
+        answer = engine.exchange(params, credentials, context=engine_context(request, dialect, app_code=app_code))
+    except OAuthError as error:
+        return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_GRANT)
+    return protect(JsonResponse(dialect.answer_tokens(answer)))
