@@ -271,18 +271,14 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
             setattr(row, name, getattr(blank, name))
         row.user_name, row.name = "", ""
         row.is_active, row.is_staff, row.is_superuser = False, False, False
+        row.password_changed_at, row.password_must_change = None, False
         row.locked_until, row.deleted_at = None, timezone.now()
         row.save()
         row.groups.clear()
         row.user_permissions.clear()
-        audit.record(
-            EventType.USER_DELETE,
-            tenant=row.tenant,
-            actor=actor,
-            target=row,
-            context=context,
-        )
         audit.erase_personal(row)
+        # After the erasure: this event's address and browser are those of whoever deleted.
+        audit.record(EventType.USER_DELETE, tenant=row.tenant, actor=actor, target=row, context=context)
     _refresh(user)
 
 
