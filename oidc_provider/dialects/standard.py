@@ -19,7 +19,7 @@ STANDARD = Dialect(
             EndpointName.USERINFO: Endpoint("oauth2/userinfo", ("GET", "POST"), "OIDCC-5.3.1"),
             EndpointName.INTROSPECT: Endpoint("oauth2/introspect", ("POST",), "RFC7662-2.1"),
             EndpointName.REVOKE: Endpoint("oauth2/revoke", ("POST",), "RFC7009-2.1"),
-            EndpointName.LOGOUT: Endpoint("oauth2/logout", ("GET", "POST"), "OIDCRP-2"),
+            EndpointName.LOGOUT: Endpoint("oauth2/logout", ("GET", "POST"), "OIDCRIL-2"),
             EndpointName.JWKS: Endpoint("oauth2/jwks", ("GET",), "OIDCD-3"),
             EndpointName.DISCOVERY: Endpoint(".well-known/openid-configuration", ("GET",), "OIDCD-4"),
             EndpointName.OAUTH_METADATA: Endpoint(".well-known/oauth-authorization-server", ("GET",), "RFC8414-3"),
