@@ -266,7 +266,7 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
             "invalid_grant", 400, "RFC7009-2.1", "The token was issued to another client."
         ),
         Fault.POST_LOGOUT_REDIRECT_URI: ErrorSpec(
-            "invalid_request", 400, "OIDCRP-3", "post_logout_redirect_uri is not registered for this client."
+            "invalid_request", 400, "OIDCRIL-3", "post_logout_redirect_uri is not registered for this client."
         ),
         Fault.SERVER_ERROR: ErrorSpec(
             "server_error", 500, "RFC6749-4.1.2.1", "The server met an unexpected condition."
