@@ -1,4 +1,4 @@
-"""Read an id_token that comes back to us as a hint (OIDCC-3.1.2.1, OIDCRP-2)."""
+"""Read an id_token that comes back to us as a hint (OIDCC-3.1.2.1, OIDCRIL-2)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class IdTokenHint:
 def read(token: str, *, tenant: Tenant, issuer: str) -> IdTokenHint:
     """Verify a hint and return what it says. Raises HintRefused.
 
-    An expired token is as good as a fresh one (OIDCRP-2): it proves who was signed in, and grants nothing.
+    An expired token is as good as a fresh one (OIDCRIL-2): it proves who was signed in, and grants nothing.
     """
     try:
         claims = keys.verify(tenant=tenant, token=token, verify_exp=False)
