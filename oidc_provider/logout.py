@@ -1,4 +1,4 @@
-"""RP-initiated logout (OIDCRP-2, OIDCRP-3): who may be signed out without being asked, and where to go afterwards.
+"""RP-initiated logout (OIDCRIL-2, OIDCRIL-3): who may be signed out without being asked, and where to go afterwards.
 
 Ending the session tells the applications that joined it through `identity.signals.session_ended`.
 """
@@ -39,13 +39,13 @@ class LogoutRequest:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """What goes back to the client (OIDCRP-3): state if it was sent, and nothing else."""
+        """What goes back to the client (OIDCRIL-3): state if it was sent, and nothing else."""
         return {"state": self.state} if self.state else {}
 
     def concerns(self, session: SSOSession) -> bool:
         """Whether the hint proves that the client speaks of this very session.
 
-        Without that anybody's link could sign a user out, so the user is asked (OIDCRP-2, OIDCRP-6).
+        Without that anybody's link could sign a user out, so the user is asked (OIDCRIL-2, OIDCRIL-6).
         """
         if self.hint is None or self.hint.subject != session.user.public_id:
             return False
@@ -53,7 +53,7 @@ class LogoutRequest:
 
 
 def check(params: Parameters, *, tenant: Tenant, issuer: str) -> LogoutRequest:
-    """Check a logout request. Raises OAuthError, which is shown on our page and never redirected (OIDCRP-3)."""
+    """Check a logout request. Raises OAuthError, which is shown on our page and never redirected (OIDCRIL-3)."""
     check_single(params)
     hint = _read_hint(params, tenant=tenant, issuer=issuer)
     client = _client(params, hint=hint, tenant=tenant)
@@ -88,7 +88,7 @@ def _read_hint(params: Parameters, *, tenant: Tenant, issuer: str) -> IdTokenHin
 def _client(params: Parameters, *, hint: IdTokenHint | None, tenant: Tenant) -> Client | None:
     client_id = params.get("client_id", "")
     if hint is not None:
-        # OIDCRP-2: both name the same client, or something is wrong with the request.
+        # OIDCRIL-2: both name the same client, or something is wrong with the request.
         if client_id and client_id not in hint.client_ids:
             raise OAuthError(Fault.ID_TOKEN_HINT, log_detail="client_id is not in its audience")
         client_id = client_id or hint.client_ids[0]
