@@ -20,7 +20,7 @@ from oidc_provider.request_checks import PROMPTS
 
 CACHE_SECONDS = 60  # of a copy at the relying party; keys are published long before they sign
 
-# Metadata member of each endpoint: OIDCD-3, RFC8414-2, OIDCRP-2.1.
+# Metadata member of each endpoint: OIDCD-3, RFC8414-2, OIDCRIL-2.1.
 _MEMBERS = {
     EndpointName.AUTHORIZE: "authorization_endpoint",
     EndpointName.TOKEN: "token_endpoint",
