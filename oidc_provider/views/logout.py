@@ -1,4 +1,4 @@
-"""The end_session endpoint (OIDCRP-2): ask where the request proves nothing, end the session, go back."""
+"""The end_session endpoint (OIDCRIL-2): ask where the request proves nothing, end the session, go back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from oidc_provider.views.error_page import refuse
 from oidc_provider.views.parameters import form_parameters, query_parameters
 
 
-@csrf_exempt  # OIDCRP-2: clients may post it; nobody is signed out by it without proof or confirmation
+@csrf_exempt  # OIDCRIL-2: clients may post it; nobody is signed out by it without proof or confirmation
 @require_http_methods(["GET", "POST"])
 def logout(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Take a logout request. A POST arrives without our cookies and is taken up again by a GET of our own."""
