@@ -64,14 +64,14 @@ def test_authorization_request_posted_from_another_site_leads_to_sign_in(site: S
     steps.expect_signed_in(page, site.wiki, site.alice)
 
 
-@pytest.mark.spec("OAuth.FormPost-2")
+@pytest.mark.spec("OAuthFormPost-2")
 def test_form_post_answer_reaches_the_relying_party(site: Site, page: Page) -> None:
     steps.start(page, site.wiki, "response_mode=form_post")
     steps.sign_in(page, site.alice)
     steps.expect_signed_in(page, site.wiki, site.alice)
 
 
-@pytest.mark.spec("OAuth.FormPost-2")
+@pytest.mark.spec("OAuthFormPost-2")
 def test_form_post_works_without_script(site: Site, new_browser: Any) -> None:
     page = new_browser(java_script_enabled=False)
     steps.start(page, site.wiki, "response_mode=form_post")
