@@ -81,13 +81,13 @@ messages-check: $(VENV)/dev.stamp ## Check that every text is translated
 
 docs-check: $(VENV)/dev.stamp ## Check that generated documents are up to date
 	$(PYTHON) scripts/error_docs.py check
-	$(PYTHON) -m pytest --collect-only --quiet --quiet --matrix=check
+	$(PYTHON) -m pytest --collect-only -qqq --matrix=check
 
 # --- making -------------------------------------------------------------------------------------------------------
 
 docs: $(VENV)/dev.stamp ## Write the generated documents
 	$(PYTHON) scripts/error_docs.py write
-	$(PYTHON) -m pytest --collect-only --quiet --quiet --matrix=write
+	$(PYTHON) -m pytest --collect-only -qqq --matrix=write
 
 messages: $(VENV)/dev.stamp ## Collect texts into the catalogues and compile them
 	$(PYTHON) scripts/messages.py update

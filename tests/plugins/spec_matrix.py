@@ -102,8 +102,8 @@ def unknown_ids(matrix: Matrix) -> list[str]:
     """Name markers that stand for nothing: misspelt ones would prove a rule that does not exist."""
     rules = {row["id"] for row in rows("security_rules.csv")}
     modules = {row["module"] for row in rows("oidf_modules.csv")}
-    problems = [f"{tests(matrix['security'][i])}: no security rule {i}" for i in matrix["security"] if i not in rules]
-    problems += [f"{tests(matrix['oidf'][i])}: no module {i}" for i in matrix["oidf"] if i not in modules]
+    problems = [f"{names(matrix['security'][i])}: no security rule {i}" for i in matrix["security"] if i not in rules]
+    problems += [f"{names(matrix['oidf'][i])}: no module {i}" for i in matrix["oidf"] if i not in modules]
     problems += [
         f"{test}: the function of module {i} is named test_{i.replace('-', '_')}"
         for i, found in matrix["oidf"].items()
@@ -111,7 +111,7 @@ def unknown_ids(matrix: Matrix) -> list[str]:
         if i.replace("-", "_") not in test.rpartition("::")[2]
     ]
     problems += [
-        f"{tests(matrix['spec'][i])}: {i!r} is not <document>-<section> of a known document"
+        f"{names(matrix['spec'][i])}: {i!r} is not <document>-<section> of a known document"
         for i in matrix["spec"]
         if not re.fullmatch(r"[A-Za-z0-9]+-[A-Za-z0-9.]+", i) or i.split("-")[0] not in DOCUMENTS
     ]
@@ -124,10 +124,15 @@ def unknown_ids(matrix: Matrix) -> list[str]:
     return problems
 
 
-def tests(names: Iterable[str]) -> str:
+def names(found: Iterable[str]) -> str:
+    """List tests for a message."""
+    return ", ".join(sorted(found))
+
+
+def tests(found: Iterable[str]) -> str:
     """List tests as links into the repository."""
     links = []
-    for name in sorted(names):
+    for name in sorted(found):
         path, _, test = name.partition("::")
         links.append(f"[{test.replace('::', ' ')}](../{path})")
     return "<br>".join(links)
