@@ -102,6 +102,18 @@ def test_the_worker_does_everything_it_is_for(monkeypatch):
     assert not PendingRequest.objects.exists()
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(("is_stopping", "sent"), [(False, 20), (True, 8)])
+def test_full_batches_follow_each_other_until_the_worker_is_told_to_stop(monkeypatch, is_stopping, sent):
+    monkeypatch.setattr(registry, "_delivery_senders", {"test": lambda row: None})
+    tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
+    for _ in range(20):
+        delivery.enqueue(tenant=tenant, kind="test", url="https://rp.example.test/", payload={})
+    deliver, *_ = upkeep.jobs(None, is_stopping=lambda: is_stopping)
+    deliver.run(timezone.now())
+    assert Delivery.objects.filter(state="delivered").count() == sent
+
+
 # Purging ----------------------------------------------------------------------------------------------------
 
 

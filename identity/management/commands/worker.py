@@ -38,7 +38,7 @@ class Command(BaseCommand):
         log.info("worker.start")
         try:
             with ThreadPoolExecutor(conf.worker_parallel_deliveries, thread_name_prefix="deliver") as executor:
-                schedule = upkeep.Schedule(upkeep.jobs(executor))
+                schedule = upkeep.Schedule(upkeep.jobs(executor, is_stopping=stop.is_set))
                 schedule.run_due()
                 while not options["once"] and not stop.wait(conf.worker_poll_seconds):
                     schedule.run_due()
