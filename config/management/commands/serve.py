@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
@@ -29,6 +30,7 @@ class Command(BaseCommand):
     """Migrate, load the demo data once, then run the web server and the worker until one of them ends."""
 
     help = "Prepare the database, load the demo data, and run the web server with the worker beside it."
+    requires_system_checks = [Tags.security]  # the settings; pages and models are the business of `make check`
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Refuse, prepare, serve."""
