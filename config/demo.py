@@ -1,8 +1,7 @@
-"""What is known about the demo data: who is in it, and whether this database holds it.
+"""Who is in the demo data.
 
-`manage.py load_demo` makes the people and calls `remember`; `manage.py serve` prints them, and refuses to let another
-machine reach a database that holds them. Every demo user has an e-mail address at DEMO_MAIL_DOMAIN, which is how the
-database itself tells, wherever it is copied.
+`manage.py load_demo` makes the people and calls `remember`; `manage.py serve` prints them. That a database holds demo
+data is a column of the tenant (`identity.services.tenants.has_demo_data`).
 """
 
 import json
@@ -11,9 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from config.env import VAR_DIR
-from identity.models import User
 
-DEMO_MAIL_DOMAIN = "demo.monban.example"
 PEOPLE_FILE = VAR_DIR / "demo.json"
 
 
@@ -24,11 +21,6 @@ class Person:
     role: str  # "Operator" or "User"
     user_name: str
     password: str
-
-
-def is_loaded() -> bool:
-    """Tell whether the database holds a demo user."""
-    return bool(User.objects.filter(email__iendswith=f"@{DEMO_MAIL_DOMAIN}").exists())
 
 
 def remember(people: Sequence[Person]) -> None:

@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 from config import demo
 from config.env import BASE_DIR, Server, read_server
 from config.local_secrets import GENERATED_PREFIX
+from identity.services import tenants
 
 START_SECONDS = 60
 STOP_SECONDS = 35  # a little more than gunicorn's graceful_timeout
@@ -82,7 +83,7 @@ def reasons_to_stay_local() -> list[str]:
         reasons.append("DEBUG is on")
     if str(settings.SECRET_KEY).startswith(GENERATED_PREFIX):
         reasons.append("SECRET_KEY was generated for development")
-    if demo.is_loaded():
+    if tenants.has_demo_data():
         reasons.append("the database holds the demo tenant's data")
     return reasons
 
