@@ -8,3 +8,12 @@ class OIDCProviderConfig(AppConfig):
 
     name = "oidc_provider"
     verbose_name = "OpenID provider"
+
+    def ready(self) -> None:
+        """Register the system checks and the purger, and listen to news of sessions, users and clients."""
+        from identity.registry import register_purger  # noqa: PLC0415 - needs the app registry
+        from oidc_provider import checks, clients, grants, listeners  # noqa: F401, PLC0415
+
+        register_purger("oidc_provider", grants.purge)
+        clients.connect()
+        listeners.connect()

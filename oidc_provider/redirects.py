@@ -10,6 +10,8 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from django.utils.translation import gettext as _
+
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.models import Client
 
@@ -55,7 +57,7 @@ def _differs_in_port_only(redirect_uri: str, registered: str) -> bool:
 def _split(address: str) -> SplitResult | None:
     try:
         parts = urlsplit(address)
-        _ = parts.port
+        parts.port  # noqa: B018 - reading it judges it
     except ValueError:
         return None
     return parts
@@ -77,19 +79,19 @@ def _is_loopback_literal(host: str) -> bool:
 def check_registrable(address: str, *, is_native: bool, debug: bool, allows_private_scheme: bool = True) -> None:
     """Judge an address that is to be registered (decision 12, S3, S5, S7). Raises AddressInvalid."""
     if len(address) > MAX_LENGTH or not _URI.fullmatch(address):
-        raise AddressInvalid("it is too long or holds characters that addresses do not hold")
+        raise AddressInvalid(_("it is too long or holds characters that addresses do not hold"))
     parts = _split(address)
     if parts is None or "#" in address:
-        raise AddressInvalid("it cannot be read, or has a fragment")  # RFC6749-3.1.2
+        raise AddressInvalid(_("it cannot be read, or has a fragment"))  # RFC6749-3.1.2
     if "*" in address:
-        raise AddressInvalid("it has a wildcard")
+        raise AddressInvalid(_("it has a wildcard"))
     if "@" in parts.netloc or "%" in parts.netloc or "\\" in address:
-        raise AddressInvalid("it has user information or an encoded host")
+        raise AddressInvalid(_("it has user information or an encoded host"))
     if _has_hidden_segments(parts.path):
-        raise AddressInvalid("its path has dot segments or encoded separators")
+        raise AddressInvalid(_("its path has dot segments or encoded separators"))
     if parts.scheme == "https":
         if not parts.hostname:
-            raise AddressInvalid("it has no host")
+            raise AddressInvalid(_("it has no host"))
         return
     if parts.scheme == "http":
         host = parts.hostname or ""
@@ -97,24 +99,24 @@ def check_registrable(address: str, *, is_native: bool, debug: bool, allows_priv
             return
         if host == "localhost" and debug:
             return
-        raise AddressInvalid("http is for loopback addresses of native applications only")
+        raise AddressInvalid(_("http is for loopback addresses of native applications only"))
     if not (is_native and allows_private_scheme and _PRIVATE_SCHEME.fullmatch(parts.scheme)):
         # S7: javascript:, data: and the like are not on the list.
-        raise AddressInvalid("its scheme is not allowed")
+        raise AddressInvalid(_("its scheme is not allowed"))
 
 
 def check_origin(origin: str, *, debug: bool) -> None:
     """Judge a web origin (RFC6454-6.2): scheme, host, port, and nothing behind. Raises AddressInvalid."""
     parts = _split(origin)
     if parts is None or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
-        raise AddressInvalid("it is not scheme, host and port")
+        raise AddressInvalid(_("it is not scheme, host and port"))
     if origin != origin.lower():
-        raise AddressInvalid("browsers write origins in lower case")
+        raise AddressInvalid(_("browsers write origins in lower case"))
     if (parts.scheme, parts.port) in (("https", 443), ("http", 80)):
-        raise AddressInvalid("browsers leave the usual port out")
+        raise AddressInvalid(_("browsers leave the usual port out"))
     is_local = parts.hostname == "localhost" or _is_loopback_literal(parts.hostname)
     if parts.scheme != "https" and not (parts.scheme == "http" and debug and is_local):
-        raise AddressInvalid("it is not https")
+        raise AddressInvalid(_("it is not https"))
 
 
 def _has_hidden_segments(path: str) -> bool:
