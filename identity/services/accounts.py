@@ -185,7 +185,7 @@ def _save(account: AppAccount) -> None:
     }
     with refusing(AppAccount, taken):
         account.save()
-    check_references()
+    check_references(lambda: NotFound("APP_ORG.0001", log_detail="organisation deleted meanwhile"))
 
 
 def _checked_name(account_name: str) -> str:

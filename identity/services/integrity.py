@@ -53,11 +53,15 @@ def broken_constraint(error: IntegrityError, model: type[Model]) -> str:
     return ""
 
 
-def check_references() -> None:
-    """Check foreign keys now, not at the commit, so that a row deleted meanwhile is refused where it is named.
+def check_references(make_refusal: Callable[[], IdentityError]) -> None:
+    """Check foreign keys now, not at the commit, and refuse when what was just referenced, or deleted, does not fit.
 
-    PostgreSQL checks at the commit and takes its lock on the referenced row only then. SQLite has one writer at a
-    time, so what was read in the transaction is still there.
+    PostgreSQL would check at the commit and lock the referenced row only then, too late to say what is wrong. SQLite
+    has one writer at a time, so what was read in the transaction is still there.
     """
-    if connection.features.has_select_for_update:
+    if not connection.features.has_select_for_update:
+        return
+    try:
         connection.check_constraints()
+    except IntegrityError as error:
+        raise make_refusal() from error

@@ -21,7 +21,7 @@ from identity.errors import AlreadyExists, IdentityError, NotAllowed, NotFound, 
 from identity.events import EventType
 from identity.models import Application, AppOrganization, Organization, OrganizationCategory, Tenant
 from identity.services import audit
-from identity.services.integrity import refusing
+from identity.services.integrity import check_references, refusing
 
 MAX_PATH_LENGTH = 500  # of the column; about forty levels
 # Chinese characters, Latin letters, digits, underscore and hyphen; names also space and "&" (OneAccess 3.1.4.1).
@@ -283,9 +283,12 @@ def _save(tree: _Tree, node: Node, changes: Mapping[str, Any]) -> None:
 
 
 def _delete_empty(tree: _Tree, node: Any) -> None:
+    refusal = NotAllowed(tree.not_empty, log_detail=f"organization={node.pk}")
     if node.children.exists() or getattr(node, tree.residents).exists():
-        raise NotAllowed(tree.not_empty, log_detail=f"organization={node.pk}")
+        raise refusal
     node.delete()
+    # Residents do not wait for the tree's lock; one may have come in since it was asked for.
+    check_references(lambda: refusal)
 
 
 def _find_parent(tree: _Tree, node: Node, parent_id: str) -> Node | None:

@@ -435,7 +435,7 @@ def _set_memberships(
         for pk, is_primary in after.items()
         if pk not in before
     )
-    check_references()
+    check_references(lambda: NotFound("ORG.0001", log_detail="organisation deleted meanwhile"))
     return {"organizations": [_in_words(before, codes), _in_words(after, codes)]}
 
 
