@@ -11,6 +11,7 @@ from identity.models import Tenant, User
 from oidc_provider import clients as client_cache
 from oidc_provider import issuers
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
+from tests.factories.keys import make_keys
 from tests.specs.conformance import AFTER_LOGOUT, CALLBACK, HOST, Browser, RelyingParty
 
 EVERY_SCOPE = ["openid", "profile", "email", "address", "phone", "roles", "organizations", "offline_access"]
@@ -28,7 +29,9 @@ def fresh_process() -> Iterator[None]:
 
 @pytest.fixture
 def tenant(db: None) -> Tenant:
-    return make_tenant(host=HOST, code="conformance", name="Conformance")
+    tenant = make_tenant(host=HOST, code="conformance", name="Conformance")
+    make_keys(tenant)  # ready ones: making RSA keys for each test would take longer than the tests
+    return tenant
 
 
 @pytest.fixture
@@ -41,7 +44,13 @@ def person(tenant: Tenant) -> User:
         email="alice@example.org",
         email_verified=True,
         mobile="13812345678",
-        mobile_verified=True,
+        phone_number_verified=True,
+        nick_name="Al",
+        first_name="Alice",
+        last_name="Example",
+        language="en",
+        time_zone="Asia/Shanghai",
+        address={"formatted": "1 Harbour Road\nShanghai", "country": "CN"},
     )
 
 
