@@ -47,8 +47,11 @@ class _LegacyHasher(BasePasswordHasher):
         A wrong password costs as much as the preferred hash, so that the time does not tell which accounts were
         imported (S33); a right one is hashed again by the upgrade, which costs the same.
         """
-        decoded = self.decode(encoded)
-        is_right = constant_time_equal(self._hex(password, decoded["salt"]), decoded["hash"])
+        try:
+            decoded = self.decode(encoded)
+            is_right = constant_time_equal(self._hex(password, decoded["salt"]), decoded["hash"])
+        except ValueError:  # Damaged at import. No password fits, and signing in is no place to fail for it.
+            is_right = False
         if not is_right:
             preferred = get_hasher()
             preferred.encode(password, preferred.salt())

@@ -366,10 +366,11 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
 
 
 def _record(event: EventType, row: KeyPair, *, context: RequestContext, actor: Any, **details: Any) -> None:
+    by_nobody = actor is None and not context.actor  # the worker, a command, or first need
     audit.record(
         event,
         tenant=row.tenant,
-        actor=actor,
+        actor=audit.SYSTEM_ACTOR if by_nobody else actor,
         target=row,
         context=context,
         details={"kid": row.kid, "use": row.use, "alg": row.alg, "state": row.state, **details},

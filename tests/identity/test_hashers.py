@@ -113,3 +113,8 @@ def test_the_summary_shows_no_hash():
 def test_a_salt_that_would_break_the_stored_form_is_refused(salt):
     with pytest.raises(ValueError, match="salt"):
         hashers.SaltedSHA256().encode(PASSWORD, salt)
+
+
+@pytest.mark.parametrize("encoded", ["sha1$", "sha256$only", "ssha$not hex$00", "ssha$0$00"])
+def test_a_damaged_hash_fits_no_password(encoded):
+    assert not check_password(PASSWORD, encoded)

@@ -23,6 +23,7 @@ from identity import crypto
 from identity.events import EventType
 from identity.models import AuditEvent, KeyPair, KeyState, Tenant
 from identity.services import keys, purging
+from tests.factories import make_operator
 from tests.factories.keys import make_keys
 
 pytestmark = pytest.mark.django_db
@@ -73,6 +74,7 @@ def test_the_first_signature_makes_an_active_and_a_next_key(tenant, alg):
     assert header == {"alg": alg, "kid": header["kid"], "typ": "JWT"}
     assert keys.verify(tenant=tenant, token=token) == {"sub": "alice"}
     assert events() == [EventType.KEY_CREATE, EventType.KEY_CREATE]
+    assert set(AuditEvent.objects.values_list("tenant", "actor_type")) == {(tenant.pk, "system")}
 
 
 def test_publishing_makes_the_default_key(tenant):
@@ -521,3 +523,13 @@ def test_keys_of_the_factory_are_like_those_of_first_need(tenant, other_tenant, 
         token = keys.sign(tenant=tenant, alg="ES256", claims={})
     assert jwt.get_unverified_header(token)["kid"] == made[tenant].kid != made[other_tenant].kid
     assert keys.verify(tenant=tenant, token=token) == {}
+
+
+@pytest.mark.parametrize("change", [keys.rotate, keys.revoke])
+def test_the_audit_names_the_operator(tenant, change):
+    operator = make_operator(tenant)
+    make_keys(tenant, alg="ES256")
+    change(tenant=tenant, use="sig", alg="ES256", actor=operator)
+    event = AuditEvent.objects.latest("id")
+    assert (event.actor_type, event.actor_id) == ("user", operator.public_id)
+    assert "private" not in str(event.details)
