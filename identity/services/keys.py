@@ -131,7 +131,7 @@ def verify(*, tenant: Tenant, token: str, verify_exp: bool = True) -> dict[str, 
     header = jwt.get_unverified_header(token)
     key = find_published(tenant=tenant, kid=str(header.get("kid", "")))
     if key is None or key.use != KeyUse.SIG:
-        raise jwt.InvalidKeyError("unknown kid")
+        raise jwt.InvalidTokenError("unknown kid")
     options: Any = {"verify_exp": verify_exp, "verify_aud": False}
     claims: dict[str, Any] = jwt.decode(token, key.public, algorithms=[key.alg], options=options)
     return claims

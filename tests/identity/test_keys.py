@@ -151,7 +151,7 @@ def test_tenants_share_no_keys(tenant, other_tenant):
     assert kid in kids(tenant)
     assert kid not in kids(other_tenant)
     assert keys.find_published(tenant=other_tenant, kid=kid) is None
-    with pytest.raises(jwt.InvalidKeyError):
+    with pytest.raises(jwt.InvalidTokenError):
         keys.verify(tenant=other_tenant, token=token)
 
 
@@ -170,7 +170,7 @@ def test_the_header_does_not_choose_the_algorithm(tenant):
 def test_an_encryption_key_verifies_nothing(tenant):
     key = keys.active(tenant=tenant, use="enc", alg="RSA-OAEP-256")
     forged = jwt.encode({"sub": "alice"}, key.private, algorithm="RS256", headers={"kid": key.kid})
-    with pytest.raises(jwt.InvalidKeyError):
+    with pytest.raises(jwt.InvalidTokenError):
         keys.verify(tenant=tenant, token=forged)
 
 
@@ -216,7 +216,7 @@ def test_a_retired_key_is_published_until_its_last_token_expired(tenant, time_ma
     assert keys.verify(tenant=tenant, token=token) == {"sub": "alice"}
     time_machine.move_to(now + limit, tick=False)
     assert kid not in kids(tenant)
-    with pytest.raises(jwt.InvalidKeyError):
+    with pytest.raises(jwt.InvalidTokenError):
         keys.verify(tenant=tenant, token=token)
 
 
@@ -250,7 +250,7 @@ def test_revoking_takes_every_live_key_away(tenant):
     assert {state for kid, state in states(tenant, alg="ES256").items() if kid in old} == {"revoked"}
     assert not KeyPair.objects.filter(kid__in=old).exclude(private_sealed="").exists()
     assert kids(tenant).isdisjoint(old)
-    with pytest.raises(jwt.InvalidKeyError):
+    with pytest.raises(jwt.InvalidTokenError):
         keys.verify(tenant=tenant, token=token)
     assert keys.verify(tenant=tenant, token=keys.sign(tenant=tenant, alg="ES256", claims={"sub": "b"})) == {"sub": "b"}
     revoked = AuditEvent.objects.get(event_type=EventType.KEY_REVOKE)
