@@ -50,7 +50,7 @@ class Command(BaseCommand):
             call_command("collectstatic", interactive=False, verbosity=0)
         processes = Processes()
         processes.start([sys.executable, "-m", "gunicorn", "config.wsgi"])
-        processes.start([sys.executable, "manage.py", "worker"])
+        processes.start([sys.executable, "manage.py", "worker", "--skip-checks"])  # done above
         if processes.wait_until_answering(f"{base_url(server)}/livez"):
             self.stdout.write(self.welcome(server, with_demo=is_local))
             self.stdout.flush()
