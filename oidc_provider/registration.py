@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from identity import crypto, outbound
 from identity.conf import conf as identity_conf
-from identity.context import RequestContext
+from identity.context import SYSTEM, RequestContext
 from identity.events import EventType
 from identity.models import Application
 from identity.services import audit
@@ -68,8 +68,8 @@ FIELDS = (
 
 def register_client(
     *,
-    application: Application,
-    context: RequestContext,
+    catalogue_entry: Application,
+    context: RequestContext = SYSTEM,
     actor: object = None,
     client_id: str | None = None,
     client_secret: str | None = None,
@@ -81,7 +81,7 @@ def register_client(
     client_secret: the client's own, for a move from elsewhere; one is made if there is none.
     values: of FIELDS. Raises ValidationError by field.
     """
-    client = Client(tenant_id=application.tenant_id, catalogue_entry=application, **_known(values))
+    client = Client(tenant_id=catalogue_entry.tenant_id, catalogue_entry=catalogue_entry, **_known(values))
     if client_id is not None:
         client.client_id = client_id
     secret = ""
@@ -102,7 +102,7 @@ def register_client(
 def update_client(
     client: Client,
     *,
-    context: RequestContext,
+    context: RequestContext = SYSTEM,
     actor: object = None,
     client_secret: str | None = None,
     api_scopes: Iterable[ApiScope] | None = None,
@@ -134,7 +134,7 @@ def update_client(
 
 
 def rotate_secret(
-    client: Client, *, context: RequestContext, actor: object = None, keep_previous: bool = False
+    client: Client, *, context: RequestContext = SYSTEM, actor: object = None, keep_previous: bool = False
 ) -> str:
     """Give a client a new secret and return it, this once.
 
