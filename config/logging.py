@@ -39,7 +39,7 @@ SECRET_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(
             r"""(?ix)\b((?:client_|state_|access_|refresh_|id_|session_|logout_|csrfmiddleware)?
             (?:passw(?:or)?d|secret|token|code|code_verifier|assertion|id_token_hint|ticket|samlresponse|samlrequest)
-            ["']?\s*[=:]\s*["']?)[^\s&"',;}]+"""
+            (?:["']?\s*=\s*["']?|["']\s*:\s*["']?|:\s+["']?))[^\s&"',;}]+"""
         ),
         r"\1" + REDACTED,
     ),
@@ -106,7 +106,7 @@ class JSONFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "event": record.getMessage(),
+            "message": record.getMessage(),
             **extras(record),
         }
         if record.exc_text:
@@ -147,5 +147,7 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
             # Django adds the request itself to these records; its text shows query strings.
             "django.request": {"level": "ERROR"},
             "django.security.DisallowedHost": {"level": "ERROR"},
+            # It warns of every answer to HEAD, whose body it then drops as it should.
+            "gunicorn.http.wsgi": {"level": "ERROR"},
         },
     }

@@ -96,6 +96,13 @@ def test_a_secret_inside_a_text_is_blanked(text: str, written: tuple[logging.Log
     assert SECRET not in stream.getvalue()
 
 
+@pytest.mark.parametrize("event", ["token:grant", "code:reuse", "password:change", "ticket:refused"])
+def test_the_name_of_an_event_stays(event: str, written: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = written
+    logger.info("audited", extra={"event": event})
+    assert event in stream.getvalue()
+
+
 @pytest.mark.security("S41")
 def test_a_jwt_is_blanked_wherever_it_stands(written: tuple[logging.Logger, io.StringIO]) -> None:
     logger, stream = written
@@ -125,10 +132,10 @@ def test_a_json_line_carries_the_event_and_its_fields() -> None:
     handler.addFilter(RedactionFilter())
     handler.handle(record)
     line = json.loads(stream.getvalue())
-    assert {k: line[k] for k in ("level", "logger", "event", "client_id", "reason")} == {
+    assert {k: line[k] for k in ("level", "logger", "message", "client_id", "reason")} == {
         "level": "INFO",
         "logger": "oidc",
-        "event": "token.refused",
+        "message": "token.refused",
         "client_id": "wiki",
         "reason": "code_used",
     }
