@@ -26,6 +26,7 @@ from django.utils.cache import patch_vary_headers
 from identity import cookies
 from identity.conf import conf
 from identity.context import RequestContext
+from identity.languages import choose_language, use_language
 from identity.models import Tenant
 from identity.services import sessions, tenants
 from identity.views import errors
@@ -162,40 +163,6 @@ class LanguageMiddleware:
             patch_vary_headers(response, ["Accept-Language", "Cookie"])
             response.headers.setdefault("Content-Language", request.LANGUAGE_CODE)
         return response
-
-
-def choose_language(request: HttpRequest) -> str:
-    """Return the best of our languages for this request, as a BCP 47 tag in lower case."""
-    wishes = [
-        *request.GET.get("ui_locales", "")[:100].split(),
-        request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, ""),
-        *_accepted_languages(request),
-        getattr(request.user, "language", ""),
-        getattr(request.context.tenant, "language", ""),  # type: ignore[attr-defined]
-    ]
-    return next((found for wish in wishes if (found := supported_language(wish))), settings.LANGUAGE_CODE)
-
-
-def supported_language(tag: str) -> str | None:
-    """Return our language for a BCP 47 tag such as zh-CN or ja-JP, or None."""
-    if not tag or len(tag) > 35:
-        return None
-    try:
-        return translation.get_supported_language_variant(tag.lower())
-    except LookupError:
-        return None
-
-
-def use_language(request: HttpRequest, language: str) -> None:
-    """Speak this language for the rest of the request."""
-    translation.activate(language)
-    request.LANGUAGE_CODE = language
-    request.context = replace(request.context, language=language)  # type: ignore[attr-defined]
-
-
-def _accepted_languages(request: HttpRequest) -> list[str]:
-    parsed = translation.trans_real.parse_accept_lang_header(request.headers.get("Accept-Language", "")[:500])
-    return [tag for tag, _quality in parsed if tag != "*"]
 
 
 def _find_tenant(request: HttpRequest) -> Tenant | None:

@@ -1,18 +1,20 @@
-"""What apps above identity add in their `ready()`: configuration sections, purgers, delivery senders.
+"""What apps above identity add in their `ready()`: configuration sections, purgers, delivery senders, consents.
 
 Identity knows no protocol (house.md 3), so work that only a protocol app can do reaches identity through
-these three tables. A name is registered once: two apps wanting one name is a programming error.
+these tables. A name is registered once: two apps wanting one name is a programming error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from identity.models import Delivery
+    from identity.context import RequestContext
+    from identity.models import Delivery, User
 
 # Applies one section of a configuration file; `apply_config` documents the arguments.
 ConfigHandler = Callable[..., Any]
@@ -21,11 +23,33 @@ Purger = Callable[[datetime, int], int]
 # Sends one delivery. Returns when the receiver took it and raises DeliveryFailed when it did not.
 DeliverySender = Callable[["Delivery"], None]
 
+
+@dataclass(frozen=True, slots=True)
+class AccountConsent:
+    """One consent as the account page shows it."""
+
+    consent_id: str  # opaque to identity, harmless in an address: letters, digits, hyphen, underscore
+    client_name: str
+    scopes: tuple[str, ...]  # titles, in the reader's language
+    granted_at: datetime
+
+
+class ConsentSource(Protocol):
+    """A protocol in which users allow applications something."""
+
+    def list(self, *, user: User) -> Sequence[AccountConsent]:
+        """Return the user's consents, the newest first."""
+
+    def withdraw(self, *, user: User, consent_id: str, context: RequestContext) -> bool:
+        """Withdraw one consent and what it gave. Return False where the user has no such consent."""
+
+
 _Entry = TypeVar("_Entry")
 
 _config_sections: dict[str, ConfigHandler] = {}
 _purgers: dict[str, Purger] = {}
 _delivery_senders: dict[str, DeliverySender] = {}
+_consent_sources: dict[str, ConsentSource] = {}
 
 
 class AlreadyRegistered(RuntimeError):
@@ -59,6 +83,11 @@ def register_delivery_sender(kind: str, sender: DeliverySender) -> None:
     _register(_delivery_senders, kind, sender)
 
 
+def register_consent_source(name: str, source: ConsentSource) -> None:
+    """Show the consents of `source` on the account page; `name` stands in addresses."""
+    _register(_consent_sources, name, source)
+
+
 def config_section(name: str) -> ConfigHandler:
     """The handler of a section. Raises SectionNotBuilt, so that a section is never silently ignored."""
     try:
@@ -83,6 +112,11 @@ def delivery_sender(kind: str) -> DeliverySender:
         return _delivery_senders[kind]
     except KeyError:
         raise UnknownDeliveryKind(kind) from None
+
+
+def consent_sources() -> Mapping[str, ConsentSource]:
+    """Every source of consents, by name."""
+    return MappingProxyType(_consent_sources)
 
 
 def _register(table: dict[str, _Entry], name: str, entry: _Entry) -> None:

@@ -1,6 +1,25 @@
-"""Routes of identity."""
+"""Routes of identity: the pages that every browser protocol shares, and the probes."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
+
+from identity.views import account, forgot_password, health, home, language, login, logout
 
 app_name = "identity"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("login", login.sign_in, name="login"),
+    path("logout", logout.sign_out, name="logout"),
+    path("logged-out", logout.signed_out, name="logged_out"),
+    path("forgot-password", forgot_password.ask, name="forgot_password"),
+    path("forgot-password/code", forgot_password.enter_code, name="forgot_password_code"),
+    path("forgot-password/done", forgot_password.done, name="forgot_password_done"),
+    path("account", account.overview, name="account"),
+    path("account/password", account.change_password, name="change_password"),
+    path("account/email", account.verify_email, name="verify_email"),
+    path("account/sessions/<str:sid>/end", account.end_session, name="end_session"),
+    path("account/consents/<slug:source>/<str:consent_id>/withdraw", account.withdraw_consent, name="withdraw_consent"),
+    path("confirm-password", account.confirm_password, name="confirm_password"),
+    path("language", language.set_language, name="set_language"),
+    path("livez", health.livez, name="livez"),
+    path("readyz", health.readyz, name="readyz"),
+]

@@ -200,6 +200,7 @@ def security(env: Environment) -> Settings:
         "CSRF_COOKIE_HTTPONLY": True,
         "CSRF_COOKIE_SAMESITE": "Lax",
         "CSRF_COOKIE_SECURE": https,
+        "CSRF_FAILURE_VIEW": "identity.views.errors.csrf_failure",
         "LANGUAGE_COOKIE_NAME": "monban_language",
         "LANGUAGE_COOKIE_HTTPONLY": True,
         "LANGUAGE_COOKIE_SAMESITE": "Lax",

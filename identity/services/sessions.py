@@ -266,7 +266,7 @@ def confirm_password(*, session: SSOSession, password: str, context: RequestCont
 
     Raises CredentialsRefused, AccountLocked, TooManyRequests.
     """
-    from identity.services import authentication  # noqa: PLC0415 - it imports this module's neighbours
+    from identity.services import authentication
 
     try:
         authentication.check_password_of(session.user, password=password, context=context)

@@ -90,8 +90,8 @@ def unlock(user: User, *, context: RequestContext, actor: User | None = None) ->
     """Lift the lock of an account, for an operator. Return whether there was anything to lift."""
     kind, key = _account_key(user=user, name="")
     with transaction.atomic():
-        counted = _rows(tenant=user.tenant, kind=kind, key=key).filter(Q(failures__gt=0) | Q(locked_until__isnull=False))
-        lifted = counted.update(failures=0, locked_until=None)
+        is_counted = Q(failures__gt=0) | Q(locked_until__isnull=False)
+        lifted = _rows(tenant=user.tenant, kind=kind, key=key).filter(is_counted).update(failures=0, locked_until=None)
         shown = User.objects.filter(pk=user.pk).exclude(locked_until=None).update(locked_until=None)
         user.locked_until = None
         if lifted or shown:

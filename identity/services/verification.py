@@ -34,7 +34,7 @@ from identity.models import (
 )
 from identity.models.users import make_email_key
 from identity.senders.base import Message, NotSent, senders_for
-from identity.services import audit, throttle
+from identity.services import audit, throttle, users
 from identity.services.throttle import Limit
 
 log = logging.getLogger(__name__)
@@ -194,18 +194,7 @@ def verify_email(*, user: User, verification_code: str, context: RequestContext)
     )
     with transaction.atomic():
         spend(proved)
-        # The address that the code was sent to; one that was changed meanwhile is not verified by it.
-        if not User.objects.filter(pk=user.pk, email_key=make_email_key(user.email)).update(email_verified=True):
-            raise VerificationRefused(log_detail=f"user={user.pk} has another address now")
-        user.email_verified = True
-        audit.record(
-            EventType.EMAIL_VERIFIED,
-            tenant=user.tenant,
-            actor=user,
-            target=user,
-            context=context,
-            changes={"email_verified": [False, True]},
-        )
+        users.mark_verified(user=user, attribute="email", context=context)
 
 
 def purge_expired(now: datetime, limit: int) -> int:

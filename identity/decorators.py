@@ -1,0 +1,50 @@
+"""What a view asks of its caller: a session, or a session whose password was just confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+
+from identity.services import sessions
+from identity.views.next_urls import login_url
+
+View = Callable[..., HttpResponseBase]
+_AnyView = TypeVar("_AnyView", bound=View)
+
+
+def session_required(view: View) -> View:
+    """Send whoever is not signed in to the sign-in page, and back."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.sso_session is None:  # type: ignore[attr-defined]
+            back = request.get_full_path() if request.method in {"GET", "HEAD"} else ""
+            return HttpResponseRedirect(login_url(back))
+        return view(request, *args, **kwargs)
+
+    return checked
+
+
+def confirmed_password_required(view: View) -> View:
+    """Let only a session pass whose password was confirmed in the last minutes; ask for it otherwise."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not sessions.is_recently_confirmed(request.sso_session):  # type: ignore[attr-defined]
+            query = urlencode({"next": request.get_full_path()})
+            return HttpResponseRedirect(f"{reverse('identity:confirm_password')}?{query}")
+        return view(request, *args, **kwargs)
+
+    return session_required(checked)
+
+
+def machine_endpoint(view: _AnyView) -> _AnyView:
+    """Mark a view that machines call: it does not keep a person's session alive."""
+    view.is_machine_endpoint = True  # type: ignore[attr-defined]
+    return view

@@ -1,0 +1,75 @@
+"""What signed-in people do to their own account."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from identity import assurance
+from identity.context import RequestContext
+from identity.errors import CredentialsRefused, IdentityError
+from identity.events import EventType
+from identity.models import SSOSession, User, VerificationPurpose
+from identity.services import audit, credentials, sessions, throttle, verification
+
+
+def change_password(
+    *, session: SSOSession, old_password: str, new_password: str, context: RequestContext
+) -> tuple[SSOSession, str]:
+    """Change the password; every session ends, and this browser gets a new one with its handle (S27).
+
+    The new session has the factors of the old one, whose person has just proved the password again.
+    Raises AccountLocked, TooManyRequests, CredentialsRefused, PasswordRefused, ValueRequired.
+    """
+    user = session.user
+    # A wrong old password is a guess like any other (S30).
+    attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
+    try:
+        credentials.change_password(
+            user=user, old_password=old_password, new_password=new_password, context=context
+        )
+    except IdentityError as error:
+        if not isinstance(error, CredentialsRefused):
+            throttle.succeed(attempt)
+        audit.record(
+            EventType.PASSWORD_CHANGE,
+            tenant=user.tenant,
+            actor=user,
+            target=user,
+            context=context,
+            outcome="refused",
+            reason=error.error_code,
+        )
+        raise
+    with transaction.atomic():
+        throttle.succeed(attempt)
+        others = [method for method in session.amr if method != assurance.PASSWORD]
+        return sessions.start(user=user, amr=[assurance.PASSWORD, *others], context=context, kind=session.kind)
+
+
+def send_email_code(*, user: User, context: RequestContext) -> verification.SentCode:
+    """Send a code to the address that is to be verified. Raises TooManyRequests, SendFailed."""
+    return verification.send(
+        tenant=user.tenant,
+        purpose=VerificationPurpose.VERIFY_EMAIL,
+        target=verification.email_of(user),
+        user=user,
+        context=context,
+    )
+
+
+def verify_email(*, user: User, verification_code: str, context: RequestContext) -> None:
+    """Take the mailed code. Raises VerificationRefused, TooManyRequests."""
+    try:
+        verification.verify_email(user=user, verification_code=verification_code, context=context)
+    except IdentityError as error:
+        audit.record(
+            EventType.VERIFICATION_CHECK,
+            tenant=user.tenant,
+            actor=user,
+            target=user,
+            context=context,
+            outcome="refused",
+            reason=error.error_code,
+            details={"purpose": VerificationPurpose.VERIFY_EMAIL},
+        )
+        raise

@@ -1,0 +1,356 @@
+"""Signing in. One address; the transaction's state on the server says which page it is (S28, S29)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from identity import cookies
+from identity.errors import IdentityError, StateInvalid
+from identity.forms import LoginForm, NewPasswordForm, TransactionForm, VerificationCodeForm
+from identity.languages import supported_language, use_language
+from identity.models import LoginState, LoginTransaction, VerificationPurpose
+from identity.services import credentials, login, verification
+from identity.views import errors, next_urls
+from identity.views.messages import add_refusal, set_retry_after, status_of
+
+Page = Callable[..., HttpResponse]
+
+
+@never_cache
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Show the page of the transaction's state, or take its answer."""
+    handle = request.POST.get("transaction", "") or request.GET.get("transaction", "")
+    if not handle and request.method != "POST":
+        return _begin(request)
+    row = _find(request, handle)
+    if row is None:
+        return _over(request, handle)
+    _speak(request, row)
+    if request.method != "POST":
+        return PAGES[_page_of(row, request)](request, row, handle)
+    try:
+        outcome = ANSWERS[_page_of(row, request)](request, row, handle)
+    except StateInvalid:
+        return _over(request, handle)
+    return outcome if isinstance(outcome, HttpResponse) else follow(request, outcome, handle)
+
+
+def follow(request: HttpRequest, outcome: login.LoginOutcome, handle: str) -> HttpResponse:
+    """Go where a step led: to the next page, or out with a session."""
+    if outcome.state == LoginState.ACCESS_DENIED:
+        return errors.forbidden(request)
+    if outcome.state != LoginState.SUCCESS:
+        return HttpResponseRedirect(_address(handle))
+    response = HttpResponseRedirect(outcome.next_url or reverse("identity:account"))
+    if outcome.session_handle:
+        cookies.set_session(response, request, outcome.session_handle)
+    _allow_form_targets(response, outcome.transaction)
+    return response
+
+
+# Pages -----------------------------------------------------------------------------------------------------
+
+
+def show_password(
+    request: HttpRequest,
+    row: LoginTransaction,
+    handle: str,
+    *,
+    form: LoginForm | None = None,
+    error: IdentityError | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """Ask for name and password."""
+    form = form or LoginForm(initial={"identifier": row.data.get("login_hint", "")})
+    context = {
+        "application_name": row.application.name if row.application else "",
+        "forgot_password_url": reverse("identity:forgot_password"),
+        "upstreams": [],
+        "notice": "",
+    }
+    return _render(request, "identity/login.html", row, handle, form=form, error=error, status=status, **context)
+
+
+def show_second_factor(
+    request: HttpRequest,
+    row: LoginTransaction,
+    handle: str,
+    *,
+    form: VerificationCodeForm | None = None,
+    error: IdentityError | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """Ask for the code, and send one if none is on its way."""
+    target = login.second_factor_target(row)
+    sent = verification.find_open(
+        tenant=row.tenant, purpose=VerificationPurpose.SECOND_FACTOR, target=target
+    )
+    if sent is None and error is None:
+        try:
+            sent = login.send_second_factor(handle=handle, **_proof(request))
+        except IdentityError as refusal:
+            error, status = refusal, status_of(refusal)
+    seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
+    context = {
+        "masked_target": target.masked,
+        "can_resend": seconds <= 0,
+        "seconds_to_resend": max(seconds, 0),
+    }
+    form = form or VerificationCodeForm()
+    return _render(
+        request, "identity/login_second_factor.html", row, handle, form=form, error=error, status=status, **context
+    )
+
+
+def show_new_password(
+    request: HttpRequest,
+    row: LoginTransaction,
+    handle: str,
+    *,
+    form: NewPasswordForm | None = None,
+    error: IdentityError | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """Ask for a new password."""
+    assert row.user is not None
+    age = credentials.password_age(user=row.user)
+    if row.state == LoginState.PASSWORD_WARN:
+        reason = "warning"
+    else:
+        reason = "must_change" if age.must_change else "expired"
+    context = {
+        "rules": credentials.policy_in_words(credentials.policy_of(row.tenant)),
+        "reason": reason,
+        "days_left": age.days_left,
+        "can_skip": row.state == LoginState.PASSWORD_WARN,
+    }
+    form = form or NewPasswordForm()
+    return _render(
+        request, "identity/login_change_password.html", row, handle, form=form, error=error, status=status, **context
+    )
+
+
+def show_accounts(request: HttpRequest, row: LoginTransaction, handle: str, **ignored: Any) -> HttpResponse:
+    """Ask whether to go on as the signed-in person."""
+    context = {
+        "user": request.user,
+        "application_name": row.application.name if row.application else "",
+    }
+    return _render(request, "identity/select_account.html", row, handle, form=TransactionForm(), **context)
+
+
+# Answers ---------------------------------------------------------------------------------------------------
+
+
+def take_password(request: HttpRequest, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
+    """Check name and password."""
+    form = LoginForm(request.POST)
+    if not form.is_valid():
+        return show_password(request, row, handle, form=form, status=400)
+    try:
+        return login.submit_password(
+            handle=handle,
+            identifier=form.cleaned_data["identifier"],
+            password=form.cleaned_data["password"],
+            session=request.sso_session,  # type: ignore[attr-defined]
+            **_proof(request),
+        )
+    except StateInvalid:
+        raise
+    except IdentityError as error:
+        return show_password(request, row, handle, form=form, error=error, status=status_of(error))
+
+
+def take_second_factor(request: HttpRequest, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
+    """Check the code, or send another one."""
+    form = VerificationCodeForm(request.POST)
+    try:
+        if "resend" in request.POST:
+            login.send_second_factor(handle=handle, **_proof(request))
+            return HttpResponseRedirect(_address(handle))
+        if not form.is_valid():
+            return show_second_factor(request, row, handle, form=form, status=400)
+        return login.submit_second_factor(
+            handle=handle,
+            verification_code=form.cleaned_data["verification_code"],
+            session=request.sso_session,  # type: ignore[attr-defined]
+            **_proof(request),
+        )
+    except StateInvalid:
+        raise
+    except IdentityError as error:
+        shown = VerificationCodeForm() if "resend" in request.POST else form
+        return show_second_factor(request, row, handle, form=shown, error=error, status=status_of(error))
+
+
+def take_new_password(request: HttpRequest, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
+    """Change the password, or go on without where that is allowed."""
+    session = request.sso_session  # type: ignore[attr-defined]
+    form = NewPasswordForm(request.POST)
+    try:
+        if "skip" in request.POST:
+            return login.skip_password_warning(handle=handle, session=session, **_proof(request))
+        if not form.is_valid():
+            return show_new_password(request, row, handle, form=form, status=400)
+        return login.change_expired_password(
+            handle=handle, new_password=form.cleaned_data["new_password"], session=session, **_proof(request)
+        )
+    except StateInvalid:
+        raise
+    except IdentityError as error:
+        return show_new_password(request, row, handle, form=form, error=error, status=status_of(error))
+
+
+def take_account(request: HttpRequest, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
+    """Take the choice of account."""
+    choice = request.POST.get("choice")
+    if choice not in {"continue", "other"}:
+        return show_accounts(request, row, handle)
+    return login.choose_account(
+        handle=handle,
+        session=request.sso_session,  # type: ignore[attr-defined]
+        goes_on=choice == "continue",
+        **_proof(request),
+    )
+
+
+PAGES: dict[str, Page] = {
+    "password": show_password,
+    "account": show_accounts,
+    "second_factor": show_second_factor,
+    "new_password": show_new_password,
+}
+ANSWERS: dict[str, Callable[[HttpRequest, LoginTransaction, str], login.LoginOutcome | HttpResponse]] = {
+    "password": take_password,
+    "account": take_account,
+    "second_factor": take_second_factor,
+    "new_password": take_new_password,
+}
+_STATE_PAGES = {
+    LoginState.MFA_AUTH: "second_factor",
+    LoginState.PASSWORD_WARN: "new_password",
+    LoginState.PASSWORD_EXPIRED: "new_password",
+}
+
+
+def _page_of(row: LoginTransaction, request: HttpRequest) -> str:
+    if row.state == LoginState.START and row.data.get("select_account") and _session(request) is not None:
+        return "account"
+    return _STATE_PAGES.get(LoginState(row.state), "password")
+
+
+# Edges -----------------------------------------------------------------------------------------------------
+
+
+def _begin(request: HttpRequest) -> HttpResponse:
+    """Begin a sign-in of our own making, for whoever opens the page."""
+    next_url = next_urls.requested(request)
+    if _session(request) is not None:
+        if next_url:
+            return HttpResponseRedirect(next_url)
+        context = {"account_url": reverse("identity:account"), "logout_url": reverse("identity:logout")}
+        return render(request, "identity/signed_in.html", {"user": request.user, **context})
+    return _fresh(request, next_url=next_url)
+
+
+def _fresh(
+    request: HttpRequest, *, next_url: str, error: IdentityError | None = None, status: int = 200
+) -> HttpResponse:
+    handle = login.begin(
+        next_url=next_url,
+        login_hint=request.GET.get("login_hint", ""),
+        tenant=request.context.tenant,  # type: ignore[attr-defined]
+        **_proof(request),
+    )
+    row = _find(request, handle)
+    if row is None:
+        return errors.bad_request(request)
+    return show_password(request, row, handle, error=error, status=status)
+
+
+def _over(request: HttpRequest, handle: str) -> HttpResponse:
+    """Send a browser with an old or foreign page the right way."""
+    row = login.find(
+        handle=handle,
+        tenant=request.context.tenant,  # type: ignore[attr-defined]
+        binding=cookies.browser_binding(request),
+        include_over=True,
+    )
+    # What was finished has been followed once already: its target may be spent.
+    next_url = row.next_url if row is not None and row.finished_at is None else ""
+    if _session(request) is not None:
+        return HttpResponseRedirect(next_url or reverse("identity:account"))
+    return _fresh(request, next_url=next_url, error=StateInvalid(), status=400)
+
+
+def _find(request: HttpRequest, handle: str) -> LoginTransaction | None:
+    return login.find(
+        handle=handle,
+        tenant=request.context.tenant,  # type: ignore[attr-defined]
+        binding=cookies.browser_binding(request),
+    )
+
+
+def _proof(request: HttpRequest) -> dict[str, Any]:
+    """What every step must bring: the browser's handle, and where the request came from."""
+    return {"binding": cookies.browser_binding(request), "context": request.context}  # type: ignore[attr-defined]
+
+
+def _session(request: HttpRequest) -> Any:
+    return request.sso_session  # type: ignore[attr-defined]
+
+
+def _address(handle: str) -> str:
+    return f"{reverse('identity:login')}?{urlencode({'transaction': handle})}"
+
+
+def _speak(request: HttpRequest, row: LoginTransaction) -> None:
+    """Use the language that the application asked for, unless the person chose one on our pages."""
+    if "ui_locales" in request.GET or settings.LANGUAGE_COOKIE_NAME in request.COOKIES:
+        return
+    wishes = (supported_language(tag) for tag in str(row.data.get("ui_locales", "")).split())
+    language = next((wish for wish in wishes if wish), None)
+    if language:
+        use_language(request, language)
+
+
+def _render(
+    request: HttpRequest,
+    template: str,
+    row: LoginTransaction,
+    handle: str,
+    *,
+    form: forms.Form,
+    error: IdentityError | None = None,
+    status: int = 200,
+    **context: Any,
+) -> HttpResponse:
+    form.initial["transaction"] = handle
+    if error is not None:
+        add_refusal(form, error)
+    response = render(request, template, {"form": form, **context}, status=status)
+    set_retry_after(response, error)
+    _allow_form_targets(response, row)
+    return response
+
+
+def _allow_form_targets(response: HttpResponse, row: LoginTransaction) -> None:
+    """Let the form of this page end at the application: browsers judge every redirect that follows a POST."""
+    origins = row.data.get("return_origins") or []
+    if origins:
+        response._csp_update = {"form-action": origins}  # type: ignore[attr-defined]

@@ -1,0 +1,99 @@
+"""Domain errors in words for people, and the status of the page that shows them."""
+
+from __future__ import annotations
+
+from django import forms
+from django.forms.utils import ErrorDict
+from django.http import HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from identity.errors import (
+    AccessDenied,
+    AccountDisabled,
+    AccountLocked,
+    CredentialsRefused,
+    IdentityError,
+    PasswordRefused,
+    SendFailed,
+    StateInvalid,
+    TooManyRequests,
+    ValueRequired,
+    VerificationRefused,
+)
+
+
+def explain(error: IdentityError) -> str:
+    """Return what a person is told. Never more than the person proved to know (S33)."""
+    if isinstance(error, CredentialsRefused | AccountDisabled):
+        return _("The user name or the password is not right.")
+    if isinstance(error, AccountLocked):
+        minutes = _minutes(error)
+        return ngettext(
+            "Too many failed attempts. Try again in %(count)d minute.",
+            "Too many failed attempts. Try again in %(count)d minutes.",
+            minutes,
+        ) % {"count": minutes}
+    if isinstance(error, TooManyRequests):
+        return _("Too many attempts. Please wait a little and try again.")
+    if isinstance(error, VerificationRefused):
+        return _("The code is not right, or it is no longer valid.")
+    if isinstance(error, SendFailed):
+        return _("The code could not be sent. Please try again later.")
+    if isinstance(error, StateInvalid):
+        return _("This page is out of date. Please start again.")
+    if isinstance(error, AccessDenied):
+        return _("You may not use this application.")
+    if isinstance(error, PasswordRefused | ValueRequired):
+        return explain_password(error)
+    return _("Something went wrong. Please try again later.")
+
+
+def explain_password(error: IdentityError) -> str:
+    """Return why a new password was refused."""
+    texts = {
+        "PWD.0001": _("This password was used before. Choose another one."),
+        "PWD.0002": _("The password must not be the user name backwards."),
+        "PWD.0003": _("The password must not contain your user name, name, mobile number or e-mail address."),
+        "PWD.0004": _("Many people use this password. Choose another one."),
+        "PWD.0005": _("The password is not varied enough. Mix letters, digits and other characters."),
+        "PWD.0006": _("One character is repeated too often in the password."),
+        "PWD.0007": _("The length of the password is not allowed."),
+        "PWD.0008": _("Enter a password."),
+        "PARAM.0020": _("The new password is the same as the present one."),
+    }
+    return texts.get(error.error_code) or _("The password was refused.")
+
+
+def status_of(error: IdentityError) -> int:
+    """Return the status of the page: 429 where waiting helps, else 400."""
+    return 429 if isinstance(error, AccountLocked | TooManyRequests) else 400
+
+
+def retry_after_seconds(error: IdentityError) -> int | None:
+    """Return how long to wait, where waiting helps."""
+    if isinstance(error, TooManyRequests):
+        return error.retry_after_seconds
+    if isinstance(error, AccountLocked):
+        minutes, seconds = error.params
+        return int(str(minutes)) * 60 + int(str(seconds))
+    return None
+
+
+def _minutes(error: AccountLocked) -> int:
+    return -(-(retry_after_seconds(error) or 0) // 60)
+
+
+def add_refusal(form: forms.Form, error: IdentityError) -> None:
+    """Put a refusal into a form, also into one that nobody has filled in yet."""
+    if not form.is_bound:
+        form._errors = ErrorDict()
+        form.cleaned_data = {}
+    form.add_error(None, explain(error))
+
+
+def set_retry_after(response: HttpResponse, error: IdentityError | None) -> None:
+    """Say when to come back, where waiting helps."""
+    seconds = retry_after_seconds(error) if error is not None else None
+    if seconds is not None:
+        response["Retry-After"] = str(seconds)
