@@ -1,0 +1,85 @@
+"""Statements per request (performance.md): transactions and the audit's one INSERT are not counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jwcrypto.jwk
+import pytest
+from cryptography.hazmat.primitives import serialization
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from identity.models import AuditEvent
+from tests.support.machine import Machine
+
+pytestmark = pytest.mark.django_db
+
+NOT_COUNTED = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", f'INSERT INTO "{AuditEvent._meta.db_table}"')
+
+
+def statements(act: Callable[[], Any]) -> list[str]:
+    """What one request asks of the database; it must succeed."""
+    with CaptureQueriesContext(connection) as captured:
+        answer = act()
+    assert not hasattr(answer, "status_code") or answer.status_code == 200, answer.content
+    return [query["sql"] for query in captured if not query["sql"].startswith(NOT_COUNTED)]
+
+
+@pytest.fixture
+def warm(new_machine: Callable[..., Machine]) -> Machine:
+    """A client whose row, tenant and keys the process has read already."""
+    machine = new_machine(may_introspect=True, api_scopes={"api:read": "https://api.example"})
+    machine.userinfo(machine.tokens()["access_token"])
+    return machine
+
+
+def test_client_credentials_takes_one_statement(warm: Machine) -> None:
+    assert len(statements(lambda: warm.token(grant_type="client_credentials"))) == 1
+
+
+def test_code_exchange_takes_four_statements(warm: Machine) -> None:
+    code = warm.code(scope="openid profile email")
+    assert len(statements(lambda: warm.exchange(code))) == 4
+
+
+def test_refresh_takes_at_most_five_statements(warm: Machine) -> None:
+    token = warm.tokens()["refresh_token"]
+    assert len(statements(lambda: warm.refresh(token))) <= 5
+
+
+def test_userinfo_takes_one_statement(warm: Machine) -> None:
+    token = warm.tokens(scope="openid profile email address phone")["access_token"]
+    assert len(statements(lambda: warm.userinfo(token))) == 1
+
+
+def test_introspection_takes_one_statement(warm: Machine) -> None:
+    token = warm.tokens()["access_token"]
+    assert len(statements(lambda: warm.introspect(token))) == 1
+
+
+def test_an_approval_takes_two_statements_beside_the_session(warm: Machine) -> None:
+    # The third of the budget is the session with its user, which the middleware reads.
+    assert len(statements(warm.authorize)) == 2
+
+
+def test_no_request_parses_keys_or_hashes_slowly(warm: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*args: object, **kwargs: object) -> None:
+        raise AssertionError("slow work in a request")
+
+    for owner, name in (
+        (serialization, "load_pem_private_key"),
+        (serialization, "load_der_private_key"),
+        (PBKDF2PasswordHasher, "encode"),
+        (PBKDF2PasswordHasher, "verify"),
+        (jwcrypto.jwk.JWK, "__init__"),
+    ):
+        monkeypatch.setattr(owner, name, forbidden)
+    monkeypatch.setattr("identity.services.keys.load_der_private_key", forbidden)
+    body = warm.exchange(warm.code()).json()
+    assert warm.refresh(body["refresh_token"]).status_code == 200
+    assert warm.userinfo(body["access_token"]).status_code == 200
+    assert warm.introspect(body["access_token"]).status_code == 200
+    assert warm.token(grant_type="client_credentials", scope="api:read").status_code == 200
