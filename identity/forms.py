@@ -36,6 +36,13 @@ class LoginForm(TransactionForm):
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.initial.get("identifier"):
+            # The name is known already (OIDCC-3.1.2.1 login_hint): the password is what is left to type.
+            self.fields["identifier"].widget.attrs.pop("autofocus")
+            self.fields["password"].widget.attrs["autofocus"] = True
+
 
 class NewPasswordForm(TransactionForm):
     """A new password, twice."""
