@@ -6,6 +6,7 @@ unless the client says prompt=consent, or the user has withdrawn it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
@@ -14,13 +15,13 @@ from django.utils import timezone
 from identity.context import RequestContext
 from identity.events import EventType
 from identity.models import SSOSession, User
+from identity.registry import AccountConsent
 from identity.services import audit
+from oidc_provider import claims, grants, scope_texts
 from oidc_provider.engine import AuthorizationRequest
 from oidc_provider.models import Client, Consent
 
 OFFLINE = "offline_access"
-# Naming who somebody is is the purpose of signing in; it is not asked for by itself.
-_SELF_EVIDENT = frozenset({"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid"})
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,13 @@ def wish(wanted: AuthorizationRequest, *, user: User) -> Wish:
     is_implied = wanted.client.catalogue_entry.skip_consent
     row = None if is_implied else _find(user=user, client=wanted.client)
     known_scopes = frozenset(row.scopes) if row else frozenset()
-    requested = {name for member in wanted.claims.values() for name in member}
     return Wish(
         scopes=tuple(
             scope
             for scope in wanted.scopes
             if scope != OFFLINE or _may_be_offline(wanted, is_allowed=is_implied or OFFLINE in known_scopes)
         ),
-        claims=tuple(sorted(requested - _SELF_EVIDENT)),
+        claims=_single_claims(wanted),
         known_scopes=known_scopes,
         known_claims=frozenset(row.claims) if row else frozenset(),
         is_implied=is_implied,
@@ -91,6 +91,65 @@ def record(wish: Wish, *, client: Client, session: SSOSession, context: RequestC
             details={"scopes": list(wish.scopes), "claims": list(wish.claims)},
         )
     return row
+
+
+class AccountConsents:
+    """The user's consents on the account page of identity (its `registry.ConsentSource`)."""
+
+    def list(self, *, user: User) -> Sequence[AccountConsent]:
+        """What the user allows now, the newest first."""
+        rows = Consent.objects.filter(user=user, withdrawn_at=None).select_related("client__catalogue_entry")
+        return [
+            AccountConsent(
+                consent_id=str(row.pk),
+                client_name=row.client.display_name,
+                scopes=tuple(
+                    str(text.title)
+                    for text in [
+                        *scope_texts.of_scopes(row.scopes, client=row.client),
+                        *scope_texts.of_claims(row.claims),
+                    ]
+                ),
+                granted_at=row.granted_at,
+            )
+            for row in rows.order_by("-granted_at", "-pk")
+        ]
+
+    def withdraw(self, *, user: User, consent_id: str, context: RequestContext) -> bool:
+        """Withdraw one consent, and end every token that the client has for the user."""
+        rows = Consent.objects.filter(user=user, withdrawn_at=None)
+        row = rows.filter(pk=int(consent_id)).select_related("client").first() if _is_row_id(consent_id) else None
+        if row is None:
+            return False
+        with transaction.atomic():
+            if not rows.filter(pk=row.pk).update(withdrawn_at=timezone.now()):
+                return False
+            revoked = grants.revoke_for_user(user, client=row.client)
+            audit.record(
+                EventType.CONSENT_WITHDRAW,
+                tenant=user.tenant,
+                actor=user,
+                target=row,
+                context=context,
+                client_id=row.client.client_id,
+                details={"revoked": revoked},
+            )
+        return True
+
+
+def _is_row_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def _single_claims(wanted: AuthorizationRequest) -> tuple[str, ...]:
+    """What the claims parameter asks for beyond the scopes, of what we can tell (OIDCC-5.5).
+
+    Who somebody is and how they signed in is what signing in is for, and not asked by itself.
+    """
+    requested = {name for member in wanted.claims.values() for name in member}
+    known = {name for members in claims.CLAIMS.values() for name in members} | set(wanted.client.claims_mapping)
+    covered = {name for scope in wanted.scopes for name in claims.CLAIMS.get(scope, ())}
+    return tuple(sorted(requested & known - covered - claims.PROTOCOL_CLAIMS))
 
 
 def _may_be_offline(wanted: AuthorizationRequest, *, is_allowed: bool) -> bool:

@@ -64,7 +64,7 @@ def _split(address: str) -> SplitResult | None:
 
 
 def _is_plain_loopback(parts: SplitResult) -> bool:
-    if parts.scheme != "http" or "@" in parts.netloc or parts.fragment:
+    if parts.scheme != "http" or "@" in parts.netloc or parts.netloc.endswith(":") or parts.fragment:
         return False
     return _is_loopback_literal(parts.hostname or "")
 

@@ -25,7 +25,15 @@ from identity.services import audit
 from oidc_provider import claims, dialects, redirects
 from oidc_provider.client_authentication import hash_secret, parse_jwks
 from oidc_provider.conf import conf
-from oidc_provider.models import CLIENT_FLAGS, STANDARD_SCOPES, ApiScope, AuthMethod, Client, GrantType
+from oidc_provider.models import (
+    CLIENT_FLAGS,
+    STANDARD_SCOPES,
+    ApiScope,
+    AuthMethod,
+    Client,
+    GrantType,
+    SigningAlgorithm,
+)
 from oidc_provider.redirects import AddressInvalid
 from oidc_provider.validator import RESPONSE_TYPES
 
@@ -303,6 +311,8 @@ _CEILINGS = {
 
 
 def _check_lifetimes(client: Client, wrong: Any) -> None:
+    if client.id_token_signed_response_alg not in SigningAlgorithm.values:
+        wrong("id_token_signed_response_alg", _("It is not supported."))  # never none, never a shared secret
     for field, name in _CEILINGS.items():
         seconds, ceiling = getattr(client, field), getattr(conf, name)
         if seconds is not None and not timedelta(seconds=1) <= timedelta(seconds=seconds) <= ceiling:
@@ -334,7 +344,7 @@ def _set_secret(client: Client, secret: str) -> None:
 def _is_secret(client: Client, secret: str) -> bool:
     if not client.secret_hash:
         return False
-    from oidc_provider.client_authentication import SECRET_PURPOSE  # noqa: PLC0415
+    from oidc_provider.client_authentication import SECRET_PURPOSE
 
     return crypto.matches_keyed_hash(secret, client.secret_hash, purpose=SECRET_PURPOSE)
 

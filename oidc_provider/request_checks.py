@@ -171,6 +171,8 @@ def read_details(params: Parameters, *, required: Iterable[str] = ()) -> Request
         if name not in params:
             fault = Fault.MISSING_RESPONSE_TYPE if name == "response_type" else Fault.MISSING_PARAMETER
             raise OAuthError(fault, log_detail=f"name={name}")
+    if len(params["response_type"].split(" ")) != len(response_words(params)):
+        raise OAuthError(Fault.RESPONSE_TYPE)  # a word twice, or none between two spaces
     return RequestDetails(
         response_type=response_words(params),
         response_mode=_checked_response_mode(params),
@@ -241,7 +243,8 @@ def _claims(value: str | None) -> dict[str, Any]:
         raise OAuthError(Fault.CLAIMS) from None
     if not isinstance(document, dict):
         raise OAuthError(Fault.CLAIMS)
-    return {member: _requested_claims(document[member]) for member in ("userinfo", "id_token") if document.get(member)}
+    members = (member for member in ("userinfo", "id_token") if document.get(member) is not None)
+    return {member: _requested_claims(document[member]) for member in members}
 
 
 def _requested_claims(member: object) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from django.shortcuts import render
 from identity.events import EventType
 from identity.models import AuditOutcome
 from identity.services import audit
-from oidc_provider.dialects.base import Delivery, Dialect, Refusal
+from oidc_provider.dialects.base import Delivery, Dialect, EndpointName, Refusal
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.views.answers import protect, redirect, to_client
 
@@ -77,6 +77,8 @@ def refuse_json(
     elif spelling.status == 401:
         # RFC9110-15.5.2: every 401 has a challenge; RFC6749-5.2: in the scheme that clients may use here.
         response["WWW-Authenticate"] = _challenge("Basic", {"realm": "token"})
+    elif spelling.status == 405:
+        response["Allow"] = _methods(request, dialect)  # RFC9110-15.5.6
     elif spelling.status == 503:
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
@@ -94,6 +96,12 @@ def _spelling(error: OAuthError, dialect: Dialect) -> Refusal:
         error=own.error or spec.error,
         text=own.text or spec.text,
     )
+
+
+def _methods(request: HttpRequest, dialect: Dialect) -> str:
+    """The methods of this route; it is named after its endpoint."""
+    name = (request.resolver_match.url_name or "") if request.resolver_match else ""
+    return ", ".join(dialect.endpoints[EndpointName(name.rpartition("-")[2])].methods)
 
 
 def _challenge(scheme: str, parameters: dict[str, str]) -> str:

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from identity.models import Tenant, User
-from oidc_provider import clients as client_cache
-from oidc_provider import issuers
+from oidc_provider import registration
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
 from tests.specs.conformance import AFTER_LOGOUT, CALLBACK, HOST, Browser, RelyingParty
 
 EVERY_SCOPE = ["openid", "profile", "email", "address", "phone", "roles", "organizations", "offline_access"]
-
-
-@pytest.fixture(autouse=True)
-def fresh_process() -> Iterator[None]:
-    """Every test begins as a process that has read nothing yet: rows of the last test are gone."""
-    from identity.services import keys, tenants  # noqa: PLC0415
-
-    for forget in (client_cache.clear_cache, issuers.clear_cache, keys.clear_cache, tenants.forget_cached):
-        forget()
-    yield
 
 
 @pytest.fixture
@@ -59,8 +48,6 @@ def new_client(tenant: Tenant, person: User) -> Callable[..., RelyingParty]:
     """Register a client and return the relying party that uses it."""
 
     def register(*, application: dict[str, Any] | None = None, **values: Any) -> RelyingParty:
-        from oidc_provider import registration  # noqa: PLC0415
-
         entry = make_application(tenant, **{"skip_consent": False, **(application or {})})
         settings: dict[str, Any] = {
             "redirect_uris": [CALLBACK],
@@ -74,7 +61,7 @@ def new_client(tenant: Tenant, person: User) -> Callable[..., RelyingParty]:
         client, secret = registration.register_client(catalogue_entry=entry, **settings)
         return RelyingParty(
             client_id=client.client_id,
-            client_secret=secret or "",
+            client_secret=secret,
             user_name=person.user_name,
             password=PASSWORD,
             auth_method=client.token_endpoint_auth_method,
