@@ -19,7 +19,7 @@ from tests.clients.provider import Provider, free_port
 WORKERS = 4
 CLIENTS = 4
 SEEN_KEYS = 3  # the test goes on until id_tokens of this many keys were seen
-ROTATIONS = 12  # at most
+ROTATIONS = 30  # at most
 ALGORITHM = "RS256"
 
 
