@@ -14,6 +14,7 @@ from identity.errors import AccessDenied, ApplicationDisabled, NotFound
 from identity.events import EventType
 from identity.models import AppAccount, Application, ApplicationAccess, Tenant, User
 from identity.services import audit
+from identity.services.integrity import assign
 
 _EDITABLE = (
     "name",
@@ -105,11 +106,8 @@ def update(
     _refuse_unknown(values)
     with transaction.atomic():
         row = Application.objects.select_related("tenant").select_for_update(of=("self",)).get(pk=application.pk)
-        changes = {name: [getattr(row, name), value] for name, value in values.items() if getattr(row, name) != value}
+        changes = assign(row, values)
         if changes:
-            for name, (_before, after) in changes.items():
-                setattr(row, name, after)
-            row.full_clean()
             row.save()
             audit.record(
                 EventType.APPLICATION_UPDATE,

@@ -330,6 +330,7 @@ def define(
     tenant: Tenant,
     name: str,
     context: RequestContext,
+    actor: Any = None,
     application: Application | None = None,
     **values: Any,
 ) -> AttributeDefinition:
@@ -359,6 +360,7 @@ def define(
         audit.record(
             EventType.TENANT_UPDATE,
             tenant=tenant,
+            actor=actor,
             target=definition,
             context=context,
             changes={

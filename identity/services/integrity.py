@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Model, UniqueConstraint
@@ -51,6 +52,18 @@ def broken_constraint(error: IntegrityError, model: type[Model]) -> str:
             if {f"{table}.{getattr(field, 'column', '')}" for field in fields} == columns:
                 return constraint.name
     return ""
+
+
+def assign(row: Model, values: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Set columns of a row that only operators write, check the row, and tell what changed as [before, after].
+
+    Raises django's ValidationError. Compared after the check, which turns spellings into values ("8" into 8).
+    """
+    before = {name: getattr(row, name) for name in values}
+    for name, value in values.items():
+        setattr(row, name, value)
+    row.full_clean()
+    return {name: [before[name], getattr(row, name)] for name in values if before[name] != getattr(row, name)}
 
 
 def check_references(make_refusal: Callable[[], IdentityError]) -> None:

@@ -97,6 +97,7 @@ def create(
     *,
     tenant: Tenant,
     context: RequestContext,
+    actor: Any = None,
     code: str,
     name: str,
     parent_id: str = "",
@@ -112,7 +113,7 @@ def create(
         organization = _insert(
             ORGANIZATIONS, Organization(tenant=tenant, category=category), code=code, name=name, parent_id=parent_id
         )
-        _record_created(organization, EventType.ORGANIZATION_CREATE, context, category=category)
+        _record_created(organization, EventType.ORGANIZATION_CREATE, context, actor, category=category)
     return organization
 
 
@@ -120,6 +121,7 @@ def update(
     *,
     organization: Organization,
     context: RequestContext,
+    actor: Any = None,
     code: str | None = None,
     name: str | None = None,
     parent_id: str | None = None,
@@ -143,11 +145,11 @@ def update(
     return changes
 
 
-def delete(*, organization: Organization, context: RequestContext) -> None:
+def delete(*, organization: Organization, context: RequestContext, actor: Any = None) -> None:
     """Delete an empty organisation. Raises ORG.0016 while it has organisations or users."""
     with transaction.atomic():
         row = _locked(ORGANIZATIONS, organization)
-        _record_deleted(row, EventType.ORGANIZATION_DELETE, context)
+        _record_deleted(row, EventType.ORGANIZATION_DELETE, context, actor)
         _delete_empty(ORGANIZATIONS, row)
 
 
@@ -155,7 +157,13 @@ def delete(*, organization: Organization, context: RequestContext) -> None:
 
 
 def create_app_organization(
-    *, application: Application, context: RequestContext, code: str, name: str, parent_id: str = ""
+    *,
+    application: Application,
+    context: RequestContext,
+    actor: Any = None,
+    code: str,
+    name: str,
+    parent_id: str = "",
 ) -> AppOrganization:
     """Add an organisation to the application's own tree.
 
@@ -167,7 +175,7 @@ def create_app_organization(
         row = _insert(
             APP_ORGANIZATIONS, AppOrganization(application=application), code=code, name=name, parent_id=parent_id
         )
-        _record_created(row, EventType.ORGANIZATION_CREATE, context)
+        _record_created(row, EventType.ORGANIZATION_CREATE, context, actor)
     return row
 
 
@@ -175,6 +183,7 @@ def update_app_organization(
     *,
     organization: AppOrganization,
     context: RequestContext,
+    actor: Any = None,
     name: str | None = None,
     parent_id: str | None = None,
 ) -> dict[str, list[Any]]:
@@ -188,6 +197,7 @@ def update_app_organization(
             audit.record(
                 EventType.ORGANIZATION_UPDATE,
                 tenant=row.application.tenant,
+                actor=actor,
                 target=row,
                 context=context,
                 changes=changes,
@@ -196,12 +206,12 @@ def update_app_organization(
     return changes
 
 
-def delete_app_organization(*, organization: AppOrganization, context: RequestContext) -> None:
+def delete_app_organization(*, organization: AppOrganization, context: RequestContext, actor: Any = None) -> None:
     """Delete an empty organisation. Raises APP_ORG.0007 while it has organisations or accounts."""
     check_app_organizations_enabled(organization.application)
     with transaction.atomic():
         row = _locked(APP_ORGANIZATIONS, organization)
-        _record_deleted(row, EventType.ORGANIZATION_DELETE, context)
+        _record_deleted(row, EventType.ORGANIZATION_DELETE, context, actor)
         _delete_empty(APP_ORGANIZATIONS, row)
 
 
@@ -348,7 +358,7 @@ def _tenant_of(node: Organization | AppOrganization) -> Tenant:
 
 
 def _record_created(
-    node: Organization | AppOrganization, event: EventType, context: RequestContext, **values: str
+    node: Organization | AppOrganization, event: EventType, context: RequestContext, actor: Any, **values: str
 ) -> None:
     values = {
         "code": node.code,
@@ -359,16 +369,20 @@ def _record_created(
     audit.record(
         event,
         tenant=_tenant_of(node),
+        actor=actor,
         target=node,
         context=context,
         changes={name: ["", value] for name, value in values.items()},
     )
 
 
-def _record_deleted(node: Organization | AppOrganization, event: EventType, context: RequestContext) -> None:
+def _record_deleted(
+    node: Organization | AppOrganization, event: EventType, context: RequestContext, actor: Any
+) -> None:
     audit.record(
         event,
         tenant=_tenant_of(node),
+        actor=actor,
         target=node,
         context=context,
         changes={"code": [node.code, ""], "name": [node.name, ""]},

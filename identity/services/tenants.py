@@ -23,6 +23,7 @@ from identity.errors import NotFound
 from identity.events import EventType
 from identity.models import PasswordPolicy, SessionPolicy, Tenant, TenantDomain
 from identity.services import audit
+from identity.services.integrity import assign
 
 # Hosts come from outside, so the cache is bounded; more hosts than this only cost their query again.
 _CACHE_SIZE = 4096
@@ -67,6 +68,12 @@ def has_demo_data() -> bool:
     return Tenant.objects.filter(has_demo_data=True).exists()
 
 
+def mark_demo(tenant: Tenant) -> None:
+    """Note that the tenant holds the demo's users."""
+    Tenant.objects.filter(pk=tenant.pk).update(has_demo_data=True)
+    tenant.has_demo_data = True
+
+
 def forget_cached(**kwargs: object) -> None:
     """Forget what this process keeps about hosts."""
     _by_host.clear()
@@ -106,6 +113,7 @@ def create(
     *,
     code: str,
     context: RequestContext,
+    actor: Any = None,
     name: str = "",
     domains: Sequence[str] = (),
     is_default: bool = False,
@@ -131,6 +139,7 @@ def create(
         audit.record(
             EventType.TENANT_UPDATE,
             tenant=tenant,
+            actor=actor,
             target=tenant,
             context=context,
             changes={"code": ["", code], "name": ["", tenant.name], "domains": [[], added]},
@@ -139,7 +148,12 @@ def create(
 
 
 def update(
-    *, tenant: Tenant, context: RequestContext, domains: Sequence[str] | None = None, **values: Any
+    *,
+    tenant: Tenant,
+    context: RequestContext,
+    actor: Any = None,
+    domains: Sequence[str] | None = None,
+    **values: Any,
 ) -> dict[str, list[Any]]:
     """Change a tenant and tell what changed, as column to [before, after]; nothing is written when nothing does.
 
@@ -148,11 +162,8 @@ def update(
     _refuse_unknown(values)
     with transaction.atomic():
         row = Tenant.objects.select_for_update().get(pk=tenant.pk)
-        changes = {name: [getattr(row, name), value] for name, value in values.items() if getattr(row, name) != value}
-        for name, (_before, after) in changes.items():
-            setattr(row, name, after)
+        changes = assign(row, values)
         if changes:
-            row.full_clean()
             row.save()
         if domains is not None:
             before = list(row.domains.values_list("host", flat=True))
@@ -160,18 +171,17 @@ def update(
             if before != after:
                 changes["domains"] = [before, after]
         if changes:
-            audit.record(EventType.TENANT_UPDATE, tenant=row, target=row, context=context, changes=changes)
+            audit.record(EventType.TENANT_UPDATE, tenant=row, actor=actor, target=row, context=context, changes=changes)
     tenant.refresh_from_db()
     return changes
 
 
-def update_policy(*, policy: PasswordPolicy | SessionPolicy, context: RequestContext, **values: Any) -> dict[str, Any]:
+def update_policy(
+    *, policy: PasswordPolicy | SessionPolicy, context: RequestContext, actor: Any = None, **values: Any
+) -> dict[str, list[Any]]:
     """Change a password or session policy and tell what changed. Raises django's ValidationError."""
-    changes = {name: [getattr(policy, name), value] for name, value in values.items() if getattr(policy, name) != value}
+    changes = assign(policy, values)
     if changes:
-        for name, (_before, after) in changes.items():
-            setattr(policy, name, after)
-        policy.full_clean()
         with transaction.atomic():
             policy.save()
             audit.record(EventType.TENANT_UPDATE, tenant=policy.tenant, target=policy, context=context, changes=changes)

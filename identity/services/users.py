@@ -32,7 +32,7 @@ from identity.models import (
     User,
 )
 from identity.models.users import make_email_key, make_user_key
-from identity.services import access, attributes, audit, credentials
+from identity.services import access, attributes, audit, credentials, sessions
 from identity.services.attributes import Rule
 from identity.services.integrity import check_references, refusing
 
@@ -216,6 +216,29 @@ def mark_verified(*, user: User, attribute: str, context: RequestContext, actor:
                 context=context,
                 changes={flag: [False, True]},
             )
+
+
+def set_operator(
+    *, user: User, is_operator: bool, context: RequestContext, actor: Any = None, is_superuser: bool = False
+) -> dict[str, list[Any]]:
+    """Let the person into the admin of the tenant, or of all tenants; tell what changed.
+
+    Taking the right away, or giving it, ends the sessions: what they were opened for has changed (S27).
+    """
+    wanted = {"is_staff": is_operator or is_superuser, "is_superuser": is_superuser}
+    with transaction.atomic():
+        row = _locked(user)
+        changes = {name: [getattr(row, name), value] for name, value in wanted.items() if getattr(row, name) != value}
+        for name, value in wanted.items():
+            setattr(row, name, value)
+            setattr(user, name, value)
+        if changes:
+            row.save(update_fields=[*wanted, "updated_at"])
+            audit.record(
+                EventType.USER_UPDATE, tenant=user.tenant, actor=actor, target=row, context=context, changes=changes
+            )
+            sessions.end_all(user, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context, actor=actor)
+    return changes
 
 
 # Enabling, disabling, deleting -----------------------------------------------------------------------------

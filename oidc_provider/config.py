@@ -1,0 +1,108 @@
+"""The sections of a configuration file that are ours: `clients` of an application, `api_scopes` of a tenant.
+
+They only compare and call `registration`, so a file keeps to the same rules as the admin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from identity import registry
+from identity.configuration import ACTOR, ConfigError, Plan, check_keys, check_list, check_text
+from identity.events import EventType
+from identity.models import Application, Tenant
+from identity.services import audit
+from oidc_provider import registration
+from oidc_provider.models import ApiScope, AuthMethod, Client
+
+# What the file says otherwise than the columns do.
+_SPELLINGS = {"enabled": "is_active", "native": "is_native"}
+_FIELDS = {name: name for name in registration.FIELDS if name not in ("name", "is_active", "is_native")}
+_COLUMNS = {**_FIELDS, **_SPELLINGS}
+_WITH_SECRET = (AuthMethod.BASIC, AuthMethod.POST)
+
+
+def connect() -> None:
+    """Offer the sections. Called once, by `apps.ready`."""
+    registry.register_config_section("clients", apply_client)
+    registry.register_config_section("api_scopes", apply_api_scope)
+
+
+def apply_client(entry: Mapping[str, Any], *, parent: Application, plan: Plan, path: str) -> None:
+    """Bring one client of the application `parent` to what the file says."""
+    check_keys(entry, {"client_id", "client_secret", "api_scopes", *_COLUMNS}, path)
+    client_id = check_text(entry, "client_id", path)
+    values = {column: entry[key] for key, column in _COLUMNS.items() if key in entry}
+    secret = plan.secret(entry["client_secret"], f"{path}.client_secret") if "client_secret" in entry else None
+    scopes = _api_scopes(entry, parent.tenant, path) if "api_scopes" in entry else None
+    subject = f"application {parent.code} client {client_id}"
+    client = Client.objects.select_related("catalogue_entry__tenant").filter(client_id=client_id).first()
+    if client is None:
+        method = values.get("token_endpoint_auth_method", AuthMethod.BASIC)
+        if secret is None and method in _WITH_SECRET:
+            # One made here would be lost: a file is applied by machines, and secrets are never printed.
+            raise ConfigError(
+                f"{path}.client_secret",
+                "is missing. Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            )
+        registration.register_client(
+            catalogue_entry=parent,
+            context=plan.context,
+            actor=ACTOR,
+            client_id=client_id,
+            client_secret=secret,
+            api_scopes=scopes or [],
+            **values,
+        )
+        plan.created(subject)
+        return
+    if client.catalogue_entry_id != parent.pk:
+        # S36, S37: whose it is, is not told, and a client does not change hands.
+        raise ConfigError(f"{path}.client_id", "is taken by another application.")
+    changes = registration.update_client(
+        client, context=plan.context, actor=ACTOR, client_secret=secret, api_scopes=scopes, **values
+    )
+    spellings = {column: key for key, column in _COLUMNS.items()}
+    plan.changed(subject, {spellings.get(name, name): pair for name, pair in changes.items()})
+
+
+def apply_api_scope(entry: Mapping[str, Any], *, parent: Tenant, plan: Plan, path: str) -> None:
+    """Bring one API scope of the tenant `parent` to what the file says."""
+    check_keys(entry, {"name", "description", "audience"}, path)
+    name = check_text(entry, "name", path)
+    values = {key: check_text(entry, key, path) for key in ("description", "audience") if key in entry}
+    scope = ApiScope.objects.filter(tenant=parent, name=name).first()
+    is_new = scope is None
+    scope = scope or ApiScope(tenant=parent, name=name)
+    changes = {key: [getattr(scope, key), value] for key, value in values.items() if getattr(scope, key) != value}
+    if not is_new and not changes:
+        return
+    for key, value in values.items():
+        setattr(scope, key, value)
+    scope.full_clean()
+    with transaction.atomic():
+        scope.save()
+        audit.record(
+            EventType.ADMIN_CHANGE,
+            tenant=parent,
+            actor=ACTOR,
+            target=scope,
+            context=plan.context,
+            changes={"name": ["", name], **changes} if is_new else changes,
+        )
+    if is_new:
+        plan.created(f"API scope {name}")
+    else:
+        plan.changed(f"API scope {name}", changes)
+
+
+def _api_scopes(entry: Mapping[str, Any], tenant: Tenant, path: str) -> list[ApiScope]:
+    names = check_list(entry["api_scopes"], f"{path}.api_scopes")
+    found = {scope.name: scope for scope in ApiScope.objects.filter(tenant=tenant, name__in=names)}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ConfigError(f"{path}.api_scopes", f'There is no API scope "{missing[0]}" in this tenant.')
+    return [found[name] for name in names]
