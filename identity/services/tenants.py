@@ -184,7 +184,14 @@ def update_policy(
     if changes:
         with transaction.atomic():
             policy.save()
-            audit.record(EventType.TENANT_UPDATE, tenant=policy.tenant, target=policy, context=context, changes=changes)
+            audit.record(
+                EventType.TENANT_UPDATE,
+                tenant=policy.tenant,
+                actor=actor,
+                target=policy,
+                context=context,
+                changes=changes,
+            )
     return changes
 
 
