@@ -1,0 +1,198 @@
+"""A forgotten password, over HTTP."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from identity.conf import current
+from identity.models import AuditEvent, LoginTransaction, SSOSession, VerificationCode
+from tests.factories import PASSWORD, make_user
+from tests.pages.conftest import Browser, alert_of, handle_in
+
+FRESH = "Calm-Lantern-58"
+
+
+@pytest.fixture(autouse=True)
+def send_at_once(settings):
+    """Send before answering, so that a test sees the mail."""
+    settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": False}
+    assert not current().send_beside_answer
+
+
+def ask(browser: Browser, identifier: str) -> str:
+    response = browser.post("/forgot-password", {"identifier": identifier})
+    assert response.status_code == 302, alert_of(response)
+    return handle_in(response)
+
+
+def reset(browser: Browser, handle: str, code: str, password: str = FRESH, **extra: str):
+    form = {
+        "transaction": handle,
+        "verification_code": code,
+        "new_password": password,
+        "repeat_password": password,
+        **extra,
+    }
+    return browser.post("/forgot-password/code", form)
+
+
+def mailed_code() -> str:
+    return re.search(r"\b(\d{6})\b", mail.outbox[-1].body)[1]
+
+
+def wrong(code: str) -> str:
+    return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+def test_mailed_code_sets_a_new_password_and_ends_every_session(browser, alice):
+    other = Browser()
+    other.sign_in(alice)
+    handle = ask(browser, "alice")
+    assert mail.outbox[-1].to == ["alice@example.org"]
+    response = reset(browser, handle, mailed_code())
+    assert response["Location"] == "/forgot-password/done"
+    assert "Your password is changed" in browser.get(response["Location"]).content.decode()
+    assert not other.is_signed_in
+    # S29: the proof of a mailbox sets a password; it signs nobody in.
+    assert not browser.is_signed_in
+    assert browser.sign_in(alice, FRESH).status_code == 302
+    assert Browser().sign_in(alice, PASSWORD).status_code == 400
+
+
+@pytest.mark.security("S33")
+def test_unknown_unverified_and_disabled_get_the_same_answer_and_the_same_work(tenant, alice):
+    make_user(tenant, user_name="unverified", email="u@example.org", email_verified=False)
+    make_user(tenant, user_name="disabled", email="d@example.org", email_verified=True, is_active=False)
+    make_user(tenant, user_name="mailless")
+    ask(Browser(), "first-of-this-source")
+    answers, costs, pages = set(), set(), set()
+    for name in ("alice", "nobody", "unverified", "disabled", "mailless"):
+        browser = Browser()
+        with CaptureQueriesContext(connection) as queries:
+            response = browser.post("/forgot-password", {"identifier": name})
+        handle = handle_in(response)
+        answers.add((response.status_code, response["Location"].replace(handle, ""), len(handle)))
+        costs.add(len(queries))
+        page = browser.get(response["Location"]).content.decode()
+        pages.add(re.sub(r'value="[^"]*"', "", page))
+        refused = reset(browser, handle, wrong(mailed_code()))
+        answers.add((refused.status_code, alert_of(refused)))
+    assert answers == {
+        (302, "/forgot-password/code?transaction=", 43),
+        (400, "The code is not right, or it is no longer valid."),
+    }
+    assert len(costs) == 1
+    assert len(pages) == 1
+    assert [message.to for message in mail.outbox] == [["alice@example.org"]]
+
+
+@pytest.mark.security("S33")
+def test_asking_twice_by_two_names_does_not_tell_that_they_are_one_persons(tenant, alice):
+    for name in ("alice", "alice@example.org", "alice", "nobody", "nobody"):
+        ask(Browser(), name)
+    assert len(mail.outbox) == 1
+
+
+def test_sending_does_not_hold_up_the_answer(browser, alice, settings, monkeypatch):
+    from identity.services import verification
+
+    settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": True}
+    submitted = []
+
+    class Pool:
+        def submit(self, work, *args):
+            submitted.append((work, args))
+
+    monkeypatch.setattr(verification, "_background", lambda: Pool())
+    ask(browser, "alice")
+    assert mail.outbox == []
+    ((work, args),) = submitted
+    work(*args)
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.security("S30")
+def test_code_takes_five_tries(browser, alice):
+    handle = ask(browser, "alice")
+    code = mailed_code()
+    assert [reset(browser, handle, wrong(code)).status_code for _try in range(5)] == [400] * 5
+    assert reset(browser, handle, code).status_code == 400
+    assert Browser().sign_in(alice).status_code == 302
+
+
+def test_guesses_at_the_password_do_not_keep_the_owner_from_the_reset(browser, alice):
+    for _try in range(6):
+        Browser().sign_in(alice, "wrong")
+    assert reset(browser, ask(browser, "alice"), mailed_code()).status_code == 302
+    assert Browser().sign_in(alice, FRESH).status_code == 302
+
+
+@pytest.mark.security("S29")
+def test_refused_password_leaves_the_code_open(browser, alice):
+    handle = ask(browser, "alice")
+    response = reset(browser, handle, mailed_code(), PASSWORD)
+    assert (response.status_code, alert_of(response)) == (400, "This password was used before. Choose another one.")
+    assert reset(browser, handle, mailed_code()).status_code == 302
+
+
+@pytest.mark.security("S29")
+def test_code_is_spent_once_and_a_reset_is_finished_once(browser, alice):
+    handle = ask(browser, "alice")
+    code = mailed_code()
+    assert reset(browser, handle, code).status_code == 302
+    assert reset(browser, handle, code, "Other-Lantern-58").status_code == 400
+
+
+@pytest.mark.security("S27")
+def test_reset_in_another_browser_is_refused(browser, alice):
+    handle = ask(browser, "alice")
+    assert reset(Browser(), handle, mailed_code()).status_code == 400
+
+
+@pytest.mark.security("S29")
+def test_a_reset_is_no_sign_in_and_a_sign_in_is_no_reset(browser, alice):
+    handle = ask(browser, "alice")
+    assert browser.sign_in(alice, transaction=handle).status_code == 400
+    assert reset(browser, browser.open_login(), mailed_code()).status_code == 400
+    assert SSOSession.objects.count() == 0
+
+
+def test_code_runs_out(browser, alice):
+    handle = ask(browser, "alice")
+    code = mailed_code()
+    with time_machine.travel(timezone.now() + timedelta(minutes=6)):
+        assert reset(browser, handle, code).status_code == 400
+
+
+def test_one_source_asks_thirty_times_an_hour(tenant, alice):
+    for number in range(30):
+        ask(Browser(), f"nobody{number}")
+    response = Browser().post("/forgot-password", {"identifier": "alice"})
+    assert response.status_code == 429
+    assert int(response["Retry-After"]) > 3000
+    assert mail.outbox == []
+
+
+def test_address_is_not_kept_in_clear(browser, alice):
+    ask(browser, "alice")
+    row = LoginTransaction.objects.get()
+    assert "alice@example.org" not in str(row.data)
+    assert "alice@example.org" not in VerificationCode.objects.get().target_masked
+    events = AuditEvent.objects.filter(event_type="verification:send")
+    assert events.count() == 1
+    assert "alice@example.org" not in str(events.values())
+
+
+def test_mail_is_in_the_language_of_the_page(alice):
+    browser = Browser()
+    browser.post("/forgot-password", {"identifier": "alice"}, headers={"accept-language": "ja"})
+    assert mail.outbox[0].body != ""
+    assert not mail.outbox[0].subject.isascii()

@@ -1,0 +1,298 @@
+"""Tenant, client address, scheme, language, refusals and probes: what every request gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_network
+
+import pytest
+from django.db import OperationalError
+from django.db.backends.utils import CursorWrapper
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
+
+from identity import middleware
+from identity.models import AuditEvent, SSOSession, Tenant
+from identity.services import tenants
+from tests.factories import make_tenant
+from tests.pages.conftest import Browser, next_query
+
+
+@pytest.fixture
+def trust(settings):
+    """Trust the proxies of a network."""
+
+    def set_networks(*networks: str) -> None:
+        settings.IDENTITY = {
+            **settings.IDENTITY,
+            "trusted_proxies": tuple(ip_network(network) for network in networks),
+        }
+
+    return set_networks
+
+
+def seen(**meta: str) -> HttpRequest:
+    """The request as views see it."""
+    requests: list[HttpRequest] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        requests.append(request)
+        return HttpResponse()
+
+    middleware.RequestContextMiddleware(view)(RequestFactory().get("/livez", **meta))
+    return requests[0]
+
+
+# Tenant
+
+
+@pytest.mark.parametrize("host", ["unknown.example", "testserver.evil.example", "testserver:8080", "127.0.0.1", "localhost"])
+def test_unknown_host_is_not_found(browser, host):
+    response = browser.get("/login", headers={"host": host})
+    assert response.status_code == 404
+    assert "This page does not exist" in response.content.decode() or "404" in response.content.decode()
+    assert not response.cookies
+
+
+@pytest.mark.parametrize("host", ["a b", "test_server/..", "[::1", "user@testserver", "testserver,evil.example"])
+def test_malformed_host_is_a_bad_request(browser, host):
+    assert browser.get("/login", headers={"host": host}).status_code == 400
+
+
+def test_each_host_has_its_own_tenant(tenant):
+    make_tenant(host="other.monban.example", name="Other house")
+    assert "Other house" in Client().get("/login", headers={"host": "other.monban.example"}).content.decode()
+    assert "Other house" not in Client().get("/login").content.decode()
+
+
+def test_inactive_tenant_is_not_found(browser, tenant):
+    tenant.is_active = False
+    tenant.save()
+    assert browser.get("/login").status_code == 404
+
+
+def test_loopback_host_is_the_default_tenant_with_debug_only(browser, tenant, settings):
+    Tenant.objects.filter(pk=tenant.pk).update(is_default=True)
+    tenants.forget_cached()
+    assert browser.get("/login", headers={"host": "localhost:8000"}).status_code == 404
+    settings.IDENTITY = {**settings.IDENTITY, "debug": True}
+    for host in ("localhost:8000", "127.0.0.1:8000", "[::1]:8000", "127.0.0.1"):
+        assert browser.get("/login", headers={"host": host}).status_code == 200, host
+    assert browser.get("/login", headers={"host": "localhost.evil.example"}).status_code == 404
+
+
+def test_shared_host_serves_no_pages(browser, settings):
+    assert browser.get("/login", headers={"host": settings.IDENTITY["shared_host"]}).status_code == 404
+
+
+# Proxies
+
+
+@pytest.mark.security("S32")
+def test_forwarded_headers_of_a_stranger_are_not_believed(tenant, trust):
+    trust("10.0.0.0/8")
+    request = seen(
+        REMOTE_ADDR="203.0.113.9",
+        HTTP_X_FORWARDED_FOR="198.51.100.7",
+        HTTP_X_FORWARDED_PROTO="https",
+        HTTP_X_FORWARDED_HOST="evil.example",
+        HTTP_X_REQUEST_ID="chosen-by-a-stranger",
+    )
+    assert request.context.ip == "203.0.113.9"
+    assert request.context.request_id != "chosen-by-a-stranger"
+    assert (request.scheme, request.get_host()) == ("http", "testserver")
+    assert not [name for name in request.META if "FORWARDED" in name]
+
+
+@pytest.mark.security("S32")
+@pytest.mark.parametrize(
+    ("chain", "ip"),
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("192.0.2.66, 198.51.100.7", "198.51.100.7"),
+        ("192.0.2.66, 198.51.100.7, 10.0.0.2", "198.51.100.7"),
+        ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("nonsense, 10.0.0.2", "10.0.0.2"),
+        ("", "10.0.0.1"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+    ],
+)
+def test_client_is_the_nearest_address_that_is_no_proxy_of_ours(tenant, trust, chain, ip):
+    trust("10.0.0.0/8")
+    assert seen(REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR=chain).context.ip == ip
+
+
+@pytest.mark.security("S32")
+def test_scheme_and_host_of_a_trusted_proxy_are_believed(tenant, trust):
+    trust("10.0.0.0/8")
+    request = seen(
+        REMOTE_ADDR="10.0.0.1",
+        HTTP_X_FORWARDED_PROTO="https",
+        HTTP_X_FORWARDED_HOST="login.example",
+        HTTP_X_REQUEST_ID="abcdef0123456789",
+    )
+    assert (request.scheme, request.is_secure(), request.get_host()) == ("https", True, "login.example")
+    assert request.context.request_id == "abcdef0123456789"
+
+
+@pytest.mark.security("S32")
+def test_lock_of_a_source_is_not_evaded_by_forged_headers(tenant, alice):
+    tenant.password_policy.max_failures_per_source = 3
+    tenant.password_policy.save()
+    statuses = []
+    for number in range(5):
+        browser = Browser()
+        form = {"identifier": f"nobody{number}", "password": "x", "transaction": browser.open_login()}
+        response = browser.post("/login", form, headers={"x-forwarded-for": f"198.51.100.{number}"})
+        statuses.append(response.status_code)
+    assert statuses == [400, 400, 400, 429, 429]
+
+
+def test_session_over_tls_behind_a_proxy_has_a_host_cookie(tenant, alice, trust):
+    trust("127.0.0.1/32")
+    browser = Browser(Client(headers={"x-forwarded-proto": "https", "host": "testserver"}))
+    response = browser.sign_in(alice)
+    assert "__Host-monban_session" in response.cookies
+
+
+# Refusals
+
+
+def test_nul_in_a_path_is_a_bad_request(browser):
+    assert browser.get("/account/sessions/%00/end").status_code == 400
+
+
+def test_oversized_body_is_refused_before_it_is_read(browser):
+    response = browser.client.generic("POST", "/login", b"x" * (1024 * 1024 + 1), content_type="text/plain")
+    assert response.status_code == 413
+    assert browser.client.generic("POST", "/login", b"", CONTENT_LENGTH="-5").status_code == 400
+
+
+def test_too_many_fields_and_odd_encodings_are_bad_requests(browser):
+    form = "&".join(f"a{number}=1" for number in range(300))
+    kind = "application/x-www-form-urlencoded"
+    assert browser.client.generic("POST", "/login", form, content_type=kind).status_code == 400
+    assert browser.client.generic("POST", "/login", "a=1", content_type=f"{kind}; charset=utf-16").status_code == 400
+    assert browser.client.generic("POST", "/login", b"identifier=%ff%fe", content_type=kind).status_code == 400
+    assert browser.client.generic("POST", "/login", b"--x", content_type="multipart/form-data").status_code == 400
+    assert browser.get("/login?next=%ff%fe&login_hint=%00").status_code == 200
+
+
+def test_unknown_page_is_our_page_for_people_and_json_for_machines(browser):
+    assert "404" in browser.get("/nothing-here").content.decode()
+    response = browser.get("/nothing-here", headers={"accept": "application/json"})
+    assert (response.status_code, response.json()) == (404, {"error": "not_found"})
+
+
+def test_every_answer_names_the_request(browser):
+    response = browser.get("/login")
+    assert len(response["X-Request-ID"]) == 32
+    assert browser.get("/login")["X-Request-ID"] != response["X-Request-ID"]
+
+
+def test_audit_knows_request_address_and_browser(browser, alice):
+    browser.client.defaults |= {"HTTP_USER_AGENT": "Test\x01" + "x" * 400, "REMOTE_ADDR": "198.51.100.7"}
+    response = browser.sign_in(alice)
+    event = AuditEvent.objects.get(event_type="login:success")
+    assert event.request_id == response["X-Request-ID"]
+    assert event.personal["ip"] == "198.51.100.7"
+    assert len(event.personal["user_agent"]) == 300
+    assert "\x01" not in event.personal["user_agent"]
+    session = SSOSession.objects.get()
+    assert (session.ip, session.user_agent) == ("198.51.100.7", event.personal["user_agent"])
+
+
+# Database away
+
+
+@contextmanager
+def lost_database() -> Iterator[None]:
+    """Let every statement fail, as when the server is gone."""
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OperationalError("connection refused")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CursorWrapper, "execute", fail)
+        yield
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_lost_database_is_503_with_retry_after(signed_in, is_cached):
+    if not is_cached:
+        tenants.forget_cached()
+    with lost_database():
+        for path in ("/account", "/login"):
+            response = signed_in.get(path)
+            assert (response.status_code, response["Retry-After"]) == (503, "5")
+            assert "connection refused" not in response.content.decode()
+        response = signed_in.get("/login", headers={"accept": "application/json"})
+        assert response.json() == {"error": "temporarily_unavailable"}
+    # A browser keeps its session over an outage.
+    assert signed_in.is_signed_in
+
+
+def test_database_lost_within_a_view_is_503_too(browser):
+    browser.get("/forgot-password")
+    with lost_database():
+        response = browser.post("/forgot-password", {"identifier": "alice"})
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+
+
+def test_probes(db):
+    client = Client()
+    for host in ("10.0.0.5:8000", "testserver"):
+        assert client.get("/livez", headers={"host": host}).status_code == 200
+        assert client.get("/readyz", headers={"host": host}).status_code == 200
+    with lost_database():
+        assert client.get("/livez").content == b"ok\n"
+        response = client.get("/readyz")
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert response.content == b"database\n"
+
+
+# Language
+
+
+@pytest.mark.parametrize(
+    ("query", "cookie", "header", "expected"),
+    [
+        ("", "", "zh-CN,zh;q=0.9", "zh-Hans"),
+        ("", "", "ja-JP", "ja"),
+        ("", "", "fr, en;q=0.5", "en"),
+        ("", "ja", "zh-CN", "ja"),
+        ("?ui_locales=fr-FR%20ja%20en", "", "zh-CN", "ja"),
+        ("?ui_locales=ja", "en", "zh-CN", "ja"),
+        ("?ui_locales=xx", "zh-hans", "ja", "zh-Hans"),
+        ("?ui_locales=" + "x" * 200, "", "", "en"),
+    ],
+)
+def test_language_is_ui_locales_then_cookie_then_browser(browser, query, cookie, header, expected):
+    if cookie:
+        browser.client.cookies["monban_language"] = cookie
+    page = browser.get(f"/login{query}", headers={"accept-language": header}).content.decode()
+    assert f'<html lang="{expected}">' in page
+
+
+def test_language_of_person_and_tenant_come_last(signed_in, tenant, alice):
+    tenant.language = "ja"
+    tenant.save()
+    assert '<html lang="ja">' in Browser().get("/login").content.decode()
+    type(alice).objects.filter(pk=alice.pk).update(language="zh-CN")
+    assert '<html lang="zh-Hans">' in signed_in.get("/account").content.decode()
+
+
+def test_chosen_language_is_remembered(browser):
+    response = browser.post("/language", {"language": "ja", "next": "/login?ui_locales=en&login_hint=a%20b"})
+    assert response["Location"] == "/login?login_hint=a+b&ui_locales=ja"
+    assert '<html lang="ja">' in browser.get("/login").content.decode()
+    assert browser.post("/language", {"language": "xx"}).status_code == 400
+    assert browser.get("/language").status_code == 405
+
+
+@pytest.mark.security("S22")
+def test_language_switch_leads_to_our_own_paths_only(browser):
+    assert browser.post("/language", {"language": "ja", "next": "https://evil.example/"})["Location"] == "/account"
+    assert browser.post("/language" + next_query("//evil.example"), {"language": "ja"})["Location"] == "/account"

@@ -1,0 +1,272 @@
+"""The second factor: a mailed code."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.core import mail
+from django.http import HttpResponse
+from django.utils import timezone
+
+from identity.context import RequestContext
+from identity.models import (
+    AuditEvent,
+    LoginTransaction,
+    MFADevice,
+    SessionPolicy,
+    SSOSession,
+    User,
+    VerificationCode,
+)
+from identity.services import access, login
+from tests.factories import PASSWORD, make_application, make_user
+from tests.pages.conftest import Browser, alert_of, handle_in
+
+
+@pytest.fixture(autouse=True)
+def always(tenant):
+    """The tenant always asks for a second factor."""
+    SessionPolicy.objects.filter(tenant=tenant).update(mfa_mode="always")
+
+
+def mailed_code() -> str:
+    found = re.search(r"\b(\d{6})\b", str(mail.outbox[-1].body))
+    assert found
+    return found[1]
+
+
+def first_step(browser: Browser, user: User) -> tuple[str, HttpResponse]:
+    """Give the password; return the handle and the page that asks for the code."""
+    response = browser.sign_in(user)
+    handle = handle_in(response)
+    return handle, browser.get(response["Location"])
+
+
+def give_code(browser: Browser, handle: str, code: str, **extra: Any) -> HttpResponse:
+    return browser.post("/login", {"transaction": handle, "verification_code": code, **extra})
+
+
+def wrong(code: str) -> str:
+    return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+def test_mailed_code_finishes_the_sign_in_with_two_factors(browser, alice):
+    handle, page = first_step(browser, alice)
+    assert "a***@example.org" in page.content.decode()
+    assert [message.to for message in mail.outbox] == [["alice@example.org"]]
+    assert not browser.is_signed_in
+    assert give_code(browser, handle, mailed_code())["Location"] == "/account"
+    session = SSOSession.objects.get()
+    assert (session.amr, session.acr) == (["pwd", "otp"], "urn:monban:acr:multi-factor")
+    types = list(AuditEvent.objects.filter(outcome="success").values_list("event_type", flat=True))
+    assert types[-3:] == ["login:second_factor", "session:start", "login:success"]
+
+
+@pytest.mark.security("S28")
+def test_no_other_page_is_reached_between_the_factors(browser, alice):
+    handle, _page = first_step(browser, alice)
+    for path in ("/account", "/account/password", "/confirm-password"):
+        assert browser.get(path).status_code == 302
+    assert browser.post("/login", {"transaction": handle, "skip": "1"}).status_code == 400
+    assert browser.post("/login", {"transaction": handle, "choice": "continue"}).status_code == 400
+    form = {"transaction": handle, "new_password": "Fresh-Harbour-77", "repeat_password": "Fresh-Harbour-77"}
+    assert browser.post("/login", form).status_code == 400
+    assert SSOSession.objects.count() == 0
+
+
+@pytest.mark.security("S28")
+def test_password_once_more_does_not_count_as_a_second_factor(browser, alice):
+    handle, _page = first_step(browser, alice)
+    form = {"transaction": handle, "identifier": "alice", "password": PASSWORD}
+    assert browser.post("/login", form).status_code == 400
+    assert SSOSession.objects.count() == 0
+
+
+@pytest.mark.security("S29")
+@pytest.mark.parametrize("code", ["", "000000", "\x00", "１２３４５６", "a" * 40])
+def test_empty_or_wrong_code_does_not_pass(browser, alice, code):
+    handle, _page = first_step(browser, alice)
+    if code == mailed_code():
+        code = wrong(code)
+    assert give_code(browser, handle, code).status_code == 400
+    assert SSOSession.objects.count() == 0
+
+
+@pytest.mark.security("S29")
+def test_code_of_another_person_does_not_pass(browser, tenant, alice):
+    bob = make_user(tenant, user_name="bob", email="bob@example.org", email_verified=True)
+    handle, _page = first_step(browser, alice)
+    alices = mailed_code()
+    first_step(Browser(), bob)
+    if mailed_code() == alices:
+        pytest.skip("two random codes are equal")
+    assert give_code(browser, handle, mailed_code()).status_code == 400
+
+
+@pytest.mark.security("S29")
+def test_code_is_spent_once(browser, alice):
+    handle, _page = first_step(browser, alice)
+    code = mailed_code()
+    assert give_code(browser, handle, code).status_code == 302
+    other = Browser()
+    handle = handle_in(other.sign_in(alice))
+    assert give_code(other, handle, code).status_code == 400
+
+
+@pytest.mark.security("S27")
+def test_second_step_in_another_browser_is_refused(browser, alice):
+    handle, _page = first_step(browser, alice)
+    thief = Browser()
+    assert give_code(thief, handle, mailed_code()).status_code == 400
+    assert not thief.is_signed_in
+
+
+@pytest.mark.security("S30")
+def test_wrong_codes_lock_the_account_like_wrong_passwords(browser, alice):
+    handle, _page = first_step(browser, alice)
+    code = mailed_code()
+    answers = [give_code(browser, handle, wrong(code)).status_code for _try in range(6)]
+    assert answers == [400, 400, 400, 400, 400, 429]
+    alice.refresh_from_db()
+    assert alice.locked_until > timezone.now()
+    locked = give_code(browser, handle, code)
+    assert (locked.status_code, int(locked["Retry-After"]) > 800) == (429, True)
+    assert Browser().sign_in(alice).status_code == 429
+    assert SSOSession.objects.count() == 0
+
+
+@pytest.mark.security("S30")
+def test_password_and_code_count_together(browser, alice):
+    handle, _page = first_step(browser, alice)
+    code = mailed_code()
+    for _try in range(3):
+        give_code(browser, handle, wrong(code))
+    for _try in range(2):
+        Browser().sign_in(alice, "wrong")
+    assert give_code(browser, handle, code).status_code == 429
+
+
+@pytest.mark.security("S30")
+def test_a_code_takes_five_tries_even_where_the_account_takes_more(browser, tenant, alice):
+    tenant.password_policy.max_failures = 50
+    tenant.password_policy.save()
+    handle, _page = first_step(browser, alice)
+    code = mailed_code()
+    for _try in range(5):
+        assert give_code(browser, handle, wrong(code)).status_code == 400
+    assert give_code(browser, handle, code).status_code == 400
+
+
+def test_code_is_valid_for_five_minutes(browser, alice):
+    handle, _page = first_step(browser, alice)
+    code = mailed_code()
+    with time_machine.travel(timezone.now() + timedelta(minutes=5, seconds=1)):
+        assert give_code(browser, handle, code).status_code == 400
+
+
+def test_new_code_is_sent_after_a_minute_and_voids_the_old_one(browser, alice):
+    handle, _page = first_step(browser, alice)
+    early = give_code(browser, handle, "", resend="1")
+    assert (early.status_code, len(mail.outbox)) == (429, 1)
+    assert 0 < int(early["Retry-After"]) <= 60
+    old = mailed_code()
+    with time_machine.travel(timezone.now() + timedelta(seconds=61)):
+        assert give_code(browser, handle, "", resend="1").status_code == 302
+        assert len(mail.outbox) == 2
+        if mailed_code() != old:
+            assert give_code(browser, handle, old).status_code == 400
+        assert give_code(browser, handle, mailed_code()).status_code == 302
+    assert VerificationCode.objects.filter(consumed_at=None).count() == 0
+
+
+def test_at_most_five_codes_an_hour_go_to_one_mailbox(browser, alice):
+    handle, _page = first_step(browser, alice)
+    start = timezone.now()
+    statuses = []
+    for step in range(1, 7):
+        with time_machine.travel(start + timedelta(seconds=70 * step)):
+            statuses.append(give_code(browser, handle, "", resend="1").status_code)
+    assert statuses == [302, 302, 302, 302, 429, 429]
+
+
+def test_code_is_not_stored_nor_recorded_in_clear(browser, alice):
+    first_step(browser, alice)
+    code = mailed_code()
+    row = VerificationCode.objects.get()
+    assert code not in {row.code_hash, row.target_index, row.target_masked}
+    assert "alice@example.org" not in f"{row.target_index}{row.target_masked}"
+    assert not any(code in f"{event.details}{event.personal}" for event in AuditEvent.objects.all())
+
+
+@pytest.mark.security("S28")
+def test_without_a_verified_mailbox_nobody_gets_past_the_rule(browser, tenant):
+    user = make_user(tenant, email="x@example.org", email_verified=False)
+    assert browser.sign_in(user).status_code == 403
+    assert LoginTransaction.objects.get().state == "ACCESS_DENIED"
+    assert SSOSession.objects.count() == 0
+
+
+def test_if_enrolled_asks_those_who_have_enrolled(tenant, alice):
+    SessionPolicy.objects.filter(tenant=tenant).update(mfa_mode="if_enrolled")
+    assert Browser().sign_in(alice)["Location"] == "/account"
+    device = MFADevice.objects.create(user=alice, kind="email")
+    assert Browser().sign_in(alice)["Location"] == "/account"
+    device.confirmed_at = timezone.now()
+    device.save()
+    assert "transaction=" in Browser().sign_in(alice)["Location"]
+
+
+def test_rule_of_the_application_wins_over_the_tenants(browser, tenant, alice):
+    context = RequestContext(tenant=tenant)
+    for mode, asks in [("never", False), ("always", True)]:
+        SessionPolicy.objects.filter(tenant=tenant).update(mfa_mode="always" if mode == "never" else "never")
+        one = Browser()
+        one.open_login()
+        binding = one.client.cookies["monban_browser"].value
+        application = make_application(tenant, mfa_mode=mode)
+        handle = login.begin(tenant=tenant, binding=binding, context=context, application=application)
+        assert ("transaction=" in one.sign_in(alice, transaction=handle)["Location"]) is asks
+
+
+@pytest.mark.security("S28")
+def test_step_up_asks_only_for_the_missing_factor_and_keeps_the_session(browser, tenant, alice):
+    SessionPolicy.objects.filter(tenant=tenant).update(mfa_mode="never")
+    browser.sign_in(alice)
+    session = SSOSession.objects.select_related("user__tenant__session_policy").get()
+    application = make_application(tenant, mfa_mode="always")
+    assert not access.is_sufficient(session=session, application=application)
+    cookie = browser.session_cookie
+    handle = login.begin(
+        tenant=tenant,
+        binding=browser.client.cookies["monban_browser"].value,
+        context=RequestContext(tenant=tenant),
+        application=application,
+        session=session,
+        next_url="/account/password",
+    )
+    assert "verification_code" in browser.get(f"/login?transaction={handle}").content.decode()
+    assert give_code(browser, handle, mailed_code())["Location"] == "/account/password"
+    after = SSOSession.objects.select_related("user__tenant__session_policy").get()
+    assert (after.pk, after.amr, after.authenticated_at) == (session.pk, ["pwd", "otp"], session.authenticated_at)
+    assert access.is_sufficient(session=after, application=application)
+    assert browser.session_cookie != cookie
+    assert browser.is_signed_in
+
+
+@pytest.mark.security("S26")
+def test_user_disabled_between_the_steps_is_not_signed_in(browser, alice):
+    handle, _page = first_step(browser, alice)
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    response = give_code(browser, handle, mailed_code())
+    assert (response.status_code, alert_of(response)) == (400, "The user name or the password is not right.")
+    assert SSOSession.objects.count() == 0
+
+
+def test_mail_that_cannot_be_sent_is_told_and_can_be_tried_again(browser, alice, settings):
+    settings.EMAIL_BACKEND = "tests.support.mail.BrokenBackend"
+    handle, page = first_step(browser, alice)
+    assert alert_of(page) == "The code could not be sent. Please try again later."
