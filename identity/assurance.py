@@ -12,7 +12,7 @@ MULTI_FACTOR = "urn:monban:acr:multi-factor"
 ACR_VALUES = (SINGLE_FACTOR, MULTI_FACTOR)
 
 # Authentication methods (RFC8176-2).
-PASSWORD = "pwd"  # noqa: S105 - the name of a method
+PASSWORD = "pwd"
 ONE_TIME_CODE = "otp"  # a code sent by e-mail
 TEXT_MESSAGE = "sms"
 MULTIPLE_FACTORS = "mfa"

@@ -72,7 +72,7 @@ class RequestContextMiddleware:
         return errors.unavailable(request)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path in _PROBES or request.path.startswith(settings.STATIC_URL):
+        if request.path in _PROBES or request.path.startswith(settings.STATIC_URL or "/static/"):
             return self.get_response(request)
         try:
             tenant = _find_tenant(request)
@@ -222,11 +222,11 @@ def _apply_forwarded(request: HttpRequest, *, peer_is_proxy: bool) -> None:
 
 
 def _request_id(request: HttpRequest, *, peer_is_proxy: bool) -> str:
-    given = request.META.get("HTTP_X_REQUEST_ID", "")
+    given: str = request.META.get("HTTP_X_REQUEST_ID", "")
     if peer_is_proxy and _REQUEST_ID.fullmatch(given):
         return given
     return uuid.uuid4().hex
 
 
 def _user_agent(request: HttpRequest) -> str:
-    return _CONTROL_CHARACTERS.sub(" ", request.META.get("HTTP_USER_AGENT", ""))[:_MAX_USER_AGENT_LENGTH]
+    return _CONTROL_CHARACTERS.sub(" ", request.headers.get("User-Agent", ""))[:_MAX_USER_AGENT_LENGTH]

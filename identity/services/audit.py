@@ -197,6 +197,10 @@ def _mutable_events() -> models.QuerySet[AuditEvent]:
     return models.QuerySet(AuditEvent)
 
 
+def _of(tenant_id: int | None) -> Q:
+    return Q(tenant=None) if tenant_id is None else Q(tenant_id=tenant_id)
+
+
 def _row_digest(values: Mapping[str, Any]) -> bytes:
     document = [values[name] for name in _HASHED]
     document[_HASHED.index("at")] = values["at"].astimezone(UTC).isoformat(timespec="microseconds")
@@ -214,11 +218,11 @@ def _hashed_rows(rows: models.QuerySet[AuditEvent]) -> Iterator[dict[str, Any]]:
 
 def _chain_batch(*, tenant_id: int | None, batch_rows: int) -> int:
     with transaction.atomic():
-        pending = AuditEvent.objects.filter(tenant_id=tenant_id, batch=None).order_by("id")
+        pending = AuditEvent.objects.filter(_of(tenant_id), batch=None).order_by("id")
         rows = list(pending.values(*_HASHED)[:batch_rows])
         if not rows:
             return 0
-        last = AuditBatch.objects.filter(tenant_id=tenant_id).order_by("-number").first()
+        last = AuditBatch.objects.filter(_of(tenant_id)).order_by("-number").first()
         number = last.number + 1 if last else 1
         previous = last.hash if last else ""
         batch = AuditBatch.objects.create(
@@ -236,7 +240,7 @@ def _chain_batch(*, tenant_id: int | None, batch_rows: int) -> int:
 
 def _verify_tenant(tenant_id: int | None, *, expected: Mapping[tuple[int | None, int], str]) -> ChainReport:
     report = ChainReport(tenant_id=tenant_id)
-    batches = AuditBatch.objects.filter(tenant_id=tenant_id).order_by("number")
+    batches = AuditBatch.objects.filter(_of(tenant_id)).order_by("number")
     for batch in batches.iterator(chunk_size=BATCH_ROWS):
         report.batches += 1
         if batch.number != report.batches:
@@ -257,5 +261,5 @@ def _verify_tenant(tenant_id: int | None, *, expected: Mapping[tuple[int | None,
     report.problems += [
         f"batch {number} was cut off" for owner, number in expected if owner == tenant_id and number > report.batches
     ]
-    report.pending = AuditEvent.objects.filter(tenant_id=tenant_id, batch=None).count()
+    report.pending = AuditEvent.objects.filter(_of(tenant_id), batch=None).count()
     return report

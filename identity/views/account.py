@@ -112,9 +112,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
             error = refusal
             add_refusal(form, refusal)
         else:
-            response = HttpResponseRedirect(f"{reverse('identity:change_password')}?done=1")
-            cookies.set_session(response, request, handle)
-            return response
+            return _with_session(request, f"{reverse('identity:change_password')}?done=1", handle)
     policy = credentials.policy_of(_context(request).tenant)
     status = status_of(error) if error else 400 if form.is_bound else 200
     context = {
@@ -186,9 +184,7 @@ def confirm_password(request: HttpRequest) -> HttpResponse:
             error = refusal
             add_refusal(form, refusal)
         else:
-            response = HttpResponseRedirect(next_urls.requested(request) or reverse("identity:account"))
-            cookies.set_session(response, request, handle)
-            return response
+            return _with_session(request, next_urls.requested(request) or reverse("identity:account"), handle)
     status = status_of(error) if error else 400 if form.is_bound else 200
     context = {"form": form, "reason": _REASON}
     response = render(request, "identity/confirm_password.html", context, status=status)
@@ -248,6 +244,13 @@ def _consents(user: User) -> list[dict[str, Any]]:
         }
         for name, consent in found
     ]
+
+
+def _with_session(request: HttpRequest, path: str, handle: str) -> HttpResponse:
+    """Go on, with the session's new handle."""
+    response = HttpResponseRedirect(path)
+    cookies.set_session(response, request, handle)
+    return response
 
 
 def _session(request: HttpRequest) -> SSOSession:

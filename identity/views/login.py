@@ -147,7 +147,7 @@ def show_new_password(
 
 def show_accounts(request: HttpRequest, row: LoginTransaction, handle: str, **ignored: Any) -> HttpResponse:
     """Ask whether to go on as the signed-in person."""
-    context = {
+    context: dict[str, Any] = {
         "user": request.user,
         "application_name": row.application.name if row.application else "",
     }

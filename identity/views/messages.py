@@ -87,7 +87,7 @@ def _minutes(error: AccountLocked) -> int:
 def add_refusal(form: forms.Form, error: IdentityError) -> None:
     """Put a refusal into a form, also into one that nobody has filled in yet."""
     if not form.is_bound:
-        form._errors = ErrorDict()
+        form._errors = ErrorDict()  # type: ignore[attr-defined]
         form.cleaned_data = {}
     form.add_error(None, explain(error))
 
