@@ -26,7 +26,7 @@ class AdminConfig(SimpleAdminConfig):
     """Django's admin with our site in place of the default one."""
 
     default = False  # named in INSTALLED_APPS; the server's own is the default of this module
-    default_site = "identity.admin.site.MonbanAdminSite"
+    default_site = "config.admin_site.MonbanAdminSite"
 
     def ready(self) -> None:
         """Find the admin pages of every app."""

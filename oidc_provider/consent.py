@@ -118,23 +118,26 @@ class AccountConsents:
     def withdraw(self, *, user: User, consent_id: str, context: RequestContext) -> bool:
         """Withdraw one consent, and end every token that the client has for the user."""
         rows = Consent.objects.filter(user=user, withdrawn_at=None)
-        row = rows.filter(pk=int(consent_id)).select_related("client").first() if _is_row_id(consent_id) else None
-        if row is None:
+        row = rows.filter(pk=int(consent_id)).select_related("user__tenant", "client__tenant").first() if _is_row_id(consent_id) else None
+        return row is not None and withdraw(row, actor=user, context=context)
+
+
+def withdraw(row: Consent, *, actor: User, context: RequestContext) -> bool:
+    """Withdraw a consent, and end every token that the client has for the user. Return whether it was still there."""
+    with transaction.atomic():
+        if not Consent.objects.filter(pk=row.pk, withdrawn_at=None).update(withdrawn_at=timezone.now()):
             return False
-        with transaction.atomic():
-            if not rows.filter(pk=row.pk).update(withdrawn_at=timezone.now()):
-                return False
-            revoked = grants.revoke_for_user(user, client=row.client)
-            audit.record(
-                EventType.CONSENT_WITHDRAW,
-                tenant=user.tenant,
-                actor=user,
-                target=row,
-                context=context,
-                client_id=row.client.client_id,
-                details={"revoked": revoked},
-            )
-        return True
+        revoked = grants.revoke_for_user(row.user, client=row.client)
+        audit.record(
+            EventType.CONSENT_WITHDRAW,
+            tenant=row.client.tenant,
+            actor=actor,
+            target=row,
+            context=context,
+            client_id=row.client.client_id,
+            details={"revoked": revoked},
+        )
+    return True
 
 
 def _is_row_id(text: str) -> bool:

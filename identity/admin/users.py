@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminPasswordInput, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from identity import crypto
 from identity.admin.base import LargeTable, TenantScoped, context_of
@@ -115,7 +115,7 @@ class NewUserForm(UserForm):
         label=gettext_lazy("First password"),
         required=False,
         max_length=128,
-        widget=UnfoldAdminPasswordInput(attrs={"autocomplete": "new-password"}),
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
         help_text=gettext_lazy("Empty: the user cannot sign in until a password is set."),
     )
 

@@ -27,7 +27,7 @@ def form_parameters(request: HttpRequest) -> Parameters:
     Raises OAuthError for another content type, a body that is too large, cut off, or not a form.
     """
     if request.content_type != FORM:
-        raise OAuthError(Fault.CONTENT_TYPE, log_detail=f"content_type={request.content_type[:60]!r}")
+        raise OAuthError(Fault.CONTENT_TYPE, log_detail=f"content_type={(request.content_type or '')[:60]!r}")
     try:
         body = request.body
     except RequestDataTooBig:
