@@ -54,9 +54,7 @@ def is_usable(
 ) -> bool:
     """Return what `check_usable` would say."""
     try:
-        check_usable(
-            user=user, session=session, application=application, granted_at=granted_at, is_offline=is_offline
-        )
+        check_usable(user=user, session=session, application=application, granted_at=granted_at, is_offline=is_offline)
     except (AccountDisabled, ApplicationDisabled, StateInvalid):
         return False
     return True

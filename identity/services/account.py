@@ -24,9 +24,7 @@ def change_password(
     # A wrong old password is a guess like any other (S30).
     attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
     try:
-        credentials.change_password(
-            user=user, old_password=old_password, new_password=new_password, context=context
-        )
+        credentials.change_password(user=user, old_password=old_password, new_password=new_password, context=context)
     except IdentityError as error:
         if not isinstance(error, CredentialsRefused):
             throttle.succeed(attempt)

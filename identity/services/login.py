@@ -406,9 +406,7 @@ def _prove_reset(
         return verification.prove(
             tenant=row.tenant, purpose=purpose, target=target, verification_code=verification_code, user=row.user
         )
-    proved = verification.prove(
-        tenant=row.tenant, purpose=purpose, target=target, verification_code=verification_code
-    )
+    proved = verification.prove(tenant=row.tenant, purpose=purpose, target=target, verification_code=verification_code)
     raise StateInvalid(log_detail=f"verification_code={proved.row.pk} of nobody was guessed")
 
 
@@ -513,9 +511,7 @@ def _advance(
         return LoginOutcome(LoginState.PASSWORD_EXPIRED, row, user=user, next_url=row.next_url, reason=reason)
     if is_told and age.is_warned:
         _move(row, to=LoginState.PASSWORD_WARN, user=user, amr=amr)
-        return LoginOutcome(
-            LoginState.PASSWORD_WARN, row, user=user, next_url=row.next_url, days_left=age.days_left
-        )
+        return LoginOutcome(LoginState.PASSWORD_WARN, row, user=user, next_url=row.next_url, days_left=age.days_left)
     row.amr = amr
     return _finish(row, context=context, session=session)
 
@@ -598,9 +594,7 @@ def _finish(row: LoginTransaction, *, context: RequestContext, session: SSOSessi
 def _deny(row: LoginTransaction, *, error: AccessDenied, context: RequestContext) -> LoginOutcome:
     _close(row, state=LoginState.ACCESS_DENIED, session=None)
     _record_refusal(EventType.LOGIN_SUCCESS, row=row, error=error, context=context)
-    return LoginOutcome(
-        LoginState.ACCESS_DENIED, row, user=row.user, next_url=row.next_url, reason=error.error_code
-    )
+    return LoginOutcome(LoginState.ACCESS_DENIED, row, user=row.user, next_url=row.next_url, reason=error.error_code)
 
 
 def _record_refusal(

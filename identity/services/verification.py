@@ -135,7 +135,12 @@ def send(
         language=context.language,
     )
     if is_deliverable:
-        _dispatch(lambda: _deliver(message, row_id=row.pk), is_beside_answer=is_beside_answer)
+        try:
+            _dispatch(lambda: _deliver(message, row_id=row.pk), is_beside_answer=is_beside_answer)
+        except SendFailed:
+            # Nobody has this code, so nobody need wait for the next one.
+            VerificationCode.objects.filter(pk=row.pk, consumed_at=None).update(consumed_at=timezone.now())
+            raise
     return SentCode(target.masked, row.expires_at, row.created_at + RESEND_INTERVAL)
 
 
@@ -220,9 +225,7 @@ def _open_rows(*, tenant: Tenant, purpose: VerificationPurpose, target: Target) 
     )
 
 
-def _check_limits(
-    *, tenant: Tenant, purpose: VerificationPurpose, target: Target, context: RequestContext
-) -> None:
+def _check_limits(*, tenant: Tenant, purpose: VerificationPurpose, target: Target, context: RequestContext) -> None:
     """Check that a code may leave the house now. Raises TooManyRequests."""
     now = timezone.now()
     recent = _open_rows(tenant=tenant, purpose=purpose, target=target).filter(created_at__gt=now - RESEND_INTERVAL)
@@ -256,9 +259,7 @@ def _open(
         channel=target.channel,
         target_index=target_index,
         target_masked=target.masked[:100],
-        code_hash=crypto.keyed_hash(
-            _hashed_value(tenant, purpose, target_index, verification_code), purpose=_PURPOSE
-        ),
+        code_hash=crypto.keyed_hash(_hashed_value(tenant, purpose, target_index, verification_code), purpose=_PURPOSE),
         expires_at=now + LIFETIME,
     )
     _open_rows(tenant=tenant, purpose=purpose, target=target).update(consumed_at=now)

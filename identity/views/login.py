@@ -97,9 +97,7 @@ def show_second_factor(
 ) -> HttpResponse:
     """Ask for the code, and send one if none is on its way."""
     target = login.second_factor_target(row)
-    sent = verification.find_open(
-        tenant=row.tenant, purpose=VerificationPurpose.SECOND_FACTOR, target=target
-    )
+    sent = verification.find_open(tenant=row.tenant, purpose=VerificationPurpose.SECOND_FACTOR, target=target)
     if sent is None and error is None:
         try:
             sent = login.send_second_factor(handle=handle, **_proof(request))

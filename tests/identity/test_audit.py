@@ -112,7 +112,11 @@ def test_chain_is_intact_and_continues(tenant):
         (4, 1),
     ]
     reports = {report.tenant_id: report for report in audit.verify()}
-    assert [(reports[key].batches, reports[key].rows) for key in (tenant.pk, other.pk, None)] == [(4, 6), (1, 2), (1, 1)]
+    assert [(reports[key].batches, reports[key].rows) for key in (tenant.pk, other.pk, None)] == [
+        (4, 6),
+        (1, 2),
+        (1, 1),
+    ]
     assert problems() == []
 
 

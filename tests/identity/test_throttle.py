@@ -96,7 +96,9 @@ def test_a_verification_code_is_tried_five_times_in_parallel_and_spent_once(monk
     verification.send(tenant=tenant, purpose=purpose, target=target, user=user, context=context_of(tenant))
 
     def guess(number: int) -> verification.Proved:
-        proved = verification.prove(tenant=tenant, purpose=purpose, target=target, verification_code="123456", user=user)
+        proved = verification.prove(
+            tenant=tenant, purpose=purpose, target=target, verification_code="123456", user=user
+        )
         verification.spend(proved)
         return proved
 

@@ -49,7 +49,9 @@ def test_ending_another_session_signs_that_browser_out(signed_in, alice):
     other.sign_in(alice)
     sid = SSOSession.objects.order_by("pk").last().sid
     heard = []
-    session_ended.connect(lambda **kwargs: heard.append((kwargs["session"].sid, kwargs["reason"])), weak=False, dispatch_uid="t")
+    session_ended.connect(
+        lambda **kwargs: heard.append((kwargs["session"].sid, kwargs["reason"])), weak=False, dispatch_uid="t"
+    )
     try:
         assert signed_in.post(f"/account/sessions/{sid}/end")["Location"] == "/account"
     finally:
@@ -308,7 +310,10 @@ def test_session_is_loaded_with_one_query(signed_in, django_assert_num_queries):
     ("user_agent", "name"),
     [
         ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox, Windows"),
-        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0 Safari/537.36", "Chrome, Linux"),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0 Safari/537.36",
+            "Chrome, Linux",
+        ),
         ("curl/8.5", "curl/8.5"),
         ("", "Unknown device"),
     ],

@@ -111,7 +111,7 @@ def test_sending_does_not_hold_up_the_answer(browser, alice, settings, monkeypat
         def submit(self, work, *args):
             submitted.append((work, args))
 
-    monkeypatch.setattr(verification, "_background", lambda: Pool())
+    monkeypatch.setattr(verification, "_background", Pool)
     ask(browser, "alice")
     assert mail.outbox == []
     ((work, args),) = submitted

@@ -47,7 +47,9 @@ def seen(**meta: str) -> HttpRequest:
 # Tenant
 
 
-@pytest.mark.parametrize("host", ["unknown.example", "testserver.evil.example", "testserver:8080", "127.0.0.1", "localhost"])
+@pytest.mark.parametrize(
+    "host", ["unknown.example", "testserver.evil.example", "testserver:8080", "127.0.0.1", "localhost"]
+)
 def test_unknown_host_is_not_found(browser, host):
     response = browser.get("/login", headers={"host": host})
     assert response.status_code == 404

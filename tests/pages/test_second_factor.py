@@ -270,3 +270,6 @@ def test_mail_that_cannot_be_sent_is_told_and_can_be_tried_again(browser, alice,
     settings.EMAIL_BACKEND = "tests.support.mail.BrokenBackend"
     handle, page = first_step(browser, alice)
     assert alert_of(page) == "The code could not be sent. Please try again later."
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    assert give_code(browser, handle, "", resend="1").status_code == 302
+    assert give_code(browser, handle, mailed_code()).status_code == 302

@@ -43,7 +43,9 @@ def test_over_https_the_cookies_carry_the_host_prefix_and_no_other_name_is_read(
     assert planted.get("/account", secure=True).status_code == 302
 
 
-@pytest.mark.parametrize("spelling", ["alice", " ALICE ", "Ａlice", "alice@example.org", "Alice@Example.ORG", "+8613812345678"])
+@pytest.mark.parametrize(
+    "spelling", ["alice", " ALICE ", "Ａlice", "alice@example.org", "Alice@Example.ORG", "+8613812345678"]
+)
 def test_user_name_email_and_mobile_all_name_the_person(browser, alice, spelling):
     alice.mobile = "+8613812345678"
     alice.save()
