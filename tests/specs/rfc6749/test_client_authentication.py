@@ -1,0 +1,323 @@
+"""Client authentication at the token endpoint (RFC6749-2.3, 3.2.1; RFC7523)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from django.utils import timezone
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from identity import crypto, outbound
+from oidc_provider import client_authentication
+from oidc_provider.client_authentication import ASSERTION_TYPE, hash_secret
+from oidc_provider.models import AccessToken, AuthorizationCode, Client, ClientAssertion, RefreshToken
+from tests.factories import make_application, make_tenant
+from tests.factories.oidc import CLIENT_SECRET, make_client
+from tests.support.machine import Machine, basic, refusal
+
+pytestmark = pytest.mark.django_db
+
+NewMachine = Callable[..., Machine]
+CREDENTIALS = {"grant_type": "client_credentials"}
+
+
+@pytest.mark.spec("RFC6749-2.3.1")
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+def test_the_registered_method_is_taken(new_machine: NewMachine, method: str) -> None:
+    assert new_machine(token_endpoint_auth_method=method).token(**CREDENTIALS).status_code == 200
+
+
+@pytest.mark.spec("OIDCC-9")
+def test_another_method_than_the_registered_one_is_refused(new_machine: NewMachine) -> None:
+    machine = new_machine(token_endpoint_auth_method="client_secret_post")
+    header = basic(machine.client.client_id, CLIENT_SECRET)
+    assert refusal(machine.post("/oauth2/token", CREDENTIALS, HTTP_AUTHORIZATION=header)) == (401, "invalid_client")
+
+
+@pytest.mark.spec("OIDCC-9")
+def test_a_confidential_client_must_prove_itself(machine: Machine) -> None:
+    params = {**CREDENTIALS, "client_id": machine.client.client_id}
+    assert refusal(machine.post("/oauth2/token", params, HTTP_AUTHORIZATION="")) == (401, "invalid_client")
+
+
+@pytest.mark.spec("RFC6749-3.2.1")
+def test_a_request_without_a_client_is_refused(machine: Machine) -> None:
+    answer = machine.post("/oauth2/token", CREDENTIALS, HTTP_AUTHORIZATION="")
+    assert refusal(answer) == (401, "invalid_client")
+    assert answer["WWW-Authenticate"].startswith("Basic ")
+
+
+@pytest.mark.spec("RFC6749-2.3")
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"client_secret": CLIENT_SECRET},
+        {"client_assertion": "x.y.z", "client_assertion_type": ASSERTION_TYPE},
+        {"client_id": "another-client"},
+    ],
+    ids=["secret", "assertion", "client_id"],
+)
+def test_two_methods_in_one_request_are_refused(machine: Machine, second: dict[str, str]) -> None:
+    assert refusal(machine.token(**CREDENTIALS, **second)) == (400, "invalid_request")
+
+
+@pytest.mark.security("S33")
+@pytest.mark.spec("RFC6749-5.2")
+def test_an_unknown_client_and_a_wrong_secret_are_one_answer(machine: Machine) -> None:
+    wrong = machine.post("/oauth2/token", CREDENTIALS, HTTP_AUTHORIZATION=basic(machine.client.client_id, "x" * 30))
+    unknown = machine.post("/oauth2/token", CREDENTIALS, HTTP_AUTHORIZATION=basic("nobody", CLIENT_SECRET))
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.content == unknown.content
+    assert wrong["WWW-Authenticate"] == unknown["WWW-Authenticate"]
+
+
+@pytest.mark.security("S40")
+@pytest.mark.parametrize("shortened", [CLIENT_SECRET[:-1], CLIENT_SECRET + "x", CLIENT_SECRET.upper()])
+def test_a_changed_secret_is_refused(machine: Machine, shortened: str) -> None:
+    header = basic(machine.client.client_id, shortened)
+    assert refusal(machine.post("/oauth2/token", CREDENTIALS, HTTP_AUTHORIZATION=header)) == (401, "invalid_client")
+
+
+@pytest.mark.spec("RFC6749-2.3.1")
+def test_both_halves_of_the_header_are_form_encoded(new_machine: NewMachine) -> None:
+    secret = "a secret with % and : and + and 日本, long enough"
+    machine = new_machine(client_id="urn:client/with:colons", secret_hash=hash_secret(secret))
+    machine.secret = secret
+    assert machine.token(**CREDENTIALS).status_code == 200
+
+
+@pytest.mark.spec("RFC6749-2.3.1")
+@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic //8=", "Basic YQ==", "Basic OnNlY3JldA==", "Digest x"])
+def test_a_header_that_cannot_be_read_is_refused(machine: Machine, header: str) -> None:
+    assert refusal(machine.post("/oauth2/token", CREDENTIALS, HTTP_AUTHORIZATION=header)) == (401, "invalid_client")
+
+
+@pytest.mark.security("S36")
+def test_a_client_of_another_tenant_does_not_exist(machine: Machine) -> None:
+    stranger = make_client(make_application(make_tenant()))
+    header = basic(stranger.client_id, CLIENT_SECRET)
+    assert refusal(machine.post("/oauth2/token", CREDENTIALS, HTTP_AUTHORIZATION=header)) == (401, "invalid_client")
+
+
+@pytest.mark.security("S26")
+@pytest.mark.parametrize("disabled", ["client", "application"])
+def test_a_disabled_client_is_refused(machine: Machine, disabled: str) -> None:
+    row = machine.client if disabled == "client" else machine.client.catalogue_entry
+    row.is_active = False
+    row.save()
+    assert refusal(machine.token(**CREDENTIALS)) == (401, "invalid_client")
+
+
+def test_the_secret_before_is_taken_until_its_time_is_over(machine: Machine) -> None:
+    machine.client.secret_hash = hash_secret("the-new-secret-of-this-client")
+    machine.client.previous_secret_hash = hash_secret(CLIENT_SECRET)
+    machine.client.previous_secret_expires_at = timezone.now() + timedelta(minutes=1)
+    machine.client.save()
+    assert machine.token(**CREDENTIALS).status_code == 200
+    machine.client.previous_secret_expires_at = timezone.now() - timedelta(seconds=1)
+    machine.client.save()
+    assert refusal(machine.token(**CREDENTIALS)) == (401, "invalid_client")
+
+
+@pytest.mark.security("S41")
+def test_secrets_codes_and_tokens_are_stored_hashed(machine: Machine) -> None:
+    code = machine.code()
+    body = machine.exchange(code).json()
+    for model in (Client, AuthorizationCode, AccessToken, RefreshToken):
+        stored = json.dumps([list(map(str, row)) for row in model.objects.values_list()])
+        for secret in (CLIENT_SECRET, code, body["access_token"], body["refresh_token"]):
+            assert secret not in stored
+
+
+# private_key_jwt -------------------------------------------------------------------------------------------
+
+
+class Signer:
+    """A client's key pair."""
+
+    def __init__(self, key: Any = None, *, alg: str = "ES256", kid: str = "k1") -> None:
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
+        self.alg, self.kid = alg, kid
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        kind = RSAAlgorithm if isinstance(self.key, rsa.RSAPrivateKey) else ECAlgorithm
+        public = json.loads(kind.to_jwk(self.key.public_key()))
+        return {**public, "kid": self.kid, "use": "sig", "alg": self.alg}
+
+    def assertion(self, machine: Machine, *, headers: dict[str, Any] | None = None, **changes: Any) -> str:
+        now = int(time.time())
+        claims = {
+            "iss": machine.client.client_id,
+            "sub": machine.client.client_id,
+            "aud": machine.issuer,
+            "exp": now + 60,
+            "iat": now,
+            "jti": crypto.new_handle(),
+            **changes,
+        }
+        claims = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(claims, self.key, algorithm=self.alg, headers={"kid": self.kid, **(headers or {})})
+
+
+def prove(machine: Machine, assertion: str, **changes: str) -> Any:
+    params = {**CREDENTIALS, "client_assertion": assertion, "client_assertion_type": ASSERTION_TYPE, **changes}
+    return machine.post("/oauth2/token", params)
+
+
+@pytest.fixture
+def signer() -> Signer:
+    return Signer()
+
+
+@pytest.fixture
+def signing_machine(new_machine: NewMachine, signer: Signer) -> Machine:
+    return new_machine(token_endpoint_auth_method="private_key_jwt", jwks={"keys": [signer.jwk]})
+
+
+@pytest.mark.spec("RFC7523-3")
+@pytest.mark.parametrize("audience", ["issuer", "token endpoint", "list"])
+def test_an_assertion_proves_the_client(signing_machine: Machine, signer: Signer, audience: str) -> None:
+    issuer = signing_machine.issuer
+    aud = {"issuer": issuer, "token endpoint": f"{issuer}/oauth2/token", "list": ["https://other.example", issuer]}
+    assert prove(signing_machine, signer.assertion(signing_machine, aud=aud[audience])).status_code == 200
+
+
+@pytest.mark.security("S11")
+@pytest.mark.spec("RFC7523-3")
+def test_an_assertion_is_taken_once(signing_machine: Machine, signer: Signer) -> None:
+    assertion = signer.assertion(signing_machine)
+    assert prove(signing_machine, assertion).status_code == 200
+    assert refusal(prove(signing_machine, assertion)) == (401, "invalid_client")
+
+
+@pytest.mark.security("S11")
+def test_an_assertion_is_spent_by_a_request_that_is_refused(signing_machine: Machine, signer: Signer) -> None:
+    assertion = signer.assertion(signing_machine)
+    assert refusal(prove(signing_machine, assertion, grant_type="password")) == (400, "unsupported_grant_type")
+    assert ClientAssertion.objects.count() == 1
+    assert refusal(prove(signing_machine, assertion)) == (401, "invalid_client")
+
+
+@pytest.mark.spec("RFC7523-3")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "somebody-else"},
+        {"sub": None},
+        {"aud": "https://other.example"},
+        {"aud": None},
+        {"exp": int(time.time()) - 3600},
+        {"exp": int(time.time()) + 24 * 3600},
+        {"exp": None},
+        {"jti": None},
+        {"jti": ""},
+        {"jti": 7},
+        {"nbf": int(time.time()) + 3600},
+    ],
+    ids=lambda changes: "-".join(f"{name}={value}" for name, value in changes.items())[:30],
+)
+def test_an_assertion_with_a_wrong_claim_is_refused(
+    signing_machine: Machine, signer: Signer, changes: dict[str, Any]
+) -> None:
+    assert refusal(prove(signing_machine, signer.assertion(signing_machine, **changes))) == (401, "invalid_client")
+
+
+@pytest.mark.spec("RFC7521-4.2")
+def test_an_assertion_about_another_client_is_refused(
+    signing_machine: Machine, signer: Signer, machine: Machine
+) -> None:
+    assertion = signer.assertion(signing_machine, sub=machine.client.client_id)
+    assert refusal(prove(signing_machine, assertion)) == (401, "invalid_client")
+
+
+@pytest.mark.security("S42")
+@pytest.mark.parametrize("attack", ["none", "HS256 with the public key", "another key", "another algorithm", "crit"])
+def test_the_algorithm_is_the_keys_own(new_machine: NewMachine, attack: str) -> None:
+    signer = Signer(rsa.generate_private_key(65537, 2048), alg="RS256")
+    machine = new_machine(token_endpoint_auth_method="private_key_jwt", jwks={"keys": [signer.jwk]})
+    good = jwt.decode(signer.assertion(machine), options={"verify_signature": False})
+    head = {"kid": signer.kid}
+    if attack == "none":
+        assertion = jwt.encode(good, None, algorithm="none", headers=head)
+    elif attack == "HS256 with the public key":
+        assertion = jwt.encode(good, signer.jwk["n"], algorithm="HS256", headers=head)
+    elif attack == "another key":
+        assertion = jwt.encode(good, rsa.generate_private_key(65537, 2048), algorithm="RS256", headers=head)
+    elif attack == "another algorithm":
+        assertion = jwt.encode(good, signer.key, algorithm="PS256", headers=head)  # the JWK says RS256
+    else:
+        assertion = signer.assertion(machine, headers={"crit": ["exp"]})
+    assert refusal(prove(machine, assertion)) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("text", ["", "x", "a.b.c", "é", "." * 50, "e30.e30.e30"])
+def test_what_is_no_jwt_is_refused(signing_machine: Machine, text: str) -> None:
+    assert refusal(prove(signing_machine, text))[0] == 401
+
+
+def test_a_wrong_assertion_type_is_refused(signing_machine: Machine, signer: Signer) -> None:
+    answer = prove(signing_machine, signer.assertion(signing_machine), client_assertion_type="saml")
+    assert refusal(answer) == (401, "invalid_client")
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the client's address publishes, and how often it was asked."""
+    published: dict[str, Any] = {"calls": 0, "document": {"keys": []}}
+
+    def get_json(url: str, *, internal: bool = False) -> Any:
+        published["calls"] += 1
+        if isinstance(published["document"], Exception):
+            raise published["document"]
+        return published["document"]
+
+    monkeypatch.setattr(client_authentication.outbound, "get_json", get_json)
+    return published
+
+
+@pytest.fixture
+def fetching_machine(new_machine: NewMachine) -> Machine:
+    return new_machine(token_endpoint_auth_method="private_key_jwt", jwks_uri="https://client.example/jwks")
+
+
+@pytest.mark.spec("OIDCC-10.1")
+def test_keys_are_fetched_once_and_kept(fetching_machine: Machine, signer: Signer, fetched: dict[str, Any]) -> None:
+    fetched["document"] = {"keys": [signer.jwk]}
+    for _ in range(3):
+        assert prove(fetching_machine, signer.assertion(fetching_machine)).status_code == 200
+    assert fetched["calls"] == 1
+
+
+@pytest.mark.spec("OIDCC-10.1.1")
+def test_a_new_key_is_fetched_and_unknown_ones_do_not_fetch_for_ever(
+    fetching_machine: Machine, signer: Signer, fetched: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(client_authentication.time, "monotonic", lambda: clock[0])
+    fetched["document"] = {"keys": [signer.jwk]}
+    assert prove(fetching_machine, signer.assertion(fetching_machine)).status_code == 200
+    fresh = Signer(kid="k2")
+    fetched["document"] = {"keys": [fresh.jwk]}
+    for _ in range(5):
+        assert refusal(prove(fetching_machine, fresh.assertion(fetching_machine))) == (401, "invalid_client")
+    assert fetched["calls"] == 1
+    clock[0] += 31
+    assert prove(fetching_machine, fresh.assertion(fetching_machine)).status_code == 200
+    assert fetched["calls"] == 2
+
+
+def test_an_address_that_does_not_answer_refuses_the_client(
+    fetching_machine: Machine, signer: Signer, fetched: dict[str, Any]
+) -> None:
+    fetched["document"] = outbound.TimedOut("client.example")
+    for _ in range(3):
+        assert refusal(prove(fetching_machine, signer.assertion(fetching_machine))) == (401, "invalid_client")
+    assert fetched["calls"] == 1
