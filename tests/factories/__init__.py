@@ -1,6 +1,7 @@
 """Smallest valid rows. Override what the test is about; names are made up and differ from call to call.
 
-Rows are written directly, so a test of a service does not depend on the services that build its surroundings.
+Rows are written directly, so a test of a service does not depend on the services that build its surroundings. Clients
+and what belongs to them: `tests.factories.oidc`.
 """
 
 from __future__ import annotations
@@ -27,11 +28,8 @@ from identity.models import (
     TenantDomain,
     User,
 )
-from oidc_provider.client_authentication import hash_secret
-from oidc_provider.models import AuthMethod, Client
 
 PASSWORD = "Quiet-Harbour-41"  # good under the default policy
-CLIENT_SECRET = "a secret of the test suite, which protects nothing"
 
 _numbers = count(1)
 
@@ -141,27 +139,3 @@ def make_role(application: Application, *accounts: AppAccount, **values: Any) ->
     )
     AppRoleMember.objects.bulk_create(AppRoleMember(role=role, account=account) for account in accounts)
     return role
-
-
-def make_client(
-    application: Application | None = None, *, tenant: Tenant | None = None, secret: str = CLIENT_SECRET, **values: Any
-) -> Client:
-    """A client of the standard dialect: code flow with refresh tokens, `secret` in the header, one redirect address.
-
-    `token_endpoint_auth_method="none"` makes it public, without a secret.
-    """
-    application = application or make_application(tenant)
-    number = next(_numbers)
-    values = {
-        "client_id": f"client-{number}",
-        "redirect_uris": [f"https://rp{number}.example.org/callback"],
-        "post_logout_redirect_uris": [f"https://rp{number}.example.org/"],
-        "grant_types": ["authorization_code", "refresh_token"],
-        "scopes": [
-            "openid", "profile", "email", "address", "phone", "roles", "organizations", "offline_access",
-        ],
-        **values,
-    }  # fmt: skip
-    is_public = values.get("token_endpoint_auth_method") == AuthMethod.NONE
-    values.setdefault("secret_hash", "" if is_public else hash_secret(secret))
-    return Client.objects.create(tenant=application.tenant, catalogue_entry=application, **values)
