@@ -112,18 +112,19 @@ def _challenge(scheme: str, parameters: dict[str, str]) -> str:
 
 def _record(error: OAuthError, *, request: HttpRequest, dialect: Dialect, event: EventType) -> None:
     client_id = error.client_id or (error.redirect.client_id if error.redirect else "")
-    details = {"client_id": client_id, "dialect": dialect.name}
+    reason = error.fault.value
     log.info(
         "oauth.refused",
-        extra={**details, "event": event.value, "reason": error.fault.value, "detail": error.log_detail},
+        extra={"event_type": event.value, "reason": reason, "client_id": client_id, "detail": error.log_detail},
     )
     audit.record(
         event,
         tenant=_context(request).tenant,
         outcome=AuditOutcome.REFUSED,
-        reason=error.fault.value,
+        reason=reason,
         context=_context(request),
-        **details,
+        client_id=client_id,
+        dialect=dialect.name,
     )
 
 

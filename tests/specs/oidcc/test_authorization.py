@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 import time_machine
+from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -236,8 +238,28 @@ def test_an_essential_acr_out_of_reach_is_refused(party: RelyingParty, signed_in
 def test_an_essential_acr_above_the_session_asks_for_another_factor(party: RelyingParty, signed_in: Browser) -> None:
     wish = json.dumps({"id_token": {"acr": {"essential": True, "value": MULTI_FACTOR}}})
     assert error_of(party.start(signed_in, claims=wish, prompt="none")) == "interaction_required"
-    page = page_of(party.start(signed_in, claims=wish))
-    assert page.form_with("verification_code") is not None
+    params = party.request(claims=wish)
+    page = page_of(signed_in.get(party.url(params)))
+    form = page.form_with("verification_code")
+    assert form is not None
+    found = re.search(r"\b(\d{6})\b", str(mail.outbox[-1].body))
+    assert found
+    place = signed_in.submit(page, form, verification_code=found[1])
+    claims = party.finish(signed_in, place, params).tokens().claims
+    assert (claims["acr"], claims["amr"]) == (MULTI_FACTOR, ["pwd", "otp", "mfa"])
+    assert signed_in.sign_in_pages == 0  # a step up asks for the other factor only
+
+
+@pytest.mark.security("S28")
+def test_a_user_without_another_factor_is_refused_and_not_asked_for_ever(
+    party: RelyingParty, browser: Browser, person: User
+) -> None:
+    User.objects.filter(pk=person.pk).update(email_verified=False)
+    wish = json.dumps({"id_token": {"acr": {"essential": True, "value": MULTI_FACTOR}}})
+    place = party.start(browser, claims=wish)
+    place = browser.sign_in(place, party.user_name, party.password)
+    assert not isinstance(place, Callback) or place.params["error"] == "access_denied"
+    assert browser.sign_in_pages == 1
 
 
 @pytest.mark.spec("OIDCC-3.1.2.1")
