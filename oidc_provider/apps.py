@@ -11,8 +11,8 @@ class OIDCProviderConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks and the purger, and listen to news of sessions, users and clients."""
-        from identity.registry import register_consent_source, register_purger  # noqa: PLC0415 - needs the app registry
-        from oidc_provider import checks, clients, config, consent, grants, listeners  # noqa: F401, PLC0415
+        from identity.registry import register_consent_source, register_purger
+        from oidc_provider import checks, clients, config, consent, grants, listeners  # noqa: F401
 
         register_purger("oidc_provider", grants.purge)
         register_consent_source("openid", consent.AccountConsents())

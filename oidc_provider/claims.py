@@ -1,4 +1,4 @@
-"""From a user's profile and what was granted to the claims of an id_token and of userinfo (OIDCC-2, 5.1, 5.3, 5.4, 5.5).
+"""From a profile and what was granted to the claims of an id_token and of userinfo (OIDCC-2, 5.1, 5.3 to 5.5).
 
 A client's own claims are its `claims_mapping`, claim name to rule:
 
@@ -80,7 +80,23 @@ _VALUES: dict[str, Value] = {name: value for members in CLAIMS.values() for name
 
 # What only the server itself may say. A mapping may not write it.
 PROTOCOL_CLAIMS = frozenset(
-    {"iss", "sub", "aud", "exp", "iat", "nbf", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "c_hash", "sid", "jti"}
+    {
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "iat",
+        "nbf",
+        "auth_time",
+        "nonce",
+        "acr",
+        "amr",
+        "azp",
+        "at_hash",
+        "c_hash",
+        "sid",
+        "jti",
+    }
 )
 CLAIMS_SUPPORTED = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", *_VALUES)
 
@@ -183,7 +199,8 @@ def _nonce(state: Exchange) -> str:
 def _requested(state: Exchange) -> dict[str, Any]:
     source = state.code or state.refresh_token
     if source is not None:
-        return source.claims
+        claims: dict[str, Any] = source.claims
+        return claims
     return state.request.claims if state.request is not None else {}
 
 
@@ -237,12 +254,12 @@ def _filled(profile: Profile, values: Mapping[str, Value]) -> dict[str, Any]:
 def check_mapping(mapping: object) -> None:
     """Judge a claims_mapping that is to be kept. Raises ValueError, which names the claim."""
     if not isinstance(mapping, dict):
-        raise ValueError("it is not an object")  # noqa: TRY004 - one error for everything that is wrong with it
+        raise ValueError("it is not an object")
     for name, rule in mapping.items():
         if name in PROTOCOL_CLAIMS:
             raise ValueError(f"{name}: only the server says it")
         if not isinstance(rule, dict) or not isinstance(rule.get("source"), str):
-            raise ValueError(f"{name}: it needs a source")  # noqa: TRY004
+            raise ValueError(f"{name}: it needs a source")
         if unknown := rule.keys() - {"source", "scope", "id_token", "userinfo"}:
             raise ValueError(f"{name}: unknown member {min(unknown)}")
         source = rule["source"]
@@ -251,4 +268,4 @@ def check_mapping(mapping: object) -> None:
         if not all(isinstance(rule.get(target, True), bool) for target in ("id_token", "userinfo")):
             raise ValueError(f"{name}: id_token and userinfo are true or false")
         if not isinstance(rule.get("scope", "openid"), str):
-            raise ValueError(f"{name}: scope is a name")  # noqa: TRY004
+            raise ValueError(f"{name}: scope is a name")

@@ -34,7 +34,7 @@ from oidc_provider.models import AuthMethod, Client, ClientAssertion
 
 log = logging.getLogger(__name__)
 
-SECRET_PURPOSE = "oidc_provider.client_secret"  # noqa: S105 - the purpose of a hash
+SECRET_PURPOSE = "oidc_provider.client_secret"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC7523-2.2
 _JTI_PURPOSE = "oidc_provider.assertion_jti"
 # What a signature may be made with, by kind of key. S42: the key decides, the header only chooses among these.
@@ -192,9 +192,7 @@ def _check_assertion(client: Client, assertion: str, *, audiences: tuple[str, ..
 def _spend(client: Client, jti: str, exp: float) -> None:
     """S11: the unique constraint decides which of two requests was first."""
     expires_at = datetime.fromtimestamp(exp, tz=UTC) + conf.clock_skew
-    row = ClientAssertion(
-        client=client, jti_hash=crypto.keyed_hash(jti, purpose=_JTI_PURPOSE), expires_at=expires_at
-    )
+    row = ClientAssertion(client=client, jti_hash=crypto.keyed_hash(jti, purpose=_JTI_PURPOSE), expires_at=expires_at)
     try:
         with transaction.atomic():
             row.save(force_insert=True)

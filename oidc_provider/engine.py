@@ -208,9 +208,7 @@ def read_id_token_hint(token: str, *, context: EngineContext) -> IdTokenHint:
 _AUTHORIZATION_PARAMETERS = ("client_id", "scope", "state", "nonce", "code_challenge", "code_challenge_method")
 
 
-def _oauthlib_body(
-    params: Mapping[str, str], redirect_uri: str, response_type: Iterable[str]
-) -> list[tuple[str, str]]:
+def _oauthlib_body(params: Mapping[str, str], redirect_uri: str, response_type: Iterable[str]) -> list[tuple[str, str]]:
     body = [(name, params[name]) for name in _AUTHORIZATION_PARAMETERS if params.get(name)]
     # OAuthMultiple-3: the order of the words says nothing, but oauthlib compares strings.
     return [*body, ("redirect_uri", redirect_uri), ("response_type", " ".join(sorted(response_type)))]
@@ -351,9 +349,7 @@ def exchange(params: Parameters, credentials: ClientCredentials, *, context: Eng
     return answer
 
 
-def _check_grant_type(
-    grant_type: str, params: Mapping[str, str], *, client: Client, context: EngineContext
-) -> None:
+def _check_grant_type(grant_type: str, params: Mapping[str, str], *, client: Client, context: EngineContext) -> None:
     if not grant_type:
         raise OAuthError(Fault.MISSING_GRANT_TYPE)
     if grant_type not in _GRANT_PARAMETERS:

@@ -69,7 +69,7 @@ class Fault(Enum):
     PROMPT = "prompt"
     MAX_AGE = "max_age"
     CLAIMS = "claims"
-    ID_TOKEN_HINT = "id_token_hint"  # noqa: S105 - the name of a parameter
+    ID_TOKEN_HINT = "id_token_hint"
     SUBJECT_MISMATCH = "subject_mismatch"
     LOGIN_REQUIRED = "login_required"
     CONSENT_REQUIRED = "consent_required"
@@ -96,22 +96,22 @@ class Fault(Enum):
     CODE_VERIFIER = "code_verifier"
     CODE_VERIFIER_MISSING = "code_verifier_missing"
     CODE_VERIFIER_UNEXPECTED = "code_verifier_unexpected"
-    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of a parameter
-    REFRESH_TOKEN_EXPIRED = "refresh_token_expired"  # noqa: S105
-    REFRESH_TOKEN_REPLAYED = "refresh_token_replayed"  # noqa: S105
-    REFRESH_TOKEN_REVOKED = "refresh_token_revoked"  # noqa: S105
-    REFRESH_TOKEN_CLIENT = "refresh_token_client"  # noqa: S105
+    REFRESH_TOKEN = "refresh_token"
+    REFRESH_TOKEN_EXPIRED = "refresh_token_expired"
+    REFRESH_TOKEN_REPLAYED = "refresh_token_replayed"
+    REFRESH_TOKEN_REVOKED = "refresh_token_revoked"
+    REFRESH_TOKEN_CLIENT = "refresh_token_client"
     SCOPE_WIDENED = "scope_widened"
     SESSION_ENDED = "session_ended"
     USER_NOT_USABLE = "user_not_usable"
     # Protected resources, introspection, revocation
-    ACCESS_TOKEN_MISSING = "access_token_missing"  # noqa: S105
-    ACCESS_TOKEN_TWICE = "access_token_twice"  # noqa: S105
-    ACCESS_TOKEN_IN_QUERY = "access_token_in_query"  # noqa: S105
-    ACCESS_TOKEN = "access_token"  # noqa: S105
+    ACCESS_TOKEN_MISSING = "access_token_missing"
+    ACCESS_TOKEN_TWICE = "access_token_twice"
+    ACCESS_TOKEN_IN_QUERY = "access_token_in_query"
+    ACCESS_TOKEN = "access_token"
     INSUFFICIENT_SCOPE = "insufficient_scope"
     INTROSPECTION_NOT_ALLOWED = "introspection_not_allowed"
-    MISSING_TOKEN = "missing_token"  # noqa: S105
+    MISSING_TOKEN = "missing_token"
     REVOCATION_CLIENT = "revocation_client"
     # Logout
     POST_LOGOUT_REDIRECT_URI = "post_logout_redirect_uri"
@@ -244,7 +244,9 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
         Fault.REFRESH_TOKEN_REPLAYED: ErrorSpec("invalid_grant", 400, "RFC9700-4.14.2", "refresh_token is not valid."),
         Fault.REFRESH_TOKEN_REVOKED: ErrorSpec("invalid_grant", 400, "RFC7009-2.1", "refresh_token is not valid."),
         Fault.REFRESH_TOKEN_CLIENT: ErrorSpec("invalid_grant", 400, "RFC6749-6", "refresh_token is not valid."),
-        Fault.SCOPE_WIDENED: ErrorSpec("invalid_scope", 400, "RFC6749-6", "scope names something that was not granted."),
+        Fault.SCOPE_WIDENED: ErrorSpec(
+            "invalid_scope", 400, "RFC6749-6", "scope names something that was not granted."
+        ),
         Fault.SESSION_ENDED: ErrorSpec("invalid_grant", 400, "RFC6749-5.2", "The grant is no longer valid."),
         Fault.USER_NOT_USABLE: ErrorSpec("invalid_grant", 400, "RFC6749-5.2", "The grant is no longer valid."),
         Fault.ACCESS_TOKEN_MISSING: ErrorSpec("", 401, "RFC6750-3.1", ""),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from oidc_provider.engine import AuthorizationRequest, EngineContext
 
 CODE_PURPOSE = "oidc_provider.authorization_code"
-TOKEN_PURPOSE = "oidc_provider.token"  # noqa: S105 - the purpose of a hash
+TOKEN_PURPOSE = "oidc_provider.token"
 _HEADER = "Exchange"
 
 
@@ -304,15 +304,13 @@ def revoke_replayed(state: Exchange) -> None:
         )
 
 
-def revoke_token(
-    row: AccessToken | RefreshToken, *, client: Client, context: EngineContext, now: datetime
-) -> None:
+def revoke_token(row: AccessToken | RefreshToken, *, client: Client, context: EngineContext, now: datetime) -> None:
     """Revoke one access token, or a refresh token with everything of its family (RFC7009-2.1)."""
     with transaction.atomic():
         if isinstance(row, RefreshToken):
             count = _revoke(Q(family=row.family))
         else:
-            count = AccessToken.objects.filter(pk=row.pk)._raw_delete(using="default")  # type: ignore[attr-defined]
+            count = AccessToken.objects.filter(pk=row.pk)._raw_delete(using="default")
         audit.record(
             EventType.TOKEN_REVOKE,
             tenant=context.tenant,
@@ -345,7 +343,7 @@ def _revoke(which: Q) -> int:
         AuthorizationCode.objects.filter(which, consumed_at=None).update(consumed_at=now)
         refresh_tokens = RefreshToken.objects.filter(which, revoked=None).update(revoked=now)
         access_tokens = AccessToken.objects.filter(which)
-        deleted: int = access_tokens._raw_delete(using=access_tokens.db)  # type: ignore[attr-defined]
+        deleted: int = access_tokens._raw_delete(using=access_tokens.db)
     return refresh_tokens + deleted
 
 
@@ -354,7 +352,7 @@ def purge(now: datetime, limit: int) -> int:
 
     A consumed code and a superseded refresh token stay for a while after their end, to recognise a replay.
     """
-    from oidc_provider.models import ClientAssertion  # noqa: PLC0415
+    from oidc_provider.models import ClientAssertion
 
     return (
         _delete_some(AccessToken.objects.filter(expires__lt=now), limit)

@@ -79,9 +79,7 @@ def _new_client_id() -> str:
 class ApiScope(models.Model):
     """A scope of a tenant's own API, granted to clients one by one (decision 20)."""
 
-    tenant = models.ForeignKey(
-        "identity.Tenant", on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant")
-    )
+    tenant = models.ForeignKey("identity.Tenant", on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
     name = models.CharField(_("name"), max_length=100)  # a scope-token of RFC6749-3.3
     description = models.CharField(_("description"), max_length=200, blank=True, default="")
     audience = models.CharField(_("audience"), max_length=255)  # `aud` of tokens that carry it
@@ -165,7 +163,9 @@ class Client(AbstractApplication):
     initiate_login_uri = models.CharField(_("address that starts a sign-in"), max_length=500, blank=True, default="")
     backchannel_logout_uri = models.CharField(_("back-channel logout address"), max_length=500, blank=True, default="")
     backchannel_logout_session_required = models.BooleanField(_("back-channel logout needs sid"), default=False)
-    frontchannel_logout_uri = models.CharField(_("front-channel logout address"), max_length=500, blank=True, default="")
+    frontchannel_logout_uri = models.CharField(
+        _("front-channel logout address"), max_length=500, blank=True, default=""
+    )
     frontchannel_logout_session_required = models.BooleanField(_("front-channel logout needs sid"), default=False)
 
     # ID tokens and claims
@@ -222,7 +222,8 @@ class Client(AbstractApplication):
     @property
     def display_name(self) -> str:
         """What users call it."""
-        return self.catalogue_entry.name
+        name: str = self.catalogue_entry.name
+        return name
 
     def allows_grant_type(self, *grant_types: str) -> bool:
         """Whether one of these may be used."""

@@ -23,7 +23,7 @@ from identity.events import EventType
 from identity.models import Application
 from identity.services import audit
 from oidc_provider import claims, dialects, redirects
-from oidc_provider.client_authentication import hash_secret, parse_jwks
+from oidc_provider.client_authentication import SECRET_PURPOSE, hash_secret, parse_jwks
 from oidc_provider.conf import conf
 from oidc_provider.models import (
     CLIENT_FLAGS,
@@ -344,8 +344,6 @@ def _set_secret(client: Client, secret: str) -> None:
 def _is_secret(client: Client, secret: str) -> bool:
     if not client.secret_hash:
         return False
-    from oidc_provider.client_authentication import SECRET_PURPOSE
-
     return crypto.matches_keyed_hash(secret, client.secret_hash, purpose=SECRET_PURPOSE)
 
 

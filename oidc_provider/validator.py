@@ -48,9 +48,7 @@ class Validator(OAuth2Validator):
         request.client = state_of(request).client
         return bool(request.client.client_id == client_id)
 
-    def validate_redirect_uri(
-        self, client_id: str, redirect_uri: str, request: Any, *args: Any, **kwargs: Any
-    ) -> bool:
+    def validate_redirect_uri(self, client_id: str, redirect_uri: str, request: Any, *args: Any, **kwargs: Any) -> bool:
         """`redirects.check` has compared it with the registered ones (RFC6749-3.1.2.3)."""
         return True
 
@@ -99,7 +97,7 @@ class Validator(OAuth2Validator):
 
     @staticmethod
     def _may_go_offline(client: Any, request: Any) -> bool:
-        return request.response_type == "code" and client.allows_grant_type(GrantType.REFRESH_TOKEN)
+        return bool(request.response_type == "code") and bool(client.allows_grant_type(GrantType.REFRESH_TOKEN))
 
     def get_default_scopes(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
         """A request that names no scope asks for none."""
@@ -119,7 +117,9 @@ class Validator(OAuth2Validator):
         """`engine.approve` compares the user with the one who was asked for."""
         return True
 
-    def save_authorization_code(self, client_id: str, code: dict[str, str], request: Any, *args: Any, **kwargs: Any) -> None:
+    def save_authorization_code(
+        self, client_id: str, code: dict[str, str], request: Any, *args: Any, **kwargs: Any
+    ) -> None:
         """Keep the code (RFC6749-4.1.2)."""
         grants.store_code(code["code"], scopes=request.scopes, state=state_of(request))
 
@@ -197,9 +197,7 @@ class Validator(OAuth2Validator):
         """The nonce of the authorization request (OIDCC-3.1.3.6)."""
         return self._code(request).nonce or None
 
-    def validate_refresh_token(
-        self, refresh_token: str, client: Any, request: Any, *args: Any, **kwargs: Any
-    ) -> bool:
+    def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *args: Any, **kwargs: Any) -> bool:
         """Whether the refresh token is this client's, here and now (RFC6749-6, S9, S14, S26)."""
         state = state_of(request)
         row = grants.load_refresh_token(refresh_token)
@@ -230,7 +228,7 @@ class Validator(OAuth2Validator):
     def is_within_original_scope(
         self, request_scopes: Sequence[str], refresh_token: str, request: Any, *args: Any, **kwargs: Any
     ) -> bool:
-        """oauthlib asks when a scope is not in the original ones (RFC6749-6)."""
+        """Oauthlib asks when a scope is not in the original ones (RFC6749-6)."""
         raise OAuthError(Fault.SCOPE_WIDENED, log_detail=f"client={request.client.pk}")
 
     def rotate_refresh_token(self, request: Any) -> bool:
@@ -270,7 +268,7 @@ class Validator(OAuth2Validator):
         return claims.sign_id_token(token, scopes=request.scopes, state=state_of(request))
 
     def validate_bearer_token(self, token: str, scopes: Any, request: Any) -> bool:
-        """oauthlib's resource endpoints are not used: `engine.userinfo` and `public` read tokens."""
+        """Oauthlib's resource endpoints are not used: `engine.userinfo` and `public` read tokens."""
         return False
 
     def validate_id_token(self, token: str, scopes: Any, request: Any) -> bool:
