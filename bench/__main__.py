@@ -113,8 +113,9 @@ def people(count: int) -> list[Person]:
 
 async def new_worker(target: Target, person: Person, provider: Provider) -> Worker:
     """A worker whose browser is signed in and that holds tokens."""
-    worker = Worker(target, person, Connection("127.0.0.1", provider.port))
-    authorization_code, verifier = await sign_in(worker, worker.connection)
+    connection, browser = Connection("127.0.0.1", provider.port), Connection("127.0.0.1", provider.port)
+    worker = Worker(target, person, connection, browser)
+    authorization_code, verifier = await sign_in(worker, browser)
     await redeem(worker, authorization_code, verifier)
     worker.subject = verified_subject(target, worker.token["id_token"])
     return worker

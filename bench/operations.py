@@ -48,11 +48,12 @@ class Person:
 
 @dataclass
 class Worker:
-    """One client of the load, with a connection, a signed-in browser and tokens of its own."""
+    """One client of the load: a signed-in browser, a back end that knows no cookies, and its tokens."""
 
     target: Target
     person: Person
     connection: Connection
+    browser: Connection
     codes: list[tuple[str, str]] = field(default_factory=list)  # authorization code, verifier
     token: dict[str, Any] = field(default_factory=dict)
     subject: str = ""
@@ -115,7 +116,7 @@ async def introspection(worker: Worker) -> Response:
 
 async def authorize(worker: Worker) -> Response:
     url, state, _verifier = authorization_request(worker.target)
-    response = await worker.connection.get(url)
+    response = await worker.browser.get(url)
     authorization_code_of(worker.target, response, state)
     return response
 
@@ -125,7 +126,7 @@ async def login_flow(worker: Worker) -> Response:
     browser = Connection(worker.connection.host, worker.connection.port)
     try:
         authorization_code, verifier = await sign_in(worker, browser)
-        return await redeem(Worker(worker.target, worker.person, browser), authorization_code, verifier)
+        return await redeem(worker, authorization_code, verifier)
     finally:
         browser.close()
 
@@ -204,7 +205,7 @@ async def redeem(worker: Worker, authorization_code: str, verifier: str) -> Resp
 async def mint_codes(worker: Worker, count: int) -> None:
     for _ in range(count):
         url, state, verifier = authorization_request(worker.target)
-        response = await worker.connection.get(url)
+        response = await worker.browser.get(url)
         worker.codes.append((authorization_code_of(worker.target, response, state), verifier))
 
 
