@@ -105,10 +105,9 @@ def unknown_ids(matrix: Matrix) -> list[str]:
     problems = [f"{names(matrix['security'][i])}: no security rule {i}" for i in matrix["security"] if i not in rules]
     problems += [f"{names(matrix['oidf'][i])}: no module {i}" for i in matrix["oidf"] if i not in modules]
     problems += [
-        f"{test}: the function of module {i} is named test_{i.replace('-', '_')}"
+        f"{names(found)}: none is named test_{i.replace('-', '_')}, as the test of module {i} is"
         for i, found in matrix["oidf"].items()
-        for test in found
-        if i.replace("-", "_") not in test.rpartition("::")[2]
+        if not any(test.rpartition("::")[2] == f"test_{i.replace('-', '_')}" for test in found)
     ]
     problems += [
         f"{names(matrix['spec'][i])}: {i!r} is not <document>-<section> of a known document"
