@@ -227,18 +227,19 @@ def _open_rows(*, tenant: Tenant, purpose: VerificationPurpose, target: Target) 
 
 def _check_limits(*, tenant: Tenant, purpose: VerificationPurpose, target: Target, context: RequestContext) -> None:
     """Check that a code may leave the house now. Raises TooManyRequests."""
-    now = timezone.now()
-    recent = _open_rows(tenant=tenant, purpose=purpose, target=target).filter(created_at__gt=now - RESEND_INTERVAL)
-    newest = recent.first()
-    if newest is not None:
-        wait = (newest.created_at + RESEND_INTERVAL - now).total_seconds()
-        raise TooManyRequests(retry_after_seconds=max(math.ceil(wait), 1), log_detail=f"verification_code={newest.pk}")
+    # The counter's row comes first: whoever sends to this target at the same moment waits there, and sees our code.
     for kind, key, limit in (
         (CounterKind.SEND_TARGET, _index(tenant, target), PER_TARGET),
         (CounterKind.SEND_SOURCE, context.ip, PER_SOURCE),
         (CounterKind.SEND_TENANT, "", PER_TENANT),
     ):
         throttle.limit(tenant=tenant, kind=kind, key=key, limit=limit)
+    now = timezone.now()
+    recent = _open_rows(tenant=tenant, purpose=purpose, target=target).filter(created_at__gt=now - RESEND_INTERVAL)
+    newest = recent.first()
+    if newest is not None:
+        wait = (newest.created_at + RESEND_INTERVAL - now).total_seconds()
+        raise TooManyRequests(retry_after_seconds=max(math.ceil(wait), 1), log_detail=f"verification_code={newest.pk}")
 
 
 def _open(

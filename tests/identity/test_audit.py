@@ -121,12 +121,15 @@ def test_chain_is_intact_and_continues(tenant):
 
 
 def test_row_that_commits_late_is_linked_later(tenant):
-    early, late = write(tenant, 2)
-    sql(f"UPDATE {TABLE} SET batch_id = NULL WHERE id = %s", early.pk)
-    audit.chain_pending()
-    write(tenant, 1)
-    audit.chain_pending()
+    slow, _quick = write(tenant, 2)
+    # Its transaction has drawn an id and is still open while the worker links the row behind it.
+    sql(f"DELETE FROM {TABLE} WHERE id = %s", slow.pk)
+    assert audit.chain_pending() == 1
+    slow._state.adding = True
+    slow.save()
+    assert audit.chain_pending() == 1
     assert problems() == []
+    assert AuditEvent.objects.get(pk=slow.pk).batch.number == 2
 
 
 @pytest.mark.parametrize(
