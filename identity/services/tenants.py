@@ -27,6 +27,7 @@ from identity.services.integrity import assign
 
 # Hosts come from outside, so the cache is bounded; more hosts than this only cost their query again.
 _CACHE_SIZE = 4096
+_MAX_HOST_LENGTH = 260  # a name of 253 characters and a port
 _EDITABLE = ("name", "logo_url", "time_zone", "language", "localize_errors", "is_active")
 
 _by_host: dict[str, tuple[float, Tenant | None]] = {}  # host to (good until, monotonic; tenant)
@@ -42,6 +43,8 @@ def find_by_host(host: str) -> Tenant | None:
     host: as in the Host header, with the port where there is one.
     """
     host = host.lower()
+    if len(host) > _MAX_HOST_LENGTH or "\x00" in host:
+        return None
     return _cached(host, lambda: _usable().filter(domains__host=host).first())
 
 
