@@ -18,7 +18,7 @@ from oidc_provider.engine import AuthorizationRequest
 from oidc_provider.errors import Fault, OAuthError, from_domain
 from oidc_provider.interaction import Step
 from oidc_provider.views import authorization, languages, parking
-from oidc_provider.views.answers import allow_form_targets, protect
+from oidc_provider.views.answers import allow_form_targets, protect_page
 from oidc_provider.views.engine_context import engine_context
 from oidc_provider.views.error_page import refuse
 from oidc_provider.views.parking import ParkedRequest
@@ -71,6 +71,6 @@ def _page(request: HttpRequest, wanted: AuthorizationRequest, wish: Wish) -> Htt
             "already": scope_texts.of_scopes([scope for scope in wish.scopes if scope not in new], client=client),
             "form": forms.Form(),
         }
-        response = protect(render(request, "oidc_provider/consent.html", page))
+        response = protect_page(render(request, "oidc_provider/consent.html", page))
     allow_form_targets(response, [wanted.redirect_uri])
     return response

@@ -17,7 +17,7 @@ from identity.models import AuditOutcome
 from identity.services import audit
 from oidc_provider.dialects.base import Delivery, Dialect, EndpointName, Refusal
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.views.answers import protect, redirect, to_client
+from oidc_provider.views.answers import protect, protect_page, redirect, to_client
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def refuse(
         state = {"state": error.redirect.state} if error.redirect and error.redirect.state else {}
         return redirect(request, f"{dialect.error_address}?{urlencode({**body, **state}, quote_via=quote)}")
     page = {**body, "request_id": _context(request).request_id}
-    return protect(render(request, "oidc_provider/error.html", page, status=spelling.status))
+    return protect_page(render(request, "oidc_provider/error.html", page, status=spelling.status))
 
 
 def refuse_json(

@@ -24,7 +24,7 @@ from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.logout import LogoutRequest
 from oidc_provider.request_checks import Parameters, merge
 from oidc_provider.views import languages, parking
-from oidc_provider.views.answers import allow_form_targets, protect, redirect, to_client
+from oidc_provider.views.answers import allow_form_targets, protect_page, redirect, to_client
 from oidc_provider.views.error_page import refuse
 from oidc_provider.views.parameters import form_parameters, query_parameters
 
@@ -73,7 +73,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         return redirect(request, reverse("identity:login"))
     with languages.preferring(wanted.ui_locales):
         page = {"form": forms.Form(), "application_name": wanted.application_name}
-        response = protect(render(request, "identity/logout_confirm.html", page))
+        response = protect_page(render(request, "identity/logout_confirm.html", page))
     allow_form_targets(response, [wanted.redirect_uri])
     return response
 
@@ -104,7 +104,7 @@ def _sign_out(request: HttpRequest, wanted: LogoutRequest) -> HttpResponse:
     else:
         with languages.preferring(wanted.ui_locales):
             page = {"login_url": reverse("identity:login"), "application_name": "", "back_url": ""}
-            response = protect(render(request, "identity/logged_out.html", page))
+            response = protect_page(render(request, "identity/logged_out.html", page))
     if session is not None:
         cookies.clear_session(response, request)
     return response
