@@ -32,6 +32,7 @@ class Wish:
     claims: tuple[str, ...]  # single claims beyond the scopes, sorted
     known_scopes: frozenset[str]
     known_claims: frozenset[str]
+    has_consented: bool  # the user allowed this client something before, if only to know who they are
     is_implied: bool  # the operator has consented for everybody (skip_consent)
 
     @property
@@ -47,7 +48,7 @@ class Wish:
     @property
     def is_new(self) -> bool:
         """Whether the user must be asked."""
-        return not self.is_implied and bool(self.new_scopes or self.new_claims)
+        return not self.is_implied and (not self.has_consented or bool(self.new_scopes or self.new_claims))
 
 
 def wish(wanted: AuthorizationRequest, *, user: User) -> Wish:
@@ -64,6 +65,7 @@ def wish(wanted: AuthorizationRequest, *, user: User) -> Wish:
         claims=_single_claims(wanted),
         known_scopes=known_scopes,
         known_claims=frozenset(row.claims) if row else frozenset(),
+        has_consented=row is not None,
         is_implied=is_implied,
     )
 
@@ -118,7 +120,11 @@ class AccountConsents:
     def withdraw(self, *, user: User, consent_id: str, context: RequestContext) -> bool:
         """Withdraw one consent, and end every token that the client has for the user."""
         rows = Consent.objects.filter(user=user, withdrawn_at=None)
-        row = rows.filter(pk=int(consent_id)).select_related("user__tenant", "client__tenant").first() if _is_row_id(consent_id) else None
+        row = (
+            rows.filter(pk=int(consent_id)).select_related("user__tenant", "client__tenant").first()
+            if _is_row_id(consent_id)
+            else None
+        )
         return row is not None and withdraw(row, actor=user, context=context)
 
 

@@ -58,19 +58,19 @@ def _page(request: HttpRequest, wanted: AuthorizationRequest, wish: Wish) -> Htt
     # prompt=consent shows everything again, so nothing is merely "already allowed" then.
     is_again = "consent" in wanted.prompt
     new = wish.scopes if is_again else wish.new_scopes
-    with languages.preferring(wanted.ui_locales):
-        page = {
-            "client_name": client.name or client.catalogue_entry.name,
-            "application_name": client.catalogue_entry.name,
-            "client_logo": client.catalogue_entry.logo_url,
-            "user": request.user,
-            "scopes": [
-                *scope_texts.of_scopes(new, client=client),
-                *scope_texts.of_claims(wish.claims if is_again else wish.new_claims),
-            ],
-            "already": scope_texts.of_scopes([scope for scope in wish.scopes if scope not in new], client=client),
-            "form": forms.Form(),
-        }
-        response = protect_page(render(request, "oidc_provider/consent.html", page))
+    languages.prefer(request, wanted.ui_locales)
+    page = {
+        "client_name": client.name or client.catalogue_entry.name,
+        "application_name": client.catalogue_entry.name,
+        "client_logo": client.catalogue_entry.logo_url,
+        "user": request.user,
+        "scopes": [
+            *scope_texts.of_scopes(new, client=client),
+            *scope_texts.of_claims(wish.claims if is_again else wish.new_claims),
+        ],
+        "already": scope_texts.of_scopes([scope for scope in wish.scopes if scope not in new], client=client),
+        "form": forms.Form(),
+    }
+    response = protect_page(render(request, "oidc_provider/consent.html", page))
     allow_form_targets(response, [wanted.redirect_uri])
     return response

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 
-from django.utils import translation
+from django.conf import settings
+from django.http import HttpRequest
+
+from identity.languages import supported_language, use_language
 
 
-def preferring(ui_locales: Iterable[str]) -> AbstractContextManager[object]:
-    """The first of these BCP 47 tags that we have a language for; without one, the language of the request."""
-    for tag in ui_locales:
-        try:
-            return translation.override(translation.get_supported_language_variant(tag.lower()))
-        except LookupError:
-            continue
-    return nullcontext()
+def prefer(request: HttpRequest, ui_locales: Iterable[str]) -> None:
+    """Use the first of these BCP 47 tags that we have a language for, unless the person chose one on our pages."""
+    if settings.LANGUAGE_COOKIE_NAME in request.COOKIES:
+        return
+    language = next((found for tag in ui_locales if (found := supported_language(tag))), None)
+    if language is not None:
+        use_language(request, language)

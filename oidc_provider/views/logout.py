@@ -71,9 +71,9 @@ def confirm(request: HttpRequest) -> HttpResponse:
         return _sign_out(request, wanted)
     if decision == "no":
         return redirect(request, reverse("identity:login"))
-    with languages.preferring(wanted.ui_locales):
-        page = {"form": forms.Form(), "application_name": wanted.application_name}
-        response = protect_page(render(request, "identity/logout_confirm.html", page))
+    languages.prefer(request, wanted.ui_locales)
+    page = {"form": forms.Form(), "application_name": wanted.application_name}
+    response = protect_page(render(request, "identity/logout_confirm.html", page))
     allow_form_targets(response, [wanted.redirect_uri])
     return response
 
@@ -102,9 +102,9 @@ def _sign_out(request: HttpRequest, wanted: LogoutRequest) -> HttpResponse:
             request, redirect_uri=wanted.redirect_uri, response_mode="query", parameters=wanted.parameters
         )
     else:
-        with languages.preferring(wanted.ui_locales):
-            page = {"login_url": reverse("identity:login"), "application_name": "", "back_url": ""}
-            response = protect_page(render(request, "identity/logged_out.html", page))
+        languages.prefer(request, wanted.ui_locales)
+        page = {"login_url": reverse("identity:login"), "application_name": "", "back_url": ""}
+        response = protect_page(render(request, "identity/logged_out.html", page))
     if session is not None:
         cookies.clear_session(response, request)
     return response

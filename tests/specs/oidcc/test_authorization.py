@@ -304,6 +304,24 @@ def test_whoever_refuses_is_told_to_the_client(party: RelyingParty, signed_in: B
     }
 
 
+@pytest.mark.spec("OIDCC-3.1.2.1")
+def test_prompt_consent_asks_where_consent_is_skipped(
+    new_client: Callable[..., RelyingParty], browser: Browser
+) -> None:
+    party = new_client(application={"skip_consent": True})
+    assert party.authorize(browser, prompt="consent").code
+    assert [page.is_consent for page in browser.shown] == [False, True]
+
+
+def test_the_language_chosen_on_our_pages_wins(party: RelyingParty, signed_in: Browser) -> None:
+    page = page_of(party.start(signed_in, scope="openid phone", ui_locales="ja"))
+    assert '<html lang="ja">' in page.text
+    form = page.form_with("language") or next(form for form in page.forms if form.action == "/language")
+    again = page_of(signed_in.submit(page, form, language="zh-hans"))
+    assert again.is_consent
+    assert '<html lang="zh-Hans">' in again.text
+
+
 def test_consent_is_the_users_own(party: RelyingParty, signed_in: Browser, stranger: User) -> None:
     theirs = RelyingParty(**{**party.__dict__, "user_name": stranger.user_name})
     browser = Browser()
