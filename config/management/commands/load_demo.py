@@ -95,7 +95,7 @@ def document(passwords: dict[str, str]) -> dict[str, Any]:
             {
                 "code": "demo",
                 "name": "Demo relying party",
-                "description": "Any OpenID Connect library, started on this machine's port 5000.",
+                "description": "Any OpenID Connect library on this machine.",
                 "roles": [{"code": "reader", "name": "Reader"}, {"code": "editor", "name": "Editor"}],
                 "accounts": [{"user_name": USER, "roles": ["reader"]}],
                 "clients": [
@@ -106,8 +106,8 @@ def document(passwords: dict[str, str]) -> dict[str, Any]:
                         "native": True,
                         "grant_types": ["authorization_code", "refresh_token"],
                         "scopes": ["openid", "profile", "email", "roles", "organizations", "offline_access"],
-                        "redirect_uris": ["http://localhost:5000/callback", "http://127.0.0.1:5000/callback"],
-                        "post_logout_redirect_uris": ["http://localhost:5000/", "http://127.0.0.1:5000/"],
+                        "redirect_uris": ["http://127.0.0.1:5000/callback"],
+                        "post_logout_redirect_uris": ["http://127.0.0.1:5000/"],
                     }
                 ],
             }

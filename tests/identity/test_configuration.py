@@ -1,0 +1,376 @@
+"""`manage.py apply_config`: what a file makes, that it makes it once, and what it refuses by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import CommandError, call_command
+
+from identity import crypto, registry
+from identity.configuration import APPLICATION_SECTIONS
+from identity.context import RequestContext
+from identity.models import (
+    Application,
+    AuditEvent,
+    Membership,
+    Organization,
+    Tenant,
+    User,
+)
+from identity.selectors import directory
+from identity.selectors.profiles import profile_of
+from identity.services import applications, credentials, tenants
+from oidc_provider.client_authentication import SECRET_PURPOSE
+from oidc_provider.models import Client
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "Quiet-Harbour-41"
+SECRET = "a-client-secret-of-22-ch"
+FULL = f"""
+tenant:
+  code: acme
+  name: Acme
+  domains: [id.acme.example, login.acme.example]
+  language: ja
+  password_policy: {{min_length: 10}}
+  session_policy: {{mfa_mode: if_enrolled}}
+attributes:
+  - {{name: badge, label: Badge, unique: true, editable_by: operator}}
+  - {{name: city, required: false}}
+organizations:
+  - {{code: hq, name: HQ, category: company}}
+  - {{code: lab, name: Lab, parent: hq}}
+users:
+  - user_name: alice
+    password: "{PASSWORD}"
+    name: Alice
+    email: a@example.org
+    email_verified: true
+    mobile: "13812345678"
+    birth_date: 1990-01-31
+    organization: lab
+    organizations: [hq]
+    extension: {{badge: "7"}}
+    address: {{locality: Kyoto}}
+  - {{user_name: olga, operator: true, superuser: true}}
+  - {{user_name: bob, enabled: false}}
+api_scopes:
+  - {{name: "wiki:read", audience: "https://wiki.example.org/api", description: Read the wiki}}
+applications:
+  - name: Wiki
+    code: wiki
+    access: assigned
+    internal: true
+    skip_consent: true
+    roles: [{{code: reader, name: Reader}}]
+    accounts: [{{user_name: alice, account_name: a.lice, roles: [reader]}}]
+    clients:
+      - client_id: wiki
+        client_secret: "{SECRET}"
+        dialect: standard
+        token_endpoint_auth_method: client_secret_basic
+        redirect_uris: ["https://wiki.example.org/cb"]
+        post_logout_redirect_uris: []
+        grant_types: [authorization_code, refresh_token]
+        response_types: [code]
+        id_token_signed_response_alg: ES256
+        backchannel_logout_uri: "https://wiki.example.org/logout"
+        web_origins: ["https://wiki.example.org"]
+        api_scopes: ["wiki:read"]
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Apply YAML text, or data, and answer what was printed."""
+
+    def apply(content: Any, *options: str) -> str:
+        file = tmp_path / "config.yaml"
+        file.write_text(content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8")
+        call_command("apply_config", str(file), *options)
+        return capsys.readouterr().out
+
+    return apply
+
+
+def with_change(change: Any) -> dict[str, Any]:
+    """The full file with one change made to it."""
+    document: dict[str, Any] = yaml.safe_load(FULL)
+    change(document)
+    return document
+
+
+def test_a_file_makes_everything_it_names(run: Any) -> None:
+    printed = run(FULL)
+    tenant = Tenant.objects.get(code="acme")
+    assert (tenant.name, tenant.language, tenant.is_default) == ("Acme", "ja", False)
+    assert [domain.host for domain in tenant.domains.all()] == ["id.acme.example", "login.acme.example"]
+    assert (tenant.password_policy.min_length, tenant.session_policy.mfa_mode) == (10, "if_enrolled")
+    alice = directory.get_user_by_name(tenant=tenant, user_name="alice")
+    assert credentials.check_password(user=alice, password=PASSWORD)
+    assert (alice.mobile, alice.email_verified, str(alice.birth_date)) == ("13812345678", True, "1990-01-31")
+    assert (alice.extension, alice.address) == ({"badge": "7"}, {"locality": "Kyoto"})
+    assert dict(Membership.objects.filter(user=alice).values_list("organization__code", "is_primary")) == {
+        "lab": True,
+        "hq": False,
+    }
+    olga, bob = (User.objects.get(user_key=name) for name in ("olga", "bob"))
+    assert (olga.is_staff, olga.is_superuser, bob.is_active) == (True, True, False)
+    wiki = Application.objects.get(code="wiki")
+    assert (wiki.name, wiki.access, wiki.is_internal, wiki.skip_consent) == ("Wiki", "assigned", True, True)
+    applications.check_access(application=wiki, user=alice)
+    profile = profile_of(user=alice, application=wiki)
+    assert (profile.account_name, profile.roles) == ("a.lice", ("reader",))
+    client = Client.objects.get(client_id="wiki")
+    assert (client.tenant, client.catalogue_entry) == (tenant, wiki)
+    assert client.id_token_signed_response_alg == "ES256"
+    assert client.audiences == {"wiki:read": "https://wiki.example.org/api"}
+    assert "+ application wiki client wiki\n" in printed
+    applied = AuditEvent.objects.get(event_type="config:apply")
+    assert (applied.actor_type, applied.tenant) == ("system", tenant)
+
+
+def test_applying_it_again_changes_nothing_and_says_so(run: Any) -> None:
+    run(FULL)
+    before = AuditEvent.objects.count()
+    assert run(FULL) == "Nothing to change.\n"
+    assert AuditEvent.objects.count() == before
+
+
+def test_a_dry_run_prints_the_difference_and_writes_nothing(run: Any) -> None:
+    printed = run(FULL, "--dry-run")
+    assert printed.startswith("+ tenant acme\n~ tenant acme password_policy: min_length: 8 -> 10\n")
+    assert printed.endswith("created, 3 changed. Dry run: nothing was written.\n")
+    assert not Tenant.objects.exists()
+    assert not AuditEvent.objects.exists()
+    run(FULL)
+    changed = with_change(lambda document: document["applications"][0].update(name="Our wiki"))
+    assert run(changed, "--dry-run") == (
+        "~ application wiki: name: 'Wiki' -> 'Our wiki'\n0 created, 1 changed. Dry run: nothing was written.\n"
+    )
+    assert Application.objects.get(code="wiki").name == "Wiki"
+
+
+def change_each_section(document: dict[str, Any]) -> None:
+    document["tenant"].update(name="Acme Corp", domains=["login.acme.example"])
+    document["attributes"][0]["label"] = "Badge number"
+    document["organizations"][1].update(name="Laboratory", parent="")
+    document["users"][0].update(mobile="13812349999", user_type="intern", organization="hq", organizations=[])
+    document["users"][1]["superuser"] = False
+    document["users"][2]["enabled"] = True
+    document["api_scopes"][0]["description"] = "Read"
+    document["applications"][0]["roles"][0]["name"] = "Readers"
+    document["applications"][0]["accounts"][0].update(roles=[], enabled=False)
+    document["applications"][0]["clients"][0].update(redirect_uris=["https://new.example.org/"])
+
+
+def test_a_change_in_each_section_is_told_with_personal_values_masked(run: Any) -> None:
+    run(FULL)
+    top = Organization.objects.get(code="hq")
+    assert run(with_change(change_each_section)).splitlines() == [
+        "~ tenant acme: name: 'Acme' -> 'Acme Corp'",
+        "~ tenant acme: domains: ['id.acme.example', 'login.acme.example'] -> ['login.acme.example']",
+        "~ attribute badge: label: 'Badge' -> 'Badge number'",
+        "~ organization lab: name: 'Lab' -> 'Laboratory'",
+        f"~ organization lab: parent_id: '{top.public_id}' -> ''",
+        "~ user alice: mobile: '138****5678' -> '138****9999'",
+        "~ user alice: user_type: '' -> 'intern'",
+        "~ user alice: organizations: ['hq', 'lab (primary)'] -> ['hq (primary)']",
+        "~ user olga: is_superuser: True -> False",
+        "~ user bob: enabled: False -> True",
+        "~ API scope wiki:read: description: 'Read the wiki' -> 'Read'",
+        "~ application wiki role reader: name: 'Reader' -> 'Readers'",
+        "~ application wiki account alice: is_active: '***' -> '***'",
+        "~ application wiki account alice: roles: ['reader'] -> []",
+        "~ application wiki client wiki: redirect_uris: ['https://wiki.example.org/cb'] -> ['https://new.example.org/']",
+        "0 created, 11 changed.",
+    ]
+    assert run(with_change(change_each_section)) == "Nothing to change.\n"
+
+
+@pytest.mark.security("S41")
+def test_passwords_and_secrets_are_never_printed_or_kept_in_clear(run: Any) -> None:
+    printed = run(FULL)
+    new_secret = "another-secret-of-22-chars"
+    changed = with_change(lambda document: document["applications"][0]["clients"][0].update(client_secret=new_secret))
+    printed += run(changed)
+    assert "client_secret" in printed
+    kept = " ".join(str(event.__dict__) for event in AuditEvent.objects.all())
+    for secret in (PASSWORD, SECRET, new_secret):
+        assert secret not in printed
+        assert secret not in kept
+    stored = Client.objects.get(client_id="wiki").secret_hash
+    assert crypto.matches_keyed_hash(new_secret, stored, purpose=SECRET_PURPOSE)
+
+
+def test_a_password_in_the_file_is_for_the_first_time_only(run: Any) -> None:
+    run(FULL)
+    tenant = Tenant.objects.get(code="acme")
+    alice = directory.get_user_by_name(tenant=tenant, user_name="alice")
+    credentials.set_password(user=alice, password="Silent-Bridge-58", context=RequestContext(tenant=tenant))
+    assert run(FULL) == "Nothing to change.\n"
+    assert credentials.check_password(user=User.objects.get(pk=alice.pk), password="Silent-Bridge-58")
+
+
+def test_secrets_may_stand_in_files_of_their_own(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "wiki.secret").write_text(f"{SECRET}\n")
+    run(with_change(lambda d: d["applications"][0]["clients"][0].update(client_secret={"file": "wiki.secret"})))
+    assert run(FULL) == "Nothing to change.\n"
+
+
+def test_the_tenant_may_be_named_by_its_code_alone_and_default_is_the_default(run: Any) -> None:
+    run("tenant: default\n")
+    assert tenants.find_default() == Tenant.objects.get(code="default")
+    assert run("tenant: default\nusers: [{user_name: alice}]\n") == "+ user alice\n1 created, 0 changed.\n"
+    run("tenant: acme\n---\ntenant: default\nusers: [{user_name: bob}]\n")
+    assert User.objects.get(user_key="bob").tenant.code == "default"
+    assert Tenant.objects.get(code="acme").is_default is False
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        (lambda d: d.update(user=[]), "user: is not known here."),
+        (lambda d: d.pop("tenant"), "tenant: is missing. Name the tenant by its code."),
+        (lambda d: d["tenant"].update(domain="x"), "tenant.domain: is not known here."),
+        (lambda d: d["tenant"].update(domains=["http://x"]), "tenant.host: Enter a valid value."),
+        (lambda d: d["tenant"].update(domains="x"), "tenant.domains: is not a list."),
+        (lambda d: d["tenant"].update(code=""), "tenant.code: is not a text. Write it between quotation marks."),
+        (
+            lambda d: d["tenant"]["password_policy"].update(min_length="ten"),
+            "tenant.password_policy.min_length: “ten” value must be an integer.",
+        ),
+        (
+            lambda d: d["tenant"]["password_policy"].update(tenant=1),
+            "tenant.password_policy.tenant: is not known here.",
+        ),
+        (lambda d: d["attributes"][0].update(pattern="["), "attributes[0].pattern: This is not a regular expression."),
+        (lambda d: d["attributes"][0].update(is_unique=1), "attributes[0].is_unique: is not known here."),
+        (lambda d: d["organizations"][1].update(code="a b"), "organizations[1]: ORG.0014 Invalid organization code."),
+        (
+            lambda d: d["organizations"].reverse(),
+            'organizations[0].parent: There is no organization "hq"; name it before what lies below it.',
+        ),
+        (lambda d: d["users"][0].update(username="x"), "users[0].username: is not known here."),
+        (lambda d: d["users"][0].update(password="short"), "users[0]: PWD.0007 Password must be 10 to 64 characters."),
+        (lambda d: d["users"][0].update(password=123456789012), None),
+        (lambda d: d["users"][1].update(email="a@example.org"), "users[1]: USER.0031 Email address already exists."),
+        (lambda d: d["users"][1].update(operator="yes"), "users[1].operator: is neither true nor false."),
+        (lambda d: d["users"][0].update(organization="x"), "users[0]: ORG.0001 Organization does not exist."),
+        (
+            lambda d: d["applications"][0].update(redirect="x"),
+            "applications[0].redirect: is not known here.",
+        ),
+        (
+            lambda d: d["applications"][0].update(access="nobody"),
+            "applications[0].access: Value 'nobody' is not a valid choice.",
+        ),
+        (
+            lambda d: d["applications"][0]["accounts"].append({"user_name": "eve"}),
+            'applications[0].accounts[1].user_name: There is no user "eve".',
+        ),
+        (
+            lambda d: d["applications"][0]["accounts"][0].update(roles=["x"]),
+            'applications[0].accounts[0].roles: There is no role "x" in this application.',
+        ),
+        (
+            lambda d: d["applications"][0]["clients"][0].update(redirect_urls=[]),
+            "applications[0].clients[0].redirect_urls: is not known here.",
+        ),
+        (
+            lambda d: d["applications"][0]["clients"][0].update(redirect_uris=["http://wiki.example.org/cb"]),
+            None,
+        ),
+        (
+            lambda d: d["applications"][0]["clients"][0].update(api_scopes=["x"]),
+            'applications[0].clients[0].api_scopes: There is no API scope "x" in this tenant.',
+        ),
+        (lambda d: d["applications"][0].update(clients={}), "applications[0].clients: is not a list."),
+        (lambda d: d.update(users=["alice"]), "users[0]: is not a list of `name: value` lines."),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_place_and_nothing_is_applied(
+    run: Any, change: Any, refusal: str | None
+) -> None:
+    with pytest.raises(CommandError) as caught:
+        run(with_change(change))
+    text, _newline, ending = str(caught.value).partition("\n")
+    if refusal is not None:
+        assert text == refusal
+    assert ending == "Nothing was changed."
+    assert PASSWORD not in text
+    assert not Tenant.objects.exists()
+
+
+@pytest.mark.parametrize("section", ["cas_services", "saml_service_providers"])
+def test_a_section_whose_app_is_not_built_is_refused_by_name(
+    run: Any, section: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert section in APPLICATION_SECTIONS
+    without = {name: handler for name, handler in registry.config_sections().items() if name != section}
+    monkeypatch.setattr(registry, "_config_sections", without)
+    with pytest.raises(CommandError) as caught:
+        run(with_change(lambda document: document["applications"][0].update({section: []})))
+    assert str(caught.value) == (
+        f'applications[0].{section}: Section "{section}" is not supported by this installation.\nNothing was changed.'
+    )
+    assert not Tenant.objects.exists()
+
+
+@pytest.mark.parametrize("length", [1, 21])
+def test_a_short_client_secret_is_refused_without_showing_it(run: Any, length: int) -> None:
+    """Decision 9."""
+    secret = "q" * length
+    with pytest.raises(CommandError) as caught:
+        run(with_change(lambda document: document["applications"][0]["clients"][0].update(client_secret=secret)))
+    text = str(caught.value)
+    assert text.startswith("applications[0].clients[0].client_secret: ")
+    assert "22" in text
+    assert "qq" not in text
+    assert not Client.objects.exists()
+
+
+def test_a_confidential_client_needs_its_secret_in_the_file(run: Any) -> None:
+    with pytest.raises(CommandError, match=r"^applications\[0\].clients\[0\].client_secret: is missing."):
+        run(with_change(lambda document: document["applications"][0]["clients"][0].pop("client_secret")))
+    run(FULL)
+    assert run(with_change(lambda d: d["applications"][0]["clients"][0].pop("client_secret"))) == "Nothing to change.\n"
+
+
+@pytest.mark.security("S37")
+def test_a_client_does_not_change_hands(run: Any) -> None:
+    run(FULL)
+    other = {
+        "tenant": "other",
+        "applications": [{"code": "o", "clients": [{"client_id": "wiki", "client_secret": SECRET}]}],
+    }
+    with pytest.raises(CommandError, match=r"client_id: is taken by another application."):
+        run(other)
+    assert Client.objects.get(client_id="wiki").tenant.code == "acme"
+
+
+@pytest.mark.parametrize(
+    ("content", "refusal"),
+    [
+        ("tenant: a\ntenant: b\n", 'config.yaml, line 2: has "tenant" twice.'),
+        ("tenant: [\n", "config.yaml, line 2: "),
+        ("tenant: !!python/object/apply:os.system [true]\n", "config.yaml, line 1: could not determine a constructor"),
+        ("tenant: \x07\n", "config.yaml: is not YAML."),
+        ("- tenant\n", "the file: is not a list of `name: value` lines."),
+        ("tenant: a\n---\nusers: []\n", "document 2: tenant: is missing."),
+    ],
+)
+def test_what_is_not_plain_yaml_is_refused(run: Any, content: str, refusal: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        run(content)
+    assert str(caught.value).startswith(refusal)
+    assert not Tenant.objects.exists()
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="cannot be read: FileNotFoundError"):
+        call_command("apply_config", str(tmp_path / "missing.yaml"))
