@@ -84,7 +84,7 @@ class RelyingParty(BaseHTTPRequestHandler):
 
     def home(self, session: dict[str, Any]) -> None:
         if claims := session.get("claims"):
-            name = html.escape(str(claims.get("name") or claims["sub"]))
+            name = html.escape(str(session["userinfo"].get("name") or claims["sub"]))
             self.page(f'<p>Hello, <b id="name">{name}</b>.</p><p><a href="/logout">Sign out</a></p>')
         else:
             self.page('<p><a href="/login">Sign in</a></p>')
@@ -95,14 +95,20 @@ class RelyingParty(BaseHTTPRequestHandler):
         if "error" in answer or answer.get("iss") != [ISSUER]:
             self.page(f"<p>Not signed in: {html.escape(answer.get('error', ['wrong issuer'])[0])}</p>", status=400)
             return
-        token = new_client().fetch_token(
+        client = new_client()
+        token = client.fetch_token(
             provider["token_endpoint"],
             authorization_response=HERE + self.path,
             state=session.pop("state"),
             code_verifier=session.pop("verifier"),
         )
-        session["claims"] = checked_claims(token, session.pop("nonce"))
-        session["id_token"] = token["id_token"]
+        claims = checked_claims(token, session.pop("nonce"))
+        # Name and e-mail address come from here; the ID token says who it is and when they signed in (OIDCC-5.4).
+        userinfo = client.get(provider["userinfo_endpoint"]).json()
+        if userinfo["sub"] != claims["sub"]:
+            self.page("<p>Not signed in: the answers are about two people.</p>", status=400)
+            return
+        session.update(claims=claims, userinfo=userinfo, id_token=token["id_token"])
         self.redirect("/")
 
     def session(self) -> tuple[str, dict[str, Any]]:

@@ -65,7 +65,7 @@ class Site:
     alice: Person
     bob: Person
     operator: Person
-    notes: RelyingPartyProcess  # asks for consent; hears of sign-outs by back channel
+    notes: RelyingPartyProcess  # asks for consent
     wiki: RelyingPartyProcess  # trusted: no consent page
     panel: RelyingPartyProcess  # public client, used from its own pages
 
@@ -92,8 +92,7 @@ def registration(party: RelyingPartyProcess, *, name: str, skip_consent: bool, *
         "name": name,
         "code": party.client_id,
         "access": "everyone",
-        # Its addresses are loopback ones, which are called for internal applications only.
-        "internal": True,
+        "internal": False,
         "skip_consent": skip_consent,
         "clients": [client],
     }
@@ -129,12 +128,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                     for person in (alice, bob)
                 ],
                 "applications": [
-                    registration(
-                        notes,
-                        name="Notes",
-                        skip_consent=False,
-                        backchannel_logout_uri=f"http://127.0.0.1:{notes.port}/backchannel-logout",
-                    ),
+                    registration(notes, name="Notes", skip_consent=False),
                     registration(wiki, name="Wiki", skip_consent=True),
                     registration(panel, name="Panel", skip_consent=True, web_origins=[panel.url]),
                 ],

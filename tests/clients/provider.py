@@ -154,6 +154,8 @@ class Provider:
                 *("--bind", f"127.0.0.1:{self.port}", "--workers", str(self._workers)),
                 *("--threads", str(self._threads), "--worker-class", "gthread", "--keep-alive", "75"),
                 *("--access-logfile", "-" if self._log_requests else os.devnull),
+                # Codes and tokens travel in query strings: the log names the path only.
+                *("--access-logformat", "%(m)s %(U)s %(s)s"),
             ],
             cwd=ROOT,
             env=self.environment,

@@ -9,7 +9,6 @@ It keeps no knowledge of Monban: everything comes from discovery and from the ar
     /refresh          redeem the refresh token, check the new ID token
     /logout           RP-initiated sign-out
     /signed-out       the post-logout address
-    /backchannel-logout   takes logout tokens (OIDCBCL-2.5)
     /blank            an empty page of this origin
     /session.json     what this browser's session holds, for the test to look at
 
@@ -31,6 +30,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
+from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
@@ -41,7 +41,6 @@ from joserfc.jws import JWSRegistry
 PASSED_ON = ("prompt", "max_age", "ui_locales", "login_hint", "scope", "response_mode", "acr_values", "claims")
 TIMEOUT_SECONDS = 10
 LEEWAY_SECONDS = 30
-BACKCHANNEL_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
 @dataclass
@@ -160,17 +159,6 @@ class Client:
             raise RefusedError("the sign-in is older than max_age")
         return {**claims, "kid": decoded.header["kid"], "alg": decoded.header["alg"]}
 
-    def logged_out_sid(self, logout_token: str) -> str:
-        """The session that a back-channel logout token ends (OIDCBCL-2.6)."""
-        decoded = self._decode(logout_token)
-        claims = decoded.claims
-        audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-        if claims["iss"] != self.issuer or self.client_id not in audience or "nonce" in claims:
-            raise RefusedError("not a logout token for us")
-        if BACKCHANNEL_EVENT not in claims["events"]:
-            raise RefusedError("not a logout token")
-        return str(claims["sid"])
-
     def logout_url(self, browser: BrowserSession) -> str:
         browser.logout_state = secrets.token_urlsafe(8)
         query = {
@@ -220,7 +208,6 @@ class Handler(BaseHTTPRequestHandler):
             ("GET", "/refresh"): self.refresh,
             ("GET", "/logout"): self.logout,
             ("GET", "/signed-out"): self.signed_out,
-            ("POST", "/backchannel-logout"): self.backchannel_logout,
             ("GET", "/blank"): self.blank,
             ("GET", "/session.json"): self.session_json,
         }
@@ -230,7 +217,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             action(parameters)
-        except (RefusedError, JoseError, requests.RequestException, KeyError) as error:
+        except (RefusedError, AuthlibBaseError, JoseError, requests.RequestException, KeyError) as error:
             self._answer(502, f"<p id=refused>{html.escape(repr(error))}</p>")
 
     # pages
@@ -287,12 +274,6 @@ class Handler(BaseHTTPRequestHandler):
         if browser is None or parameters.get("state") != browser.logout_state:
             raise RefusedError("logout state differs")
         self._answer(200, "<p id=signed-out>Signed out.</p>")
-
-    def backchannel_logout(self, parameters: dict[str, str]) -> None:
-        sid = self.client.logged_out_sid(parameters["logout_token"])
-        for identifier in [key for key, browser in self.sessions.items() if browser.claims.get("sid") == sid]:
-            del self.sessions[identifier]
-        self._answer(200, "")
 
     def blank(self, parameters: dict[str, str]) -> None:
         self._answer(200, "")
