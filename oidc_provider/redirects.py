@@ -95,9 +95,7 @@ def check_registrable(address: str, *, is_native: bool, debug: bool, allows_priv
         return
     if parts.scheme == "http":
         host = parts.hostname or ""
-        if _is_loopback_literal(host) and (is_native or debug):
-            return
-        if host == "localhost" and debug:
+        if (_is_loopback_literal(host) or host == "localhost") and (is_native or debug):
             return
         raise AddressInvalid(_("http is for loopback addresses of native applications only"))
     if not (is_native and allows_private_scheme and _PRIVATE_SCHEME.fullmatch(parts.scheme)):

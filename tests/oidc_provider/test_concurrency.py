@@ -88,7 +88,7 @@ def _redeem(database: dict[str, Any], client_pk: int, code: str, times: int, ans
     connections.close_all()
     connection.settings_dict.update(database)
     forget_everything()
-    from oidc_provider.models import Client  # noqa: PLC0415
+    from oidc_provider.models import Client
 
     machine = Machine(Client.objects.select_related("catalogue_entry__tenant").get(pk=client_pk))
     gate.wait()
