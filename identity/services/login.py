@@ -142,18 +142,9 @@ def begin(
         application=application,
         data=data,
     )
-    lacks_factor = (
-        session is not None
-        and not reauthenticate
-        and not select_account
-        and session.tenant_id == tenant.pk
-        and not access.is_sufficient(session=session, application=application, required_acr=required_acr)
-    )
-    if session is not None and lacks_factor and _can_use_second_factor(session.user):
-        # What the session recorded counts; who begins this holds the session's handle (S28).
-        row.data = {**data, "step_up": session.pk}
-        row.save(update_fields=["data"])
-        _move(row, to=LoginState.MFA_AUTH, user=session.user, amr=list(session.amr))
+    is_asked_anew = reauthenticate or select_account
+    if session is not None and not is_asked_anew and session.tenant_id == tenant.pk:
+        _step_up(row, session=session)
     return handle
 
 
@@ -317,6 +308,8 @@ def choose_account(
     if not row.data.get("select_account"):
         raise StateInvalid(log_detail=f"login_transaction={row.pk} asks for no account")
     if goes_on and not row.data.get("reauthenticate"):
+        if _step_up(row, session=session):
+            return LoginOutcome(LoginState.MFA_AUTH, row, user=session.user, next_url=row.next_url)
         _close(row, state=LoginState.SUCCESS, session=session)
         return LoginOutcome(LoginState.SUCCESS, row, user=session.user, next_url=row.next_url, session=session)
     row.data = {
@@ -514,6 +507,20 @@ def _advance(
         return LoginOutcome(LoginState.PASSWORD_WARN, row, user=user, next_url=row.next_url, days_left=age.days_left)
     row.amr = amr
     return _finish(row, context=context, session=session)
+
+
+def _step_up(row: LoginTransaction, *, session: SSOSession) -> bool:
+    """Ask only for the factor that the session lacks, if one is all it lacks. Return whether that is so."""
+    required_acr = row.data.get("required_acr", "")
+    if access.is_sufficient(session=session, application=row.application, required_acr=required_acr):
+        return False
+    if not _can_use_second_factor(session.user):
+        return False
+    # What the session recorded counts; who begins this holds the session's handle (S28).
+    row.data = {**row.data, "step_up": session.pk}
+    LoginTransaction.objects.filter(pk=row.pk).update(data=row.data)
+    _move(row, to=LoginState.MFA_AUTH, user=session.user, amr=list(session.amr))
+    return True
 
 
 def _needs_factor(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> bool:

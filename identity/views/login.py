@@ -143,13 +143,15 @@ def show_new_password(
     )
 
 
-def show_accounts(request: HttpRequest, row: LoginTransaction, handle: str, **ignored: Any) -> HttpResponse:
+def show_accounts(request: HttpRequest, row: LoginTransaction, handle: str, *, status: int = 200) -> HttpResponse:
     """Ask whether to go on as the signed-in person."""
     context: dict[str, Any] = {
         "user": request.user,
         "application_name": row.application.name if row.application else "",
     }
-    return _render(request, "identity/select_account.html", row, handle, form=TransactionForm(), **context)
+    return _render(
+        request, "identity/select_account.html", row, handle, form=TransactionForm(), status=status, **context
+    )
 
 
 # Answers ---------------------------------------------------------------------------------------------------
@@ -218,7 +220,7 @@ def take_account(request: HttpRequest, row: LoginTransaction, handle: str) -> lo
     """Take the choice of account."""
     choice = request.POST.get("choice")
     if choice not in {"continue", "other"}:
-        return show_accounts(request, row, handle)
+        return show_accounts(request, row, handle, status=400)
     return login.choose_account(
         handle=handle,
         session=request.sso_session,  # type: ignore[attr-defined]
