@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -181,9 +182,9 @@ def _apply_document(document: Any, plan: Plan, *, path: str) -> None:
     before = len(plan.changes)
     tenant = _apply_tenant(document["tenant"], plan, f"{prefix}tenant")
     for name, apply in sections.items():
-        _each(document, name, prefix, lambda entry, path, apply=apply: apply(entry, tenant, plan, path))
+        _each(document, name, prefix, partial(apply, tenant, plan))
     _registered(document, TENANT_SECTIONS, prefix, parent=tenant, plan=plan)
-    _each(document, "applications", prefix, lambda entry, path: _apply_application(entry, tenant, plan, path))
+    _each(document, "applications", prefix, partial(_apply_application, tenant, plan))
     if len(plan.changes) > before:
         audit.record(
             EventType.CONFIG_APPLY,
@@ -353,7 +354,7 @@ def _apply_policies(entry: Mapping[str, Any], tenant: Tenant, plan: Plan, path: 
             plan.changed(f"tenant {tenant.code} {name}", changes)
 
 
-def _apply_attribute(entry: Mapping[str, Any], tenant: Tenant, plan: Plan, path: str) -> None:
+def _apply_attribute(tenant: Tenant, plan: Plan, entry: Mapping[str, Any], path: str) -> None:
     check_keys(entry, {"name", *_DEFINITION_KEYS, *_DEFINITION_FLAGS}, path)
     name = check_text(entry, "name", path)
     values = {key: entry[key] for key in _DEFINITION_KEYS if key in entry}
@@ -372,7 +373,7 @@ def _apply_attribute(entry: Mapping[str, Any], tenant: Tenant, plan: Plan, path:
 # Organisations and people ----------------------------------------------------------------------------------
 
 
-def _apply_organization(entry: Mapping[str, Any], tenant: Tenant, plan: Plan, path: str) -> None:
+def _apply_organization(tenant: Tenant, plan: Plan, entry: Mapping[str, Any], path: str) -> None:
     check_keys(entry, {"code", "name", "parent", "category"}, path)
     code = check_text(entry, "code", path)
     values = {key: check_text(entry, key, path) for key in ("name", "category") if key in entry}
@@ -396,7 +397,7 @@ def _organization_id(tenant: Tenant, code: str, path: str) -> str:
     return organization.public_id
 
 
-def _apply_user(entry: Mapping[str, Any], tenant: Tenant, plan: Plan, path: str) -> None:
+def _apply_user(tenant: Tenant, plan: Plan, entry: Mapping[str, Any], path: str) -> None:
     own = {"password", "password_must_change", "organization", "organizations", "enabled", "operator", "superuser"}
     check_keys(entry, own | set(_USER_KEYS), path)
     user_name = check_text(entry, "user_name", path)
@@ -463,7 +464,7 @@ def _plain(value: Any) -> Any:
 # Applications ----------------------------------------------------------------------------------------------
 
 
-def _apply_application(entry: Mapping[str, Any], tenant: Tenant, plan: Plan, path: str) -> None:
+def _apply_application(tenant: Tenant, plan: Plan, entry: Mapping[str, Any], path: str) -> None:
     known = {"code", "accounts", "roles", *_APPLICATION_COLUMNS}
     check_sections(entry, known, APPLICATION_SECTIONS, path)
     code = check_text(entry, "code", path)
@@ -477,12 +478,12 @@ def _apply_application(entry: Mapping[str, Any], tenant: Tenant, plan: Plan, pat
         plan.changed(f"application {code}", {_spelling(name): pair for name, pair in changes.items()})
     # The rows below look at their application's tenant; it is this one, not another copy.
     application.tenant = tenant
-    _each(entry, "roles", f"{path}.", lambda part, place: _apply_role(part, application, plan, place))
-    _each(entry, "accounts", f"{path}.", lambda part, place: _apply_account(part, application, plan, place))
+    _each(entry, "roles", f"{path}.", partial(_apply_role, application, plan))
+    _each(entry, "accounts", f"{path}.", partial(_apply_account, application, plan))
     _registered(entry, APPLICATION_SECTIONS, f"{path}.", parent=application, plan=plan)
 
 
-def _apply_role(entry: Mapping[str, Any], application: Application, plan: Plan, path: str) -> None:
+def _apply_role(application: Application, plan: Plan, entry: Mapping[str, Any], path: str) -> None:
     check_keys(entry, {"code", "name"}, path)
     code, name = check_text(entry, "code", path), check_text(entry, "name", path, default="")
     role = AppRole.objects.select_related("application__tenant").filter(application=application, code=code).first()
@@ -496,7 +497,7 @@ def _apply_role(entry: Mapping[str, Any], application: Application, plan: Plan, 
         plan.changed(subject, {"name": [before, name]})
 
 
-def _apply_account(entry: Mapping[str, Any], application: Application, plan: Plan, path: str) -> None:
+def _apply_account(application: Application, plan: Plan, entry: Mapping[str, Any], path: str) -> None:
     check_keys(entry, {"user_name", "account_name", "name", "enabled", "roles", "extension"}, path)
     user_name = check_text(entry, "user_name", path)
     user = directory.find_user(tenant=application.tenant, user_name=user_name)
