@@ -16,7 +16,7 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks that concern the server as a whole, and the operators' groups."""
         from config import checks  # noqa: F401 - checks need the app registry
-        from config.operator_groups import ensure_operator_groups
+        from identity.operator_groups import ensure_operator_groups
 
         # The last of our apps with rows, so that all permissions exist by then.
         post_migrate.connect(ensure_operator_groups, sender=apps.get_app_config("oidc_provider"))

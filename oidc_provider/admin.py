@@ -41,17 +41,13 @@ from oidc_provider import consent, dialects, issuers, metadata, registration
 from oidc_provider.dialects.base import EndpointName
 from oidc_provider.models import (
     STANDARD_SCOPES,
-    AccessToken,
     ApiScope,
     AuthMethod,
-    AuthorizationCode,
     Client,
     ClientAssertion,
     Consent,
     DeviceGrant,
     GrantType,
-    IDToken,
-    RefreshToken,
 )
 from oidc_provider.validator import RESPONSE_TYPES
 
@@ -78,7 +74,10 @@ class LinesField(forms.CharField):
 
 def _choices(values: Any, label: Any) -> forms.MultipleChoiceField:
     return forms.MultipleChoiceField(
-        label=label, choices=[(value, value) for value in values], required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget
+        label=label,
+        choices=[(value, value) for value in values],
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
 
 
@@ -167,7 +166,10 @@ class NewClientForm(Form):
         help_text=gettext_lazy("An application of the catalogue; or leave it empty and name a new one below."),
     )
     new_name = forms.CharField(
-        label=gettext_lazy("Name of a new application"), required=False, max_length=100, widget=UnfoldAdminTextInputWidget
+        label=gettext_lazy("Name of a new application"),
+        required=False,
+        max_length=100,
+        widget=UnfoldAdminTextInputWidget,
     )
     new_code = forms.SlugField(
         label=gettext_lazy("Code of the new application"),
@@ -242,7 +244,15 @@ class ClientAdmin(TenantScoped):
         (None, {"fields": ("catalogue_entry", "client_id", "name", "is_active", "dialect", "endpoints")}),
         (
             gettext_lazy("Addresses"),
-            {"fields": ("redirect_uris", "post_logout_redirect_uris", "web_origins", "is_native", "initiate_login_uri")},
+            {
+                "fields": (
+                    "redirect_uris",
+                    "post_logout_redirect_uris",
+                    "web_origins",
+                    "is_native",
+                    "initiate_login_uri",
+                )
+            },
         ),
         (
             gettext_lazy("Authentication"),
@@ -360,7 +370,9 @@ class ClientAdmin(TenantScoped):
     def secret_state(self, client: Client) -> str:
         if not client.secret_hash:
             return _("none")
-        return _("set on %(date)s") % {"date": client.secret_changed_at.date()} if client.secret_changed_at else _("set")
+        return (
+            _("set on %(date)s") % {"date": client.secret_changed_at.date()} if client.secret_changed_at else _("set")
+        )
 
     @admin.display(description=gettext_lazy("endpoints"))
     def endpoints(self, client: Client) -> SafeString:

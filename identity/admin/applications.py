@@ -77,7 +77,7 @@ class AppAccountAdmin(LargeTable):
 
 class RoleMemberInline(TabularInline):
     model = AppRoleMember
-    extra = 0
+    ordering = ("id",)
     per_page = 50  # pages, as a role may have very many members
     autocomplete_fields = ("account",)
 

@@ -18,7 +18,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from unfold.admin import ModelAdmin, StackedInline, TabularInline
+from unfold.admin import ModelAdmin
+from unfold.admin import StackedInline as UnfoldStackedInline
+from unfold.admin import TabularInline as UnfoldTabularInline
 from unfold.paginator import InfinitePaginator
 
 from identity.conf import conf
@@ -42,7 +44,9 @@ def is_password_confirmed(request: HttpRequest, *, with_grace: bool = False) -> 
 
 def ask_for_password(request: HttpRequest) -> HttpResponse:
     """Send the operator to the page that asks for the password and comes back here."""
-    return HttpResponseRedirect(f"{reverse('identity:confirm_password')}?{urlencode({'next': request.get_full_path()})}")
+    return HttpResponseRedirect(
+        f"{reverse('identity:confirm_password')}?{urlencode({'next': request.get_full_path()})}"
+    )
 
 
 def context_of(request: HttpRequest) -> RequestContext:
@@ -62,7 +66,29 @@ def snapshot(obj: models.Model, *, hidden: Iterable[str] = ()) -> dict[str, Any]
     return values
 
 
-class TenantScoped(ModelAdmin):
+class OwnRowsOnly:
+    """Foreign keys offer, and forms take, only rows that the operator may see."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        related_admin = self.admin_site._registry.get(db_field.remote_field.model)  # type: ignore[attr-defined]
+        if "queryset" not in kwargs and isinstance(related_admin, TenantScoped):
+            kwargs["queryset"] = related_admin.get_queryset(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+
+
+class TabularInline(OwnRowsOnly, UnfoldTabularInline):
+    """Rows below a row."""
+
+    extra = 0
+
+
+class StackedInline(OwnRowsOnly, UnfoldStackedInline):
+    """Rows below a row, each a form of its own."""
+
+    extra = 0
+
+
+class TenantScoped(OwnRowsOnly, ModelAdmin):
     """Rows of the operator's tenant. The base of all our admin pages."""
 
     tenant_lookup: ClassVar[str] = "tenant"
@@ -70,6 +96,7 @@ class TenantScoped(ModelAdmin):
     is_sensitive: ClassVar[bool] = False  # adding, changing and deleting ask for the password first
     superuser_only: ClassVar[bool] = False
 
+    ordering = ("id",)
     show_full_result_count = False
     list_per_page = 50
     list_fullwidth = True
@@ -101,14 +128,9 @@ class TenantScoped(ModelAdmin):
             readonly.append("tenant")  # S37: a row's owner never changes
         return readonly
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer only rows that the operator may see, whatever the form posts."""
-        related_admin = self.admin_site._registry.get(db_field.remote_field.model)
-        if "queryset" not in kwargs and isinstance(related_admin, TenantScoped):
-            kwargs["queryset"] = related_admin.get_queryset(request)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-    def get_form(self, request: HttpRequest, obj: models.Model | None = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(
+        self, request: HttpRequest, obj: models.Model | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
         form_class = super().get_form(request, obj, change, **kwargs)
         return type(form_class.__name__, (OneTenantFormMixin, form_class), {"operator": request.user})
 
@@ -132,7 +154,9 @@ class TenantScoped(ModelAdmin):
 
     # Step-up
 
-    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> HttpResponse:
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         if self.is_sensitive and self._may_write(request, object_id):
             # Work in a form that was opened in time is not lost to a confirmation that ran out meanwhile.
             if not is_password_confirmed(request, with_grace=request.method == "POST"):
@@ -143,7 +167,9 @@ class TenantScoped(ModelAdmin):
             messages.error(request, f"{error.message} ({error.error_code})")
             return HttpResponseRedirect(request.get_full_path())
 
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         if self.is_sensitive and not is_password_confirmed(request):
             return ask_for_password(request)
         try:
@@ -242,7 +268,9 @@ class TenantScoped(ModelAdmin):
     def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
         """Write nothing: delete_model has audited it."""
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         row = get_object_or_404(self.get_queryset(request), pk=object_id)
         query = urlencode({"target_id": getattr(row, "public_id", "") or row.pk})
         return HttpResponseRedirect(f"{reverse('admin:identity_auditevent_changelist')}?{query}")

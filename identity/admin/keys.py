@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
 from identity.admin.base import ReadOnly, context_of
-from identity.models import KeyPair, KeyState
+from identity.models import KeyPair
 from identity.services import keys
 
 

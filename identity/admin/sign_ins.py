@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
@@ -10,7 +9,6 @@ from identity.admin.base import ReadOnly, TabularInline, context_of
 from identity.models import (
     AttemptCounter,
     Delivery,
-    DeliveryState,
     LoginTransaction,
     MFADevice,
     PasswordHistory,
@@ -21,12 +19,11 @@ from identity.models import (
     UniqueAttributeValue,
     VerificationCode,
 )
-from identity.services import sessions
+from identity.services import delivery, sessions
 
 
 class ParticipantInline(TabularInline):
     model = SessionParticipant
-    extra = 0
     can_delete = False
     fields = ("application", "protocol", "registration", "joined_at")
     readonly_fields = fields
@@ -210,9 +207,5 @@ class DeliveryAdmin(ReadOnly):
         )
 
     def _try_again(self, request: HttpRequest, row: Delivery) -> None:
-        # Only a row that was given up: one that waits is tried anyway, one that was delivered is not repeated.
-        changed = Delivery.objects.filter(pk=row.pk, state=DeliveryState.FAILED).update(
-            state=DeliveryState.PENDING, attempts=0, next_attempt_at=timezone.now()
-        )
-        if changed:
+        if delivery.retry([row]):
             self.record_change(request, row, before={"state": "failed"}, after={"state": "pending"})

@@ -10,7 +10,6 @@ from identity.models import AttributeDefinition, PasswordPolicy, SessionPolicy, 
 
 class DomainInline(TabularInline):
     model = TenantDomain
-    extra = 0
     ordering = ("position", "id")
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -136,7 +136,9 @@ class UserAdmin(LargeTable):
     list_filter = ("is_active", "is_staff")
     list_select_related = ("tenant",)
     search_fields = ("=public_id",)
-    search_help_text = gettext_lazy("User name or its beginning, or a whole e-mail address, mobile number, employee id or id")
+    search_help_text = gettext_lazy(
+        "User name or its beginning, or a whole e-mail address, mobile number, employee id or id"
+    )
     filter_horizontal = ("groups",)
     actions_detail = ("unlock", "reset_password", "end_sessions", "switch", "delete_user")
     readonly_fields = (
@@ -239,13 +241,19 @@ class UserAdmin(LargeTable):
         """Nothing is left to do: the service has written and audited the row."""
 
     def _set_rights(self, request: HttpRequest, user: User, data: dict[str, Any]) -> None:
-        before = {"is_staff": user.is_staff, "is_superuser": user.is_superuser, "groups": _names(user.groups.all())}
-        after = {**{name: bool(data.get(name)) for name in RIGHTS[:2]}, "groups": _names(data.get("groups") or ())}
-        if before != after:
-            user.is_staff, user.is_superuser = after["is_staff"], after["is_superuser"]
-            user.save(update_fields=["is_staff", "is_superuser", "updated_at"])
+        before = _names(user.groups.all())
+        wanted = _names(data.get("groups") or ())
+        if before != wanted:
             user.groups.set(data.get("groups") or ())
-            self.record_change(request, user, before=before, after=after)
+            self.record_change(request, user, before={"groups": before}, after={"groups": wanted})
+        is_superuser = bool(data.get("is_superuser"))
+        users.set_operator(
+            user=user,
+            is_operator=bool(data.get("is_staff")) or is_superuser,
+            is_superuser=is_superuser,
+            context=context_of(request),
+            actor=request.user,
+        )
 
     # What the list and the form show
 
@@ -306,7 +314,9 @@ class UserAdmin(LargeTable):
             request,
             object_id,
             title=_("Disable") if is_active else _("Enable"),
-            text=_("All sessions and tokens of the user end at once.") if is_active else _("The user may sign in again."),
+            text=_("All sessions and tokens of the user end at once.")
+            if is_active
+            else _("The user may sign in again."),
             perform=lambda row, form: _nothing(
                 (users.disable if row.is_active else users.enable)(
                     user=row, context=context_of(request), actor=request.user

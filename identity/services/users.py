@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -32,6 +33,7 @@ from identity.models import (
     User,
 )
 from identity.models.users import make_email_key, make_user_key
+from identity.operator_groups import TENANT_OPERATORS
 from identity.services import access, attributes, audit, credentials, sessions
 from identity.services.attributes import Rule
 from identity.services.integrity import check_references, refusing
@@ -223,6 +225,7 @@ def set_operator(
 ) -> dict[str, list[Any]]:
     """Let the person into the admin of the tenant, or of all tenants; tell what changed.
 
+    A new operator who has no group yet gets every right inside the tenant.
     Taking the right away, or giving it, ends the sessions: what they were opened for has changed (S27).
     """
     wanted = {"is_staff": is_operator or is_superuser, "is_superuser": is_superuser}
@@ -234,6 +237,8 @@ def set_operator(
             setattr(user, name, value)
         if changes:
             row.save(update_fields=[*wanted, "updated_at"])
+            if row.is_staff and not row.is_superuser and not row.groups.exists():
+                row.groups.add(Group.objects.get(name=TENANT_OPERATORS))
             audit.record(
                 EventType.USER_UPDATE, tenant=user.tenant, actor=actor, target=row, context=context, changes=changes
             )

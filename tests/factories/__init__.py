@@ -78,7 +78,7 @@ def make_user(tenant: Tenant | None = None, *, password: str | None = PASSWORD, 
 
 
 def make_operator(tenant: Tenant | None = None, **values: Any) -> User:
-    """A user who may enter the admin of the tenant; `is_superuser=True` lets them see all tenants."""
+    """An operator without any right; `is_superuser=True` gives them all, in all tenants."""
     return make_user(tenant, **{"is_staff": True, **values})
 
 

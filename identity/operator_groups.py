@@ -1,19 +1,29 @@
-"""The sets of rights that an installation starts with. Superusers may add others; these are kept complete."""
+"""The sets of rights that an installation starts with. Superusers may add others; these are kept complete.
+
+An operator's rights come from groups. Which rows they concern is the admin's tenant scope, not a right.
+"""
 
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q
 
-OPERATOR_APPS = ("identity", "oidc_provider")
-
-# Everything inside one tenant. Which rows that means is the admin's tenant scope, not a right.
+# Everything inside one tenant.
 TENANT_OPERATORS = "Tenant operators"
 # Looks people up, unlocks them, resets passwords, ends sessions.
 HELP_DESK = "Help desk"
 # Looks at everything and changes nothing.
 AUDITORS = "Auditors"
 
+# What belongs to the installation is for superusers.
+_INSTALLATION_APPS = ("admin", "auth", "contenttypes", "sessions")
+_INSTALLATION_RIGHTS = (
+    "add_tenant",
+    "delete_tenant",
+    "add_tenantdomain",
+    "change_tenantdomain",
+    "delete_tenantdomain",
+)
 _HELP_DESK_RIGHTS = (
     "view_user",
     "change_user",
@@ -26,9 +36,9 @@ _HELP_DESK_RIGHTS = (
 
 def ensure_operator_groups(**_kwargs: Any) -> None:
     """Make the groups and give them what they lack: after each migrate, so that new tables are covered."""
-    ours = Permission.objects.filter(content_type__app_label__in=OPERATOR_APPS)
+    ours = Permission.objects.exclude(content_type__app_label__in=_INSTALLATION_APPS)
     wanted = {
-        TENANT_OPERATORS: ours.exclude(codename__in=("add_tenant", "delete_tenant")),
+        TENANT_OPERATORS: ours.exclude(codename__in=_INSTALLATION_RIGHTS),
         HELP_DESK: ours.filter(codename__in=_HELP_DESK_RIGHTS),
         AUDITORS: ours.filter(Q(codename__startswith="view_")),
     }

@@ -1,0 +1,173 @@
+"""Two tenants full of rows, and operators who are signed in with a confirmed password."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import models
+from django.test import Client as Browser
+from django.utils import timezone
+
+from identity import cookies, crypto
+from identity.models import (
+    AttemptCounter,
+    AuditBatch,
+    Delivery,
+    LoginTransaction,
+    MFADevice,
+    PasswordHistory,
+    PendingRequest,
+    SessionParticipant,
+    SSOSession,
+    Tenant,
+    UniqueAttributeValue,
+    User,
+    VerificationCode,
+)
+from identity.operator_groups import TENANT_OPERATORS
+from identity.services import audit, keys
+from oidc_provider.models import (
+    AccessToken,
+    AuthorizationCode,
+    ClientAssertion,
+    Consent,
+    DeviceGrant,
+    IDToken,
+    RefreshToken,
+)
+from tests.factories import (
+    make_account,
+    make_app_organization,
+    make_application,
+    make_attribute,
+    make_membership,
+    make_operator,
+    make_organization,
+    make_role,
+    make_tenant,
+    make_user,
+)
+from tests.factories.oidc import make_client, make_session
+
+
+def sign_in(user: User, *, is_confirmed: bool = True) -> Browser:
+    """A browser that holds a session of this user, its password confirmed a moment ago."""
+    handle = crypto.new_handle()
+    make_session(
+        user,
+        handle_hash=crypto.hash_handle(handle, purpose="sso_session.handle"),
+        password_confirmed_at=timezone.now() if is_confirmed else None,
+    )
+    host = user.tenant.domains.get().host
+    browser = Browser(headers={"host": host})
+    browser.cookies[cookies.SESSION] = handle
+    return browser
+
+
+def operator_of(tenant: Tenant, group: str = TENANT_OPERATORS) -> User:
+    """An operator with the rights of this group."""
+    operator = make_operator(tenant)
+    operator.groups.add(Group.objects.get(name=group))
+    return operator
+
+
+@pytest.fixture
+def tenant(db: None) -> Tenant:
+    return make_tenant()
+
+
+@pytest.fixture
+def operator(tenant: Tenant) -> User:
+    return operator_of(tenant)
+
+
+@pytest.fixture
+def browser(operator: User) -> Browser:
+    return sign_in(operator)
+
+
+def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
+    """Make at least one row of every model for the tenant. Values in `secrets` may never be shown."""
+    now = timezone.now()
+    later = now + timedelta(hours=1)
+    user = make_user(
+        tenant, user_name=f"person-of-{tenant.code}", mobile=secrets["mobile"], identity_number=secrets["id"]
+    )
+    organization = make_organization(tenant)
+    membership = make_membership(user, organization)
+    attribute = make_attribute(tenant, "badge", is_unique=True)
+    application = make_application(tenant)
+    app_organization = make_app_organization(application)
+    account = make_account(user, application)
+    role = make_role(application, account)
+    session = make_session(user, handle_hash=crypto.hash_handle(secrets["handle"]))
+    client = make_client(application, api_scopes={f"read-{tenant.code}": "https://api.example"})
+    bound = {"user": user, "application": client, "session": session, "expires": later, "scope": "openid"}
+    hashed = crypto.keyed_hash(secrets["handle"], purpose="test")
+    audit.record("user:update", tenant=tenant, actor=user, target=user, changes={"name": ["before", "after"]})
+    keys.ensure(tenant=tenant, use="sig", alg="ES256")
+    rows: list[models.Model] = [
+        tenant,
+        user,
+        organization,
+        membership,
+        attribute,
+        application,
+        app_organization,
+        account,
+        role,
+        role.members.get(),
+        session,
+        client,
+        client.api_scopes.get(),
+        UniqueAttributeValue.objects.create(definition=attribute, user=user, value_index=hashed),
+        SessionParticipant.objects.create(
+            session=session, application=application, protocol="oidc", registration=client.client_id
+        ),
+        LoginTransaction.objects.create(
+            tenant=tenant, handle_hash=hashed, channel="browser", binding_hash=hashed, expires_at=later
+        ),
+        VerificationCode.objects.create(
+            tenant=tenant,
+            user=user,
+            purpose="verify_email",
+            channel="email",
+            target_index=hashed,
+            code_hash=hashed,
+            expires_at=later,
+        ),
+        AttemptCounter.objects.create(tenant=tenant, kind="source", key_hash=hashed, window_started_at=now),
+        MFADevice.objects.create(user=user, kind="email"),
+        PasswordHistory.objects.create(user=user, password=user.password),
+        PendingRequest.objects.create(
+            handle_hash=hashed,
+            binding_hash=hashed,
+            tenant=tenant,
+            path="/oauth2/authorize",
+            payload_sealed=crypto.seal("{}", purpose="test"),
+            expires_at=later,
+        ),
+        Delivery.objects.create(
+            tenant=tenant, kind="test", url="https://rp.example/", jti=crypto.new_handle(), next_attempt_at=now
+        ),
+        AuditBatch.objects.create(tenant=tenant, number=1, row_count=1, hash="0" * 64),
+        *tenant.keys.all(),
+        AuthorizationCode.objects.create(code_hash=hashed, auth_time=now, redirect_uri="https://rp.example/", **bound),
+        AccessToken.objects.create(token_checksum=hashed, **bound),
+        RefreshToken.objects.create(token_checksum=hashed, auth_time=now, **bound),
+        IDToken.objects.create(user=user, application=client, expires=later),
+        DeviceGrant.objects.create(
+            user=user, device_code=hashed, user_code=hashed[:8], client_id=client.client_id, expires=later
+        ),
+        Consent.objects.create(user=user, client=client, scopes=["openid"], granted_at=now),
+        ClientAssertion.objects.create(client=client, jti_hash=hashed, expires_at=later),
+    ]
+    from identity.models import AuditEvent
+
+    rows.append(AuditEvent.objects.filter(tenant=tenant).order_by("-pk")[0])
+    return rows
+
+
+__all__ = ["SSOSession", "fill", "operator_of", "sign_in"]
