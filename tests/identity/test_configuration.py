@@ -9,7 +9,7 @@ import pytest
 import yaml
 from django.core.management import CommandError, call_command
 
-from identity import crypto, registry
+from identity import configuration, crypto, registry
 from identity.configuration import APPLICATION_SECTIONS
 from identity.context import RequestContext
 from identity.models import (
@@ -17,12 +17,15 @@ from identity.models import (
     AuditEvent,
     Membership,
     Organization,
+    PasswordPolicy,
+    SessionPolicy,
     Tenant,
     User,
 )
 from identity.selectors import directory
 from identity.selectors.profiles import profile_of
 from identity.services import applications, credentials, tenants
+from oidc_provider import config as oidc_config
 from oidc_provider.client_authentication import SECRET_PURPOSE
 from oidc_provider.models import Client
 
@@ -374,3 +377,37 @@ def test_what_is_not_plain_yaml_is_refused(run: Any, content: str, refusal: str)
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be read: FileNotFoundError"):
         call_command("apply_config", str(tmp_path / "missing.yaml"))
+
+
+# docs/config.md --------------------------------------------------------------------------------------------
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "config.md"
+
+
+def test_the_documents_own_example_works(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "wiki").write_text(SECRET)
+    example = DOCUMENT.read_text(encoding="utf-8").split("## A whole file\n\n```yaml\n")[1].split("```")[0]
+    run(example.replace('password: "…"', f'password: "{PASSWORD}"'))
+    assert run(example) == "Nothing to change.\n"
+    assert Client.objects.get().client_id == "wiki"
+
+
+@pytest.mark.parametrize(
+    ("section", "names"),
+    [
+        ("tenant", [*configuration._TENANT_KEYS, "code", "domains", "default", "password_policy", "session_policy"]),
+        ("tenant", [field.name for field in PasswordPolicy._meta.fields if field.name not in ("id", "tenant")]),
+        ("tenant", [field.name for field in SessionPolicy._meta.fields if field.name not in ("id", "tenant")]),
+        ("attributes", [*configuration._DEFINITION_KEYS, *configuration._DEFINITION_FLAGS, "name"]),
+        ("organizations", ["code", "name", "category", "parent"]),
+        ("users", [*configuration._USER_KEYS, "password", "password_must_change", "organization", "organizations"]),
+        ("users", ["enabled", "operator", "superuser"]),
+        ("api_scopes", ["name", "audience", "description"]),
+        ("applications", [*configuration._APPLICATION_COLUMNS, "code", "roles", "accounts", *APPLICATION_SECTIONS]),
+        ("clients", [*oidc_config._COLUMNS, "client_id", "client_secret", "api_scopes"]),
+    ],
+)
+def test_the_document_names_everything_that_a_section_takes(section: str, names: list[str]) -> None:
+    part = DOCUMENT.read_text(encoding="utf-8").split(f"\n## {section}\n")[1].split("\n## ")[0]
+    assert [name for name in names if f"`{name}`" not in part and f"`{name}: " not in part] == []
