@@ -13,7 +13,7 @@ import binascii
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -29,6 +29,7 @@ from identity import crypto, outbound
 from identity.models import Tenant
 from oidc_provider import clients
 from oidc_provider.conf import conf
+from oidc_provider.dialects.base import SecretPlace
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.models import AuthMethod, Client, ClientAssertion
 
@@ -62,12 +63,29 @@ class ClientCredentials:
 # Reading ---------------------------------------------------------------------------------------------------
 
 
-def read(authorization: str, params: Mapping[str, str]) -> ClientCredentials:
+def read(
+    authorization: str, params: Mapping[str, str], *, places: Container[SecretPlace] = frozenset(SecretPlace)
+) -> ClientCredentials:
     """Read the credentials of a request.
 
-    authorization: the header's value, "" if there is none. params: of the body, in RFC names.
-    Raises OAuthError if there is no client, or more than one way to prove it (RFC6749-2.3).
+    authorization: the header's value, "" if there is none. params: of the body, in RFC names. places: where the
+    dialect takes a secret. Raises OAuthError if there is no client, or more than one way to prove it (RFC6749-2.3).
     """
+    credentials = _read(authorization, params)
+    place = _PLACES.get(credentials.method)
+    if place is not None and place not in places:
+        raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail=f"not in the {place.value}")
+    return credentials
+
+
+_PLACES = {
+    AuthMethod.BASIC: SecretPlace.HEADER,
+    AuthMethod.POST: SecretPlace.BODY,
+    AuthMethod.PRIVATE_KEY_JWT: SecretPlace.ASSERTION,
+}
+
+
+def _read(authorization: str, params: Mapping[str, str]) -> ClientCredentials:
     has_secret = "client_secret" in params
     has_assertion = "client_assertion" in params or "client_assertion_type" in params
     if bool(authorization) + has_secret + has_assertion > 1:

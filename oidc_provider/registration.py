@@ -20,8 +20,8 @@ from identity import crypto, outbound
 from identity.conf import conf as identity_conf
 from identity.context import SYSTEM, RequestContext
 from identity.events import EventType
-from identity.models import Application
-from identity.services import audit
+from identity.models import Application, KeyUse
+from identity.services import audit, keys
 from oidc_provider import claims, dialects, redirects
 from oidc_provider.client_authentication import SECRET_PURPOSE, hash_secret, parse_jwks
 from oidc_provider.conf import conf
@@ -103,6 +103,7 @@ def register_client(
     with transaction.atomic():
         client.save(force_insert=True)
         client.api_scopes.set(granted)
+        _ensure_keys(client, context=context)
         _record(EventType.CLIENT_CREATE, client, context=context, actor=actor, changes=_snapshot(client, granted))
     return client, secret
 
@@ -137,6 +138,7 @@ def update_client(
         with transaction.atomic():
             client.save()
             client.api_scopes.set(after_scopes)
+            _ensure_keys(client, context=context)
             _record(EventType.CLIENT_UPDATE, client, context=context, actor=actor, changes=changes)
     return changes
 
@@ -345,6 +347,12 @@ def _is_secret(client: Client, secret: str) -> bool:
     if not client.secret_hash:
         return False
     return crypto.matches_keyed_hash(secret, client.secret_hash, purpose=SECRET_PURPOSE)
+
+
+def _ensure_keys(client: Client, *, context: RequestContext) -> None:
+    """Have the key published before the first id_token of this algorithm, and not made in a client's request."""
+    tenant = client.catalogue_entry.tenant
+    keys.ensure(tenant=tenant, use=KeyUse.SIG, alg=client.id_token_signed_response_alg, context=context)
 
 
 def _snapshot(client: Client, api_scopes: Iterable[ApiScope]) -> dict[str, Any]:

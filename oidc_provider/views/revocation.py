@@ -24,7 +24,8 @@ def revoke(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> Htt
         if query_parameters(request):
             raise OAuthError(Fault.QUERY_PARAMETERS)
         params = form_parameters(request)
-        credentials = client_authentication.read(request.headers.get("Authorization", ""), params)
+        header = request.headers.get("Authorization", "")
+        credentials = client_authentication.read(header, params, places=dialect.secret_places)
         engine.revoke(params, credentials, context=engine_context(request, dialect, app_code=app_code))
     except OAuthError as error:
         return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_REVOKE)

@@ -25,7 +25,8 @@ def token(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> Http
             raise OAuthError(Fault.QUERY_PARAMETERS)  # RFC6749-2.3.1: nothing secret in an address
         params = form_parameters(request)
         params = params.respelled(dialect.to_rfc(params))
-        credentials = client_authentication.read(request.headers.get("Authorization", ""), params)
+        header = request.headers.get("Authorization", "")
+        credentials = client_authentication.read(header, params, places=dialect.secret_places)
         answer = engine.exchange(params, credentials, context=engine_context(request, dialect, app_code=app_code))
     except OAuthError as error:
         return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_GRANT)

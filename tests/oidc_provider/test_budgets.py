@@ -12,8 +12,12 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from identity.context import RequestContext
 from identity.models import AuditEvent
-from tests.support.machine import Machine
+from identity.services import sessions
+from oidc_provider import pkce
+from tests.factories.oidc import CALLBACK
+from tests.support.machine import VERIFIER, Machine
 
 pytestmark = pytest.mark.django_db
 
@@ -83,3 +87,29 @@ def test_no_request_parses_keys_or_hashes_slowly(warm: Machine, monkeypatch: pyt
     assert warm.userinfo(body["access_token"]).status_code == 200
     assert warm.introspect(body["access_token"]).status_code == 200
     assert warm.token(grant_type="client_credentials", scope="api:read").status_code == 200
+
+
+def test_authorize_takes_three_statements_for_who_is_signed_in(warm: Machine) -> None:
+    assert warm.user is not None
+    warm.client.catalogue_entry.skip_consent = True
+    warm.client.catalogue_entry.save()
+    context = RequestContext(tenant=warm.context.tenant)
+    _, handle = sessions.start(user=warm.user, amr=["pwd"], context=context)
+    warm.http.cookies["__Host-monban_session"] = handle
+    params = {
+        "client_id": warm.client.client_id,
+        "redirect_uri": CALLBACK,
+        "response_type": "code",
+        "scope": "openid",
+        "code_challenge": pkce.s256(VERIFIER),
+        "code_challenge_method": "S256",
+    }
+
+    def ask() -> None:
+        response = warm.http.get("/oauth2/authorize", params, secure=True)
+        assert response.status_code == 302
+        assert response["Location"].startswith(f"{CALLBACK}?code=")
+
+    ask()  # the first time the application joins the session
+    asked = statements(ask)
+    assert len(asked) == 3, asked

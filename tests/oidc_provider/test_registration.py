@@ -9,6 +9,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from identity.models import Application, AuditEvent, Tenant
+from identity.services import keys
 from oidc_provider import client_authentication, registration
 from oidc_provider.models import Client
 from tests.factories import make_application, make_tenant
@@ -172,3 +173,8 @@ def test_a_new_secret_may_leave_the_old_one_for_a_while(entry: Application) -> N
     assert client.previous_secret_expires_at is not None
     registration.rotate_secret(client)
     assert client.previous_secret_hash == ""
+
+
+def test_the_keys_of_a_clients_algorithm_are_there_before_its_first_request(entry: Application) -> None:
+    registration.register_client(catalogue_entry=entry, redirect_uris=[CALLBACK], id_token_signed_response_alg="ES256")
+    assert ("sig", "ES256") in keys.in_use(tenant=entry.tenant)

@@ -321,3 +321,15 @@ def test_an_address_that_does_not_answer_refuses_the_client(
     for _ in range(3):
         assert refusal(prove(fetching_machine, signer.assertion(fetching_machine))) == (401, "invalid_client")
     assert fetched["calls"] == 1
+
+
+@pytest.mark.security("S34")
+@pytest.mark.parametrize(
+    "address", ["https://127.0.0.1/jwks", "https://169.254.169.254/jwks", "http://client.example/jwks", "file:///jwks"]
+)
+def test_an_address_in_the_private_network_is_never_called(
+    new_machine: NewMachine, signer: Signer, address: str
+) -> None:
+    # As if it had come past registration, which refuses it too.
+    machine = new_machine(token_endpoint_auth_method="private_key_jwt", jwks_uri=address)
+    assert refusal(prove(machine, signer.assertion(machine))) == (401, "invalid_client")
