@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.middleware.csrf import rotate_token
 
 from identity import crypto
 
@@ -53,7 +54,11 @@ def send_browser_binding(request: HttpRequest, response: HttpResponseBase) -> No
 
 
 def set_session(response: HttpResponseBase, request: HttpRequest, handle: str) -> None:
-    """Give the browser the handle of its session. Without an age the browser forgets it when it closes."""
+    """Give the browser the handle of its session. Without an age the browser forgets it when it closes.
+
+    Forms of the time before are void, as a token could have been planted then (S27).
+    """
+    rotate_token(request)
     _set(response, SESSION, handle, request)
     request._session_cookie_set = True  # type: ignore[attr-defined]
 

@@ -35,11 +35,13 @@ def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
     A user name wins over other people's addresses, so that writing somebody's user name into one's own profile gains
     nothing. One query, whoever it is.
     """
-    name = make_user_key(identifier.strip())
+    # Half characters, which JSON can carry, are nobody's name, and no hash could take them.
+    identifier = identifier.encode(errors="replace").decode().strip()
+    name = make_user_key(identifier)
     if not name or len(name) > MAX_IDENTIFIER_LENGTH or "\x00" in name:
         return Resolved(name=name, user=None)
     email_key = make_email_key(name)
-    mobile_index = User.mobile.index(identifier.strip(), tenant_id=tenant.pk)
+    mobile_index = User.mobile.index(identifier, tenant_id=tenant.pk)
     names = Q(user_key=name) | Q(email_key=email_key) | Q(mobile_index=mobile_index)
     found = list(User.objects.present().filter(names, tenant=tenant))
     for user in found:

@@ -84,6 +84,7 @@ RESET_CHANNEL = "reset"  # a forgotten password: never a sign-in
 
 _HANDLE = "login_transaction.handle"
 _BINDING = "login_transaction.binding"
+_TARGET = "login_transaction.target"
 
 
 @dataclass(frozen=True)
@@ -344,7 +345,7 @@ def begin_reset(*, tenant: Tenant, identifier: str, binding: str, context: Reque
         tenant=tenant,
         binding=binding,
         channel=RESET_CHANNEL,
-        data={"target": crypto.seal(target.address, purpose=_HANDLE)},
+        data={"target": crypto.seal(target.address, purpose=_TARGET)},
         user=user if can_send else None,
     )
     try:
@@ -372,7 +373,7 @@ def finish_reset(
     leaves the code open, as its holder has proved themselves.
     """
     row = _get(handle=handle, binding=binding, context=context, channel=RESET_CHANNEL, state=LoginState.START)
-    address = crypto.unseal(row.data["target"], purpose=_HANDLE)
+    address = crypto.unseal(row.data["target"], purpose=_TARGET)
     target = verification.Target(VerificationChannel.EMAIL, address)
     try:
         proved = _prove_reset(row, target=target, verification_code=verification_code, context=context)

@@ -223,3 +223,10 @@ def test_another_account_begins_with_an_empty_page(tenant, choosing):
     handle = login.begin(tenant=tenant, select_account=True, login_hint="alice", session=session, **proof)
     outcome = login.choose_account(handle=handle, session=session, goes_on=False, **proof)
     assert (outcome.state, outcome.transaction.data["login_hint"]) == (LoginState.START, "")
+
+
+@pytest.mark.parametrize("name", ["", " ", "\x00", "\ud800", "x" * 10_000, "％％", "'; DROP TABLE"])
+def test_odd_names_are_nobody(tenant, alice, name):
+    device = Device(tenant)
+    with pytest.raises(CredentialsRefused):
+        login.submit_password(handle=device.handle, identifier=name, password="x", **device.proof)

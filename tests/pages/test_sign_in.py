@@ -35,7 +35,7 @@ def test_over_https_the_cookies_carry_the_host_prefix_and_no_other_name_is_read(
     handle = transaction_of(client.get("/login", secure=True))
     form = {"identifier": "alice", "password": PASSWORD, "transaction": handle}
     response = client.post("/login", form, secure=True)
-    assert set(response.cookies) == {"__Host-monban_session"}
+    assert set(response.cookies) == {"__Host-monban_session", "__Host-monban_csrf"}
     cookie = response.cookies["__Host-monban_session"]
     assert (cookie["secure"], cookie["path"], cookie["domain"]) == (True, "/", "")
     planted = Client()
@@ -273,3 +273,16 @@ def test_application_that_is_signed_in_to_is_named_and_may_be_a_forms_target(bro
     response = browser.get(f"/login?transaction={handle}")
     assert "Wiki" in response.content.decode()
     assert "form-action 'self' https://wiki.example" in response["Content-Security-Policy"]
+
+
+@pytest.mark.security("S27")
+def test_form_token_of_the_time_before_the_sign_in_is_void(alice):
+    client = Client(enforce_csrf_checks=True)
+    page = client.get("/login")
+    name = next(name for name in client.cookies if name.endswith("monban_csrf"))
+    planted = client.cookies[name].value
+    form = {"identifier": "alice", "password": PASSWORD, "transaction": transaction_of(page)}
+    assert client.post("/login", {**form, "csrfmiddlewaretoken": planted}).status_code == 302
+    assert client.post("/logout", {"confirm": "yes", "csrfmiddlewaretoken": planted}).status_code == 403
+    fresh = client.cookies[name].value
+    assert client.post("/logout", {"confirm": "yes", "csrfmiddlewaretoken": fresh}).status_code == 302
