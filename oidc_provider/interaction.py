@@ -94,8 +94,9 @@ def decide(wanted: AuthorizationRequest, *, session: SSOSession | None, passed: 
         return _checked(wanted, Decision(step))
     wish = consent.wish(wanted, user=session.user)
     # The press on Allow counts for the session in which it was made.
-    is_asked_again = "consent" in wanted.prompt and passed.consent_sid != session.sid
-    if wish.is_new or is_asked_again:
+    is_pressed = passed.consent_sid == session.sid
+    is_asked_again = "consent" in wanted.prompt or (_may_be_impostor(wanted) and passed == Passed())
+    if wish.is_new or (is_asked_again and not is_pressed):
         return _checked(wanted, Decision(Step.CONSENT, wish))
     return Decision(None, wish)
 
@@ -106,6 +107,16 @@ def _checked(wanted: AuthorizationRequest, decision: Decision) -> Decision:
         fault = decision.step.value
         raise OAuthError(fault if isinstance(fault, Fault) else Fault.LOGIN_REQUIRED)
     return decision
+
+
+def _may_be_impostor(wanted: AuthorizationRequest) -> bool:
+    """Whether any program of the user's device could have sent this in the client's name.
+
+    RFC8252-8.6, RFC6749-10.2: a client that proves nothing, at an address that is nobody's own, gets no answer by
+    itself, however often the user allowed it before; unless the operator vouches for it.
+    """
+    is_own_address = wanted.redirect_uri.startswith("https://")
+    return wanted.client.is_public and not is_own_address and not wanted.client.catalogue_entry.skip_consent
 
 
 def _sign_in_step(wanted: AuthorizationRequest, *, session: SSOSession, passed: Passed) -> Step | None:

@@ -62,7 +62,8 @@ def test_prompt_login_is_not_satisfied_by_signing_in_for_another_request(
     waiting = page_of(party.start(signed_in, prompt="login"))
     party.authorize(signed_in, prompt="login")
     # The other tab is still asked, for its own sign-in was never made; nothing loops.
-    place = signed_in.sign_in(waiting, party.user_name, party.password)
+    again = signed_in.get(waiting.path)
+    place = signed_in.sign_in(again, party.user_name, party.password)
     assert isinstance(place, Callback)
     assert "code" in place.params
 
@@ -311,6 +312,28 @@ def test_prompt_consent_asks_where_consent_is_skipped(
     party = new_client(application={"skip_consent": True})
     assert party.authorize(browser, prompt="consent").code
     assert [page.is_consent for page in browser.shown] == [False, True]
+
+
+@pytest.mark.spec("RFC8252-8.6")
+@pytest.mark.parametrize("address", ["http://127.0.0.1/cb", "org.example.app:/cb"])
+def test_a_native_client_gets_nothing_without_the_user(
+    new_client: Callable[..., RelyingParty], browser: Browser, address: str
+) -> None:
+    values = {"redirect_uris": [address], "is_native": True, "token_endpoint_auth_method": "none"}
+    challenge = {"code_challenge": "A" * 43, "code_challenge_method": "S256"}
+    party = new_client(**values)
+    assert party.authorize(browser, **challenge).code
+    assert error_of(party.start(browser, prompt="none", **challenge)) == "consent_required"
+    browser.shown.clear()
+    assert party.authorize(browser, **challenge).code
+    assert [page.is_consent for page in browser.shown] == [True]
+    # Whoever has just signed in for it has seen who asks.
+    browser.shown.clear()
+    assert party.authorize(browser, prompt="login", **challenge).code
+    assert [page.is_sign_in for page in browser.shown] == [True]
+    # The operator may vouch for a client.
+    vouched = new_client(application={"skip_consent": True}, **values)
+    assert vouched.authorize(browser, prompt="none", **challenge).code
 
 
 def test_the_language_chosen_on_our_pages_wins(party: RelyingParty, signed_in: Browser) -> None:
