@@ -37,7 +37,7 @@ from identity.admin.base import (
 )
 from identity.models import Application
 from identity.services import applications
-from oidc_provider import consent, dialects, issuers, metadata, registration
+from oidc_provider import consent, dialects, issuers, metadata, registration, tenant_rights
 from oidc_provider.dialects.base import EndpointName
 from oidc_provider.models import (
     STANDARD_SCOPES,
@@ -269,6 +269,7 @@ class ClientAdmin(TenantScoped):
                     "require_pkce",
                     "allow_implicit",
                     "may_introspect",
+                    "api_requests_per_minute",
                 )
             },
         ),
@@ -304,6 +305,8 @@ class ClientAdmin(TenantScoped):
     )
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is not None:
+            tenant_rights.provide(obj.catalogue_entry.tenant)  # so that they can be chosen among the API scopes
         form_class = super().get_form(request, obj, change, **kwargs)
         return type(form_class.__name__, (form_class,), {"request": request})
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from identity.assurance import with_summary
 from identity.models import User
@@ -27,6 +28,9 @@ from oidc_provider import grants
 from oidc_provider.dialects.base import AtHashRule
 from oidc_provider.grants import Exchange
 from oidc_provider.models import STANDARD_SCOPES, Client, members_of
+
+if TYPE_CHECKING:
+    from oidc_provider.engine import EngineContext
 
 SCOPES = STANDARD_SCOPES
 Value = Callable[[Profile], Any]
@@ -127,6 +131,24 @@ def sign_id_token(token: Mapping[str, Any], *, scopes: Sequence[str], state: Exc
     """
     claims = _id_token_claims(token, scopes=scopes, state=state)
     return keys.sign(tenant=state.context.tenant, alg=state.client.id_token_signed_response_alg, claims=claims)
+
+
+def sign_client_id_token(token: Mapping[str, Any], *, client: Client, context: EngineContext) -> str:
+    """An id_token about the client itself, for the one API whose document promises it (OneAccess-3.1.2.1).
+
+    token: the members of the answer so far. It lives as long as the access token, and no user's `sub` is in it.
+    """
+    now = int(time.time())
+    claims = {
+        "iss": context.issuer,
+        "sub": client.client_id,
+        "aud": client.client_id,
+        "exp": now + int(token["expires_in"]),
+        "iat": now,
+        "jti": secrets.token_urlsafe(16),
+        "at_hash": half_hash(token["access_token"], client.id_token_signed_response_alg),
+    }
+    return keys.sign(tenant=context.tenant, alg=client.id_token_signed_response_alg, claims=claims)
 
 
 def _id_token_claims(token: Mapping[str, Any], *, scopes: Sequence[str], state: Exchange) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from identity.configuration import ACTOR, ConfigError, Plan, check_keys, check_l
 from identity.events import EventType
 from identity.models import Application, Tenant
 from identity.services import audit
-from oidc_provider import registration
+from oidc_provider import registration, tenant_rights
 from oidc_provider.models import ApiScope, AuthMethod, Client
 
 # What the file says otherwise than the columns do.
@@ -33,13 +33,13 @@ def connect() -> None:
 
 def apply_client(entry: Mapping[str, Any], *, parent: Application, plan: Plan, path: str) -> None:
     """Bring one client of the application `parent` to what the file says."""
-    check_keys(entry, {"client_id", "client_secret", "api_scopes", *_COLUMNS}, path)
+    check_keys(entry, {"client_id", "client_secret", "api_scopes", "tenant_api", *_COLUMNS}, path)
     client_id = check_text(entry, "client_id", path)
     values = {column: entry[key] for key, column in _COLUMNS.items() if key in entry}
     secret = plan.secret(entry["client_secret"], f"{path}.client_secret") if "client_secret" in entry else None
-    scopes = _api_scopes(entry, parent.tenant, path) if "api_scopes" in entry else None
     subject = f"application {parent.code} client {client_id}"
     client = Client.objects.select_related("catalogue_entry__tenant").filter(client_id=client_id).first()
+    scopes = _wanted_scopes(entry, client, parent.tenant, path)
     if client is None:
         method = values.get("token_endpoint_auth_method", AuthMethod.BASIC)
         if secret is None and method in _WITH_SECRET:
@@ -97,6 +97,25 @@ def apply_api_scope(entry: Mapping[str, Any], *, parent: Tenant, plan: Plan, pat
         plan.created(f"API scope {name}")
     else:
         plan.changed(f"API scope {name}", changes)
+
+
+def _wanted_scopes(
+    entry: Mapping[str, Any], client: Client | None, tenant: Tenant, path: str
+) -> list[ApiScope] | None:
+    """The API scopes that the client is to have: `tenant_api` lists its rights there, `api_scopes` all others.
+
+    A key that is not in the file leaves its part; None when neither is.
+    """
+    if not {"api_scopes", "tenant_api"} & entry.keys():
+        return None
+    present = list(client.api_scopes.all()) if client is not None else []
+    others = [scope for scope in present if scope.audience != tenant_rights.AUDIENCE]
+    rights = [scope for scope in present if scope.audience == tenant_rights.AUDIENCE]
+    if "api_scopes" in entry:
+        others = _api_scopes(entry, tenant, path)
+    if "tenant_api" in entry:
+        rights = tenant_rights.chosen(tenant, check_list(entry["tenant_api"], f"{path}.tenant_api"))
+    return [*others, *(scope for scope in rights if scope not in others)]
 
 
 def _api_scopes(entry: Mapping[str, Any], tenant: Tenant, path: str) -> list[ApiScope]:

@@ -150,6 +150,9 @@ class Client(AbstractApplication):
     require_pkce = models.BooleanField(_("require PKCE"), default=True)  # public clients: always (RFC9700-2.1.1)
     scopes = models.JSONField(_("scopes"), default=_default_scopes, blank=True)  # of STANDARD_SCOPES
     api_scopes = models.ManyToManyField(ApiScope, blank=True, related_name="clients", verbose_name=_("API scopes"))
+    api_requests_per_minute = models.PositiveIntegerField(
+        _("API requests a minute"), null=True, blank=True, help_text=_("Of our own APIs. Empty: no limit.")
+    )
     may_introspect = models.BooleanField(_("may introspect tokens"), default=False)
     flags = models.JSONField(_("flags"), default=dict, blank=True)  # names of CLIENT_FLAGS[dialect] to values
 

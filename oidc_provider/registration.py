@@ -39,6 +39,7 @@ from oidc_provider.validator import RESPONSE_TYPES
 
 MIN_SECRET_LENGTH = 22  # characters, decision 9: 128 bits in base64url
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@-]{1,255}")
+MAX_REQUESTS_PER_MINUTE = 1_000_000
 _SECRET_METHODS = (AuthMethod.BASIC, AuthMethod.POST)
 # What a caller may set; everything else of a row is made here.
 FIELDS = (
@@ -53,6 +54,7 @@ FIELDS = (
     "allow_implicit",
     "require_pkce",
     "scopes",
+    "api_requests_per_minute",
     "may_introspect",
     "flags",
     "redirect_uris",
@@ -189,6 +191,7 @@ def check(client: Client, *, api_scopes: Iterable[ApiScope] = ()) -> None:
     _check_scopes(client, list(api_scopes), wrong)
     _check_addresses(client, wrong)
     _check_lifetimes(client, wrong)
+    _check_rate(client, wrong)
     try:
         claims.check_mapping(client.claims_mapping)
     except ValueError as error:
@@ -319,6 +322,12 @@ def _check_lifetimes(client: Client, wrong: Any) -> None:
         seconds, ceiling = getattr(client, field), getattr(conf, name)
         if seconds is not None and not timedelta(seconds=1) <= timedelta(seconds=seconds) <= ceiling:
             wrong(field, _("From 1 to %(most)d seconds.") % {"most": int(ceiling.total_seconds())})
+
+
+def _check_rate(client: Client, wrong: Any) -> None:
+    rate = client.api_requests_per_minute
+    if rate is not None and not (isinstance(rate, int) and 1 <= rate <= MAX_REQUESTS_PER_MINUTE):
+        wrong("api_requests_per_minute", _("From 1 to %(most)d, or empty.") % {"most": MAX_REQUESTS_PER_MINUTE})
 
 
 def _is_list_of_text(values: object) -> bool:

@@ -59,6 +59,7 @@ class CounterKind(models.TextChoices):
     SEND_TARGET = "send_target", _("Codes sent to one target")
     SEND_SOURCE = "send_source", _("Codes sent for one source")
     SEND_TENANT = "send_tenant", _("Codes sent for the tenant")
+    API_CLIENT = "api_client", _("API requests of a client")
 
 
 class AttemptCounter(models.Model):

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
-from identity.errors import NotFound, ValueInvalid, ValueRequired
+from identity.errors import NotAllowed, NotFound, ValueInvalid, ValueRequired
 from identity.models import (
     AccountType,
     AppAccount,
@@ -99,20 +99,6 @@ def list_users(*, tenant: Tenant, organization_id: str = "", index: int = 0, siz
     return page
 
 
-def search_users(*, tenant: Tenant, text: str, limit: int = 20) -> list[User]:
-    """Users whose name, user name or e-mail address starts with the text, or whose mobile number it is."""
-    text = text.strip()
-    if not text or "\x00" in text:
-        return []
-    matches = (
-        Q(user_key__startswith=make_user_key(text))
-        | Q(email_key__startswith=make_email_key(text))
-        | Q(name__istartswith=text)
-        | Q(mobile_index=User.mobile.index(text, tenant_id=tenant.pk))
-    )
-    return list(User.objects.present().filter(matches, tenant=tenant).order_by("user_key")[:limit])
-
-
 def _found(user: User | None) -> User:
     if user is None:
         raise NotFound("USER.0001", log_detail="no such user in this tenant")
@@ -167,7 +153,8 @@ def list_applications(*, tenant: Tenant, index: int = 0, size: int = MIN_PAGE_SI
 
 
 def get_app_organization(*, application: Application, public_id: str) -> AppOrganization:
-    """The organisation in the application's own tree. Raises NotFound (APP_ORG.0001)."""
+    """The organisation in the application's own tree. Raises NotAllowed (APP_ORG.0002) and NotFound (APP_ORG.0001)."""
+    _check_switched_on(application.has_organizations, application, refusal="APP_ORG.0002")
     rows = AppOrganization.objects.select_related("application__tenant", "parent").filter(application=application)
     return _get(rows, public_id, refusal="APP_ORG.0001")
 
@@ -175,7 +162,8 @@ def get_app_organization(*, application: Application, public_id: str) -> AppOrga
 def list_app_organizations(
     *, application: Application, index: int = 0, size: int = MIN_PAGE_SIZE
 ) -> Page[AppOrganization]:
-    """The application's own tree as one flat list. Raises ValueInvalid (PAGE.0001)."""
+    """The application's own tree as one flat list. Raises NotAllowed (APP_ORG.0002) and ValueInvalid (PAGE.0001)."""
+    _check_switched_on(application.has_organizations, application, refusal="APP_ORG.0002")
     rows = AppOrganization.objects.filter(application=application).select_related("parent")
     return paginate(rows.order_by("pk"), index=index, size=size)
 
@@ -204,13 +192,15 @@ def list_accounts_of(*, user: User) -> list[AppAccount]:
 
 
 def get_role(*, application: Application, public_id: str) -> AppRole:
-    """The role with that id. Raises NotFound (APP_ROLE.0001)."""
+    """The role with that id. Raises NotAllowed (APP_ROLE.0002) and NotFound (APP_ROLE.0001)."""
+    _check_switched_on(application.has_roles, application, refusal="APP_ROLE.0002")
     rows = AppRole.objects.select_related("application__tenant").filter(application=application)
     return _get(rows, public_id, refusal="APP_ROLE.0001")
 
 
 def list_roles(*, application: Application, index: int = 0, size: int = MIN_PAGE_SIZE) -> Page[AppRole]:
-    """Roles of the application. Raises ValueInvalid (PAGE.0001)."""
+    """Roles of the application. Raises NotAllowed (APP_ROLE.0002) and ValueInvalid (PAGE.0001)."""
+    _check_switched_on(application.has_roles, application, refusal="APP_ROLE.0002")
     return paginate(AppRole.objects.filter(application=application).order_by("pk"), index=index, size=size)
 
 
@@ -218,6 +208,11 @@ def list_role_members(*, role: AppRole, index: int = 0, size: int = MIN_PAGE_SIZ
     """Who holds the role, with account and organisation. Raises ValueInvalid (PAGE.0001)."""
     rows = AppRoleMember.objects.filter(role=role).select_related("account__organization")
     return paginate(rows.order_by("pk"), index=index, size=size)
+
+
+def _check_switched_on(is_on: bool, application: Application, *, refusal: str) -> None:
+    if not is_on:
+        raise NotAllowed(refusal, log_detail=f"application={application.pk}")
 
 
 def _get(rows: QuerySet[Row], public_id: str, *, refusal: str) -> Row:

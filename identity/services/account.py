@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 
 from identity import assurance
@@ -21,6 +23,30 @@ def change_password(
     Raises AccountLocked, TooManyRequests, CredentialsRefused, PasswordRefused, ValueRequired.
     """
     user = session.user
+    attempt = _change_counted(
+        user=user, old_password=old_password, new_password=new_password, context=context, actor=user
+    )
+    with transaction.atomic():
+        throttle.succeed(attempt)
+        others = [method for method in session.amr if method != assurance.PASSWORD]
+        return sessions.start(user=user, amr=[assurance.PASSWORD, *others], context=context, kind=session.kind)
+
+
+def change_password_of(
+    *, user: User, old_password: str, new_password: str, context: RequestContext, actor: Any = None
+) -> None:
+    """Change a password for a system that asked the person for the old one; every session ends.
+
+    Raises as `change_password`.
+    """
+    throttle.succeed(
+        _change_counted(user=user, old_password=old_password, new_password=new_password, context=context, actor=actor)
+    )
+
+
+def _change_counted(
+    *, user: User, old_password: str, new_password: str, context: RequestContext, actor: Any
+) -> throttle.Attempt:
     # A wrong old password is a guess like any other (S30).
     attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
     try:
@@ -31,17 +57,14 @@ def change_password(
         audit.record(
             EventType.PASSWORD_CHANGE,
             tenant=user.tenant,
-            actor=user,
+            actor=actor,
             target=user,
             context=context,
             outcome="refused",
             reason=error.error_code,
         )
         raise
-    with transaction.atomic():
-        throttle.succeed(attempt)
-        others = [method for method in session.amr if method != assurance.PASSWORD]
-        return sessions.start(user=user, amr=[assurance.PASSWORD, *others], context=context, kind=session.kind)
+    return attempt
 
 
 def send_email_code(*, user: User, context: RequestContext) -> verification.SentCode:

@@ -10,7 +10,6 @@ from django.db import transaction
 from identity import crypto
 from identity.context import RequestContext
 from identity.errors import (
-    AccessDenied,
     AlreadyExists,
     ApplicationDisabled,
     NotAllowed,
@@ -162,14 +161,6 @@ def find_for(*, application: Application, user: User) -> AppAccount | None:
     return AppAccount.objects.filter(application=application, user=user).first()
 
 
-def get_enabled(*, application: Application, user: User) -> AppAccount:
-    """The account under which the user may come in. Raises AccessDenied."""
-    account = AppAccount.objects.filter(application=application, user=user, is_active=True).first()
-    if account is None:
-        raise AccessDenied(log_detail=f"user={user.pk} application={application.pk}")
-    return account
-
-
 def _locked(account: AppAccount) -> AppAccount:
     rows = AppAccount.objects.select_related("application__tenant", "user").select_for_update(of=("self",))
     row = rows.filter(pk=account.pk).first()
@@ -215,7 +206,9 @@ def _find_organization(application: Application, code: str) -> AppOrganization |
     if not code:
         return None
     check_app_organizations_enabled(application)
-    organization = AppOrganization.objects.filter(application=application, code=code).first()
+    rows = AppOrganization.objects.filter(application=application, code=code)
+    # NUL is in no stored text, and PostgreSQL refuses to be asked for it.
+    organization = rows.first() if "\x00" not in code else None
     if organization is None:
         raise NotFound("APP_ORG.0001", log_detail=f"application={application.pk}")
     return organization

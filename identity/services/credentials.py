@@ -98,11 +98,15 @@ def set_password(
     context: RequestContext,
     actor: Any = None,
     must_change: bool = False,
+    may_be_disabled: bool = True,
 ) -> None:
     """Give the user a new password without asking for the old one: an operator, an API or a proved reset.
 
-    Raises ValueRequired (PWD.0008) and PasswordRefused (PWD.0001 to PWD.0007).
+    may_be_disabled: whether a disabled user may get one, which is of use only to whoever enables them again.
+    Raises ValueRequired (PWD.0008), PasswordRefused (PWD.0001 to PWD.0007) and AccountDisabled (USER.0004).
     """
+    if not (user.is_active or may_be_disabled):
+        raise AccountDisabled(log_detail=f"user={user.pk}")
     _replace(
         user=user,
         password=password,
@@ -151,21 +155,6 @@ def remove_password(*, user: User) -> None:
     """Leave the user without a password and without old ones; part of deleting a user."""
     user.set_unusable_password()
     PasswordHistory.objects.filter(user=user).delete()
-
-
-def require_change(*, user: User, context: RequestContext, actor: Any = None) -> None:
-    """Demand a new password at the next sign-in."""
-    with transaction.atomic():
-        if User.objects.filter(pk=user.pk, password_must_change=False).update(password_must_change=True):
-            user.password_must_change = True
-            audit.record(
-                EventType.USER_UPDATE,
-                tenant=user.tenant,
-                actor=actor,
-                target=user,
-                context=context,
-                changes={"password_must_change": [False, True]},
-            )
 
 
 def _replace(

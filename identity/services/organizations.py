@@ -17,7 +17,7 @@ from django.db.models import F, Max, Value
 from django.db.models.functions import Concat, Length, Substr
 
 from identity.context import RequestContext
-from identity.errors import AlreadyExists, IdentityError, NotAllowed, NotFound, ValueInvalid, ValueRequired
+from identity.errors import AlreadyExists, ApplicationDisabled, IdentityError, NotAllowed, NotFound, ValueInvalid, ValueRequired
 from identity.events import EventType
 from identity.models import Application, AppOrganization, Organization, OrganizationCategory, Tenant
 from identity.services import audit
@@ -140,7 +140,14 @@ def update(
         changes |= _move(ORGANIZATIONS, row, parent_id)
         _save(ORGANIZATIONS, row, changes)
         if changes:
-            audit.record(EventType.ORGANIZATION_UPDATE, tenant=row.tenant, target=row, context=context, changes=changes)
+            audit.record(
+                EventType.ORGANIZATION_UPDATE,
+                tenant=row.tenant,
+                actor=actor,
+                target=row,
+                context=context,
+                changes=changes,
+            )
     organization.refresh_from_db()
     return changes
 
@@ -167,9 +174,11 @@ def create_app_organization(
 ) -> AppOrganization:
     """Add an organisation to the application's own tree.
 
-    Raises APP_ORG.0002 (switched off), .0008 and .0009 (empty), .0011 and .0012 (pattern), .0003 and .0010 (taken),
+    Raises APP.0003 (application disabled), APP_ORG.0002 (switched off), .0008 and .0009 (empty), .0011 and .0012 (pattern), .0003 and .0010 (taken),
     .0004 (no such parent, or it lies too deep).
     """
+    if not application.is_active:
+        raise ApplicationDisabled(log_detail=f"application={application.pk}")
     check_app_organizations_enabled(application)
     with transaction.atomic():
         row = _insert(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Case, F, PositiveIntegerField, Q, QuerySet, Value, When
@@ -39,11 +40,14 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Limit:
-    """So many events in such a time; when they are used up, nothing until `lock` has passed."""
+    """So many events in such a time; when they are used up, nothing until `lock` has passed.
+
+    Without a lock, the next window begins when the present one is over, however fast it was used up.
+    """
 
     count: int
     window: timedelta
-    lock: timedelta
+    lock: timedelta | None = None
 
 
 def admit(*, tenant: Tenant, user: User | None, name: str, context: RequestContext) -> Attempt:
@@ -146,14 +150,16 @@ def _count(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit, now: da
     rows = _rows(tenant=tenant, kind=kind, key=key)
     # A new window begins when the old one is over, and when a lock has run out.
     is_over = Q(window_started_at__lte=now - limit.window) | Q(locked_until__lte=now)
+    lock: Any = Value(now + limit.lock) if limit.lock is not None else F("window_started_at") + limit.window
+    first_lock = now + (limit.lock if limit.lock is not None else limit.window)
     values = {
         "failures": Case(When(is_over, then=Value(1)), default=F("failures") + 1, output_field=PositiveIntegerField()),
         "window_started_at": Case(
             When(is_over, then=Value(now)), default=F("window_started_at"), output_field=DateTimeField()
         ),
         "locked_until": Case(
-            When(is_over, then=Value(now + limit.lock) if limit.count <= 1 else Value(None)),
-            When(failures__gte=limit.count - 1, then=Value(now + limit.lock)),
+            When(is_over, then=Value(first_lock) if limit.count <= 1 else Value(None)),
+            When(failures__gte=limit.count - 1, then=lock),
             default=Value(None),
             output_field=DateTimeField(),
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
@@ -340,15 +341,27 @@ def _refresh(user: User) -> None:
 
 
 def _save(user: User) -> None:
-    with refusing(User, {constraint: _taken(attribute) for constraint, attribute in _CONSTRAINTS.items()}):
+    with refusing(User, {name: partial(_taken, user, attribute) for name, attribute in _CONSTRAINTS.items()}):
         user.save()
 
 
-def _taken(attribute: str) -> Any:
-    def refusal() -> IdentityError:
-        return AlreadyExists(attributes.BUILT_IN_UNIQUE[attribute], log_detail=f"attribute={attribute}")
-
-    return refusal
+def _taken(user: User, broken: str) -> IdentityError:
+    """The refusal of a row with taken values: the first one in the order of the form, whichever the database met."""
+    columns = {
+        "user_name": "user_key",
+        "mobile": "mobile_index",
+        "email": "email_key",
+        "identity_number": "identity_number_index",
+        "employee_id": "employee_id",
+    }
+    others = User.objects.present().filter(tenant=user.tenant_id).exclude(pk=user.pk)
+    attribute = broken
+    for name, column in columns.items():
+        value = getattr(user, column)
+        if name == broken or (value and others.filter(**{column: value}).exists()):
+            attribute = name
+            break
+    return AlreadyExists(attributes.BUILT_IN_UNIQUE[attribute], log_detail=f"attribute={attribute}")
 
 
 def _refuse_foreign_names(user: User) -> None:
@@ -504,7 +517,9 @@ def _from_relations(tenant: Tenant, organization_code: str, relations: Sequence[
 def _organizations(tenant: Tenant, codes: Sequence[str]) -> dict[str, Organization]:
     if not all(codes):
         raise ValueRequired("ORG.0010", log_detail="empty organisation code")
-    found = {row.code: row for row in Organization.objects.filter(tenant=tenant, code__in=codes)}
+    # NUL is in no stored text, and PostgreSQL refuses to be asked for it.
+    storable = [code for code in codes if "\x00" not in code]
+    found = {row.code: row for row in Organization.objects.filter(tenant=tenant, code__in=storable)}
     if len(found) != len(set(codes)):
         raise NotFound("ORG.0001", log_detail="no such organisation code")
     return found
