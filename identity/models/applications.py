@@ -16,7 +16,7 @@ class ApplicationAccess(models.TextChoices):
     ASSIGNED = "assigned", _("Users with an enabled application account")
 
 
-class Application(models.Model):
+class Application(models.Model):  # type: ignore[django-manager-missing]  # of the toolkit's models
     """Something people sign in to. One row, whatever protocols it speaks."""
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)

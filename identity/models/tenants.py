@@ -9,7 +9,7 @@ from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
 HOST_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$"
 
 
-class Tenant(models.Model):
+class Tenant(models.Model):  # type: ignore[django-manager-missing]  # of the toolkit's models
     """One customer: its people, applications, keys and policies. Chosen by host name (decision 10)."""
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)

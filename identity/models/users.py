@@ -106,7 +106,7 @@ class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type:
     """Users are created by identity.services.users; this manager only reads."""
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]  # of the toolkit's models
     """A person of one tenant.
 
     Deleting is soft: personal data is blanked, names are free again, the public id is never reused (decision 2).

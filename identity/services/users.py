@@ -355,12 +355,12 @@ def _taken(user: User, broken: str) -> IdentityError:
         "employee_id": "employee_id",
     }
     others = User.objects.present().filter(tenant=user.tenant_id).exclude(pk=user.pk)
-    attribute = broken
-    for name, column in columns.items():
-        value = getattr(user, column)
-        if name == broken or (value and others.filter(**{column: value}).exists()):
-            attribute = name
-            break
+
+    def is_taken(name: str) -> bool:
+        value = getattr(user, columns[name])
+        return name == broken or bool(value and others.filter(**{columns[name]: value}).exists())
+
+    attribute = next(name for name in columns if is_taken(name))
     return AlreadyExists(attributes.BUILT_IN_UNIQUE[attribute], log_detail=f"attribute={attribute}")
 
 

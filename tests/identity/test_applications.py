@@ -303,15 +303,6 @@ def test_lists_and_look_ups_stay_in_their_application(tenant: Tenant, user: User
     assert refused == (ValueInvalid, "APP_ACCOUNT.0003")
 
 
-def test_users_are_searched_by_what_their_names_start_with(tenant: Tenant, user: User) -> None:
-    bob = make_user(tenant, user_name="bob", name="Bob Alison", email="bob@x.example", mobile="13812345678")
-    make_user(user_name="alice")
-    found = {
-        text: directory.search_users(tenant=tenant, text=text) for text in ("AL", "bob@", "138-1234-5678", "", "%")
-    }
-    assert found == {"AL": [user], "bob@": [bob], "138-1234-5678": [bob], "": [], "%": []}
-
-
 # Profiles --------------------------------------------------------------------------------------------------
 
 

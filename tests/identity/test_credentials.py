@@ -221,8 +221,8 @@ def test_an_operator_may_demand_a_change(user: User, context: RequestContext) ->
     assert credentials.password_age(user=user).must_change
     credentials.change_password(user=user, old_password=OTHER, new_password="Hollow-Lantern-9", context=context)
     assert not credentials.password_age(user=user).must_change
-    credentials.require_change(user=user, context=context)
-    assert User.objects.get(pk=user.pk).password_must_change
+    users.update(user=user, context=context, password_must_change=True)
+    assert credentials.password_age(user=user).must_change
 
 
 # Age -------------------------------------------------------------------------------------------------------

@@ -273,6 +273,21 @@ def test_a_value_is_unique_in_its_tenant_however_it_is_written(
     users.create(tenant=other, context=context, **{"user_name": "a2", name: second})
 
 
+def test_of_several_taken_values_the_first_of_the_form_is_told(tenant: Tenant, context: RequestContext) -> None:
+    names = ["user_name", "mobile", "email", "identity_number", "employee_id"]
+    values = {
+        "user_name": "a1",
+        "mobile": "13812345678",
+        "email": "a@x.example",
+        "identity_number": "X1",
+        "employee_id": "E",
+    }
+    users.create(tenant=tenant, context=context, **values)
+    for first, code in zip(names, ["USER.0029", "USER.0030", "USER.0031", "USER.0032", "USER.0033"], strict=True):
+        assert refusal_of(users.create, tenant=tenant, context=context, **values)[1] == code
+        values[first] = {"mobile": "13899999999", "email": "b@x.example"}.get(first, f"other-{first}")
+
+
 def test_an_extended_value_is_unique_when_defined_so(tenant: Tenant, context: RequestContext) -> None:
     make_attribute(tenant, "badge", is_unique=True)
     first = users.create(tenant=tenant, context=context, user_name="a1", extension={"badge": "B-7"})
