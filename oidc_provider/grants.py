@@ -310,7 +310,7 @@ def revoke_token(row: AccessToken | RefreshToken, *, client: Client, context: En
         if isinstance(row, RefreshToken):
             count = _revoke(Q(family=row.family))
         else:
-            count = AccessToken.objects.filter(pk=row.pk)._raw_delete(using="default")
+            count = _delete(AccessToken.objects.filter(pk=row.pk))
         audit.record(
             EventType.TOKEN_REVOKE,
             tenant=context.tenant,
@@ -336,15 +336,19 @@ def revoke_for_user(user: User, *, client: Client | None = None) -> int:
 
 
 def _revoke(which: Q) -> int:
-    """Revoke refresh tokens, delete access tokens and spend codes; how many there were."""
+    """Revoke refresh tokens, delete access tokens and codes that were not used; how many tokens there were."""
     now = timezone.now()
     with transaction.atomic():
         # In the order in which an exchange takes its locks, so that the two cannot wait for each other.
-        AuthorizationCode.objects.filter(which, consumed_at=None).update(consumed_at=now)
+        _delete(AuthorizationCode.objects.filter(which, consumed_at=None))
         refresh_tokens = RefreshToken.objects.filter(which, revoked=None).update(revoked=now)
-        access_tokens = AccessToken.objects.filter(which)
-        deleted: int = access_tokens._raw_delete(using=access_tokens.db)
-    return refresh_tokens + deleted
+        return refresh_tokens + _delete(AccessToken.objects.filter(which))
+
+
+def _delete(rows: Any) -> int:
+    """Delete in one statement: nothing refers to these rows, so there is nothing to collect first."""
+    deleted: int = rows._raw_delete(using=rows.db)
+    return deleted
 
 
 def purge(now: datetime, limit: int) -> int:
@@ -365,5 +369,4 @@ def purge(now: datetime, limit: int) -> int:
 def _delete_some(rows: Any, limit: int) -> int:
     """Delete by key, in portions, so that no statement holds many locks (toolkit.md 4). Nothing refers to them."""
     keys = list(rows.order_by("pk").values_list("pk", flat=True)[:limit])
-    deleted: int = rows.model.objects.filter(pk__in=keys)._raw_delete(using=rows.db) if keys else 0
-    return deleted
+    return _delete(rows.model.objects.filter(pk__in=keys)) if keys else 0

@@ -91,7 +91,7 @@ def test_an_oversized_body_is_refused(machine: Machine, path: str) -> None:
 @pytest.mark.parametrize(
     "params, expected",
     [
-        ({}, INVALID_REQUEST),
+        ({"scope": "openid"}, INVALID_REQUEST),
         ({"grant_type": "password", "username": "a", "password": "b"}, (400, "unsupported_grant_type")),
         ({"grant_type": "urn:ietf:params:oauth:grant-type:device_code"}, (400, "unsupported_grant_type")),
         ({"grant_type": "implicit"}, (400, "unsupported_grant_type")),

@@ -73,7 +73,7 @@ def test_the_client_must_prove_itself(machine: Machine) -> None:
 
 @pytest.mark.spec("RFC7009-2.1")
 def test_the_token_must_be_there(machine: Machine) -> None:
-    assert refusal(machine.post("/oauth2/revoke", {})) == (400, "invalid_request")
+    assert refusal(machine.post("/oauth2/revoke", {"token_type_hint": "access_token"})) == (400, "invalid_request")
 
 
 @pytest.mark.spec("RFC7009-2.1")

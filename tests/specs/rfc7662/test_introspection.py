@@ -109,7 +109,10 @@ def test_the_client_must_prove_itself(resource_server: Machine) -> None:
 
 @pytest.mark.spec("RFC7662-2.1")
 def test_the_token_must_be_there(resource_server: Machine) -> None:
-    assert refusal(resource_server.post("/oauth2/introspect", {})) == (400, "invalid_request")
+    assert refusal(resource_server.post("/oauth2/introspect", {"token_type_hint": "access_token"})) == (
+        400,
+        "invalid_request",
+    )
 
 
 @pytest.mark.spec("RFC7662-4")
