@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,18 @@ import jwt
 
 from bench import cpu
 from bench.http import Connection
-from bench.operations import OPERATIONS, Operation, Person, Target, Worker, mint_codes, redeem, sign_in
-from tests.clients.provider import Provider
+from bench.operations import (
+    OPERATIONS,
+    Operation,
+    Person,
+    Target,
+    Worker,
+    WrongAnswerError,
+    mint_codes,
+    redeem,
+    sign_in,
+)
+from tests.clients.provider import Provider, tail
 
 DEFAULT_DATABASE = "postgres://postgres@127.0.0.1:5432/postgres"
 WARM_UP_SECONDS = 1.0
@@ -65,6 +77,7 @@ def configuration(people: list[Person], client_secret: str) -> dict[str, Any]:
         "token_endpoint_auth_method": "client_secret_basic",
         "redirect_uris": ["http://127.0.0.1:9/callback"],
         "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
+        "may_introspect": True,
         "response_types": ["code"],
         "id_token_signed_response_alg": "RS256",
     }
@@ -81,14 +94,21 @@ def configuration(people: list[Person], client_secret: str) -> dict[str, Any]:
     return {"tenant": "default", "users": users, "applications": [application]}
 
 
-def start(directory: Path, database_url: str, environment: dict[str, str]) -> Provider:
-    return Provider(
+@contextmanager
+def start(directory: Path, database_url: str, environment: dict[str, str]) -> Iterator[Provider]:
+    """A server for one measurement; the end of its log is shown when an answer was wrong."""
+    with Provider(
         directory,
         database_url=database_url,
         settings="bench.settings",
         log_requests=False,
         environment=environment,
-    )
+    ) as provider:
+        try:
+            yield provider
+        except (WrongAnswerError, OSError, EOFError):
+            print(tail(provider.log), file=sys.stderr)
+            raise
 
 
 def target_of(provider: Provider, people: list[Person]) -> Target:

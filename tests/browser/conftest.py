@@ -124,8 +124,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                         "password": person.password,
                         "name": person.name,
                         "email": f"{person.user_name}@example.org",
+                        "operator": person is operator,
                     }
-                    for person in (alice, bob)
+                    for person in (alice, bob, operator)
                 ],
                 "applications": [
                     registration(notes, name="Notes", skip_consent=False),
