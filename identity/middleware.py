@@ -20,7 +20,7 @@ from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
 from identity import cookies
@@ -147,16 +147,18 @@ class SSOSessionMiddleware:
 
 
 class LanguageMiddleware:
-    """Choose the language of the pages: ui_locales, the cookie, Accept-Language, the user's, the tenant's."""
+    """Choose how pages speak: the language of ui_locales, cookie, Accept-Language, user or tenant; the tenant's time."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Activate the language for this request only."""
+        """Activate language and time zone for this request only."""
         use_language(request, choose_language(request))
+        tenant: Tenant | None = request.context.tenant  # type: ignore[attr-defined]
         try:
-            response = self.get_response(request)
+            with timezone.override(tenant.time_zone if tenant else None):
+                response = self.get_response(request)
         finally:
             translation.deactivate()
         if response.get("Content-Type", "").startswith("text/html"):

@@ -7,6 +7,22 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 
+# The blue of the sign-in page, from light to dark.
+_ACCENT = {
+    "50": "oklch(97% .012 262)",
+    "100": "oklch(93.5% .03 262)",
+    "200": "oklch(88% .06 262)",
+    "300": "oklch(80% .1 262)",
+    "400": "oklch(69% .14 262)",
+    "500": "oklch(56% .15 262)",
+    "600": "oklch(42% .13 262)",
+    "700": "oklch(37% .115 262)",
+    "800": "oklch(32% .095 262)",
+    "900": "oklch(27% .075 262)",
+    "950": "oklch(20% .05 262)",
+}
+
+
 def admin_theme() -> dict[str, Any]:
     """Return the theme's settings. Entries that the operator may not open are hidden."""
     return {
@@ -20,6 +36,8 @@ def admin_theme() -> dict[str, Any]:
         "SHOW_HISTORY": True,
         "SHOW_VIEW_ON_SITE": False,
         "BORDER_RADIUS": "8px",
+        "COLORS": {"primary": _ACCENT},
+        "DASHBOARD_CALLBACK": "identity.admin.dashboard.dashboard",
         # The theme's search over all models would count and scan large tables.
         "COMMAND": {"search_models": False, "show_history": False},
         "SIDEBAR": {

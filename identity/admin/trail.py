@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -15,7 +16,7 @@ from identity.models import AuditBatch, AuditEvent
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnly):
-    list_display = ("at", "event_type", "outcome", "reason", "actor", "target", "client_id", "dialect", "tenant")
+    list_display = ("moment", "event_type", "outcome", "reason", "short_actor", "short_target", "client_id", "tenant")
     list_filter = ("outcome",)
     list_select_related = ("tenant",)
     # Exact look-ups on indexed columns only: the table is the largest one.
@@ -43,6 +44,18 @@ class AuditEventAdmin(ReadOnly):
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         return lookup in ("target_id", "actor_id", "sid", "client_id") or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description=_("at"))
+    def moment(self, event: AuditEvent) -> SafeString:
+        return format_html("<span class='whitespace-nowrap'>{}</span>", f"{timezone.localtime(event.at):%F %T}")
+
+    @admin.display(description=_("actor"))
+    def short_actor(self, event: AuditEvent) -> str:
+        return _short(event.actor_type, event.actor_id)
+
+    @admin.display(description=_("target"))
+    def short_target(self, event: AuditEvent) -> str:
+        return _short(event.target_type, event.target_id)
 
     @admin.display(description=_("actor"))
     def actor(self, event: AuditEvent) -> str:
@@ -84,6 +97,11 @@ class AuditBatchAdmin(ReadOnly):
     list_select_related = ("tenant",)
     fields = ("tenant", "number", "row_count", "previous_hash", "hash", "created_at")
     readonly_fields = fields
+
+
+def _short(kind: str, identifier: str) -> str:
+    """The end of a long id: its beginning is the time, which another column shows."""
+    return f"{kind} …{identifier[-9:]}" if len(identifier) > 16 else f"{kind} {identifier}".strip()
 
 
 def _text(value: Any) -> str:

@@ -304,3 +304,12 @@ def test_the_sign_in_of_the_admin_is_ours(tenant: Tenant) -> None:
     nobody = Browser(headers={"host": tenant.domains.get().host})
     answer = nobody.get("/admin/login/?next=/admin/identity/user/")
     assert answer["Location"].startswith("/login?next=")
+
+
+def test_the_first_page_shows_what_happened_lately_in_the_own_tenant(browser: Browser, operator: User) -> None:
+    user = make_user(operator.tenant, user_name="zhangsan")
+    browser.post(page(user), {**USER_FORM, "area": "JP"})
+    foreign = sign_in(operator_of(make_tenant()))
+    event = last_event(operator.tenant, EventType.USER_UPDATE)
+    assert page(event) in browser.get("/admin/").content.decode()
+    assert page(event) not in foreign.get("/admin/").content.decode()
