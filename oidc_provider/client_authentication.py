@@ -194,11 +194,12 @@ def _check_assertion(client: Client, assertion: str, *, audiences: tuple[str, ..
             leeway=conf.clock_skew,
             options=options,
         )
-    except (jwt.InvalidTokenError, ValueError, TypeError) as error:
+    except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError) as error:
         raise _refused(client, Fault.CLIENT_ASSERTION, type(error).__name__) from None
     jti, exp = document["jti"], document["exp"]
-    if not isinstance(jti, str) or not jti:
-        raise _refused(client, Fault.CLIENT_ASSERTION, "jti is no text")
+    # RFC7519-4.1.4, 4.1.7: a number and a text; the library would take a number in quotes.
+    if not isinstance(jti, str) or not jti or not isinstance(exp, int | float):
+        raise _refused(client, Fault.CLIENT_ASSERTION, "jti or exp is of another type")
     if document["sub"] != client.client_id:
         raise _refused(client, Fault.CLIENT_ASSERTION, "subject is not the client")
     if exp > time.time() + conf.max_assertion_lifetime.total_seconds():
