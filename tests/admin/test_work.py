@@ -17,7 +17,7 @@ from identity.operator_groups import AUDITORS, HELP_DESK
 from identity.services import credentials, keys
 from oidc_provider.models import Client
 from tests.admin.conftest import operator_of, sign_in
-from tests.factories import make_application, make_operator, make_organization, make_user
+from tests.factories import make_application, make_operator, make_organization, make_tenant, make_user
 from tests.factories.oidc import make_client, make_session
 
 
