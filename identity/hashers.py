@@ -1,7 +1,7 @@
 """Password hashers. Argon2id makes every new hash; the others verify imported ones once.
 
 Django upgrades by itself: `check_password` with a setter hashes again whenever the stored algorithm or its
-parameters are not the preferred ones. PBKDF2 and bcrypt come from Django.
+parameters are not the preferred ones. PBKDF2 and bcrypt over SHA-256 come from Django.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ import hashlib
 import secrets
 from typing import Any, ClassVar
 
-from django.contrib.auth.hashers import Argon2PasswordHasher, BasePasswordHasher, get_hasher, mask_hash
+import bcrypt
+from django.contrib.auth.hashers import (
+    Argon2PasswordHasher,
+    BasePasswordHasher,
+    BCryptPasswordHasher,
+    get_hasher,
+    mask_hash,
+)
 from django.utils.translation import gettext_noop as _
 
 from identity.crypto import constant_time_equal
@@ -24,6 +31,20 @@ class Argon2id(Argon2PasswordHasher):
     time_cost = 2
     memory_cost = 19 * 1024  # KiB
     parallelism = 1
+
+
+class BCrypt(BCryptPasswordHasher):
+    """`bcrypt$…` of a system that fed bcrypt the password itself: only its first 72 bytes ever counted.
+
+    The library refuses longer ones, which would turn a long guess into an error and shut out people whose long
+    password was cut when it was hashed.
+    """
+
+    def encode(self, password: str | bytes, salt: Any) -> str:
+        """Hash as the other system did."""
+        raw = password if isinstance(password, bytes) else password.encode()
+        data = bcrypt.hashpw(raw[:72], salt)
+        return f"{self.algorithm}${data.decode('ascii')}"
 
 
 class _LegacyHasher(BasePasswordHasher):

@@ -181,7 +181,7 @@ def security(env: Environment) -> Settings:
             "django.contrib.auth.hashers.PBKDF2PasswordHasher",
             "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
             "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
-            "django.contrib.auth.hashers.BCryptPasswordHasher",
+            "identity.hashers.BCrypt",
             "identity.hashers.SaltedSHA256",
             "identity.hashers.SaltedSHA1",
             "identity.hashers.LDAPSaltedSHA",

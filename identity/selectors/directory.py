@@ -23,6 +23,7 @@ from identity.models import (
     User,
 )
 from identity.models.users import make_email_key, make_user_key
+from identity.texts import is_storable
 
 MIN_PAGE_SIZE, MAX_PAGE_SIZE = 10, 100  # PAGE.0001
 # An offset beyond this is a mistake or an attack, and databases walk through what they skip.
@@ -68,6 +69,8 @@ def find_user(
     *, tenant: Tenant, public_id: str = "", user_name: str = "", mobile: str = "", email: str = ""
 ) -> User | None:
     """The user with exactly this one property. One query; none when the property is empty."""
+    if not all(is_storable(text) for text in (public_id, user_name, mobile, email)):
+        return None
     wanted = {
         "public_id": public_id,
         "user_key": make_user_key(user_name),
@@ -75,8 +78,7 @@ def find_user(
         "email_key": make_email_key(email),
     }
     given = {column: value for column, value in wanted.items() if value}
-    # NUL is in no stored text, and PostgreSQL refuses to be asked for it.
-    if len(given) != 1 or "\x00" in next(iter(given.values())):
+    if len(given) != 1:
         return None
     user: User | None = User.objects.present().filter(tenant=tenant, **given).first()
     if user is not None:
@@ -144,7 +146,7 @@ def list_organizations(
 
 def find_application(*, tenant: Tenant, code: str) -> Application | None:
     """The application of that code."""
-    return Application.objects.filter(tenant=tenant, code=code).first()
+    return Application.objects.filter(tenant=tenant, code=code).first() if is_storable(code) else None
 
 
 def list_applications(*, tenant: Tenant, index: int = 0, size: int = MIN_PAGE_SIZE) -> Page[Application]:
@@ -216,7 +218,7 @@ def _check_switched_on(is_on: bool, application: Application, *, refusal: str) -
 
 
 def _get(rows: QuerySet[Row], public_id: str, *, refusal: str) -> Row:
-    row = rows.filter(public_id=public_id).first() if public_id and "\x00" not in public_id else None
+    row = rows.filter(public_id=public_id).first() if public_id and is_storable(public_id) else None
     if row is None:
         raise NotFound(refusal, log_detail="no such row here")
     return row

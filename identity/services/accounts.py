@@ -14,6 +14,7 @@ from identity.errors import (
     ApplicationDisabled,
     NotAllowed,
     NotFound,
+    PasswordRefused,
     ValueInvalid,
     ValueRequired,
 )
@@ -22,6 +23,7 @@ from identity.models import AccountType, AppAccount, Application, AppOrganizatio
 from identity.services import attributes, audit
 from identity.services.integrity import check_references, refusing
 from identity.services.organizations import check_app_organizations_enabled
+from identity.texts import is_storable
 
 MAX_NAME_LENGTH = 150
 _PURPOSE = "appaccount.password"  # the rule of crypto.column_purpose
@@ -199,6 +201,8 @@ _NAME_RULE = attributes.Rule("account_name", max_length=MAX_NAME_LENGTH)
 
 
 def _sealed(password: str) -> str:
+    if not is_storable(password):
+        raise PasswordRefused("PWD.0005", log_detail="no text")
     return crypto.seal(password, purpose=_PURPOSE) if password else ""
 
 
@@ -207,8 +211,7 @@ def _find_organization(application: Application, code: str) -> AppOrganization |
         return None
     check_app_organizations_enabled(application)
     rows = AppOrganization.objects.filter(application=application, code=code)
-    # NUL is in no stored text, and PostgreSQL refuses to be asked for it.
-    organization = rows.first() if "\x00" not in code else None
+    organization = rows.first() if is_storable(code) else None
     if organization is None:
         raise NotFound("APP_ORG.0001", log_detail=f"application={application.pk}")
     return organization

@@ -15,6 +15,7 @@ from identity.events import EventType
 from identity.models import AppAccount, Application, ApplicationAccess, Tenant, User
 from identity.services import audit
 from identity.services.integrity import assign
+from identity.texts import is_storable
 
 _EDITABLE = (
     "name",
@@ -73,7 +74,8 @@ def get(*, tenant: Tenant, public_id: str) -> Application:
     """The application with that public id. Raises NotFound: APP.0002 for an empty id, else APP.0001 (decision 44)."""
     if not public_id:
         raise NotFound("APP.0002")
-    application = Application.objects.filter(tenant=tenant, public_id=public_id).first()
+    rows = Application.objects.filter(tenant=tenant, public_id=public_id)
+    application = rows.first() if is_storable(public_id) else None
     if application is None:
         raise NotFound("APP.0001", log_detail="no such application in this tenant")
     application.tenant = tenant

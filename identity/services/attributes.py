@@ -44,8 +44,9 @@ _EXTENDED_REQUIRED = "USER.0028"
 _EXTENDED_INVALID = "USER.0056"
 _EXTENDED_TAKEN = "USER.0035"
 _ACCOUNT_UNKNOWN = "APP_ACCOUNT.0007"
-# C0 and C1 controls and line separators have no place in a name, an address or a log line.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# C0 and C1 controls and line separators have no place in a name, an address or a log line; half surrogate pairs are no
+# characters, though JSON can carry them.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from identity.errors import AccountDisabled, CredentialsRefused, NotFound, Passw
 from identity.events import EventType
 from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, Tenant, User
 from identity.services import access, audit, weak_passwords
+from identity.texts import is_storable
 
 # Shorter parts of a person's data would forbid nearly everything. A Chinese name has two characters.
 _MIN_PART_LENGTH = 3
@@ -54,8 +55,8 @@ def check_password(*, user: User | None, password: str) -> bool:
 
     A hash of another system, or of weaker parameters, is replaced by ours when the password was right.
     """
-    if user is None or not user.has_usable_password() or len(password) > _MAX_CHECKED_LENGTH:
-        hashers.make_password(password[:_MAX_CHECKED_LENGTH])
+    if user is None or not user.has_usable_password() or not _is_hashable(password):
+        hashers.make_password("x" * min(len(password), _MAX_CHECKED_LENGTH))
         return False
     stored = user.password
 
@@ -237,7 +238,7 @@ def check_policy(password: str, *, user: User, policy: PasswordPolicy) -> None:
         raise ValueRequired("PWD.0008")
     if not policy.min_length <= len(password) <= policy.max_length:
         raise PasswordRefused("PWD.0007", policy.min_length, policy.max_length)
-    if count_classes(password) < policy.min_classes:
+    if count_classes(password) < policy.min_classes or not _is_hashable(password):
         raise PasswordRefused("PWD.0005")
     if policy.max_identical and max(Counter(password).values()) > policy.max_identical:
         raise PasswordRefused("PWD.0006", policy.max_identical)
@@ -314,6 +315,11 @@ def _class_of(character: str) -> str:
     if character.isupper():
         return "upper"
     return "digit" if character.isdigit() else "other"
+
+
+def _is_hashable(password: str) -> bool:
+    """Whether it can be anybody's password: short enough to be worth the work, and characters only."""
+    return len(password) <= _MAX_CHECKED_LENGTH and is_storable(password)
 
 
 def _own_data(user: User) -> list[str]:

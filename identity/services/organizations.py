@@ -13,15 +13,24 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from django.db import transaction
-from django.db.models import F, Max, Value
+from django.db.models import F, Max, ProtectedError, Value
 from django.db.models.functions import Concat, Length, Substr
 
 from identity.context import RequestContext
-from identity.errors import AlreadyExists, ApplicationDisabled, IdentityError, NotAllowed, NotFound, ValueInvalid, ValueRequired
+from identity.errors import (
+    AlreadyExists,
+    ApplicationDisabled,
+    IdentityError,
+    NotAllowed,
+    NotFound,
+    ValueInvalid,
+    ValueRequired,
+)
 from identity.events import EventType
 from identity.models import Application, AppOrganization, Organization, OrganizationCategory, Tenant
 from identity.services import audit
 from identity.services.integrity import check_references, refusing
+from identity.texts import is_storable
 
 MAX_PATH_LENGTH = 500  # of the column; about forty levels
 # Chinese characters, Latin letters, digits, underscore and hyphen; names also space and "&" (OneAccess 3.1.4.1).
@@ -174,8 +183,8 @@ def create_app_organization(
 ) -> AppOrganization:
     """Add an organisation to the application's own tree.
 
-    Raises APP.0003 (application disabled), APP_ORG.0002 (switched off), .0008 and .0009 (empty), .0011 and .0012 (pattern), .0003 and .0010 (taken),
-    .0004 (no such parent, or it lies too deep).
+    Raises APP.0003 (application disabled), APP_ORG.0002 (switched off), .0008 and .0009 (empty), .0011 and .0012
+    (pattern), .0003 and .0010 (taken), .0004 (no such parent, or it lies too deep).
     """
     if not application.is_active:
         raise ApplicationDisabled(log_detail=f"application={application.pk}")
@@ -305,8 +314,11 @@ def _delete_empty(tree: _Tree, node: Any) -> None:
     refusal = NotAllowed(tree.not_empty, log_detail=f"organization={node.pk}")
     if node.children.exists() or getattr(node, tree.residents).exists():
         raise refusal
-    node.delete()
     # Residents do not wait for the tree's lock; one may have come in since it was asked for.
+    try:
+        node.delete()
+    except ProtectedError as error:
+        raise refusal from error
     check_references(lambda: refusal)
 
 
@@ -314,7 +326,8 @@ def _find_parent(tree: _Tree, node: Node, parent_id: str) -> Node | None:
     if not parent_id:
         return None
     owner = getattr(node, tree.owner)
-    parent = type(node).objects.filter(**{tree.owner: owner}, public_id=parent_id).first()
+    rows = type(node).objects.filter(**{tree.owner: owner}, public_id=parent_id)
+    parent = rows.first() if is_storable(parent_id) else None
     if parent is None:
         raise NotFound(tree.no_parent, log_detail="no such parent in this tree")
     return parent

@@ -14,6 +14,7 @@ from identity.events import EventType
 from identity.models import AppAccount, Application, AppRole, AppRoleMember
 from identity.services import attributes, audit
 from identity.services.integrity import refusing
+from identity.texts import is_storable
 
 MAX_MEMBERS_PER_CALL = 50  # PARAM.0029
 _CODE_RULE = attributes.Rule("code", invalid_code="APP_ROLE.0006", max_length=50, pattern=r"\S+")
@@ -126,7 +127,9 @@ def _change_members(
         row = _locked(role)
         accounts = {
             account.public_id: account
-            for account in AppAccount.objects.filter(application=row.application, public_id__in=wanted)
+            for account in AppAccount.objects.filter(
+                application=row.application, public_id__in=filter(is_storable, wanted)
+            )
         }
         held = set(row.members.filter(account__in=accounts.values()).values_list("account__public_id", flat=True))
         if is_adding:

@@ -24,6 +24,7 @@ from identity.events import EventType
 from identity.models import PasswordPolicy, SessionPolicy, Tenant, TenantDomain
 from identity.services import audit
 from identity.services.integrity import assign
+from identity.texts import is_storable
 
 # Hosts come from outside, so the cache is bounded; more hosts than this only cost their query again.
 _CACHE_SIZE = 4096
@@ -43,7 +44,7 @@ def find_by_host(host: str) -> Tenant | None:
     host: as in the Host header, with the port where there is one.
     """
     host = host.lower()
-    if len(host) > _MAX_HOST_LENGTH or "\x00" in host:
+    if len(host) > _MAX_HOST_LENGTH or not is_storable(host):
         return None
     return _cached(host, lambda: _usable().filter(domains__host=host).first())
 
@@ -55,7 +56,7 @@ def find_default() -> Tenant | None:
 
 def get_by_public_id(public_id: str) -> Tenant:
     """The active tenant that X-tenant-id names on the shared host. Raises NotFound (APP.0001, decision 46)."""
-    tenant = _usable().filter(public_id=public_id).first()
+    tenant = _usable().filter(public_id=public_id).first() if is_storable(public_id) else None
     if tenant is None:
         raise NotFound("APP.0001", log_detail="tenant")
     return tenant

@@ -38,6 +38,7 @@ from identity.operator_groups import TENANT_OPERATORS
 from identity.services import access, attributes, audit, credentials, sessions
 from identity.services.attributes import Rule
 from identity.services.integrity import check_references, refusing
+from identity.texts import is_storable
 
 _CONSTRAINTS = {
     "user_name_per_tenant": "user_name",
@@ -403,7 +404,8 @@ def _take_flags(values: dict[str, Any], *, editor: str) -> dict[str, bool]:
 def _clean_address(address: Mapping[str, str]) -> dict[str, str]:
     """Check the members of OIDCC-5.1.1."""
     for name, value in address.items():
-        if name not in _ADDRESS_MEMBERS or not isinstance(value, str) or len(value) > attributes.MAX_TEXT_LENGTH:
+        is_text = isinstance(value, str) and len(value) <= attributes.MAX_TEXT_LENGTH and is_storable(value)
+        if name not in _ADDRESS_MEMBERS or not is_text:
             raise ValueInvalid("USER.0056", "address", log_detail="address")
     return {name: value.strip() for name, value in address.items() if value.strip()}
 
@@ -517,8 +519,7 @@ def _from_relations(tenant: Tenant, organization_code: str, relations: Sequence[
 def _organizations(tenant: Tenant, codes: Sequence[str]) -> dict[str, Organization]:
     if not all(codes):
         raise ValueRequired("ORG.0010", log_detail="empty organisation code")
-    # NUL is in no stored text, and PostgreSQL refuses to be asked for it.
-    storable = [code for code in codes if "\x00" not in code]
+    storable = [code for code in codes if is_storable(code)]
     found = {row.code: row for row in Organization.objects.filter(tenant=tenant, code__in=storable)}
     if len(found) != len(set(codes)):
         raise NotFound("ORG.0001", log_detail="no such organisation code")

@@ -22,7 +22,7 @@ from identity.errors import (
 from identity.models import AppAccount, AppRoleMember, AttributeDefinition, AuditEvent, Tenant, User
 from identity.selectors import directory
 from identity.selectors.profiles import profile_of
-from identity.services import accounts, applications, roles, users
+from identity.services import accounts, applications, organizations, roles, tenants, users
 from tests.factories import (
     make_account,
     make_app_organization,
@@ -118,6 +118,26 @@ def test_the_catalogue_is_checked_and_audited(tenant: Tenant, context: RequestCo
     ):
         with pytest.raises(ValidationError):
             applications.create(tenant=tenant, context=context, **values)
+
+
+@pytest.mark.parametrize("odd", ["a\x00b", "\ud800"])
+def test_texts_that_no_database_takes_name_nothing(
+    tenant: Tenant, user: User, context: RequestContext, odd: str
+) -> None:
+    application = make_application(tenant)
+    role = make_role(application)
+    assert refusal_of(applications.get, tenant=tenant, public_id=odd) == (NotFound, "APP.0001")
+    assert refusal_of(tenants.get_by_public_id, public_id=odd) == (NotFound, "APP.0001")
+    assert refusal_of(directory.get_organization, tenant=tenant, public_id=odd) == (NotFound, "ORG.0001")
+    create, make = organizations.create, accounts.create
+    assert refusal_of(create, tenant=tenant, context=context, code="a", name="A", parent_id=odd)[1] == "ORG.0002"
+    refused = refusal_of(users.create, tenant=tenant, context=context, user_name="bob", organization_code=odd)
+    assert refused == (NotFound, "ORG.0001")
+    refused = refusal_of(users.create, tenant=tenant, context=context, user_name="bob", address={"locality": odd})
+    assert refused == (ValueInvalid, "USER.0056")
+    assert roles.add_members(role=role, account_ids=[odd], context=context) == ([], [odd])
+    for values, code in (({"organization_code": odd}, "APP_ORG.0001"), ({"password": odd}, "PWD.0005")):
+        assert refusal_of(make, application=application, user=user, context=context, **values)[1] == code
 
 
 @pytest.mark.security("S36")

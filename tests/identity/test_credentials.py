@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import bcrypt
 import pytest
 import time_machine
 from django.contrib.auth import hashers
@@ -271,6 +272,24 @@ def test_a_hash_of_another_system_is_verified_once_and_replaced(user: User, algo
     upgraded = User.objects.get(pk=user.pk)
     assert upgraded.password.startswith("argon2$argon2id$")
     assert credentials.check_password(user=upgraded, password=PASSWORD)
+
+
+def test_a_long_password_of_a_system_that_cut_it_is_verified_and_kept_whole(user: User) -> None:
+    """The algorithm looks at 72 bytes; the library refuses more, where the other system had silently cut."""
+    password = "Quiet-Harbour-41 " * 6
+    cut = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode()
+    User.objects.filter(pk=user.pk).update(password=f"bcrypt${cut}")
+    user.refresh_from_db()
+    assert not credentials.check_password(user=user, password="x" * 100)
+    assert credentials.check_password(user=user, password=password)
+    assert not credentials.check_password(user=User.objects.get(pk=user.pk), password=password[:72])
+
+
+@pytest.mark.parametrize("password", ["half a pair \ud800", "nothing \x00 more", "x" * 2000])
+def test_what_can_be_nobodys_password_is_wrong_and_not_taken(user: User, password: str) -> None:
+    assert not credentials.check_password(user=user, password=password)
+    with pytest.raises(PasswordRefused):
+        credentials.check_policy(password, user=user, policy=PasswordPolicy())
 
 
 def test_an_upgrade_does_not_put_back_a_password_that_was_changed_meanwhile(

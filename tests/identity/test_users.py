@@ -187,6 +187,7 @@ INVALID = [
     ("user_name", "a\x00b", "USER.0036"),
     ("user_name", "x" * 151, "USER.0036"),
     ("name", "a\nb", "USER.0037"),
+    ("name", "half a pair \ud800", "USER.0037"),
     ("mobile", "12345678x", "USER.0038"),
     ("mobile", "1234", "USER.0038"),
     ("email", "not an address", "USER.0039"),
@@ -601,7 +602,7 @@ def test_a_user_is_found_by_each_name_in_the_own_tenant_only(tenant: Tenant) -> 
     for name in names:
         assert directory.find_user(tenant=tenant, **name) == user
         assert directory.find_user(tenant=other, **name) is None
-    for nothing in ({}, {"user_name": ""}, {"user_name": "a\x00"}, {"mobile": ""}):
+    for nothing in ({}, {"user_name": ""}, {"user_name": "a\x00"}, {"email": "\ud800"}, {"mobile": ""}):
         assert directory.find_user(tenant=tenant, **nothing) is None
     assert refusal_of(directory.get_user, tenant=tenant, public_id="")[1] == "USER.0061"
     assert refusal_of(directory.get_user, tenant=other, public_id=user.public_id)[1] == "USER.0001"
