@@ -1,17 +1,14 @@
-"""What a view asks of its caller: a session, or a session whose password was just confirmed."""
+"""What a view asks of its caller, and what kind of caller that is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.urls import reverse
 
-from identity.services import sessions
 from identity.views.next_urls import login_url
 
 View = Callable[..., HttpResponseBase]
@@ -29,19 +26,6 @@ def session_required(view: View) -> View:
         return view(request, *args, **kwargs)
 
     return checked
-
-
-def confirmed_password_required(view: View) -> View:
-    """Let only a session pass whose password was confirmed in the last minutes; ask for it otherwise."""
-
-    @wraps(view)
-    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not sessions.is_recently_confirmed(request.sso_session):  # type: ignore[attr-defined]
-            query = urlencode({"next": request.get_full_path()})
-            return HttpResponseRedirect(f"{reverse('identity:confirm_password')}?{query}")
-        return view(request, *args, **kwargs)
-
-    return session_required(checked)
 
 
 def machine_endpoint(view: _AnyView) -> _AnyView:

@@ -27,7 +27,7 @@ from identity import cookies
 from identity.conf import conf
 from identity.context import RequestContext
 from identity.languages import choose_language, use_language
-from identity.models import Tenant
+from identity.models import SessionKind, Tenant
 from identity.services import sessions, tenants
 from identity.views import errors
 
@@ -119,7 +119,8 @@ class SSOSessionMiddleware:
         tenant: Tenant | None = request.context.tenant  # type: ignore[attr-defined]
         if handle and tenant is not None:
             try:
-                session = sessions.find_by_handle(handle=handle, tenant=tenant)
+                # An app's session_token is no cookie (decision 23).
+                session = sessions.find_by_handle(handle=handle, tenant=tenant, kind=SessionKind.BROWSER)
             except DATABASE_AWAY:
                 log.exception("database.away", extra={"path": request.path})
                 return errors.unavailable(request)
@@ -147,7 +148,7 @@ class SSOSessionMiddleware:
 
 
 class LanguageMiddleware:
-    """Choose how pages speak: the language of ui_locales, cookie, Accept-Language, user or tenant; the tenant's time."""
+    """Choose how pages speak: language of ui_locales, cookie, Accept-Language, user or tenant; the tenant's time."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -15,7 +15,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
@@ -23,23 +22,19 @@ from unfold.admin import StackedInline as UnfoldStackedInline
 from unfold.admin import TabularInline as UnfoldTabularInline
 from unfold.paginator import InfinitePaginator
 
-from identity.conf import conf
 from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import Tenant
-from identity.services import audit
+from identity.services import audit, sessions
 
 MASK = "•••"
 
 
 def is_password_confirmed(request: HttpRequest, *, with_grace: bool = False) -> bool:
     """Whether the operator typed the password lately; with grace, for a form that was opened in time."""
-    confirmed_at = getattr(request.sso_session, "password_confirmed_at", None)
-    lifetime = conf.password_confirmation_lifetime
-    if with_grace:
-        lifetime += conf.password_confirmation_grace
-    return bool(confirmed_at and timezone.now() - confirmed_at < lifetime)
+    session = request.sso_session
+    return session is not None and sessions.is_recently_confirmed(session, with_grace=with_grace)
 
 
 def ask_for_password(request: HttpRequest) -> HttpResponse:

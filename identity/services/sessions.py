@@ -39,6 +39,7 @@ __all__ = [
     "end",
     "end_all",
     "find_by_handle",
+    "find_by_sid",
     "get_own",
     "is_recently_confirmed",
     "is_usable",
@@ -48,10 +49,12 @@ __all__ = [
     "renew",
     "start",
     "touch",
+    "vouched",
 ]
 
 TOUCH_INTERVAL = timedelta(minutes=1)
 _HANDLE = "sso_session.handle"
+VOUCHED = "vouched"  # protocol of the participant for whose word a session was opened
 
 
 def start(
@@ -142,20 +145,48 @@ def renew(
     return session, handle
 
 
-def find_by_handle(*, handle: str, tenant: Tenant) -> SSOSession | None:
-    """Return the usable session of this handle, or None: one query, which loads its user and its policy too."""
+def find_by_handle(*, handle: str, tenant: Tenant, kind: str = "") -> SSOSession | None:
+    """Return the usable session of this handle, or None: one query, which loads its user and its policy too.
+
+    kind: of SessionKind, where only a handle of that kind is taken.
+    """
     if not handle:
         return None
-    session = (
-        SSOSession.objects.select_related("user", "tenant__session_policy")
-        .filter(handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE), tenant=tenant, ended_at=None)
-        .first()
-    )
+    which: dict[str, Any] = {"handle_hash__in": crypto.keyed_hashes(handle, purpose=_HANDLE)}
+    return _find_usable(tenant=tenant, **which, **({"kind": kind} if kind else {}))
+
+
+def find_by_sid(*, sid: str, tenant: Tenant) -> SSOSession | None:
+    """Return the usable session of this name, or None. A name proves nothing: the caller kept it after a proof."""
+    return _find_usable(tenant=tenant, sid=sid)
+
+
+def _find_usable(*, tenant: Tenant, **which: Any) -> SSOSession | None:
+    rows = SSOSession.objects.select_related("user", "tenant__session_policy")
+    session = rows.filter(tenant=tenant, ended_at=None, **which).order_by("-pk").first()
     if session is None:
         return None
     # One row, one object: the gate asks the user's tenant, which is the session's.
     session.user.tenant = session.tenant
     return session if is_usable(session) else None
+
+
+def vouched(*, user: User, application: Application, client_ref: str, context: RequestContext) -> SSOSession:
+    """Return the session that an application vouches for: the user is signed in there, and it has proved itself.
+
+    We saw no factor, so none is recorded and it never amounts to more than one. It is the same session for as long as
+    it counts. client_ref: of the application's registration. Raises AccountDisabled if the user may not act.
+    """
+    with transaction.atomic():
+        # Of two requests at once, the second one finds what the first one opened.
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        joined = {"participants__protocol": VOUCHED, "participants__registration": client_ref}
+        known = _find_usable(tenant=user.tenant, user=user, kind=SessionKind.SDK, **joined)
+        if known is not None:
+            return known
+        session, _handle = start(user=user, amr=[], context=context, kind=SessionKind.SDK)
+        join(session, application, protocol=VOUCHED, client_ref=client_ref)
+    return session
 
 
 def is_usable(session: SSOSession, *, now: datetime | None = None) -> bool:
@@ -302,10 +333,16 @@ def confirm_password(*, session: SSOSession, password: str, context: RequestCont
     return handle
 
 
-def is_recently_confirmed(session: SSOSession) -> bool:
-    """Return whether the password was confirmed within the time that operators are given for sensitive actions."""
+def is_recently_confirmed(session: SSOSession, *, with_grace: bool = False) -> bool:
+    """Return whether the password was confirmed within the time that operators are given for sensitive actions.
+
+    with_grace: for a form that was opened in time.
+    """
     confirmed_at = session.password_confirmed_at
-    return confirmed_at is not None and timezone.now() - confirmed_at < conf.password_confirmation_lifetime
+    lifetime = conf.password_confirmation_lifetime
+    if with_grace:
+        lifetime += conf.password_confirmation_grace
+    return confirmed_at is not None and timezone.now() - confirmed_at < lifetime
 
 
 def policy_of(tenant: Tenant) -> SessionPolicy:

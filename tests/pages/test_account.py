@@ -11,7 +11,8 @@ from django.core import mail
 from django.utils import timezone
 
 from identity import registry
-from identity.models import AuditEvent, SessionEndReason, SSOSession, User
+from identity.context import RequestContext
+from identity.models import AuditEvent, SessionEndReason, SessionKind, SSOSession, User
 from identity.services import sessions
 from identity.signals import session_ended
 from tests.factories import PASSWORD, make_application, make_user
@@ -322,3 +323,22 @@ def test_devices_have_names_for_people(db, user_agent, name):
     from identity.views.account import device_name
 
     assert device_name(user_agent) == name
+
+
+def test_machine_endpoint_does_not_keep_a_session_alive(signed_in):
+    start = SSOSession.objects.get().last_seen_at
+    with time_machine.travel(start + timedelta(hours=1)):
+        for path in ("/oauth2/userinfo", "/oauth2/jwks", "/.well-known/openid-configuration"):
+            assert signed_in.get(path).status_code in {200, 401}, path
+        assert SSOSession.objects.get().last_seen_at == start
+        signed_in.get("/account")
+        assert SSOSession.objects.get().last_seen_at > start
+
+
+@pytest.mark.security("S27")
+def test_session_token_of_an_app_is_no_cookie(browser, alice):
+    _session, handle = sessions.start(
+        user=alice, amr=["pwd"], context=RequestContext(tenant=alice.tenant), kind=SessionKind.SDK
+    )
+    browser.client.cookies["monban_session"] = handle
+    assert not browser.is_signed_in
