@@ -6,7 +6,7 @@ unique is decided by the database; a write and its audit event are one transacti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -106,7 +106,7 @@ def create(
         user.password, user.password_changed_at = credentials.hash_new(user=user, password=password), timezone.now()
     else:
         user.password = make_password(None)
-    _refuse_foreign_names(user)
+    _refuse_foreign_names(user, written=cleaned)
     with transaction.atomic():
         _save(user)
         attributes.store_unique_values(user=user, rules=rules, extension=cleaned_extension)
@@ -181,7 +181,7 @@ def update(
         changed = {**changes, **{f"extension.{name}": pair for name, pair in extension_changes.items()}}
         recorded = masked(changed)
         if recorded:
-            _refuse_foreign_names(row)
+            _refuse_foreign_names(row, written=changes)
             _save(row)
             attributes.store_unique_values(user=row, rules=rules, extension=cleaned_extension)
         recorded |= _set_memberships(row, organization_code, relations, is_new=False)
@@ -365,21 +365,22 @@ def _taken(user: User, broken: str) -> IdentityError:
     return AlreadyExists(attributes.BUILT_IN_UNIQUE[attribute], log_detail=f"attribute={attribute}")
 
 
-def _refuse_foreign_names(user: User) -> None:
+def _refuse_foreign_names(user: User, *, written: Collection[str]) -> None:
     """Refuse a user name that is somebody else's address, and an address that is somebody else's user name.
 
     All three are typed into one field to sign in. Constraints cannot span columns; of two such writes at the same
     moment both may pass, and then the user name wins at sign-in, as it always does.
     """
     others = User.objects.present().filter(tenant=user.tenant_id).exclude(pk=user.pk)
-    name = user.user_name
-    mobile_index = User.mobile.index(name, tenant_id=user.tenant_id)
-    if name and others.filter(Q(email_key=make_email_key(name)) | Q(mobile_index=mobile_index)).exists():
-        raise AlreadyExists("USER.0029", log_detail="another user's address")
-    if user.email and others.filter(user_key=make_user_key(user.email)).exists():
-        raise AlreadyExists("USER.0031", log_detail="another user's name")
-    if user.mobile_sealed and others.filter(user_key=make_user_key(user.mobile)).exists():
-        raise AlreadyExists("USER.0030", log_detail="another user's name")
+    if "user_name" in written and user.user_name:
+        mobile_index = User.mobile.index(user.user_name, tenant_id=user.tenant_id)
+        addresses = Q(email_key=make_email_key(user.user_name)) | Q(mobile_index=mobile_index)
+        if others.filter(addresses).exists():
+            raise AlreadyExists("USER.0029", log_detail="another user's address")
+    for attribute, code in (("email", "USER.0031"), ("mobile", "USER.0030")):
+        value = getattr(user, attribute) if attribute in written else ""
+        if value and others.filter(user_key=make_user_key(value)).exists():
+            raise AlreadyExists(code, log_detail="another user's name")
 
 
 # Values ----------------------------------------------------------------------------------------------------

@@ -329,6 +329,15 @@ def test_nobody_takes_anothers_address_as_user_name(tenant: Tenant, context: Req
     assert refused[1] == "USER.0030"
 
 
+def test_two_users_who_share_such_a_name_already_may_change_other_things(
+    tenant: Tenant, context: RequestContext
+) -> None:
+    make_user(tenant, email="a@example.org")
+    user = make_user(tenant, user_name="a@example.org")
+    users.update(user=user, context=context, nick_name="Al")
+    assert refusal_of(users.update, user=user, context=context, user_name="A@example.org")[1] == "USER.0029"
+
+
 @pytest.mark.parametrize("password", ["short", "password1", "a1-is-my-name"])
 def test_a_first_password_obeys_the_policy_and_nothing_is_written(
     tenant: Tenant, context: RequestContext, password: str
@@ -617,7 +626,7 @@ def test_the_list_pages_through_the_tenant_with_a_fixed_number_of_queries(
     for user in [people[0], people[11]]:
         make_membership(user, organization)
     make_user(make_tenant(), password=None)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         page = directory.list_users(tenant=tenant, index=1, size=10)
         assert [m.organization.code for user in page.rows for m in user.memberships.all()] == [organization.code]
     assert (page.total, page.rows) == (12, people[10:])
