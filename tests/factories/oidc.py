@@ -21,7 +21,9 @@ CALLBACK = "https://client.example/callback"
 _numbers = count(1)
 
 
-def make_client(application: Application | None = None, *, api_scopes: dict[str, str] | None = None, **values: Any) -> Client:
+def make_client(
+    application: Application | None = None, *, api_scopes: dict[str, str] | None = None, **values: Any
+) -> Client:
     """A confidential client of the code flow with PKCE. api_scopes: name to audience."""
     entry = application or make_application()
     values = {
