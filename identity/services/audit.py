@@ -218,13 +218,14 @@ def _hashed_rows(rows: models.QuerySet[AuditEvent]) -> Iterator[dict[str, Any]]:
 
 def _chain_batch(*, tenant_id: int | None, batch_rows: int) -> int:
     with transaction.atomic():
+        # The end of the chain before the rows: if another worker links them in between, the number is taken too.
+        last = AuditBatch.objects.filter(_of(tenant_id)).order_by("-number").first()
+        number = last.number + 1 if last else 1
+        previous = last.hash if last else ""
         pending = AuditEvent.objects.filter(_of(tenant_id), batch=None).order_by("id")
         rows = list(pending.values(*_HASHED)[:batch_rows])
         if not rows:
             return 0
-        last = AuditBatch.objects.filter(_of(tenant_id)).order_by("-number").first()
-        number = last.number + 1 if last else 1
-        previous = last.hash if last else ""
         batch = AuditBatch.objects.create(
             tenant_id=tenant_id,
             number=number,
@@ -232,7 +233,9 @@ def _chain_batch(*, tenant_id: int | None, batch_rows: int) -> int:
             previous_hash=previous,
             hash=_batch_hash(previous, number=number, digests=[_row_digest(row) for row in rows]),
         )
-        _mutable_events().filter(pk__in=[row["id"] for row in rows], batch=None).update(batch=batch)
+        linked = _mutable_events().filter(pk__in=[row["id"] for row in rows], batch=None).update(batch=batch)
+        if linked != len(rows):
+            raise IntegrityError(f"{len(rows) - linked} rows were linked by somebody else")
     # Where logs are kept on another machine, this line is the proof that nothing was cut off the end.
     log.info("audit.chained", extra={"tenant": tenant_id, "number": number, "rows": len(rows), "hash": batch.hash})
     return len(rows)
