@@ -174,7 +174,10 @@ def _id_token_claims(token: Mapping[str, Any], *, scopes: Sequence[str], state: 
     if session is not None:
         claims["sid"] = session.sid
     if "access_token" in token:
-        claims["at_hash"] = _AT_HASHES[state.context.dialect.at_hash_rule](token["access_token"], alg)
+        rule = state.context.dialect.at_hash_rule
+        if client.has_flag("standard_at_hash"):
+            rule = AtHashRule.STANDARD
+        claims["at_hash"] = _AT_HASHES[rule](token["access_token"], alg)
     if "code" in token:
         claims["c_hash"] = half_hash(token["code"], alg)
     requested = _requested(state)
@@ -184,7 +187,7 @@ def _id_token_claims(token: Mapping[str, Any], *, scopes: Sequence[str], state: 
     if "access_token" not in token:
         # OIDCC-5.4: with no access token to ask userinfo with, the scopes' claims are here.
         released |= _of_scopes(profile, scopes) | _mapped(profile, client=client, scopes=scopes, target="userinfo")
-    return {**released, **claims}
+    return {**released, **state.context.dialect.id_token_claims(claims)}
 
 
 def half_hash(value: str, alg: str) -> str:
@@ -193,7 +196,19 @@ def half_hash(value: str, alg: str) -> str:
     return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
 
 
-_AT_HASHES: Mapping[AtHashRule, Callable[[str, str], str]] = {AtHashRule.STANDARD: half_hash}
+def binary_digits_hash(value: str, alg: str) -> str:
+    """The first 128 binary digits of SHA-256 as text, leading zeros dropped, base64url (Pactera-4.4): 171 characters.
+
+    Read as a number, so the first digit is always 1. The algorithm of the signature plays no part.
+    """
+    digits = f"{int.from_bytes(hashlib.sha256(value.encode()).digest(), 'big'):b}"
+    return base64.urlsafe_b64encode(digits[:128].encode()).rstrip(b"=").decode()
+
+
+_AT_HASHES: Mapping[AtHashRule, Callable[[str, str], str]] = {
+    AtHashRule.STANDARD: half_hash,
+    AtHashRule.PACTERA: binary_digits_hash,
+}
 
 
 def _sign_in(state: Exchange) -> tuple[datetime, str, Sequence[str]]:
@@ -229,17 +244,34 @@ def _requested(state: Exchange) -> dict[str, Any]:
 # Userinfo --------------------------------------------------------------------------------------------------
 
 
-def userinfo(*, user: User, client: Client, scopes: Sequence[str], requested: Mapping[str, Any]) -> dict[str, Any]:
-    """The claims of the userinfo answer (OIDCC-5.3.2). No query unless roles, organisations or an account are asked."""
-    profile = profiles.profile_of(user=user, application=client.catalogue_entry)
+def userinfo(
+    profile: Profile,
+    *,
+    client: Client,
+    scopes: Sequence[str],
+    requested: Mapping[str, Any],
+    scope_claims: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The claims of the userinfo answer (OIDCC-5.3.2). No query unless roles, organisations or an account are asked.
+
+    scope_claims: the claims of scopes that give fewer than the standard ones.
+    """
     released = _mapped(profile, client=client, scopes=scopes, target="userinfo")
-    released |= _of_scopes(profile, scopes)
+    released |= _of_scopes(profile, scopes, scope_claims)
     released |= _asked(profile, members_of(dict(requested), "userinfo"), client=client)
     return {**released, "sub": profile.sub}
 
 
-def _of_scopes(profile: Profile, scopes: Iterable[str]) -> dict[str, Any]:
-    return _filled(profile, {name: value for scope in scopes for name, value in CLAIMS.get(scope, {}).items()})
+def _of_scopes(
+    profile: Profile, scopes: Iterable[str], scope_claims: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> dict[str, Any]:
+    values = {
+        name: value
+        for scope in scopes
+        for name, value in CLAIMS.get(scope, {}).items()
+        if name in scope_claims.get(scope, CLAIMS[scope])
+    }
+    return _filled(profile, values)
 
 
 def _asked(profile: Profile, requested: Mapping[str, Any], *, client: Client) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import binascii
 import json
 import logging
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -63,21 +63,36 @@ class ClientCredentials:
 # Reading ---------------------------------------------------------------------------------------------------
 
 
+# A decoded Basic header and the client_id beside it, to client and secret; None if it is neither.
+BasicReader = Callable[[str, str], tuple[str, str] | None]
+
+
+def read_basic(decoded: str, client_id: str) -> tuple[str, str] | None:
+    """RFC6749-2.3.1: both halves are form-encoded before they are joined."""
+    name, separator, secret = decoded.partition(":")
+    return (unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict")) if separator else None
+
+
 def read(
-    authorization: str, params: Mapping[str, str], *, places: Container[SecretPlace] = frozenset(SecretPlace)
+    authorization: str,
+    params: Mapping[str, str],
+    *,
+    places: Container[SecretPlace] = frozenset(SecretPlace),
+    read_basic: BasicReader | None = None,
 ) -> ClientCredentials:
     """Read the credentials of a request.
 
     authorization: the header's value, "" if there is none. params: of the body, in RFC names. places: where the
-    dialect takes a secret. Raises OAuthError if there is no client, or more than one way to prove it (RFC6749-2.3).
+    dialect takes a secret. read_basic: how it reads a Basic header, if it has a way of its own. Raises OAuthError if there is no client, or more than one way to prove it (RFC6749-2.3).
     """
-    credentials = _read(authorization, params)
+    credentials = _read(authorization, params, read_basic or _READ_BASIC)
     place = _PLACES.get(credentials.method)
     if place is not None and place not in places:
         raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail=f"not in the {place.value}")
     return credentials
 
 
+_READ_BASIC = read_basic
 _PLACES = {
     AuthMethod.BASIC: SecretPlace.HEADER,
     AuthMethod.POST: SecretPlace.BODY,
@@ -85,13 +100,13 @@ _PLACES = {
 }
 
 
-def _read(authorization: str, params: Mapping[str, str]) -> ClientCredentials:
+def _read(authorization: str, params: Mapping[str, str], read_basic: BasicReader) -> ClientCredentials:
     has_secret = "client_secret" in params
     has_assertion = "client_assertion" in params or "client_assertion_type" in params
     if bool(authorization) + has_secret + has_assertion > 1:
         raise OAuthError(Fault.CLIENT_AUTHENTICATION_TWICE)
     if authorization:
-        return _from_header(authorization, params)
+        return _from_header(authorization, params, read_basic)
     if has_assertion:
         return _from_assertion(params)
     client_id = params.get("client_id", "")
@@ -102,18 +117,17 @@ def _read(authorization: str, params: Mapping[str, str]) -> ClientCredentials:
     return ClientCredentials(client_id, AuthMethod.NONE)
 
 
-def _from_header(authorization: str, params: Mapping[str, str]) -> ClientCredentials:
-    """RFC6749-2.3.1: both halves are form-encoded before they are joined."""
+def _from_header(authorization: str, params: Mapping[str, str], read_basic: BasicReader) -> ClientCredentials:
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail="another scheme than Basic")
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode()
-        name, separator, secret = decoded.partition(":")
-        client_id, secret = unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict")
+        found = read_basic(decoded, params.get("client_id", ""))
     except (binascii.Error, UnicodeDecodeError, ValueError):
         raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail="header cannot be decoded") from None
-    if not separator or not client_id or "\x00" in client_id:
+    client_id, secret = found or ("", "")
+    if not client_id or "\x00" in client_id:
         raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail="header without a client")
     # A client_id beside it says nothing new; another one would be a second client.
     if params.get("client_id", client_id) != client_id:
@@ -138,17 +152,29 @@ def _from_assertion(params: Mapping[str, str]) -> ClientCredentials:
 # Checking --------------------------------------------------------------------------------------------------
 
 
-def authenticate(credentials: ClientCredentials, *, tenant: Tenant, dialect: str, audiences: tuple[str, ...]) -> Client:
+def authenticate(
+    credentials: ClientCredentials,
+    *,
+    tenant: Tenant,
+    is_home: Callable[[Client], bool],
+    audiences: tuple[str, ...],
+    is_basic_like_post: bool = False,
+) -> Client:
     """The client that these credentials prove.
 
-    audiences: what an assertion may be addressed to, the issuer and the token endpoint (RFC7523-3).
+    is_home: whether a client belongs to the dialect and issuer that is asked. is_basic_like_post: whether a secret in
+    the header is as good as one in the body. audiences: what an assertion may be addressed to, the issuer and the token endpoint (RFC7523-3).
     Raises OAuthError. A client assertion is spent by this, whatever becomes of the request (S11).
     """
     client = clients.find(client_id=credentials.client_id, tenant=tenant)
     is_secret_good = _matches_secret(client, credentials.secret)
-    if client is None or not clients.is_usable(client) or client.dialect != dialect:
-        raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail="unknown, disabled or of another dialect")
-    if credentials.method != client.token_endpoint_auth_method:
+    if client is None or not clients.is_usable(client) or not is_home(client):
+        raise OAuthError(Fault.CLIENT_NOT_FOUND, log_detail="unknown, disabled or of another dialect")
+    if credentials.method == AuthMethod.NONE and not client.is_public:
+        raise _refused(client, Fault.CLIENT_AUTHENTICATION_MISSING, "nothing sent")
+    registered = client.token_endpoint_auth_method
+    is_alike = is_basic_like_post and {credentials.method, registered} <= {AuthMethod.BASIC, AuthMethod.POST}
+    if credentials.method != registered and not is_alike:
         raise _refused(client, Fault.CLIENT_AUTHENTICATION, f"method={credentials.method}")
     if credentials.method in (AuthMethod.BASIC, AuthMethod.POST) and not is_secret_good:
         raise _refused(client, Fault.CLIENT_AUTHENTICATION, "wrong secret")

@@ -15,7 +15,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from identity.conf import conf
 from identity.models import Application, Tenant
-from oidc_provider.models import ApiScope, Client
+from oidc_provider.models import ApiScope, AuthMethod, Client
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,16 @@ class _Origins:
     origins: frozenset[str]
 
 
+@dataclass(frozen=True)
+class _Public:
+    loaded_at: float
+    client_id: str
+
+
 _by_key: dict[int, _Copy] = {}
 _by_client_id: dict[str, int] = {}
 _origins: dict[int, _Origins] = {}
+_public: dict[tuple[int, str, str], _Public] = {}
 
 
 def find(*, client_id: str, tenant: Tenant) -> Client | None:
@@ -62,6 +69,38 @@ def get(pk: int) -> Client:
     return copy.client
 
 
+def find_public(*, app_code: str, dialect: str, tenant: Tenant) -> str:
+    """The client_id of the application's public client of a dialect (decision 6), "" if it has none."""
+    key = (tenant.pk, dialect, app_code)
+    copy = _public.get(key)
+    if copy is None or not 0 <= time.monotonic() - copy.loaded_at < conf.process_cache_seconds:
+        if len(app_code) > 64 or "\x00" in app_code:
+            return ""
+        loaded_at = time.monotonic()
+        rows = Client.objects.filter(tenant=tenant, dialect=dialect, catalogue_entry__code=app_code)
+        public = rows.filter(token_endpoint_auth_method=AuthMethod.NONE, is_active=True)
+        found = public.values_list("client_id", flat=True).first() or ""
+        if not found:
+            return ""  # Not remembered: anybody can invent codes.
+        copy = _public[key] = _Public(loaded_at, found)
+    return copy.client_id
+
+
+def has_issuer(*, app_code: str, dialect: str, tenant: Tenant) -> bool:
+    """Whether the application of that code has an enabled client of a dialect, and so an issuer."""
+    if len(app_code) > 64 or "\x00" in app_code:
+        return False
+    rows = Client.objects.filter(tenant=tenant, dialect=dialect, is_active=True)
+    return rows.filter(catalogue_entry__code=app_code, catalogue_entry__is_active=True).exists()
+
+
+def addresses_after_logout(*, tenant: Tenant, dialect: str) -> frozenset[str]:
+    """Every address to which a sign-out that names no client may go back: exact strings of registrations (S22)."""
+    rows = Client.objects.filter(tenant=tenant, dialect=dialect, is_active=True, catalogue_entry__is_active=True)
+    lists = rows.values_list("post_logout_redirect_uris", "redirect_uris")
+    return frozenset(address for pair in lists for addresses in pair for address in addresses)
+
+
 def is_usable(client: Client) -> bool:
     """Whether the client and its application are enabled."""
     return client.is_active and client.catalogue_entry.is_active
@@ -83,6 +122,7 @@ def clear_cache(**kwargs: Any) -> None:
     _by_key.clear()
     _by_client_id.clear()
     _origins.clear()
+    _public.clear()
 
 
 def _load(**look_up: Any) -> _Copy | None:

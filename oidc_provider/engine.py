@@ -8,13 +8,14 @@ request is in an `Exchange` that travels with it (house.md 11, number 3).
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from django.db import transaction
+from django.db import DatabaseError, OperationalError, transaction
 from django.utils import timezone
 from oauthlib.oauth2.rfc6749 import errors as oauthlib_errors
 
@@ -22,11 +23,12 @@ from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import SSOSession, Tenant, User
-from identity.services import access, applications, audit, sessions
+from identity.selectors import profiles
+from identity.services import access, applications, audit
 from oidc_provider import claims as claim_rules
-from oidc_provider import client_authentication, clients, grants, id_token_hints, redirects
+from oidc_provider import client_authentication, clients, grants, id_token_hints, participation, redirects
 from oidc_provider.client_authentication import ASSERTION_ALGORITHMS, ClientCredentials
-from oidc_provider.dialects.base import Dialect, EndpointName
+from oidc_provider.dialects.base import Dialect, EndpointName, UserinfoFacts
 from oidc_provider.errors import Fault, OAuthError, RedirectTarget, from_domain
 from oidc_provider.grants import Exchange
 from oidc_provider.id_token_hints import HintRefused, IdTokenHint
@@ -48,10 +50,14 @@ __all__ = [
     "check_authorization_request",
     "exchange",
     "introspect",
+    "look_at_token_request",
+    "read_credentials",
     "read_id_token_hint",
     "revoke",
     "userinfo",
 ]
+
+log = logging.getLogger(__name__)
 
 ID_TOKEN_ALGORITHMS = tuple(SigningAlgorithm.values)
 # RFC6749-A.4: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ), with single spaces between.
@@ -69,13 +75,20 @@ class EngineContext:
     request: RequestContext
     issuer: str
     session: SSOSession | None = None
+    app_code: str = ""  # of a dialect whose applications have an issuer each
 
     @property
     def assertion_audiences(self) -> tuple[str, ...]:
         """What a client assertion may be addressed to (RFC7523-3)."""
         parts = urlsplit(self.issuer)
         origin = f"{parts.scheme}://{parts.netloc}"
-        return (self.issuer, self.dialect.address(EndpointName.TOKEN, origin))
+        return (self.issuer, self.dialect.address(EndpointName.TOKEN, origin, app_code=self.app_code))
+
+    def is_home_of(self, client: Client) -> bool:
+        """Whether the client belongs to this dialect and, where applications have their own issuer, to this one."""
+        if client.dialect != self.dialect.name:
+            return False
+        return not self.dialect.is_per_application or client.catalogue_entry.code == self.app_code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +135,14 @@ class AuthorizationRequest:
 
     def target(self, *, issuer: str) -> RedirectTarget:
         """Where answers go."""
-        return RedirectTarget(self.redirect_uri, self.response_mode, self.state, issuer, self.client.client_id)
+        return RedirectTarget(
+            self.redirect_uri,
+            self.response_mode,
+            self.state,
+            issuer,
+            self.client.client_id,
+            is_asked_for=self.client.has_flag("errors_by_redirect"),
+        )
 
 
 # The authorization endpoint --------------------------------------------------------------------------------
@@ -134,11 +154,36 @@ def check_authorization_request(params: Parameters, *, context: EngineContext) -
     params: in RFC names. Raises OAuthError; its `redirect` is set only after client and redirect_uri were found
     good (RFC6749-4.1.2.1, S6).
     """
+    try:
+        return _check_authorization_request(params, context=context)
+    except OAuthError as error:
+        if "state" not in params.repeated | params.malformed:
+            error.state = params.get("state", "")
+        raise
+
+
+def _check_authorization_request(params: Parameters, *, context: EngineContext) -> AuthorizationRequest:
+    dialect = context.dialect
+    if finding := dialect.look_at_authorize(params):
+        raise OAuthError(finding.fault, names=finding.names)
     check_target(params)
     client = _find_client(params["client_id"], context)
-    redirect_uri = redirects.check(params.get("redirect_uri"), client=client, is_openid=_asks_openid(params))
+    is_required = dialect.is_redirect_uri_required
+    redirect_uri = redirects.check(
+        params.get("redirect_uri"),
+        client=client,
+        is_required=_asks_openid(params) if is_required is None else is_required,
+    )
+    if "scope" not in params:
+        scope = dialect.default_scope(params, client.allowed_scopes)
+        params = params.respelled({**params, **({"scope": scope} if scope else {})})
     target = RedirectTarget(
-        redirect_uri, response_mode(params), params.get("state", ""), context.issuer, client.client_id
+        redirect_uri,
+        response_mode(params),
+        params.get("state", ""),
+        context.issuer,
+        client.client_id,
+        is_asked_for=client.has_flag("errors_by_redirect"),
     )
     try:
         return _check_rest(params, client=client, redirect_uri=redirect_uri, context=context)
@@ -149,8 +194,10 @@ def check_authorization_request(params: Parameters, *, context: EngineContext) -
 
 def _find_client(client_id: str, context: EngineContext) -> Client:
     client = clients.find(client_id=client_id, tenant=context.tenant)
-    if client is None or not clients.is_usable(client) or client.dialect != context.dialect.name:
-        raise OAuthError(Fault.UNKNOWN_CLIENT, log_detail="unknown, disabled or of another dialect")
+    if client is None or not context.is_home_of(client):
+        raise OAuthError(Fault.UNKNOWN_CLIENT, log_detail="unknown, or of another dialect")
+    if not clients.is_usable(client):
+        raise OAuthError(Fault.CLIENT_DISABLED, client_id=client.client_id)
     return client
 
 
@@ -163,6 +210,9 @@ def _check_rest(
 ) -> AuthorizationRequest:
     details = read_details(params, required=context.dialect.required_at_authorize)
     check_scope_spelling(params.get("scope", ""))
+    allowed = client.allowed_scopes | context.dialect.own_scopes
+    if context.dialect.refuses_scopes(params.get("scope", "").split(" "), allowed):
+        raise OAuthError(Fault.SCOPE_NOT_ALLOWED, log_detail=f"client={client.pk}")
     state = Exchange(context=context, client=client)
     scopes = _ask_server(params, redirect_uri, details.response_type, state)
     hint = params.get("id_token_hint")
@@ -276,7 +326,7 @@ def _approve(
                 scopes=list(scopes),
                 credentials={"user": user},
             )
-            sessions.join(session, client.catalogue_entry, protocol="oidc", client_ref=client.client_id)
+            participation.join(session, client)
             audit.record(
                 EventType.AUTHORIZATION_GRANT,
                 tenant=context.tenant,
@@ -291,7 +341,12 @@ def _approve(
             )
     except oauthlib_errors.OAuth2Error as error:
         raise _refusal(error) from None
-    answer = {name: str(value) for name, value in parameters.items()}
+    except DatabaseError as error:
+        if isinstance(error, OperationalError):
+            raise  # The database is away or busy: 503, by the middleware.
+        log.exception("authorization.not_stored", extra={"client_id": client.client_id})
+        raise OAuthError(Fault.SERVER_ERROR, log_detail=type(error).__name__) from None
+    answer = {name: str(value) for name, value in context.dialect.answer_authorization(parameters).items()}
     if request.state:
         answer["state"] = request.state
     return {**answer, "iss": context.issuer}  # RFC9207-2
@@ -344,7 +399,8 @@ def exchange(params: Parameters, credentials: ClientCredentials, *, context: Eng
                 grants.revoke_replayed(state)
             raise
     except OAuthError as error:
-        error.client_id = client.client_id
+        error.client_id, error.grant_type = client.client_id, grant_type
+        error.is_openid = "openid" in client.allowed_scopes
         raise
     return answer
 
@@ -352,14 +408,37 @@ def exchange(params: Parameters, credentials: ClientCredentials, *, context: Eng
 def _check_grant_type(grant_type: str, params: Mapping[str, str], *, client: Client, context: EngineContext) -> None:
     if not grant_type:
         raise OAuthError(Fault.MISSING_GRANT_TYPE)
-    if grant_type not in _GRANT_PARAMETERS:
+    if grant_type not in _GRANT_PARAMETERS or grant_type not in context.dialect.grant_types:
         raise OAuthError(Fault.GRANT_TYPE)
     if not client.allows_grant_type(grant_type):
         raise OAuthError(Fault.GRANT_TYPE_NOT_ALLOWED, log_detail=f"client={client.pk} {grant_type}")
     for name in (*context.dialect.required_at_token, _REQUIRED.get(grant_type)):
         if name is not None and name not in params:
-            raise OAuthError(Fault.MISSING_PARAMETER, log_detail=f"name={name}")
+            fault = Fault.MISSING_CODE if name == "code" else Fault.MISSING_PARAMETER
+            raise OAuthError(fault, log_detail=f"name={name}", names=(name,))
     check_scope_spelling(params.get("scope", ""))
+
+
+def read_credentials(authorization: str, params: Parameters, *, context: EngineContext) -> ClientCredentials:
+    """What a request says of its client, where the dialect lets it say so. Raises OAuthError.
+
+    authorization: the header's value, "" if there is none. params: in RFC names.
+    """
+    dialect = context.dialect
+    if dialect.is_per_application and "client_id" not in params and not authorization:
+        # The path names the application, and by that its public client (decision 6).
+        client_id = clients.find_public(app_code=context.app_code, dialect=dialect.name, tenant=context.tenant)
+        if client_id:
+            params = params.respelled({**params, "client_id": client_id})
+    return client_authentication.read(
+        authorization, params, places=dialect.secret_places, read_basic=dialect.read_basic
+    )
+
+
+def look_at_token_request(authorization: str, params: Parameters, *, context: EngineContext) -> None:
+    """Find what is missing before the client is looked for, in the dialect's own order. Raises OAuthError."""
+    if finding := context.dialect.look_at_token(params, authorization):
+        raise OAuthError(finding.fault, names=finding.names)
 
 
 def authenticate_client(credentials: ClientCredentials, *, context: EngineContext) -> Client:
@@ -367,7 +446,8 @@ def authenticate_client(credentials: ClientCredentials, *, context: EngineContex
     return client_authentication.authenticate(
         credentials,
         tenant=context.tenant,
-        dialect=context.dialect.name,
+        is_home=context.is_home_of,
+        is_basic_like_post=context.dialect.is_basic_like_post,
         audiences=context.assertion_audiences,
     )
 
@@ -403,18 +483,21 @@ def userinfo(token: str, *, context: EngineContext) -> dict[str, Any]:
     row = find_access_token(token, context=context)
     if row is None or row.user is None:
         raise OAuthError(Fault.ACCESS_TOKEN, log_detail="unknown, over, or without a user")
-    if "openid" not in row.scopes:
-        raise OAuthError(Fault.INSUFFICIENT_SCOPE, scope="openid", client_id=clients.get(row.application_id).client_id)
-    return claim_rules.userinfo(
-        user=row.user, client=clients.get(row.application_id), scopes=row.scopes, requested=row.claims
+    client, dialect = clients.get(row.application_id), context.dialect
+    if not dialect.userinfo_scopes & set(row.scopes):
+        raise OAuthError(Fault.INSUFFICIENT_SCOPE, scope=min(dialect.userinfo_scopes), client_id=client.client_id)
+    person = profiles.profile_of(user=row.user, application=client.catalogue_entry)
+    released = claim_rules.userinfo(
+        person, client=client, scopes=row.scopes, requested=row.claims, scope_claims=dialect.scope_claims
     )
+    return dialect.answer_userinfo(UserinfoFacts(claims=released, scopes=row.scopes, person=person))
 
 
 def find_access_token(token: str, *, context: EngineContext) -> AccessToken | None:
     """The live access token with its user and session, or None: one query (S26, S40)."""
     rows = AccessToken.objects.select_related("user", "session")
     row = rows.filter(token_checksum__in=grants.token_hashes(token)).first()
-    return row if row is not None and grants.is_live(row, tenant=context.tenant, dialect=context.dialect) else None
+    return row if row is not None and _is_live_here(row, context=context) else None
 
 
 def find_refresh_token(token: str, *, context: EngineContext) -> RefreshToken | None:
@@ -423,7 +506,13 @@ def find_refresh_token(token: str, *, context: EngineContext) -> RefreshToken | 
     row = rows.filter(token_checksum__in=grants.token_hashes(token)).first()
     if row is None or row.revoked is not None or row.superseded_at is not None:
         return None
-    return row if grants.is_live(row, tenant=context.tenant, dialect=context.dialect) else None
+    return row if _is_live_here(row, context=context) else None
+
+
+def _is_live_here(row: AccessToken | RefreshToken, *, context: EngineContext) -> bool:
+    """Whether a token counts, at this issuer. A client that has moved to another dialect leaves its tokens behind."""
+    is_home = context.is_home_of(clients.get(row.application_id))
+    return is_home and grants.is_live(row, tenant=context.tenant, dialect=context.dialect)
 
 
 def introspect(params: Parameters, credentials: ClientCredentials, *, context: EngineContext) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Fault(Enum):
     # The authorization request, before anything may be redirected
     MISSING_CLIENT_ID = "missing_client_id"
     UNKNOWN_CLIENT = "unknown_client"
+    CLIENT_DISABLED = "client_disabled"
     REDIRECT_URI = "redirect_uri"
     MISSING_REDIRECT_URI = "missing_redirect_uri"
     PARKED_REQUEST = "parked_request"
@@ -79,6 +80,7 @@ class Fault(Enum):
     CONSENT_REFUSED = "consent_refused"
     ASSURANCE = "assurance"
     # Client authentication
+    CLIENT_NOT_FOUND = "client_not_found"
     CLIENT_AUTHENTICATION = "client_authentication"
     CLIENT_AUTHENTICATION_MISSING = "client_authentication_missing"
     CLIENT_AUTHENTICATION_TWICE = "client_authentication_twice"
@@ -88,12 +90,14 @@ class Fault(Enum):
     MISSING_GRANT_TYPE = "missing_grant_type"
     GRANT_TYPE = "grant_type"
     GRANT_TYPE_NOT_ALLOWED = "grant_type_not_allowed"
+    MISSING_CODE = "missing_code"
     AUTHORIZATION_CODE = "authorization_code"
     AUTHORIZATION_CODE_EXPIRED = "authorization_code_expired"
     AUTHORIZATION_CODE_REPLAYED = "authorization_code_replayed"
     AUTHORIZATION_CODE_CLIENT = "authorization_code_client"
     CODE_REDIRECT_URI = "code_redirect_uri"
     CODE_VERIFIER = "code_verifier"
+    CODE_VERIFIER_MALFORMED = "code_verifier_malformed"
     CODE_VERIFIER_MISSING = "code_verifier_missing"
     CODE_VERIFIER_UNEXPECTED = "code_verifier_unexpected"
     REFRESH_TOKEN = "refresh_token"
@@ -113,6 +117,11 @@ class Fault(Enum):
     INTROSPECTION_NOT_ALLOWED = "introspection_not_allowed"
     MISSING_TOKEN = "missing_token"
     REVOCATION_CLIENT = "revocation_client"
+    UNKNOWN_KEY = "unknown_key"
+    # Mini programs
+    APP_SESSION = "app_session"
+    HOST_APPLICATION = "host_application"
+    HOST_NETWORK = "host_network"
     # Logout
     POST_LOGOUT_REDIRECT_URI = "post_logout_redirect_uri"
     # Ourselves
@@ -149,6 +158,7 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
         ),
         Fault.MISSING_CLIENT_ID: ErrorSpec("invalid_request", 400, "RFC6749-4.1.1", "client_id is missing."),
         Fault.UNKNOWN_CLIENT: ErrorSpec("invalid_request", 400, "RFC6749-4.1.2.1", "client_id is not registered."),
+        Fault.CLIENT_DISABLED: ErrorSpec("invalid_request", 400, "RFC6749-4.1.2.1", "client_id is not registered."),
         Fault.REDIRECT_URI: ErrorSpec(
             "invalid_request", 400, "RFC6749-3.1.2.4", "redirect_uri is not registered for this client."
         ),
@@ -211,6 +221,7 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
         Fault.ASSURANCE: ErrorSpec(
             "access_denied", 403, "OIDCC-5.5.1.1", "The required authentication context was not reached."
         ),
+        Fault.CLIENT_NOT_FOUND: ErrorSpec("invalid_client", 401, "RFC6749-5.2", "Client authentication failed."),
         Fault.CLIENT_AUTHENTICATION: ErrorSpec("invalid_client", 401, "RFC6749-5.2", "Client authentication failed."),
         Fault.CLIENT_AUTHENTICATION_MISSING: ErrorSpec(
             "invalid_client", 401, "RFC6749-3.2.1", "Client authentication is missing."
@@ -227,6 +238,7 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
         Fault.GRANT_TYPE_NOT_ALLOWED: ErrorSpec(
             "unauthorized_client", 400, "RFC6749-5.2", "This client may not use this grant_type."
         ),
+        Fault.MISSING_CODE: ErrorSpec("invalid_request", 400, "RFC6749-4.1.3", "code is missing."),
         Fault.AUTHORIZATION_CODE: ErrorSpec("invalid_grant", 400, "RFC6749-5.2", "code is not valid."),
         Fault.AUTHORIZATION_CODE_EXPIRED: ErrorSpec("invalid_grant", 400, "RFC6749-4.1.2", "code is not valid."),
         Fault.AUTHORIZATION_CODE_REPLAYED: ErrorSpec("invalid_grant", 400, "RFC6749-4.1.2", "code is not valid."),
@@ -235,6 +247,7 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
             "invalid_grant", 400, "RFC6749-4.1.3", "redirect_uri is not that of the authorization request."
         ),
         Fault.CODE_VERIFIER: ErrorSpec("invalid_grant", 400, "RFC7636-4.6", "code_verifier is not valid."),
+        Fault.CODE_VERIFIER_MALFORMED: ErrorSpec("invalid_grant", 400, "RFC7636-4.1", "code_verifier is not valid."),
         Fault.CODE_VERIFIER_MISSING: ErrorSpec("invalid_grant", 400, "RFC7636-4.5", "code_verifier is missing."),
         Fault.CODE_VERIFIER_UNEXPECTED: ErrorSpec(
             "invalid_grant", 400, "RFC9700-2.1.1", "code_verifier was sent although there was no code_challenge."
@@ -267,6 +280,14 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
         Fault.REVOCATION_CLIENT: ErrorSpec(
             "invalid_grant", 400, "RFC7009-2.1", "The token was issued to another client."
         ),
+        Fault.UNKNOWN_KEY: ErrorSpec("invalid_request", 404, "RFC9110-15.5.5", "There is no key with this kid."),
+        Fault.APP_SESSION: ErrorSpec("unauthorized_client", 401, "Pactera-3.6", "There is no app session of this user."),
+        Fault.HOST_APPLICATION: ErrorSpec(
+            "unauthorized_client", 401, "Pactera-3.6", "There is no app session of this user."
+        ),
+        Fault.HOST_NETWORK: ErrorSpec(
+            "unauthorized_client", 401, "Pactera-3.6", "There is no app session of this user."
+        ),
         Fault.POST_LOGOUT_REDIRECT_URI: ErrorSpec(
             "invalid_request", 400, "OIDCRIL-3", "post_logout_redirect_uri is not registered for this client."
         ),
@@ -280,6 +301,20 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
 )
 
 
+# The parameter that a fault is about, where it is always the same one.
+_ABOUT: Mapping[Fault, tuple[str, ...]] = MappingProxyType(
+    {
+        Fault.MISSING_CLIENT_ID: ("client_id",),
+        Fault.MISSING_RESPONSE_TYPE: ("response_type",),
+        Fault.MISSING_REDIRECT_URI: ("redirect_uri",),
+        Fault.MISSING_GRANT_TYPE: ("grant_type",),
+        Fault.MISSING_CODE: ("code",),
+        Fault.MISSING_TOKEN: ("token",),
+        Fault.ACCESS_TOKEN_MISSING: ("Authorization",),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class RedirectTarget:
     """Where a refused authorization request is sent: known only once client and redirect_uri were found good (S6)."""
@@ -289,6 +324,7 @@ class RedirectTarget:
     state: str
     issuer: str  # RFC9207-2
     client_id: str = field(default="")  # for the audit
+    is_asked_for: bool = False  # the client is flagged to hear of refusals where its dialect would not tell it
 
 
 class OAuthError(Exception):
@@ -302,13 +338,22 @@ class OAuthError(Exception):
         redirect: RedirectTarget | None = None,
         client_id: str = "",
         scope: str = "",
+        names: tuple[str, ...] = (),
     ) -> None:
-        """client_id: of the client that was found, for the audit. scope: what would have been enough (RFC6750-3)."""
+        """client_id: of the client that was found, for the audit. scope: what would have been enough (RFC6750-3).
+
+        names: of the parameters it is about; names only, never values.
+        """
         self.fault = fault
         self.log_detail = log_detail
         self.redirect = redirect
         self.client_id = client_id
         self.scope = scope
+        self.names = names or _ABOUT.get(fault, ())
+        # What a dialect may need to spell it, filled in by whoever knows.
+        self.state = ""  # of an authorization request, if it was sent once and is sound
+        self.grant_type = ""  # of a token request
+        self.is_openid = False  # whether the client may ask for openid
         super().__init__(fault.value)
 
     @property

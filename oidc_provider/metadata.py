@@ -5,17 +5,21 @@ Both are read by every relying party and asked for often, so each is turned into
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from identity.models import Tenant
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from identity.models import KeyUse, Tenant
 from identity.services import keys
 from identity.services.sessions import ACR_VALUES
-from oidc_provider import claims, engine, pkce
+from oidc_provider import claims, engine
 from oidc_provider.dialects.base import Dialect, EndpointName, SecretPlace
+from oidc_provider.models import GrantType
 from oidc_provider.request_checks import PROMPTS
 
 CACHE_SECONDS = 60  # of a copy at the relying party; keys are published long before they sign
@@ -28,6 +32,7 @@ _MEMBERS = {
     EndpointName.INTROSPECT: "introspection_endpoint",
     EndpointName.REVOKE: "revocation_endpoint",
     EndpointName.LOGOUT: "end_session_endpoint",
+    EndpointName.GLOBAL_LOGOUT: "end_session_endpoint",
     EndpointName.JWKS: "jwks_uri",
 }
 _AUTHENTICATING = (EndpointName.TOKEN, EndpointName.INTROSPECT, EndpointName.REVOKE)
@@ -58,14 +63,14 @@ def describe(dialect: Dialect, *, issuer: str, origin: str, app_code: str = "") 
         if endpoint in dialect.endpoints:
             members.update(_authentication(_MEMBERS[endpoint], dialect))
     return members | {
-        "scopes_supported": list(claims.SCOPES),
-        "response_types_supported": ["code", "id_token", "id_token token"],
+        "scopes_supported": [*claims.SCOPES, *sorted(dialect.own_scopes)],
+        "response_types_supported": list(dialect.response_types),
         "response_modes_supported": ["query", "fragment", "form_post"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "implicit"],
-        "code_challenge_methods_supported": sorted(pkce.METHODS),
+        "grant_types_supported": [name for name in GrantType.values if name in dialect.grant_types],
+        "code_challenge_methods_supported": sorted(dialect.challenge_methods),
         "authorization_response_iss_parameter_supported": True,  # RFC9207-3
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": list(engine.ID_TOKEN_ALGORITHMS),
+        "id_token_signing_alg_values_supported": list(dialect.signing_algorithms),
         "acr_values_supported": list(ACR_VALUES),
         "claim_types_supported": ["normal"],
         "claims_supported": list(claims.CLAIMS_SUPPORTED),
@@ -80,10 +85,20 @@ def describe(dialect: Dialect, *, issuer: str, origin: str, app_code: str = "") 
     }
 
 
-def key_set(tenant: Tenant) -> Document:
+def key_set(tenant: Tenant, dialect: Dialect) -> Document:
     """The published keys (RFC7517-5), read from the database each time: no key signs before it is here."""
-    members = [json.dumps(dict(key.jwk), sort_keys=True) for key in keys.public_keys(tenant=tenant)]
+    published = [key for key in keys.public_keys(tenant=tenant) if key.alg in dialect.signing_algorithms]
+    members = [json.dumps(dict(key.jwk), sort_keys=True) for key in published]
     return _serialised(f'{{"keys": [{", ".join(members)}]}}')
+
+
+def public_key(tenant: Tenant, kid: str, dialect: Dialect) -> dict[str, str] | None:
+    """One RSA key as Base64 of its SubjectPublicKeyInfo (Pactera-3.4); None if no published key has this kid."""
+    key = keys.find_published(tenant=tenant, kid=kid)
+    if key is None or key.use != KeyUse.SIG or key.alg not in dialect.signing_algorithms:
+        return None
+    der = key.public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return {"kid": kid, "publicKey": base64.b64encode(der).decode()}
 
 
 def _authentication(member: str, dialect: Dialect) -> dict[str, Any]:

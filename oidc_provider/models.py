@@ -57,7 +57,17 @@ class SigningAlgorithm(models.TextChoices):
 STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "roles", "organizations", "offline_access")
 
 # What one client of a dialect may have otherwise. A name that is not here is refused.
-CLIENT_FLAGS: dict[str, frozenset[str]] = {"standard": frozenset()}
+# Each is off by default, true or false, and described in docs/dialects/.
+CLIENT_FLAGS: dict[str, frozenset[str]] = {
+    "standard": frozenset(),
+    # standard_at_hash: at_hash as OIDCC-3.1.3.6 has it. errors_by_redirect: refused authorization requests go back to
+    # the client. short_verifiers: code verifiers from 22 characters (decision 41).
+    "pactera": frozenset({"standard_at_hash", "errors_by_redirect", "short_verifiers"}),
+    "tencent": frozenset({"errors_by_redirect"}),
+    "topiam": frozenset(),
+    # implicit_without_nonce: the implicit flow of its document, which knows no nonce.
+    "oneaccess": frozenset({"implicit_without_nonce"}),
+}
 
 
 def _default_scopes() -> list[str]:
@@ -206,6 +216,10 @@ class Client(AbstractApplication):
     def is_public(self) -> bool:
         """Whether it cannot keep a secret (RFC6749-2.1)."""
         return self.token_endpoint_auth_method == AuthMethod.NONE
+
+    def has_flag(self, name: str) -> bool:
+        """Whether this flag of CLIENT_FLAGS is set."""
+        return bool(self.flags.get(name, False))
 
     @property
     def needs_pkce(self) -> bool:
@@ -406,6 +420,33 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return f"consent {self.pk}"
+
+
+class HostApplication(models.Model):
+    """A mobile app that shows mini programs, registered by its own client (Pactera guide, chapter 2)."""
+
+    tenant = models.ForeignKey("identity.Tenant", on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
+    client = models.OneToOneField(
+        Client, on_delete=models.CASCADE, related_name="host_application", verbose_name=_("client of the app")
+    )
+    is_active = models.BooleanField(_("enabled"), default=True)
+    # CIDR, in canonical spelling. What proves itself by a user's session_token is a phone and comes from anywhere.
+    networks = models.JSONField(
+        _("networks"),
+        default=list,
+        blank=True,
+        help_text=_("Where the app's back end may call from, for example 192.0.2.0/24. Empty: from anywhere."),
+    )
+    mini_programs = models.ManyToManyField(
+        Client, blank=True, related_name="host_applications", verbose_name=_("mini programs")
+    )
+
+    class Meta:
+        verbose_name = _("host application")
+        verbose_name_plural = _("host applications")
+
+    def __str__(self) -> str:
+        return self.client.client_id
 
 
 class ClientAssertion(models.Model):

@@ -26,12 +26,12 @@ class AddressInvalid(ValueError):
     """An address that cannot be registered. `str()` says why, without the address."""
 
 
-def check(redirect_uri: str | None, *, client: Client, is_openid: bool) -> str:
+def check(redirect_uri: str | None, *, client: Client, is_required: bool) -> str:
     """The address to answer to. Raises OAuthError without an address: nothing may be redirected yet."""
     registered: list[str] = client.redirect_uris
     if redirect_uri is None:
         # RFC6749-3.1.2.3: it may be left out where there is one only; OIDCC-3.1.2.1: in OpenID it may not.
-        if is_openid or len(registered) != 1:
+        if is_required or len(registered) != 1:
             raise OAuthError(Fault.MISSING_REDIRECT_URI, client_id=client.client_id)
         return registered[0]
     if redirect_uri in registered:

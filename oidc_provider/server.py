@@ -47,7 +47,7 @@ class _AnswersParameters:
 
 
 class _CodeGrant(_AnswersParameters, AuthorizationCodeGrant):
-    """RFC6749-4.1 with RFC7636, S256 only."""
+    """RFC6749-4.1 with RFC7636, by the dialect's methods."""
 
     _code_challenge_methods = dict(pkce.METHODS)
 
@@ -58,11 +58,11 @@ class _CodeGrant(_AnswersParameters, AuthorizationCodeGrant):
     def validate_authorization_request(self, request: Any) -> Any:
         """Also the form of a challenge, which oauthlib takes as it is (RFC7636-4.2)."""
         if request.code_challenge is not None:
-            if request.code_challenge_method != "S256":
-                # RFC7636-4.3: a missing method means plain.
-                raise OAuthError(Fault.CODE_CHALLENGE_METHOD)
             if not pkce.is_challenge(request.code_challenge):
                 raise OAuthError(Fault.CODE_CHALLENGE)
+            if request.code_challenge_method not in state_of(request).context.dialect.challenge_methods:
+                # RFC7636-4.3: a missing method means plain.
+                raise OAuthError(Fault.CODE_CHALLENGE_METHOD)
         elif request.code_challenge_method is not None:
             raise OAuthError(Fault.CODE_CHALLENGE_MISSING)
         return super().validate_authorization_request(request)
@@ -99,9 +99,12 @@ class _OpenIDImplicitGrant(openid.ImplicitGrant):
 
     def openid_authorization_validator(self, request: Any) -> Any:
         """With the fault's own name."""
-        if not request.nonce:
+        if request.nonce:
+            return super().openid_authorization_validator(request)
+        if not state_of(request).client.has_flag("implicit_without_nonce"):
             raise OAuthError(Fault.MISSING_NONCE)
-        return super().openid_authorization_validator(request)
+        # Past the parent, whose only other act is to ask for a nonce.
+        return super(openid.ImplicitGrant, self).openid_authorization_validator(request)
 
 
 def _expires_in(request: Any) -> int:

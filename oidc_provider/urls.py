@@ -10,24 +10,39 @@ from collections.abc import Callable
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
+from identity.decorators import machine_endpoint
 from oidc_provider import dialects
 from oidc_provider.dialects.base import Dialect, EndpointName
 from oidc_provider.dialects.standard import STANDARD
-from oidc_provider.views import authorization, consent, discovery, introspection, keys, logout, revocation, userinfo
+from oidc_provider.views import (
+    authorization,
+    consent,
+    discovery,
+    error_address,
+    global_logout,
+    introspection,
+    keys,
+    logout,
+    revocation,
+    userinfo,
+)
 from oidc_provider.views import token as token_view
 
 app_name = "oidc_provider"
 
 VIEWS: dict[EndpointName, Callable[..., HttpResponseBase]] = {
     EndpointName.AUTHORIZE: authorization.authorize,
-    EndpointName.TOKEN: token_view.token,
-    EndpointName.USERINFO: userinfo.userinfo,
-    EndpointName.INTROSPECT: introspection.introspect,
-    EndpointName.REVOKE: revocation.revoke,
+    EndpointName.TOKEN: machine_endpoint(token_view.token),
+    EndpointName.USERINFO: machine_endpoint(userinfo.userinfo),
+    EndpointName.INTROSPECT: machine_endpoint(introspection.introspect),
+    EndpointName.REVOKE: machine_endpoint(revocation.revoke),
     EndpointName.LOGOUT: logout.logout,
-    EndpointName.JWKS: keys.jwks,
-    EndpointName.DISCOVERY: discovery.metadata_document,
-    EndpointName.OAUTH_METADATA: discovery.metadata_document,
+    EndpointName.JWKS: machine_endpoint(keys.jwks),
+    EndpointName.DISCOVERY: machine_endpoint(discovery.metadata_document),
+    EndpointName.OAUTH_METADATA: machine_endpoint(discovery.metadata_document),
+    EndpointName.PUBLIC_KEY: machine_endpoint(keys.public_key),
+    EndpointName.ERROR_PAGE: error_address.error_address,
+    EndpointName.GLOBAL_LOGOUT: global_logout.global_logout,
 }
 
 

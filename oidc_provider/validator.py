@@ -17,12 +17,13 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from identity.events import EventType
 from identity.services import applications, audit
-from oidc_provider import claims, grants
+from oidc_provider import claims, grants, pkce
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import Exchange, state_of
 from oidc_provider.models import AuthorizationCode, GrantType
 
 RESPONSE_TYPES = frozenset({"code", "id_token", "id_token token"})
+SHORT_VERIFIER_LENGTH = 22  # of clients that are flagged for it (decision 41)
 
 
 class Validator(OAuth2Validator):
@@ -65,7 +66,7 @@ class Validator(OAuth2Validator):
         self, client_id: str, response_type: str, client: Any, request: Any, *args: Any, **kwargs: Any
     ) -> bool:
         """Whether the server knows it and the client may use it (RFC6749-4.1.2.1)."""
-        if response_type not in RESPONSE_TYPES:
+        if response_type not in state_of(request).context.dialect.response_types:
             raise OAuthError(Fault.RESPONSE_TYPE)
         registered = {" ".join(sorted(words.split())) for words in client.response_types}
         is_code = response_type == "code"
@@ -87,7 +88,8 @@ class Validator(OAuth2Validator):
             allowed = client.audiences
             request.scopes = [name for name in dict.fromkeys(scopes or allowed) if name in allowed]
             return bool(request.scopes) or not scopes
-        wanted = [name for name in dict.fromkeys(scopes or ()) if name in client.allowed_scopes]
+        allowed = client.allowed_scopes | state_of(request).context.dialect.own_scopes
+        wanted = [name for name in dict.fromkeys(scopes or ()) if name in allowed]
         if "offline_access" in wanted and not self._may_go_offline(client, request):
             wanted.remove("offline_access")  # OIDCC-11: it is ignored where no refresh token can come of it.
         request.scopes = wanted
@@ -105,7 +107,8 @@ class Validator(OAuth2Validator):
 
     def is_pkce_required(self, client_id: str, request: Any) -> bool:
         """RFC9700-2.1.1: by every public client, and by others that are registered so."""
-        return bool(state_of(request).client.needs_pkce)
+        state = state_of(request)
+        return bool(state.client.needs_pkce) or state.context.dialect.is_pkce_required
 
     def validate_silent_login(self, request: Any) -> bool:
         """`interaction` decides what the user must do; oauthlib sees no prompt."""
@@ -172,6 +175,11 @@ class Validator(OAuth2Validator):
             raise OAuthError(Fault.CODE_VERIFIER_MISSING, log_detail=f"code={row.pk}")
         if request.code_verifier and not row.code_challenge:
             raise OAuthError(Fault.CODE_VERIFIER_UNEXPECTED, log_detail=f"code={row.pk}")
+        if request.code_verifier:
+            may_be_short = state_of(request).client.has_flag("short_verifiers")
+            shortest = SHORT_VERIFIER_LENGTH if may_be_short else pkce.MIN_VERIFIER_LENGTH
+            if not pkce.is_verifier(request.code_verifier, min_length=shortest):
+                raise OAuthError(Fault.CODE_VERIFIER_MALFORMED, log_detail=f"code={row.pk}")
         return row.code_challenge or None
 
     def get_code_challenge_method(self, code: str, request: Any) -> str | None:
@@ -221,7 +229,7 @@ class Validator(OAuth2Validator):
     def get_original_scopes(self, refresh_token: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
         """What was granted, of which the client may still have (S12: also when its registration was narrowed)."""
         state = state_of(request)
-        allowed = state.client.allowed_scopes
+        allowed = state.client.allowed_scopes | state.context.dialect.own_scopes
         scopes = state.refresh_token.scopes if state.refresh_token else ()
         return [name for name in scopes if name in allowed]
 

@@ -6,9 +6,13 @@ Must not know: rows, the engine, requests.
 """
 
 from oidc_provider.dialects.base import Dialect
+from oidc_provider.dialects.oneaccess import ONEACCESS
+from oidc_provider.dialects.pactera import PACTERA
 from oidc_provider.dialects.standard import STANDARD
+from oidc_provider.dialects.tencent import TENCENT
+from oidc_provider.dialects.topiam import TOPIAM
 
-ALL: tuple[Dialect, ...] = (STANDARD,)
+ALL: tuple[Dialect, ...] = (STANDARD, PACTERA, TENCENT, TOPIAM, ONEACCESS)
 
 _BY_NAME = {dialect.name: dialect for dialect in ALL}
 

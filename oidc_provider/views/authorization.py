@@ -14,7 +14,7 @@ from oidc_provider.engine import AuthorizationRequest, EngineContext
 from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.interaction import Passed, Step
 from oidc_provider.request_checks import merge
-from oidc_provider.views import parking, sign_in
+from oidc_provider.views import parking, scripted, sign_in
 from oidc_provider.views.answers import redirect, to_client
 from oidc_provider.views.engine_context import engine_context
 from oidc_provider.views.error_page import refuse
@@ -37,10 +37,12 @@ def authorize(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> 
         params = params.respelled(dialect.to_rfc(params))
         parked = ParkedRequest(dialect, params, Passed(), app_code)
         if request.method == "POST":
-            engine.check_authorization_request(params, context=engine_context(request, dialect, app_code=app_code))
-            return parking.park_post(request, "oidc_provider:authorize_continue", parked.to_json())
+            context = engine_context(request, dialect, app_code=app_code)
+            wanted = engine.check_authorization_request(params, context=context)
+            response = parking.park_post(request, "oidc_provider:authorize_continue", parked.to_json())
+            return _for_scripts(request, response, dialect, wanted)
     except OAuthError as error:
-        return refuse(error, request=request, dialect=dialect)
+        return _for_scripts(request, refuse(error, request=request, dialect=dialect), dialect, None)
     return answer(request, parked)
 
 
@@ -63,13 +65,24 @@ def answer(request: HttpRequest, parked: ParkedRequest) -> HttpResponse:
         wanted = engine.check_authorization_request(parked.params, context=context)
         decision = interaction.decide(wanted, session=session, passed=parked.passed)
         if decision.step is not None:
-            return _ask(request, decision.step, wanted, parked)
-        parameters = engine.approve(wanted, session=session, scopes=decision.scopes, context=context)
+            response = _ask(request, decision.step, wanted, parked)
+        else:
+            parameters = engine.approve(wanted, session=session, scopes=decision.scopes, context=context)
+            response = to_client(
+                request, redirect_uri=wanted.redirect_uri, response_mode=wanted.response_mode, parameters=parameters
+            )
     except (OAuthError, IdentityError) as error:
-        return refuse(at_client(error, wanted, context=context), request=request, dialect=parked.dialect)
-    return to_client(
-        request, redirect_uri=wanted.redirect_uri, response_mode=wanted.response_mode, parameters=parameters
-    )
+        response = refuse(at_client(error, wanted, context=context), request=request, dialect=parked.dialect)
+    return _for_scripts(request, response, parked.dialect, wanted)
+
+
+def _for_scripts(
+    request: HttpRequest, response: HttpResponse, dialect: Dialect, wanted: AuthorizationRequest | None
+) -> HttpResponse:
+    """Spell a redirect so that a script of the client can read it, where the dialect has such clients."""
+    if not dialect.sends_path_header:
+        return response
+    return scripted.adapt(request, response, wanted.client.web_origins if wanted else ())
 
 
 def at_client(

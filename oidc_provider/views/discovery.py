@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from oidc_provider import issuers, metadata
 from oidc_provider.dialects.base import Dialect
+from oidc_provider.views import found
 from oidc_provider.views.documents import publish
 
 
@@ -15,6 +16,7 @@ from oidc_provider.views.documents import publish
 @require_safe
 def metadata_document(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Publish what this issuer supports."""
+    found.check_issuer(request, dialect, app_code)
     origin = issuers.origin(request.context)  # type: ignore[attr-defined]  # set by RequestContextMiddleware
     issuer = dialect.issuer(origin, app_code=app_code)
     document = metadata.discovery(dialect, issuer, origin, app_code)

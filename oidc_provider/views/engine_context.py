@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 
 from identity.models import SSOSession
 from oidc_provider import issuers
@@ -15,10 +15,13 @@ def engine_context(
 ) -> EngineContext:
     """The facts of this request. `session` only where the browser's session matters: reading it costs a query."""
     context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    if context.tenant is None:
+        raise Http404  # The host that all tenants share has no issuer (decision 10).
     return EngineContext(
         tenant=context.tenant,
         dialect=dialect,
         request=context,
         issuer=dialect.issuer(issuers.origin(context), app_code=app_code),
         session=session,
+        app_code=app_code,
     )

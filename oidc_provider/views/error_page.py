@@ -6,6 +6,7 @@ It runs after the rollback: whatever the refused request had begun to write is g
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -15,8 +16,9 @@ from django.shortcuts import render
 from identity.events import EventType
 from identity.models import AuditOutcome
 from identity.services import audit
-from oidc_provider.dialects.base import Delivery, Dialect, EndpointName, Refusal
+from oidc_provider.dialects.base import Delivery, Dialect, EndpointName
 from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.views import scripted
 from oidc_provider.views.answers import protect, protect_page, redirect, to_client
 
 log = logging.getLogger(__name__)
@@ -45,21 +47,32 @@ def refuse(
     _record(error, request=request, dialect=dialect, event=event)
     spelling = _spelling(error, dialect)
     delivery = spelling.delivery or dialect.authorization_errors
+    if error.redirect is not None and error.redirect.is_asked_for:
+        delivery = Delivery.REDIRECT
     if delivery is Delivery.REDIRECT and error.redirect is not None:
         target = error.redirect
-        parameters = {"error": spelling.error, "error_description": spelling.text, "iss": target.issuer}
+        parameters = {**_standard_body(spelling), **_error_uri(dialect), "iss": target.issuer}
         if target.state:
             parameters["state"] = target.state
         return to_client(
             request, redirect_uri=target.redirect_uri, response_mode=target.response_mode, parameters=parameters
         )
-    body = {"error": spelling.error, "error_description": spelling.text}
-    if delivery is Delivery.JSON:
-        return protect(JsonResponse(body, status=spelling.status))
+    if delivery is Delivery.JSON or (delivery is not Delivery.ERROR_ADDRESS and scripted.wants_json(request)):
+        return protect(JsonResponse({**_body(spelling), **_error_uri(dialect)}, status=spelling.status))
     if delivery is Delivery.ERROR_ADDRESS:
-        state = {"state": error.redirect.state} if error.redirect and error.redirect.state else {}
-        return redirect(request, f"{dialect.error_address}?{urlencode({**body, **state}, quote_via=quote)}")
-    page = {**body, "request_id": _context(request).request_id}
+        state = error.state or (error.redirect.state if error.redirect else "")
+        body = {**_standard_body(spelling), **({"state": state} if state else {})}
+        address = f"{dialect.error_address}?{urlencode(body, quote_via=quote)}"
+        if scripted.is_scripted(request):
+            # Pactera-3.1: a script gets the words themselves, and in a header the page that would show them.
+            return scripted.with_path(request, protect(JsonResponse(body, status=spelling.status)), address)
+        return redirect(request, address)
+    page = {
+        **_standard_body(spelling),
+        **_error_uri(dialect),
+        "language": "en" if spelling.text.isascii() else "ja",
+        "request_id": _context(request).request_id,
+    }
     return protect_page(render(request, "oidc_provider/error.html", page, status=spelling.status))
 
 
@@ -69,33 +82,72 @@ def refuse_json(
     """Refuse a request that a program sent (RFC6749-5.2, RFC6750-3)."""
     _record(error, request=request, dialect=dialect, event=event)
     spelling = _spelling(error, dialect)
-    body = {"error": spelling.error, "error_description": spelling.text} if spelling.error else {}
-    response = protect(JsonResponse(body, status=spelling.status))
+    body = {**_body(spelling), **_error_uri(dialect)} if spelling.error else {}
+    status = spelling.status
+    if spelling.error == "invalid_client" and request.headers.get("Authorization"):
+        status = 401  # RFC6749-5.2: who used the header hears it in a header, whatever the dialect's status is.
+    response = protect(JsonResponse(body, status=status))
     if error.fault in _BEARER:
-        challenge = {**body, "scope": error.scope} if error.scope else body
+        # The challenge is for standard clients, so it has the RFC's code (RFC6750-3.1); the body has the dialect's.
+        challenge = {"error": error.spec.error, "error_description": spelling.text} if error.spec.error else {}
+        challenge |= {"scope": error.scope} if error.scope else {}
         response["WWW-Authenticate"] = _challenge("Bearer", challenge)
-    elif spelling.status == 401:
+    elif status == 401:
         # RFC9110-15.5.2: every 401 has a challenge; RFC6749-5.2: in the scheme that clients may use here.
         response["WWW-Authenticate"] = _challenge("Basic", {"realm": "token"})
-    elif spelling.status == 405:
+    elif status == 405:
         response["Allow"] = _methods(request, dialect)  # RFC9110-15.5.6
-    elif spelling.status == 503:
+    elif status == 503:
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
 
-def _spelling(error: OAuthError, dialect: Dialect) -> Refusal:
+@dataclass(frozen=True)
+class _Spelling:
+    """How one refusal is said."""
+
+    status: int
+    error: str
+    text: str
+    delivery: Delivery | None = None
+    members: tuple[str, str] = ("error", "error_description")
+
+
+def _spelling(error: OAuthError, dialect: Dialect) -> _Spelling:
     """The dialect's spelling, completed from the catalogue."""
     spec, own = error.spec, dialect.refusal(error.fault)
     if own is None:
-        return Refusal(source=spec.source, status=spec.status, error=spec.error, text=spec.text)
-    return Refusal(
-        source=own.source,
+        return _Spelling(status=spec.status, error=spec.error, text=spec.text)
+    return _Spelling(
         delivery=own.delivery,
         status=own.status or spec.status,
         error=own.error or spec.error,
-        text=own.text or spec.text,
+        text=(own.text(error) if callable(own.text) else own.text) or spec.text,
+        members=own.members,
     )
+
+
+def _body(spelling: _Spelling) -> dict[str, str]:
+    return dict(zip(spelling.members, (spelling.error, spelling.text), strict=True))
+
+
+def _standard_body(spelling: _Spelling) -> dict[str, str]:
+    return {"error": spelling.error, "error_description": spelling.text}
+
+
+def _error_uri(dialect: Dialect) -> dict[str, str]:
+    return {"error_uri": dialect.error_uri} if dialect.error_uri else {}
+
+
+def show(request: HttpRequest, *, error: str, text: str) -> HttpResponse:
+    """The page of a dialect's own error address. Both values are of our catalogues; "" where they were not."""
+    page = {
+        "error": error,
+        "error_description": text,
+        "language": "en" if text.isascii() else "ja",
+        "request_id": _context(request).request_id,
+    }
+    return protect_page(render(request, "oidc_provider/error.html", page, status=400))
 
 
 def _methods(request: HttpRequest, dialect: Dialect) -> str:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from identity.events import EventType
-from oidc_provider import client_authentication, engine
+from oidc_provider import engine
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.views.answers import protect
@@ -24,9 +24,9 @@ def revoke(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> Htt
         if query_parameters(request):
             raise OAuthError(Fault.QUERY_PARAMETERS)
         params = form_parameters(request)
-        header = request.headers.get("Authorization", "")
-        credentials = client_authentication.read(header, params, places=dialect.secret_places)
-        engine.revoke(params, credentials, context=engine_context(request, dialect, app_code=app_code))
+        context = engine_context(request, dialect, app_code=app_code)
+        credentials = engine.read_credentials(request.headers.get("Authorization", ""), params, context=context)
+        engine.revoke(params, credentials, context=context)
     except OAuthError as error:
         return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_REVOKE)
     return protect(HttpResponse(status=200))

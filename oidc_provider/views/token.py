@@ -6,13 +6,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from identity.events import EventType
-from oidc_provider import client_authentication, engine
+from oidc_provider import engine
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.views.answers import protect
 from oidc_provider.views.engine_context import engine_context
 from oidc_provider.views.error_page import refuse_json
-from oidc_provider.views.parameters import form_parameters, query_parameters
+from oidc_provider.views.parameters import token_parameters
 
 
 @csrf_exempt  # machines call it; nothing here looks at a cookie
@@ -21,13 +21,13 @@ def token(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> Http
     try:
         if request.method != "POST":
             raise OAuthError(Fault.METHOD)  # RFC6749-3.2
-        if query_parameters(request):
-            raise OAuthError(Fault.QUERY_PARAMETERS)  # RFC6749-2.3.1: nothing secret in an address
-        params = form_parameters(request)
+        params = token_parameters(request, dialect)
         params = params.respelled(dialect.to_rfc(params))
         header = request.headers.get("Authorization", "")
-        credentials = client_authentication.read(header, params, places=dialect.secret_places)
-        answer = engine.exchange(params, credentials, context=engine_context(request, dialect, app_code=app_code))
+        context = engine_context(request, dialect, app_code=app_code)
+        engine.look_at_token_request(header, params, context=context)
+        credentials = engine.read_credentials(header, params, context=context)
+        answer = engine.exchange(params, credentials, context=context)
     except OAuthError as error:
         return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_GRANT)
     return protect(JsonResponse(dialect.answer_tokens(answer)))

@@ -25,7 +25,7 @@ def userinfo(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> H
         answer = engine.userinfo(token, context=engine_context(request, dialect, app_code=app_code))
     except OAuthError as error:
         return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_USE)
-    return protect(JsonResponse(dialect.answer_userinfo(answer)))
+    return protect(JsonResponse(answer))
 
 
 def access_token(request: HttpRequest) -> str:

@@ -19,7 +19,7 @@ def client(*addresses: str, is_native: bool = False) -> Client:
 
 def fault(redirect_uri: str | None, **kwargs: object) -> Fault:
     with pytest.raises(OAuthError) as caught:
-        redirects.check(redirect_uri, **{"client": client(REGISTERED), "is_openid": True, **kwargs})
+        redirects.check(redirect_uri, **{"client": client(REGISTERED), "is_required": True, **kwargs})
     assert caught.value.redirect is None
     return caught.value.fault
 
@@ -53,15 +53,15 @@ def test_an_address_that_differs_in_anything_is_refused(address: str) -> None:
 
 
 def test_the_registered_address_is_taken() -> None:
-    assert redirects.check(REGISTERED, client=client(REGISTERED), is_openid=True) == REGISTERED
+    assert redirects.check(REGISTERED, client=client(REGISTERED), is_required=True) == REGISTERED
 
 
 @pytest.mark.spec("RFC6749-3.1.2.3")
 def test_one_registered_address_may_be_left_out_in_oauth_only() -> None:
-    assert redirects.check(None, client=client(REGISTERED), is_openid=False) == REGISTERED
+    assert redirects.check(None, client=client(REGISTERED), is_required=False) == REGISTERED
     assert fault(None) is Fault.MISSING_REDIRECT_URI
-    assert fault(None, client=client(REGISTERED, LOOPBACK), is_openid=False) is Fault.MISSING_REDIRECT_URI
-    assert fault(None, client=client(), is_openid=False) is Fault.MISSING_REDIRECT_URI
+    assert fault(None, client=client(REGISTERED, LOOPBACK), is_required=False) is Fault.MISSING_REDIRECT_URI
+    assert fault(None, client=client(), is_required=False) is Fault.MISSING_REDIRECT_URI
 
 
 @pytest.mark.spec("RFC8252-7.3")
@@ -74,7 +74,7 @@ def test_one_registered_address_may_be_left_out_in_oauth_only() -> None:
     ],
 )
 def test_a_native_client_chooses_its_loopback_port(registered: str, asked: str) -> None:
-    assert redirects.check(asked, client=client(registered, is_native=True), is_openid=True) == asked
+    assert redirects.check(asked, client=client(registered, is_native=True), is_required=True) == asked
     assert fault(asked, client=client(registered)) is Fault.REDIRECT_URI
 
 

@@ -1,0 +1,17 @@
+"""The address at which a dialect shows its refused authorization requests (Pactera-3.1, decision 17)."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.views import error_page
+from oidc_provider.views.parameters import query_parameters
+
+
+@require_safe
+def error_address(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
+    """Show a refusal in words of our own catalogue. Anybody can write this address, so nothing else of it is shown."""
+    error, text = dialect.shown_error(query_parameters(request))
+    return error_page.show(request, error=error, text=text)

@@ -1,0 +1,17 @@
+"""Is there anything at this address?"""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest
+
+from oidc_provider import clients
+from oidc_provider.dialects.base import Dialect
+
+
+def check_issuer(request: HttpRequest, dialect: Dialect, app_code: str) -> None:
+    """Answer 404 for an issuer that no application of the tenant has. Applications' codes are no secret."""
+    tenant = request.context.tenant  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    if tenant is None:
+        raise Http404  # The host that all tenants share has no issuer (decision 10).
+    if dialect.is_per_application and not clients.has_issuer(app_code=app_code, dialect=dialect.name, tenant=tenant):
+        raise Http404
