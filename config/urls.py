@@ -9,6 +9,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("identity.urls")),
     path("", include("oidc_provider.urls")),
+    path("", include("miniapp.urls")),
+    path("", include("tenant_api.urls")),
 ]
 
 # Our pages, or JSON for machines. They need neither a tenant nor a database.

@@ -8,3 +8,7 @@ class TenantAPIConfig(AppConfig):
 
     name = "tenant_api"
     verbose_name = "Tenant API"
+
+    def ready(self) -> None:
+        """Register the system checks, and tell the schema generator how callers authenticate."""
+        from tenant_api import checks, schema  # noqa: F401

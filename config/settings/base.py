@@ -29,6 +29,7 @@ def build(env: Environment) -> Settings:
         "LOGGING": logging_config(level=env.log_level, form=env.log_format),
         "IDENTITY": identity(env),
         "OIDC_PROVIDER": oidc_provider(env),
+        "TENANT_API": {},  # tenant_api/conf.py has the defaults
         "OAUTH2_PROVIDER": toolkit(),
         "REST_FRAMEWORK": rest_framework(),
         "UNFOLD": admin_theme(),
@@ -342,4 +343,5 @@ def rest_framework() -> Settings:
         "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
         "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
         "UNAUTHENTICATED_USER": None,
+        "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Prefetch, Q, QuerySet, prefetch_related_objects
 
 from identity.errors import NotAllowed, NotFound, ValueInvalid, ValueRequired
 from identity.models import (
@@ -18,6 +18,7 @@ from identity.models import (
     AppOrganization,
     AppRole,
     AppRoleMember,
+    Membership,
     Organization,
     Tenant,
     User,
@@ -28,6 +29,9 @@ from identity.texts import is_storable
 MIN_PAGE_SIZE, MAX_PAGE_SIZE = 10, 100  # PAGE.0001
 # An offset beyond this is a mistake or an attack, and databases walk through what they skip.
 MAX_PAGE_INDEX = 1_000_000
+
+_ROLES = Prefetch("roles", AppRoleMember.objects.select_related("role").order_by("pk"))
+_MEMBERSHIPS = Prefetch("memberships", Membership.objects.select_related("organization"))
 
 Row = TypeVar("Row", bound=Model)
 
@@ -95,10 +99,16 @@ def list_users(*, tenant: Tenant, organization_id: str = "", index: int = 0, siz
     if organization_id:
         organization = get_organization(tenant=tenant, public_id=organization_id)
         users = users.filter(memberships__organization=organization)
-    page = paginate(users.order_by("pk").prefetch_related("memberships__organization"), index=index, size=size)
+    page = paginate(users.order_by("pk").prefetch_related(_MEMBERSHIPS), index=index, size=size)
     for user in page.rows:
         user.tenant = tenant
     return page
+
+
+def with_memberships(user: User) -> User:
+    """The same user, with memberships and their organisations loaded. One query."""
+    prefetch_related_objects([user], _MEMBERSHIPS)
+    return user
 
 
 def _found(user: User | None) -> User:
@@ -185,12 +195,18 @@ def list_accounts(
         if account_type not in AccountType.values:
             raise ValueInvalid("APP_ACCOUNT.0003")
         rows = rows.filter(account_type=account_type)
-    return paginate(rows.order_by("pk").prefetch_related("roles__role"), index=index, size=size)
+    return paginate(rows.order_by("pk").prefetch_related(_ROLES), index=index, size=size)
 
 
 def list_accounts_of(*, user: User) -> list[AppAccount]:
     """All accounts of a user, over all applications."""
     return list(AppAccount.objects.filter(user=user).select_related("application").order_by("pk"))
+
+
+def with_roles(account: AppAccount) -> AppAccount:
+    """The same account, with its roles loaded. One query."""
+    prefetch_related_objects([account], _ROLES)
+    return account
 
 
 def get_role(*, application: Application, public_id: str) -> AppRole:

@@ -28,12 +28,17 @@ def check_enabled(application: Application) -> None:
 
 
 def create(
-    *, application: Application, context: RequestContext, code: str, name: str = "", actor: Any = None
+    *, application: Application, context: RequestContext, code: str, name: str | None = None, actor: Any = None
 ) -> AppRole:
-    """Add a role. Raises APP_ROLE.0002 (switched off), .0005 (no code), .0006, .0008 (pattern), .0003 (taken)."""
+    """Add a role; it may be without a name, but not with an empty one.
+
+    Raises APP_ROLE.0002 (switched off), .0005 (no code), .0007 (empty name), .0006, .0008 (pattern), .0003 (taken).
+    """
     check_enabled(application)
     if not code.strip():
         raise ValueRequired("APP_ROLE.0005")
+    if name is not None and not name.strip():
+        raise ValueRequired("APP_ROLE.0007")
     role = AppRole(
         application=application, code=attributes.clean(_CODE_RULE, code), name=attributes.clean(_NAME_RULE, name)
     )

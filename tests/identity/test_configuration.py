@@ -405,7 +405,7 @@ def test_the_documents_own_example_works(run: Any, tmp_path: Path) -> None:
         ("users", ["enabled", "operator", "superuser"]),
         ("api_scopes", ["name", "audience", "description"]),
         ("applications", [*configuration._APPLICATION_COLUMNS, "code", "roles", "accounts", *APPLICATION_SECTIONS]),
-        ("clients", [*oidc_config._COLUMNS, "client_id", "client_secret", "api_scopes"]),
+        ("clients", [*oidc_config._COLUMNS, "client_id", "client_secret", "api_scopes", "tenant_api"]),
     ],
 )
 def test_the_document_names_everything_that_a_section_takes(section: str, names: list[str]) -> None:

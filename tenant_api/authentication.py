@@ -1,0 +1,147 @@
+"""Who calls: a client with an access token for this API (decision 45). The tenant is the token's, and nothing else's.
+
+The token stands in the Authorization header. A person who reads the browsable pages types it once, and it is kept
+sealed in the session of these pages; then every write must prove that it came from them (CSRF).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.http import HttpRequest
+from django.middleware.csrf import CsrfViewMiddleware
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from identity import crypto
+from identity.context import RequestContext
+from identity.models import Application, Tenant
+from identity.services import tenants
+from oidc_provider import public
+from oidc_provider.errors import Fault, OAuthError
+
+TENANT_HEADER = "X-tenant-id"
+_SESSION_KEY = "tenant_api_token"
+_PURPOSE = "tenant_api.token"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPrincipal:
+    """The client that calls, and where: what every operation works on."""
+
+    tenant: Tenant
+    application: Application
+    client_id: str
+    scopes: frozenset[str]
+    requests_per_minute: int | None
+
+    @property
+    def is_authenticated(self) -> bool:
+        """What the framework asks of a user."""
+        return True
+
+
+class BearerAuthentication(BaseAuthentication):
+    """RFC6750-2.1, and the session of the browsable pages."""
+
+    def authenticate(self, request: Request) -> tuple[TenantPrincipal, None]:
+        """Raises OAuthError: every operation but the token's needs a caller."""
+        http = request._request
+        context = with_tenant(http)
+        token = bearer_token(http) or _page_token(http)
+        principal = find_principal(token, tenant=_tenant(context))
+        return principal, None
+
+
+def with_tenant(http: HttpRequest) -> RequestContext:
+    """The request's context, with its tenant.
+
+    The host says which (decision 10); on the shared host X-tenant-id does, and the client must belong to it.
+    Raises NotFound (APP.0001, decision 46).
+    """
+    context: RequestContext = http.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    if context.tenant is None:
+        public_id = http.headers.get(TENANT_HEADER, "")
+        tenant = tenants.get_by_public_id(public_id if public_id.isprintable() else "")
+        context = http.context = replace(context, tenant=tenant)  # type: ignore[attr-defined]
+    return context
+
+
+def bearer_token(http: HttpRequest) -> str:
+    """The token of the header; "" without one. Raises OAuthError for another scheme."""
+    scheme, _, token = http.headers.get("Authorization", "").partition(" ")
+    if scheme and scheme.lower() != "bearer":
+        raise OAuthError(Fault.ACCESS_TOKEN_MISSING, log_detail="another scheme than Bearer")
+    return token.strip()
+
+
+def find_principal(token: str, *, tenant: Tenant) -> TenantPrincipal:
+    """Whom a token proves. Raises OAuthError."""
+    if not token:
+        raise OAuthError(Fault.ACCESS_TOKEN_MISSING)
+    found = public.authenticate_bearer(token, tenant=tenant, audience=public.TENANT_API)
+    if found.user is not None:
+        # Rights are the client's own. Whoever signs in at it could ask for them, too, and would have them here.
+        raise OAuthError(Fault.ACCESS_TOKEN, log_detail="of a user", client_id=found.client_id)
+    return TenantPrincipal(
+        tenant=found.tenant,
+        application=found.application,
+        client_id=found.client_id,
+        scopes=found.scopes,
+        requests_per_minute=found.requests_per_minute,
+    )
+
+
+# The browsable pages ---------------------------------------------------------------------------------------
+
+
+def keep_for_pages(http: HttpRequest, token: str) -> None:
+    """Remember the token in the session of the browsable pages, sealed; the session's key changes with it."""
+    http.session.cycle_key()
+    http.session[_SESSION_KEY] = crypto.seal(token, purpose=_PURPOSE)
+
+
+def forget_for_pages(http: HttpRequest) -> None:
+    """Sign the browsable pages out."""
+    http.session.pop(_SESSION_KEY, None)
+
+
+def page_token(http: HttpRequest) -> str:
+    """The token that was typed into the browsable pages, "" without one."""
+    sealed: Any = http.session.get(_SESSION_KEY, "")
+    try:
+        return crypto.unseal(sealed, purpose=_PURPOSE) if sealed else ""
+    except crypto.UnsealError:
+        return ""  # The key that sealed it is gone.
+
+
+def _page_token(http: HttpRequest) -> str:
+    """The same, for a request that a page of ours sent."""
+    from django.conf import settings
+
+    if settings.SESSION_COOKIE_NAME not in http.COOKIES:
+        return ""  # A machine's call costs no query for it.
+    token = page_token(http)
+    if token and _csrf_refusal(http):
+        raise OAuthError(Fault.ACCESS_TOKEN_MISSING, log_detail="not sent by a page of ours")
+    return token
+
+
+class _CSRFCheck(CsrfViewMiddleware):
+    """Tells what it finds in place of answering."""
+
+    def _reject(self, request: HttpRequest, reason: str) -> str:  # type: ignore[override]
+        return reason
+
+
+def _csrf_refusal(http: HttpRequest) -> Any:
+    check = _CSRFCheck(lambda request: None)  # type: ignore[arg-type, return-value]
+    check.process_request(http)
+    return check.process_view(http, None, (), {})
+
+
+def _tenant(context: RequestContext) -> Tenant:
+    if context.tenant is None:
+        raise LookupError("with_tenant has found one.")
+    return context.tenant

@@ -1,0 +1,186 @@
+"""The one renderer of refusals (house.md 6): product codes at 400, token faults at 401 and 403 in OAuth's form.
+
+It runs after the rollback. Refused writes and refused callers are audited here; texts are English unless the tenant
+has localisation on (decision 28).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest
+from django.utils import translation
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.response import Response
+
+from identity import errors as domain
+from identity.errors import IdentityError
+from identity.events import EventType
+from identity.languages import supported_language
+from identity.models import AuditOutcome
+from identity.services import audit
+from oidc_provider.errors import Fault, OAuthError
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+BUSY = "COM.0002"
+
+# The document answers 400 for everything that a rule refuses, "does not exist" included; 429 and 503 are ours.
+FROM_DOMAIN: Mapping[type[IdentityError], int] = MappingProxyType(
+    {
+        domain.NotFound: 400,
+        domain.ValueRequired: 400,
+        domain.ValueInvalid: 400,
+        domain.AlreadyExists: 400,
+        domain.NotAllowed: 400,
+        domain.PasswordRefused: 400,
+        domain.CredentialsRefused: 400,
+        domain.AccountLocked: 400,
+        domain.AccountDisabled: 400,
+        domain.AccessDenied: 400,
+        domain.ApplicationDisabled: 400,
+        domain.StateInvalid: 400,
+        domain.VerificationRefused: 400,
+        domain.SendFailed: 400,
+        domain.TooManyRequests: 429,
+        domain.SystemBusy: 503,
+    }
+)
+
+# Status, error and error_description, word for word what the contract shows where it shows something.
+BEARER: Mapping[Fault, tuple[int, str, str]] = MappingProxyType(
+    {
+        Fault.ACCESS_TOKEN_MISSING: (
+            401,
+            "unauthorized",
+            "Full authentication is required to access this resource",
+        ),  # OneAccess-3.3.4.3
+        Fault.ACCESS_TOKEN: (401, "invalid_token", "Invalid access token."),  # OneAccess-3.1.1.2, later revision
+        Fault.INSUFFICIENT_SCOPE: (
+            403,
+            "insufficient_scope",
+            "Insufficient scope for this resource",
+        ),  # RFC6750-3.1, decision 45
+    }
+)
+_BAD_CLIENT = ("invalid_client", "Bad client credentials")  # OneAccess-3.1.1.2
+_CLIENT_FAULTS = frozenset(
+    {
+        Fault.CLIENT_AUTHENTICATION,
+        Fault.CLIENT_AUTHENTICATION_MISSING,
+        Fault.CLIENT_ASSERTION,
+        Fault.CLIENT_ASSERTION_REPLAYED,
+    }
+)
+
+
+def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The answer to an exception of a view; None lets it pass on as a fault of ours."""
+    view = context["view"]
+    http: HttpRequest = context["request"]._request
+    if isinstance(error, OAuthError) and error.fault in BEARER:
+        return _refuse_caller(error, http)
+    if isinstance(error, IdentityError) and (status := _status(error)):
+        return _refuse_by_rule(error, status, http, operation=view.operation, caller=context["request"])
+    if isinstance(error, OperationalError | InterfaceError):
+        log.error("database.away", extra={"path": http.path}, exc_info=error)
+        return _answer(error_body(BUSY, (), http), 503, retry_after_seconds=RETRY_AFTER_SECONDS)
+    if isinstance(error, MethodNotAllowed):
+        body = {"error": "method_not_allowed", "error_description": "This method is not allowed here."}
+        response = _answer(body, 405)
+        response["Allow"] = ", ".join(view.allowed_methods)
+        return response
+    if isinstance(error, RequestDataTooBig):
+        return _answer({"error": "invalid_request", "error_description": "The body is too large."}, 413)
+    return None
+
+
+def refuse_token(error: OAuthError, http: HttpRequest) -> Response:
+    """A refused token request: always 400 (OneAccess-3.1.1.2, table 3-6)."""
+    _record_refused(EventType.TOKEN_GRANT, error, http)
+    code, text = _BAD_CLIENT if error.fault in _CLIENT_FAULTS else (error.spec.error, error.spec.text)
+    return _answer({"error": code, "error_description": text}, 400)
+
+
+def error_body(code: str, params: tuple[object, ...], http: HttpRequest) -> dict[str, str]:
+    """`error_code` and `error_msg`, the text in the language that the caller may have."""
+    with translation.override(_language(http)):
+        text = translation.gettext(domain.catalogue()[code].message)
+    return {"error_code": code, "error_msg": text.format(*params)}
+
+
+def _language(http: HttpRequest) -> str:
+    tenant = http.context.tenant  # type: ignore[attr-defined]
+    if tenant is None or not tenant.localize_errors:
+        return "en"
+    # X-L is the vendor's header and wins; the first language of Accept-Language that we have comes next.
+    accepted = [part.partition(";")[0].strip() for part in http.headers.get("Accept-Language", "")[:500].split(",")]
+    wishes = [http.headers.get("X-L", ""), *accepted]
+    return next((found for wish in wishes if (found := supported_language(wish))), "en")
+
+
+def _status(error: IdentityError) -> int | None:
+    return next((FROM_DOMAIN[kind] for kind in type(error).__mro__ if kind in FROM_DOMAIN), None)
+
+
+def _refuse_by_rule(error: IdentityError, status: int, http: HttpRequest, *, operation: Any, caller: Any) -> Response:
+    extra = {"code": error.error_code, "detail": error.log_detail, "path": http.path}
+    log.info("tenant_api.refused", extra=extra)
+    principal = getattr(caller, "_user", None)
+    if operation is not None and operation.event is not None and principal is not None:
+        audit.record(
+            operation.event,
+            tenant=principal.tenant,
+            actor=principal,
+            client_id=principal.client_id,
+            application=principal.application,
+            outcome=AuditOutcome.REFUSED,
+            reason=error.error_code,
+            context=http.context,  # type: ignore[attr-defined]
+        )
+    seconds = error.retry_after_seconds if isinstance(error, domain.TooManyRequests) else None
+    if status == 503:
+        seconds = RETRY_AFTER_SECONDS
+    return _answer(error_body(error.error_code, error.params, http), status, retry_after_seconds=seconds)
+
+
+def _refuse_caller(error: OAuthError, http: HttpRequest) -> Response:
+    _record_refused(EventType.TOKEN_USE, error, http)
+    status, code, text = BEARER[error.fault]
+    response = _answer({"error": code, "error_description": text}, status)
+    challenge = "Bearer"
+    if error.fault is not Fault.ACCESS_TOKEN_MISSING:  # RFC6750-3.1: no code for a request without any token
+        challenge += f' error="{code}", error_description="{text}"'
+    if error.scope:
+        challenge += f', scope="{error.scope}"'
+    response["WWW-Authenticate"] = challenge
+    return response
+
+
+def _record_refused(event: EventType, error: OAuthError, http: HttpRequest) -> None:
+    context = http.context  # type: ignore[attr-defined]
+    reason = error.fault.value
+    extra = {"reason": reason, "client_id": error.client_id, "detail": error.log_detail, "path": http.path}
+    log.info("tenant_api.caller_refused", extra=extra)
+    audit.record(
+        event,
+        tenant=context.tenant,
+        outcome=AuditOutcome.REFUSED,
+        reason=reason,
+        client_id=error.client_id,
+        context=context,
+        details={"scope": error.scope} if error.scope else None,
+    )
+
+
+def _answer(body: dict[str, str], status: int, *, retry_after_seconds: int | None = None) -> Response:
+    response = Response(body, status=status)
+    if retry_after_seconds is not None:
+        response["Retry-After"] = str(retry_after_seconds)
+    return response

@@ -1,0 +1,1 @@
+"""The wire form of each noun: what is read, what is written, and their schema."""

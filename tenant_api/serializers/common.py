@@ -1,0 +1,38 @@
+"""Bodies that every chapter has."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rest_framework import serializers
+
+from identity.models import Tenant
+
+
+class Answer(serializers.Serializer):
+    """A body that is answered. The fields are its schema; `to_representation` builds it."""
+
+    def __init__(self, *args: Any, zone: ZoneInfo | None = None, **kwargs: Any) -> None:
+        """zone: in which times are written."""
+        super().__init__(*args, **kwargs)
+        self.zone = zone or ZoneInfo("UTC")
+
+
+class Error(serializers.Serializer):
+    """A rule's refusal."""
+
+    error_code = serializers.CharField(help_text="Code from the catalogue, for example ORG.0001.")
+    error_msg = serializers.CharField(help_text="Error detail.")
+
+
+class OAuthError(serializers.Serializer):
+    """Error body of the token operation and of access-token failures."""
+
+    error = serializers.CharField(help_text="Error type.")
+    error_description = serializers.CharField(help_text="Explanation.")
+
+
+def zone_of(tenant: Tenant) -> ZoneInfo:
+    """In which times of the tenant are written."""
+    return ZoneInfo(tenant.time_zone)

@@ -1,0 +1,1 @@
+"""Views: one class for each path, one method for each operation. Rules are in identity.services."""

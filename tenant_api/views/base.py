@@ -1,0 +1,177 @@
+"""What every operation of this API has in common: its caller, its right, its rate, its errors, its schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.http import HttpRequest
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request as HttpCall
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from identity.context import RequestContext
+from identity.events import EventType
+from identity.models import Application, CounterKind, Tenant
+from identity.services import applications, throttle
+from tenant_api import errors, fields
+from tenant_api.authentication import BearerAuthentication, TenantPrincipal
+from tenant_api.browsable import PageRenderer
+from tenant_api.negotiation import JSONUnlessBrowser
+from tenant_api.permissions import HasRight, Right
+from tenant_api.schema import OperationSchema
+from tenant_api.serializers.common import Answer, Error, OAuthError, zone_of
+
+Handler = TypeVar("Handler", bound=Callable[..., Response])
+
+OFFSET = OpenApiParameter("offset", {"type": "integer", "minimum": 0}, required=True, description="Page index, from 0.")
+LIMIT = OpenApiParameter(
+    "limit", {"type": "integer", "minimum": 10, "maximum": 100}, required=True, description="Entries per page."
+)
+_COMMON = {
+    400: OpenApiResponse(Error, "A rule refuses the request."),
+    401: OpenApiResponse(OAuthError, "Access token missing, unknown, expired or revoked."),
+    403: OpenApiResponse(OAuthError, "The client was not granted the right for this operation."),
+    429: OpenApiResponse(Error, "The client's rate limit is reached; Retry-After says when to come back."),
+    503: OpenApiResponse(Error, "System busy; Retry-After says when to come back."),
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the contract."""
+
+    name: str
+    right: Right
+    event: EventType | None = None  # what a refusal is audited as; None for questions
+    example: Mapping[str, Any] = field(default_factory=dict)  # of its body, for the browsable page
+
+
+def operation(
+    name: str,
+    summary: str,
+    *,
+    tag: str,
+    right: Right,
+    source: str,
+    event: EventType | None = None,
+    request: type[Serializer] | None = None,
+    answer: type[Serializer] | None = None,
+    status: int = 200,
+    query: Sequence[OpenApiParameter] = (),
+    example: Mapping[str, Any] | None = None,
+) -> Callable[[Handler], Handler]:
+    """Declare an operation. source: its section of the vendor's document. status: of success."""
+    success = OpenApiResponse(answer, "Done.") if answer else OpenApiResponse(description="Done; no body.")
+    examples = [OpenApiExample("example", value=dict(example), request_only=True)] if example else []
+
+    def declare(handler: Handler) -> Handler:
+        handler.schema = OperationSchema()  # type: ignore[attr-defined]  # what extend_schema adds to
+        described = extend_schema(
+            operation_id=name,
+            summary=summary,
+            description=f"{(handler.__doc__ or '').strip()}\n\nOneAccess-{source}. Right: {' or '.join(right.value)}.",
+            tags=[tag],
+            request=request,
+            parameters=list(query),
+            responses={status: success, **_COMMON},
+            examples=examples,
+        )(handler)
+        described.operation = Operation(name, right, event, example or {})  # type: ignore[attr-defined]
+        return described
+
+    return declare
+
+
+class TenantAPIView(APIView):
+    """Knows who calls; answers in the documented form."""
+
+    authentication_classes = (BearerAuthentication,)
+    permission_classes: Sequence[type[BasePermission]] = (HasRight,)
+    renderer_classes = (JSONRenderer, PageRenderer)
+    content_negotiation_class = JSONUnlessBrowser
+    metadata_class = None
+    schema = OperationSchema()
+    is_machine_endpoint = True
+
+    @property
+    def operation(self) -> Operation | None:
+        """The operation of this request, None for a method that is none."""
+        method = (self.request.method or "").lower()
+        handler = getattr(self, "get" if method == "head" else method, None)
+        return getattr(handler, "operation", None)
+
+    def get_exception_handler(self) -> Callable[..., Any]:
+        """Our renderer of refusals."""
+        return errors.refuse
+
+    def get_authenticate_header(self, request: HttpCall) -> str:
+        """The scheme of the challenge; `errors` writes the whole of it."""
+        return "Bearer"
+
+    def options(self, request: HttpCall, *args: Any, **kwargs: Any) -> Any:
+        """No operation has it."""
+        self.http_method_not_allowed(request)
+
+    def check_throttles(self, request: HttpCall) -> None:
+        """Count the call where the client's registration limits them. Raises TooManyRequests."""
+        most = self.principal.requests_per_minute
+        if most is not None:
+            per_minute = throttle.Limit(most, timedelta(minutes=1))
+            throttle.limit(
+                tenant=self.tenant, kind=CounterKind.API_CLIENT, key=self.principal.client_id, limit=per_minute
+            )
+
+    def finalize_response(self, request: HttpCall, response: Response, *args: Any, **kwargs: Any) -> Any:
+        """Personal data stays out of caches."""
+        response.headers.setdefault("Cache-Control", "no-store")
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    # What operations use
+
+    @property
+    def principal(self) -> TenantPrincipal:
+        """The client that calls."""
+        principal: TenantPrincipal = self.request.user
+        return principal
+
+    @property
+    def tenant(self) -> Tenant:
+        """The token's tenant."""
+        return self.principal.tenant
+
+    @property
+    def http(self) -> HttpRequest:
+        """Django's request."""
+        http: HttpRequest = self.request._request
+        return http
+
+    @property
+    def by(self) -> dict[str, Any]:
+        """Who acts, and in which request: what every service wants to know."""
+        context: RequestContext = self.http.context  # type: ignore[attr-defined]
+        return {"context": context, "actor": self.principal}
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object of the body."""
+        return fields.read_document(self.http)
+
+    def read(self, body: type[fields.Request]) -> dict[str, Any]:
+        """The members of the body, by the services' names. Raises IdentityError."""
+        return body.read(self.document())
+
+    def application(self, application_id: str) -> Application:
+        """The application of the path. Raises NotFound (APP.0001, APP.0002)."""
+        return applications.get(tenant=self.tenant, public_id=fields.wire_id(application_id))
+
+    def answer(self, body: type[Answer] | None = None, instance: Any = None, *, status: int = 200) -> Response:
+        """The response; without a body class, without a body."""
+        if body is None:
+            return Response(status=status)
+        return Response(body(instance, zone=zone_of(self.tenant)).data, status=status)

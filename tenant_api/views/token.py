@@ -1,0 +1,68 @@
+"""Section 3.1.2: obtaining an access token."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from oidc_provider import public
+from oidc_provider.errors import Fault, OAuthError
+from tenant_api import errors
+from tenant_api.authentication import with_tenant
+from tenant_api.conf import conf
+from tenant_api.serializers import common
+from tenant_api.serializers.token import TokenRequest, TokenResponse
+from tenant_api.views.base import TenantAPIView
+
+_MAX_FIELDS = 100
+
+
+class TokenView(TenantAPIView):
+    """OneAccess-3.1.2.1."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    renderer_classes = (JSONRenderer,)
+
+    def check_throttles(self, request: Request) -> None:
+        """Nothing: nobody is known yet, and a client's secret cannot be guessed."""
+
+    @extend_schema(
+        operation_id="obtainAccessToken",
+        summary="Obtain an access token",
+        tags=["access-credential"],
+        auth=[],
+        request={"application/x-www-form-urlencoded": TokenRequest},
+        responses={
+            200: OpenApiResponse(TokenResponse, "Token issued."),
+            400: OpenApiResponse(common.OAuthError, "Invalid parameter or bad client credentials."),
+            503: OpenApiResponse(common.Error, "System busy."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Give a token to a client that proves itself. Tokens that it got before stay valid."""
+        http = request._request
+        try:
+            token = public.grant_client_token(
+                self._form(http.body),
+                authorization=http.headers.get("Authorization", ""),
+                audience=public.TENANT_API,
+                lifetime=conf.token_lifetime,
+                context=with_tenant(http),
+            )
+        except OAuthError as error:
+            return errors.refuse_token(error, http)
+        return Response({name: token[name] for name in TokenResponse().fields})
+
+    @staticmethod
+    def _form(body: bytes) -> list[tuple[str, Any]]:
+        text = body.decode("utf-8", errors="replace")
+        try:
+            return parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=_MAX_FIELDS)
+        except ValueError:
+            raise OAuthError(Fault.MALFORMED_PARAMETER, log_detail="too many fields") from None
