@@ -11,12 +11,14 @@ from cryptography.hazmat.primitives import serialization
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from identity.context import RequestContext
 from identity.models import AuditEvent
 from identity.services import sessions
 from oidc_provider import pkce
-from tests.factories.oidc import CALLBACK
+from oidc_provider.models import Consent
+from tests.factories.oidc import CALLBACK, make_session
 from tests.support.machine import VERIFIER, Machine
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +91,21 @@ def test_no_request_parses_keys_or_hashes_slowly(warm: Machine, monkeypatch: pyt
     assert warm.token(grant_type="client_credentials", scope="api:read").status_code == 200
 
 
+def ask(machine: Machine) -> None:
+    """A browser's authorization request that needs no page."""
+    params = {
+        "client_id": machine.client.client_id,
+        "redirect_uri": CALLBACK,
+        "response_type": "code",
+        "scope": "openid",
+        "code_challenge": pkce.s256(VERIFIER),
+        "code_challenge_method": "S256",
+    }
+    response = machine.http.get("/oauth2/authorize", params, secure=True)
+    assert response.status_code == 302
+    assert response["Location"].startswith(f"{CALLBACK}?code=")
+
+
 def test_authorize_takes_three_statements_for_who_is_signed_in(warm: Machine) -> None:
     assert warm.user is not None
     warm.client.catalogue_entry.skip_consent = True
@@ -96,20 +113,44 @@ def test_authorize_takes_three_statements_for_who_is_signed_in(warm: Machine) ->
     context = RequestContext(tenant=warm.context.tenant)
     _, handle = sessions.start(user=warm.user, amr=["pwd"], context=context)
     warm.http.cookies["__Host-monban_session"] = handle
-    params = {
-        "client_id": warm.client.client_id,
-        "redirect_uri": CALLBACK,
-        "response_type": "code",
-        "scope": "openid",
-        "code_challenge": pkce.s256(VERIFIER),
-        "code_challenge_method": "S256",
-    }
-
-    def ask() -> None:
-        response = warm.http.get("/oauth2/authorize", params, secure=True)
-        assert response.status_code == 302
-        assert response["Location"].startswith(f"{CALLBACK}?code=")
-
-    ask()  # the first time the application joins the session
-    asked = statements(ask)
+    ask(warm)  # the first time the application joins the session
+    asked = statements(lambda: ask(warm))
     assert len(asked) == 3, asked
+
+
+def test_authorize_takes_three_statements_with_a_remembered_consent(
+    warm: Machine, django_capture_on_commit_callbacks: Any
+) -> None:
+    assert warm.user is not None
+    context = RequestContext(tenant=warm.context.tenant)
+    _, warm.http.cookies["__Host-monban_session"] = sessions.start(user=warm.user, amr=["pwd"], context=context)
+    Consent.objects.create(user=warm.user, client=warm.client, scopes=["openid"], granted_at=timezone.now())
+    with django_capture_on_commit_callbacks(execute=True):
+        ask(warm)
+    asked = statements(lambda: ask(warm))
+    assert len(asked) == 3, asked
+
+
+def test_an_application_joins_a_session_once(warm: Machine, django_capture_on_commit_callbacks: Any) -> None:
+    for _ in range(3):
+        with django_capture_on_commit_callbacks(execute=True):
+            warm.code()
+    assert warm.session is not None
+    assert [row.registration for row in warm.session.participants.all()] == [warm.client.client_id]
+
+
+def test_what_was_rolled_back_is_joined_again(
+    warm: Machine, django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("after the join")
+
+    assert warm.user is not None
+    warm.session = make_session(warm.user)
+    with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
+        patch.setattr("oidc_provider.engine.audit.record", fails)
+        with pytest.raises(RuntimeError):
+            warm.code()
+    assert not warm.session.participants.exists()
+    warm.code()
+    assert warm.session.participants.count() == 1
