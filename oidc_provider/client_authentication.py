@@ -83,7 +83,8 @@ def read(
     """Read the credentials of a request.
 
     authorization: the header's value, "" if there is none. params: of the body, in RFC names. places: where the
-    dialect takes a secret. read_basic: how it reads a Basic header, if it has a way of its own. Raises OAuthError if there is no client, or more than one way to prove it (RFC6749-2.3).
+    dialect takes a secret. read_basic: how it reads a Basic header, if it has a way of its own.
+    Raises OAuthError if there is no client, or more than one way to prove it (RFC6749-2.3).
     """
     credentials = _read(authorization, params, read_basic or _READ_BASIC)
     place = _PLACES.get(credentials.method)
@@ -163,8 +164,8 @@ def authenticate(
     """The client that these credentials prove.
 
     is_home: whether a client belongs to the dialect and issuer that is asked. is_basic_like_post: whether a secret in
-    the header is as good as one in the body. audiences: what an assertion may be addressed to, the issuer and the token endpoint (RFC7523-3).
-    Raises OAuthError. A client assertion is spent by this, whatever becomes of the request (S11).
+    the header is as good as one in the body. audiences: what an assertion may be addressed to, the issuer and the token
+    endpoint (RFC7523-3). Raises OAuthError. A client assertion is spent by this, whatever becomes of the request (S11).
     """
     client = clients.find(client_id=credentials.client_id, tenant=tenant)
     is_secret_good = _matches_secret(client, credentials.secret)

@@ -41,7 +41,8 @@ def apply_client(entry: Mapping[str, Any], *, parent: Application, plan: Plan, p
     client = Client.objects.select_related("catalogue_entry__tenant").filter(client_id=client_id).first()
     scopes = _wanted_scopes(entry, client, parent.tenant, path)
     if client is None:
-        method = values.get("token_endpoint_auth_method", AuthMethod.BASIC)
+        defaults = registration.defaults_of(values.get("dialect"))
+        method = {**defaults, **values}.get("token_endpoint_auth_method", AuthMethod.BASIC)
         if secret is None and method in _WITH_SECRET:
             # One made here would be lost: a file is applied by machines, and secrets are never printed.
             raise ConfigError(

@@ -6,6 +6,7 @@ so that forms show it where it belongs. A secret is told once, by the function t
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -25,6 +26,8 @@ from identity.services import audit, keys
 from oidc_provider import claims, dialects, redirects
 from oidc_provider.client_authentication import SECRET_PURPOSE, hash_secret, parse_jwks
 from oidc_provider.conf import conf
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.models import (
     CLIENT_FLAGS,
     STANDARD_SCOPES,
@@ -40,6 +43,8 @@ from oidc_provider.validator import RESPONSE_TYPES
 MIN_SECRET_LENGTH = 22  # characters, decision 9: 128 bits in base64url
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@-]{1,255}")
 MAX_REQUESTS_PER_MINUTE = 1_000_000
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")  # RFC3986-2.3
+_DIALECTS = {dialect.name: dialect for dialect in dialects.ALL}
 _SECRET_METHODS = (AuthMethod.BASIC, AuthMethod.POST)
 # What a caller may set; everything else of a row is made here.
 FIELDS = (
@@ -89,9 +94,14 @@ def register_client(
     """Register a client; return it with its secret, "" for one that has none. The secret is told this once.
 
     client_secret: the client's own, for a move from elsewhere; one is made if there is none.
-    values: of FIELDS. Raises ValidationError by field.
+    values: of FIELDS; what is not said is what the documents of the client's dialect expect. Raises ValidationError by
+    field.
     """
-    client = Client(tenant_id=catalogue_entry.tenant_id, catalogue_entry=catalogue_entry, **_known(values))
+    client = Client(
+        tenant_id=catalogue_entry.tenant_id,
+        catalogue_entry=catalogue_entry,
+        **{**defaults_of(values.get("dialect")), **_known(values)},
+    )
     if client_id is not None:
         client.client_id = client_id
     secret = ""
@@ -209,10 +219,15 @@ def _check_identity(client: Client, wrong: Any) -> None:
         wrong("catalogue_entry", _("The application belongs to another tenant."))  # S36
     if client.dialect not in {dialect.name for dialect in dialects.ALL}:
         wrong("dialect", _("There is no such dialect."))
+    if _spoken(client).is_per_application and client.is_public and _public_clients(client).exists():
+        # Decision 6: the path names the application, and by that one client.
+        wrong("dialect", _("The application has another public client of this dialect."))
     known = CLIENT_FLAGS.get(client.dialect, frozenset())
     flags = client.flags if isinstance(client.flags, dict) else {"?": True}
     for name in sorted(flags.keys() - known):
         wrong("flags", _("Unknown flag: %(name)s.") % {"name": name})
+    for name in sorted(name for name, value in flags.items() if name in known and not isinstance(value, bool)):
+        wrong("flags", _("%(name)s is true or false.") % {"name": name})
 
 
 def _check_authentication(client: Client, wrong: Any) -> None:
@@ -241,6 +256,9 @@ def _check_grants(client: Client, wrong: Any) -> None:
     canonical = {" ".join(sorted(words.split())) for words in response_types}
     if canonical - RESPONSE_TYPES:
         wrong("response_types", _("Supported are: %(names)s.") % {"names": ", ".join(sorted(RESPONSE_TYPES))})
+    elif canonical - set(_spoken(client).response_types):
+        names = ", ".join(_spoken(client).response_types)
+        wrong("response_types", _("The dialect knows only: %(names)s.") % {"names": names})
     if (canonical - {"code"} or GrantType.IMPLICIT in grant_types) and not client.allow_implicit:
         # RFC9700-2.1.2: only where somebody decided it.
         wrong("response_types", _("The implicit flow must be allowed for this client first."))
@@ -318,6 +336,9 @@ _CEILINGS = {
 def _check_lifetimes(client: Client, wrong: Any) -> None:
     if client.id_token_signed_response_alg not in SigningAlgorithm.values:
         wrong("id_token_signed_response_alg", _("It is not supported."))  # never none, never a shared secret
+    elif client.id_token_signed_response_alg not in _spoken(client).signing_algorithms:
+        names = ", ".join(_spoken(client).signing_algorithms)
+        wrong("id_token_signed_response_alg", _("The dialect knows only: %(names)s.") % {"names": names})
     for field, name in _CEILINGS.items():
         seconds, ceiling = getattr(client, field), getattr(conf, name)
         if seconds is not None and not timedelta(seconds=1) <= timedelta(seconds=seconds) <= ceiling:
@@ -337,6 +358,21 @@ def _is_list_of_text(values: object) -> bool:
 # Pieces ----------------------------------------------------------------------------------------------------
 
 
+def defaults_of(dialect: object) -> dict[str, Any]:
+    """What a new client of a dialect has where nobody says otherwise; nothing for a dialect that does not exist."""
+    found = _DIALECTS.get(str(dialect or STANDARD.name), STANDARD)
+    return copy.deepcopy(dict(found.client_defaults))
+
+
+def _spoken(client: Client) -> Dialect:
+    return _DIALECTS.get(client.dialect, STANDARD)
+
+
+def _public_clients(client: Client) -> Any:
+    rows = Client.objects.filter(catalogue_entry_id=client.catalogue_entry_id, dialect=client.dialect)
+    return rows.filter(token_endpoint_auth_method=AuthMethod.NONE).exclude(pk=client.pk)
+
+
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := sorted(values.keys() - set(FIELDS)):
         raise ValidationError({name: _("There is no such setting.") for name in unknown})
@@ -346,6 +382,9 @@ def _known(values: Mapping[str, Any]) -> dict[str, Any]:
 def _set_secret(client: Client, secret: str) -> None:
     if len(secret) < MIN_SECRET_LENGTH or "\x00" in secret:
         text = _("A secret has at least %(count)d characters.") % {"count": MIN_SECRET_LENGTH}
+        raise ValidationError({"client_secret": text})
+    if _spoken(client).needs_plain_secrets and not _UNRESERVED.fullmatch(secret):
+        text = _("In this dialect a secret may hold letters, digits and - . _ ~ only.")
         raise ValidationError({"client_secret": text})
     client.secret_hash = hash_secret(secret)
     client.previous_secret_hash, client.previous_secret_expires_at = "", None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from oidc_provider import dialects
+from oidc_provider.dialects.base import Dialect
 from oidc_provider.models import Client
 
 
@@ -33,17 +35,23 @@ _SCOPES = {
         ScopeText(
             "offline_access", _("Access while you are away"), _("It keeps access after you have signed out here.")
         ),
+        ScopeText("get_user_info", _("Your basic details"), _("Account name, name, e-mail address and mobile number.")),
     )
 }
 
 
 def of_scopes(names: Iterable[str], *, client: Client) -> list[ScopeText]:
     """The texts of scopes; a tenant's own scopes say what their rows say."""
-    names = list(names)
+    names = _with_implied(names, dialects.get(client.dialect))
     own: dict[str, ScopeText] = {}
     if any(name not in _SCOPES for name in names):
         own = {row.name: ScopeText(row.name, row.description or row.name) for row in client.api_scopes.all()}
     return [_SCOPES.get(name) or own.get(name) or ScopeText(name, name) for name in names]
+
+
+def _with_implied(names: Iterable[str], dialect: Dialect) -> list[str]:
+    """What is given belongs on the page, also where the dialect gives it with another scope's name."""
+    return list(dict.fromkeys(shown for name in names for shown in (name, *dialect.implied_scopes.get(name, ()))))
 
 
 def of_claims(names: Iterable[str]) -> list[ScopeText]:

@@ -107,8 +107,7 @@ ERRORS: Mapping[Fault, Refusal] = MappingProxyType(
         **spelled(faults.MISSING, "OneAccess-3.3.4.2", error="invalid_request", text=_missing),
         **spelled(faults.UNUSABLE, "OneAccess-3.3.4.1", error="invalid_request", text="Invalid request"),
         **{
-            fault: Refusal("OneAccess-3.3.4.1", error="invalid_request", text=text)
-            for fault, text in _UNUSABLE.items()
+            fault: Refusal("OneAccess-3.3.4.1", error="invalid_request", text=text) for fault, text in _UNUSABLE.items()
         },
         **spelled(
             (Fault.MISSING_CLIENT_ID, Fault.UNKNOWN_CLIENT),
@@ -141,16 +140,18 @@ ERRORS: Mapping[Fault, Refusal] = MappingProxyType(
             error="unsupported_response_type",
             text="Invalid response_type",
         ),
-        **spelled((*faults.SCOPE, Fault.SCOPE_WIDENED), "OneAccess-3.3.4.1", error="invalid_scope", text="Invalid scope"),
+        **spelled(
+            (*faults.SCOPE, Fault.SCOPE_WIDENED), "OneAccess-3.3.4.1", error="invalid_scope", text="Invalid scope"
+        ),
         # Codes that only standard clients ask for stay as the standard has them.
         **spelled(faults.INTERACTION, "OIDCC-3.1.2.6", text=_FULL_AUTHENTICATION),
         Fault.ACCESS_DENIED: Refusal(
             "OneAccess-4.3", error="access_denied", text="Application account does not exist."
         ),
-        **spelled((Fault.CONSENT_REFUSED, Fault.ASSURANCE), "RFC6749-4.1.2.1", error="access_denied", text="Access denied"),
-        Fault.GRANT_TYPE: Refusal(
-            "OneAccess-3.3.4.2", error="unsupported_grant_type", text="Unsupported grant type"
+        **spelled(
+            (Fault.CONSENT_REFUSED, Fault.ASSURANCE), "RFC6749-4.1.2.1", error="access_denied", text="Access denied"
         ),
+        Fault.GRANT_TYPE: Refusal("OneAccess-3.3.4.2", error="unsupported_grant_type", text="Unsupported grant type"),
         **spelled(
             faults.RIGHTS, "OneAccess-3.3.4.2", status=400, error="unauthorized_client", text="Bad client credentials"
         ),
@@ -161,7 +162,12 @@ ERRORS: Mapping[Fault, Refusal] = MappingProxyType(
         **spelled(faults.REFRESH_TOKEN, "OneAccess-3.3.4.4", error="invalid_grant", text=_refresh_token),
         **spelled(faults.GRANT_OVER, "OneAccess-3.3.4.4", error="invalid_grant", text=_grant_over),
         **spelled(
-            (Fault.CLIENT_NOT_FOUND, Fault.CLIENT_AUTHENTICATION, Fault.CLIENT_ASSERTION, Fault.CLIENT_ASSERTION_REPLAYED),
+            (
+                Fault.CLIENT_NOT_FOUND,
+                Fault.CLIENT_AUTHENTICATION,
+                Fault.CLIENT_ASSERTION,
+                Fault.CLIENT_ASSERTION_REPLAYED,
+            ),
             "OneAccess-3.3.1.2",
             error="invalid_client",
             status=400,

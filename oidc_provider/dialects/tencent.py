@@ -81,9 +81,7 @@ ERRORS: Mapping[Fault, Refusal] = MappingProxyType(
         **spelled(faults.UNUSABLE, _SOURCE, error="invalid_request", text="invalid request"),
         **{fault: Refusal(_SOURCE, error="invalid_request", text=text) for fault, text in _UNUSABLE.items()},
         **spelled(faults.CHALLENGE, _SOURCE, error="invalid_request", text="invalid code_challenge"),
-        Fault.CODE_CHALLENGE_METHOD: Refusal(
-            _SOURCE, error="invalid_request", text="invalid code_challenge_method"
-        ),
+        Fault.CODE_CHALLENGE_METHOD: Refusal(_SOURCE, error="invalid_request", text="invalid code_challenge_method"),
         Fault.REDIRECT_URI: Refusal(_SOURCE, error="invalid_request", text="invalid redirect_uri"),
         **spelled(faults.RESPONSE_TYPE, _SOURCE, error="invalid_request", text="invalid response_type"),
         **spelled(faults.SCOPE, _SOURCE, error="invalid_request", text="invalid scope"),

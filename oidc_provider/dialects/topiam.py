@@ -122,7 +122,9 @@ ERRORS: Mapping[Fault, Refusal] = MappingProxyType(
             error="invalid_grant",
             text="Client authentication failed: code_verifier",
         ),
-        **spelled(faults.REFRESH_TOKEN, _TOKEN, error="invalid_grant", text="Client authentication failed: refresh_token"),
+        **spelled(
+            faults.REFRESH_TOKEN, _TOKEN, error="invalid_grant", text="Client authentication failed: refresh_token"
+        ),
         **spelled(faults.GRANT_OVER, _TOKEN, error="invalid_grant", text=_CODE_OVER),
         # No client can be told from this request, or it names one and does not prove it.
         Fault.CLIENT_AUTHENTICATION_MISSING: Refusal(

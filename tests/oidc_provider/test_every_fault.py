@@ -147,6 +147,7 @@ CAUSES: dict[Fault, Callable[[World], Any]] = {
     Fault.QUERY_PARAMETERS: lambda w: w.machine.send("/oauth2/token?a=b", ""),
     Fault.MISSING_CLIENT_ID: lambda w: w.ask(client_id=None),
     Fault.UNKNOWN_CLIENT: lambda w: w.ask(client_id="unknown"),
+    Fault.CLIENT_DISABLED: lambda w: w.ask(w.new(is_active=False)),
     Fault.REDIRECT_URI: lambda w: w.ask(redirect_uri="https://evil.example/"),
     Fault.MISSING_REDIRECT_URI: lambda w: w.ask(redirect_uri=None),
     Fault.PARKED_REQUEST: lambda w: w.machine.http.get("/oauth2/authorize/continue?request=x", secure=True),
@@ -173,8 +174,11 @@ CAUSES: dict[Fault, Callable[[World], Any]] = {
     Fault.INTERACTION_REQUIRED: _higher_assurance,
     Fault.ACCESS_DENIED: _not_assigned,
     Fault.ASSURANCE: _unreachable_assurance,
-    Fault.CLIENT_AUTHENTICATION: lambda w: w.machine.post(
+    Fault.CLIENT_NOT_FOUND: lambda w: w.machine.post(
         "/oauth2/token", {"x": "y"}, HTTP_AUTHORIZATION=basic("a", "b")
+    ),
+    Fault.CLIENT_AUTHENTICATION: lambda w: w.machine.post(
+        "/oauth2/token", {"x": "y"}, HTTP_AUTHORIZATION=basic(w.machine.client.client_id, "b")
     ),
     Fault.CLIENT_AUTHENTICATION_MISSING: lambda w: w.machine.post("/oauth2/token", {"x": "y"}, HTTP_AUTHORIZATION=""),
     Fault.CLIENT_AUTHENTICATION_TWICE: lambda w: w.machine.token(client_secret="x"),
@@ -190,6 +194,8 @@ CAUSES: dict[Fault, Callable[[World], Any]] = {
     Fault.AUTHORIZATION_CODE_REPLAYED: _used_code,
     Fault.AUTHORIZATION_CODE_CLIENT: lambda w: w.new().exchange(w.machine.code()),
     Fault.CODE_REDIRECT_URI: lambda w: w.machine.exchange(w.machine.code(), redirect_uri="https://x.example/"),
+    Fault.MISSING_CODE: lambda w: w.machine.token(grant_type="authorization_code"),
+    Fault.CODE_VERIFIER_MALFORMED: lambda w: w.machine.exchange(w.machine.code(), code_verifier="x" * 42),
     Fault.CODE_VERIFIER: lambda w: w.machine.exchange(w.machine.code(), code_verifier="x" * 43),
     Fault.CODE_VERIFIER_MISSING: lambda w: w.machine.exchange(w.machine.code(), code_verifier=None),
     Fault.CODE_VERIFIER_UNEXPECTED: _verifier_without_challenge,
@@ -224,6 +230,7 @@ ELSEWHERE = {
     Fault.BODY_TOO_LARGE: "the middleware answers first over HTTP; the view by itself in the test below",
     Fault.CONSENT_REFUSED: "the page's Deny, tests/specs/oidcc/test_consent.py",
     Fault.ACCOUNT_SELECTION_REQUIRED: "prompt=none beside select_account is PROMPT; kept for dialects that spell it",
+    Fault.UNKNOWN_KEY: "keys one by one, in the Pactera dialect; tests/dialects/test_pactera.py",
     Fault.SERVER_ERROR: "an unmapped error; test_public.py",
     Fault.TEMPORARILY_UNAVAILABLE: "identity's own limits, by from_domain; test_public.py",
 }
