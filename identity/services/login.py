@@ -563,7 +563,7 @@ def _finish(row: LoginTransaction, *, context: RequestContext, session: SSOSessi
     user = _user_of(row)
     with transaction.atomic():
         # Read again: a step may come minutes after the password (S26).
-        user = User.objects.select_related("tenant").get(pk=user.pk)
+        user = User.objects.select_related("tenant__session_policy").get(pk=user.pk)
         if not user.is_usable:
             raise AccountDisabled(log_detail=f"user={user.pk}")
         own = session if session is not None and session.user_id == user.pk else None

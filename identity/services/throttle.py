@@ -87,6 +87,7 @@ def succeed(attempt: Attempt) -> None:
         if attempt.user is not None:
             kind, key = _account_key(user=attempt.user, name="")
             _rows(tenant=attempt.tenant, kind=kind, key=key).update(failures=0, locked_until=None)
+            # Asked of the row, not of the object: a failure at the same moment may have locked it since.
             User.objects.filter(pk=attempt.user.pk).exclude(locked_until=None).update(locked_until=None)
 
 
@@ -167,13 +168,13 @@ def _count(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit, now: da
     admitted = rows.filter(Q(locked_until=None) | Q(locked_until__lte=now))
     if admitted.update(**values):
         return True
-    if rows.exists():
-        return False
-    fresh = AttemptCounter(
-        tenant=tenant, kind=kind, key_hash=_key_hash(tenant, kind, key), failures=0, window_started_at=now
-    )
-    # Two first tries at once: one inserts, both count by the UPDATE.
-    AttemptCounter.objects.bulk_create([fresh], ignore_conflicts=True)
+    if not rows.exists():
+        fresh = AttemptCounter(
+            tenant=tenant, kind=kind, key_hash=_key_hash(tenant, kind, key), failures=0, window_started_at=now
+        )
+        # Two first tries at once: one inserts, both count by the UPDATE.
+        AttemptCounter.objects.bulk_create([fresh], ignore_conflicts=True)
+    # Asked again even where the row was there: it may have come between the UPDATE and the question.
     return bool(admitted.update(**values))
 
 
