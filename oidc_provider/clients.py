@@ -42,7 +42,7 @@ class _Public:
 
 _by_key: dict[int, _Copy] = {}
 _by_client_id: dict[str, int] = {}
-_origins: dict[int, _Origins] = {}
+_origins: dict[tuple[int, frozenset[str]], _Origins] = {}
 _public: dict[tuple[int, str, str], _Public] = {}
 
 
@@ -106,14 +106,20 @@ def is_usable(client: Client) -> bool:
     return client.is_active and client.catalogue_entry.is_active
 
 
-def web_origins(*, tenant: Tenant) -> frozenset[str]:
-    """Every origin whose pages may call the token, userinfo and revocation endpoints of this tenant."""
-    copy = _origins.get(tenant.pk)
+def web_origins(*, tenant: Tenant, dialects: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Every origin whose pages may call the token, userinfo and revocation endpoints of this tenant.
+
+    dialects: of clients of these only.
+    """
+    key = (tenant.pk, dialects)
+    copy = _origins.get(key)
     if copy is None or not 0 <= time.monotonic() - copy.loaded_at < conf.process_cache_seconds:
         loaded_at = time.monotonic()
         rows = Client.objects.filter(tenant=tenant, is_active=True, catalogue_entry__is_active=True)
+        if dialects:
+            rows = rows.filter(dialect__in=dialects)
         lists = rows.exclude(web_origins=[]).values_list("web_origins", flat=True)
-        copy = _origins[tenant.pk] = _Origins(loaded_at, frozenset(origin for origins in lists for origin in origins))
+        copy = _origins[key] = _Origins(loaded_at, frozenset(origin for origins in lists for origin in origins))
     return copy.origins
 
 

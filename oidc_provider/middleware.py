@@ -1,8 +1,9 @@
-"""Cross-origin requests from the pages of registered clients (FETCH-3.2, CORS).
+"""Requests from the pages of clients: across origins (FETCH-3.2, CORS), and a sign-in that a script drives.
 
 Published documents (discovery, keys) may be read from any page. The token, userinfo and revocation endpoints may
-be called from the origins that a client of this tenant registered. Cookies never take part: no answer ever carries
-Access-Control-Allow-Credentials, and none of these endpoints looks at a cookie.
+be called from the origins that a client of this tenant registered. Cookies never take part there: no such answer
+carries Access-Control-Allow-Credentials, and none of these endpoints looks at a cookie. The scripted sign-in is the
+exception, and it is for pages of the same site only (decision 18).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from oidc_provider import clients
+from oidc_provider import clients, dialects
 from oidc_provider.dialects.base import Dialect, EndpointName
+from oidc_provider.views import scripted
 
 PREFLIGHT_SECONDS = 600
 ALLOWED_HEADERS = "Authorization, Content-Type, Accept, Accept-Language"
 EXPOSED_HEADERS = "WWW-Authenticate, Retry-After"
+SCRIPT_HEADERS = "Content-Type, Accept, Accept-Language, X-Requested-With"
 
 
 class Origins(Enum):
@@ -98,3 +101,59 @@ def _is_allowed(request: HttpRequest, policy: Origins) -> bool:
     tenant = getattr(getattr(request, "context", None), "tenant", None)
     # The string is compared, not parsed (S2); "null" can never be registered.
     return origin is not None and tenant is not None and origin in clients.web_origins(tenant=tenant)
+
+
+class ScriptedSignInMiddleware:
+    """Let a script of the same site post the sign-in form and read where to go next (Pactera-4.5, decision 18).
+
+    The form's CSRF token is for pages of ours. A script has none; it is judged by its Origin, which browsers set and
+    scripts cannot, and SameSite keeps our cookies out of requests from other sites. The answer's target is in the
+    header `path`, see `views.scripted`.
+    """
+
+    # The endpoints that such a script calls with cookies, and so asks leave for first.
+    ROUTES = ("identity:login", "oidc_provider:authorize_continue")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Spell the redirect of a sign-in for the script that posted it."""
+        response = self.get_response(request)
+        is_login = request.resolver_match is not None and request.resolver_match.view_name == "identity:login"
+        if is_login and scripted.is_scripted(request) and isinstance(response, HttpResponse):
+            return scripted.adapt(request, response, _script_origins(request))
+        return response
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> HttpResponseBase | None:
+        """Answer a preflight request, and take the Origin of a script in place of the form's token."""
+        match = request.resolver_match
+        dialect = kwargs.get("dialect")
+        is_authorize = isinstance(dialect, Dialect) and dialect.sends_path_header and _is_authorize(request)
+        if match is None or not (match.view_name in self.ROUTES or is_authorize) or not scripted.is_scripted(request):
+            return None
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            response = scripted.allow_reading(request, HttpResponse(status=204), _script_origins(request))
+            if "Access-Control-Allow-Origin" in response:
+                response["Access-Control-Allow-Methods"] = "GET, POST"
+                response["Access-Control-Allow-Headers"] = SCRIPT_HEADERS
+                response["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
+            return response
+        if match.view_name == "identity:login" and scripted.is_from_site(request, _script_origins(request)):
+            # Read by CsrfViewMiddleware, which runs after this one.
+            request.csrf_processing_done = True  # type: ignore[attr-defined]
+        return None
+
+
+def _is_authorize(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return match is not None and (match.url_name or "").rpartition("-")[2] == EndpointName.AUTHORIZE
+
+
+def _script_origins(request: HttpRequest) -> frozenset[str]:
+    """Whose pages may drive a sign-in: those of clients of dialects that have such scripts."""
+    tenant = getattr(getattr(request, "context", None), "tenant", None)
+    names = frozenset(dialect.name for dialect in dialects.ALL if dialect.sends_path_header)
+    return clients.web_origins(tenant=tenant, dialects=names) if tenant is not None else frozenset()
