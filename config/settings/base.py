@@ -102,6 +102,7 @@ def apps() -> Settings:
             "csp.middleware.CSPMiddleware",
             "django.contrib.sessions.middleware.SessionMiddleware",  # the admin's own state; lazy elsewhere
             "oidc_provider.middleware.CORSMiddleware",
+            "oidc_provider.middleware.ScriptedSignInMiddleware",  # before CsrfViewMiddleware, whose place it may take
             "django.middleware.common.CommonMiddleware",
             "django.middleware.csrf.CsrfViewMiddleware",
             # In place of Django's AuthenticationMiddleware: request.sso_session and request.user, both lazy.
