@@ -53,7 +53,9 @@ class RequestContextMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Judge where the request comes from, find its tenant, and go on."""
-        peer_is_proxy = _is_trusted(request.META.get("REMOTE_ADDR", ""))
+        peer = request.META.get("REMOTE_ADDR", "")
+        # Without an address the peer came by a local socket, which only a proxy of ours can open.
+        peer_is_proxy = _is_trusted(peer) if peer else bool(conf.trusted_proxies)
         ip = _client_ip(request, peer_is_proxy=peer_is_proxy)
         request_id = _request_id(request, peer_is_proxy=peer_is_proxy)
         _apply_forwarded(request, peer_is_proxy=peer_is_proxy)
@@ -212,7 +214,9 @@ def _client_ip(request: HttpRequest, *, peer_is_proxy: bool) -> str:
 def _apply_forwarded(request: HttpRequest, *, peer_is_proxy: bool) -> None:
     """Believe a trusted proxy's scheme and host, and hide everybody else's from whoever reads headers later."""
     if peer_is_proxy:
-        scheme = request.META.get("HTTP_X_FORWARDED_PROTO", "").strip().lower()
+        # Of several proxies each adds its own word; where they differ, nothing is known.
+        schemes = {word.strip().lower() for word in request.META.get("HTTP_X_FORWARDED_PROTO", "").split(",")}
+        scheme = schemes.pop() if len(schemes) == 1 else ""
         host = request.META.get("HTTP_X_FORWARDED_HOST", "").strip()
         if scheme in {"http", "https"}:
             if hasattr(request, "scope"):

@@ -140,6 +140,26 @@ def test_scheme_and_host_of_a_trusted_proxy_are_believed(tenant, trust):
 
 
 @pytest.mark.security("S32")
+@pytest.mark.parametrize(
+    ("words", "scheme"),
+    [("https, https", "https"), ("HTTPS", "https"), ("https, http", "http"), ("gopher", "http"), ("", "http")],
+)
+def test_scheme_is_believed_where_all_proxies_agree(tenant, trust, words, scheme):
+    trust("10.0.0.0/8")
+    assert seen(REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_PROTO=words).scheme == scheme
+
+
+@pytest.mark.security("S32")
+def test_local_socket_is_a_proxy_only_where_there_are_proxies(tenant, trust):
+    meta = {"REMOTE_ADDR": "", "HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_FOR": "198.51.100.7"}
+    request = seen(**meta)
+    assert (request.scheme, request.context.ip) == ("http", "")
+    trust("10.0.0.0/8")
+    request = seen(**meta)
+    assert (request.scheme, request.context.ip) == ("https", "198.51.100.7")
+
+
+@pytest.mark.security("S32")
 def test_lock_of_a_source_is_not_evaded_by_forged_headers(tenant, alice):
     tenant.password_policy.max_failures_per_source = 3
     tenant.password_policy.save()
