@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from csp.decorators import csp_replace
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -48,6 +48,6 @@ class MonbanAdminSite(UnfoldAdminSite):
 
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> HttpResponse:
-            return inner(*args, **kwargs)
+            return cast(HttpResponse, inner(*args, **kwargs))
 
         return wrapper

@@ -34,6 +34,7 @@ from identity.admin.base import (
     ask_for_password,
     context_of,
     is_password_confirmed,
+    operator_of,
 )
 from identity.models import Application
 from identity.services import applications
@@ -69,7 +70,7 @@ class LinesField(forms.CharField):
         return [line.strip() for line in (value or "").splitlines() if line.strip()]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return self.to_python(data) != (initial or [])
+        return bool(self.to_python(data) != (initial or []))
 
 
 def _choices(values: Any, label: Any) -> forms.MultipleChoiceField:
@@ -208,7 +209,7 @@ class NewClientForm(Form):
     def register(self) -> tuple[Client, str]:
         """Write the application, where it is new, and its client. Raises ValidationError."""
         data = self.cleaned_data
-        context, actor = context_of(self.request), self.request.user
+        context, actor = context_of(self.request), operator_of(self.request)
         with transaction.atomic():
             application = data["application"] or applications.create(
                 tenant=actor.tenant,
@@ -312,7 +313,7 @@ class ClientAdmin(TenantScoped):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "api_scopes" and not request.user.is_superuser:
-            kwargs["queryset"] = ApiScope.objects.filter(tenant=request.user.tenant_id)
+            kwargs["queryset"] = ApiScope.objects.filter(tenant=operator_of(request).tenant_id)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Client:
@@ -391,7 +392,7 @@ class ClientAdmin(TenantScoped):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Client | None:
         client: Client | None = super().get_object(request, object_id, from_field)
         if client is not None:
-            client.addresses = _addresses(request, client)  # type: ignore[attr-defined] # for `endpoints`
+            client.addresses = _addresses(request, client)
         return client
 
     # Actions
@@ -413,7 +414,7 @@ class ClientAdmin(TenantScoped):
             secret = registration.rotate_secret(
                 client,
                 context=context_of(request),
-                actor=request.user,
+                actor=operator_of(request),
                 keep_previous=form.cleaned_data["keep_previous"],
             )
         except ValidationError as error:
@@ -465,7 +466,7 @@ class ConsentAdmin(ReadOnly):
         )
 
     def _withdraw(self, request: HttpRequest, row: Consent) -> None:
-        consent.withdraw(row, actor=request.user, context=context_of(request))
+        consent.withdraw(row, actor=operator_of(request), context=context_of(request))
 
 
 class GrantedAdmin(ReadOnly):

@@ -6,7 +6,6 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
-
 # The blue of the sign-in page, from light to dark.
 _ACCENT = {
     "50": "oklch(97% .012 262)",

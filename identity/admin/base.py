@@ -1,11 +1,14 @@
 """What every admin page of Monban has in common: tenant scope, audit, step-up, and no secrets.
 
-A subclass says where its rows keep their tenant (`tenant_lookup`). Operators see and reach their own tenant's rows only;
-superusers see all (decision 39). Foreign keys are never select boxes and lists never count exactly, as tables are large.
+A subclass says where its rows keep their tenant (`tenant_lookup`). Operators see and reach their own tenant's rows
+only; superusers see all (decision 39). Foreign keys are never select boxes and lists never count exactly, as tables
+are large.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -25,15 +28,18 @@ from unfold.paginator import InfinitePaginator
 from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
-from identity.models import Tenant
+from identity.models import SSOSession, Tenant, User
 from identity.services import audit, sessions
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 MASK = "•••"
 
 
 def is_password_confirmed(request: HttpRequest, *, with_grace: bool = False) -> bool:
     """Whether the operator typed the password lately; with grace, for a form that was opened in time."""
-    session = request.sso_session
+    session: SSOSession | None = request.sso_session  # type: ignore[attr-defined] # set by SSOSessionMiddleware
     return session is not None and sessions.is_recently_confirmed(session, with_grace=with_grace)
 
 
@@ -46,7 +52,15 @@ def ask_for_password(request: HttpRequest) -> HttpResponse:
 
 def context_of(request: HttpRequest) -> RequestContext:
     """Return the request's facts for services."""
-    return request.context
+    context: RequestContext = request.context  # type: ignore[attr-defined] # set by RequestContextMiddleware
+    return context
+
+
+def operator_of(request: HttpRequest) -> User:
+    """Return who acts. The site lets nobody else in."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
 
 
 def snapshot(obj: models.Model, *, hidden: Iterable[str] = ()) -> dict[str, Any]:
@@ -100,12 +114,12 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
     # Scope
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        queryset = super().get_queryset(request)
+        queryset: models.QuerySet[Any] = super().get_queryset(request)
         if request.user.is_superuser:
             return queryset
         if self.superuser_only:
             return queryset.none()
-        return queryset.filter(**{self.tenant_lookup: request.user.tenant_id})
+        return queryset.filter(**{self.tenant_lookup: operator_of(request).tenant_id})
 
     def get_exclude(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
         exclude = [*(super().get_exclude(request, obj) or ()), *self.hidden_fields]
@@ -152,12 +166,13 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        if self.is_sensitive and self._may_write(request, object_id):
-            # Work in a form that was opened in time is not lost to a confirmation that ran out meanwhile.
-            if not is_password_confirmed(request, with_grace=request.method == "POST"):
-                return ask_for_password(request)
+        # Work in a form that was opened in time is not lost to a confirmation that ran out meanwhile.
+        is_confirmed = is_password_confirmed(request, with_grace=request.method == "POST")
+        if self.is_sensitive and not is_confirmed and self._may_write(request, object_id):
+            return ask_for_password(request)
         try:
-            return super().changeform_view(request, object_id, *args, **kwargs)
+            answer: HttpResponse = super().changeform_view(request, object_id, *args, **kwargs)
+            return answer
         except IdentityError as error:
             messages.error(request, f"{error.message} ({error.error_code})")
             return HttpResponseRedirect(request.get_full_path())
@@ -168,7 +183,8 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
         if self.is_sensitive and not is_password_confirmed(request):
             return ask_for_password(request)
         try:
-            return super().delete_view(request, object_id, extra_context)
+            answer: HttpResponse = super().delete_view(request, object_id, extra_context)
+            return answer
         except IdentityError as error:
             messages.error(request, f"{error.message} ({error.error_code})")
             return HttpResponseRedirect(request.get_full_path())
@@ -178,7 +194,7 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         # Deleting many at once would step around the services and the password question.
-        actions = super().get_actions(request)
+        actions: dict[str, Any] = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
 
@@ -187,8 +203,8 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
         request: HttpRequest,
         object_id: str,
         *,
-        title: str,
-        text: str,
+        title: StrOrPromise,
+        text: StrOrPromise,
         perform: Callable[[Any, Form | None], HttpResponse | None],
         form_class: type[Form] | None = None,
         permission: Callable[..., bool] | None = None,
@@ -230,7 +246,7 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         if not change and self._has_own_tenant and not request.user.is_superuser:
-            obj.tenant = request.user.tenant
+            obj.tenant = operator_of(request).tenant
         before = snapshot(type(obj)._default_manager.get(pk=obj.pk), hidden=self.hidden_fields) if change else {}
         super().save_model(request, obj, form, change)
         self.record_change(request, obj, before=before, after=snapshot(obj, hidden=self.hidden_fields))
@@ -247,8 +263,8 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
             return
         audit.record(
             EventType.ADMIN_CHANGE,
-            tenant=tenant_of(obj) or request.user.tenant,
-            actor=request.user,
+            tenant=tenant_of(obj) or operator_of(request).tenant,
+            actor=operator_of(request),
             target=obj,
             context=context_of(request),
             changes=changes,
@@ -328,6 +344,7 @@ __all__ = [
     "ask_for_password",
     "context_of",
     "is_password_confirmed",
+    "operator_of",
     "snapshot",
     "tenant_of",
 ]

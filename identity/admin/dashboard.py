@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from identity.admin.base import operator_of
 from identity.models import AuditEvent, AuditOutcome
 
 # Looked at, newest first. A look at a table of any size costs the same.
@@ -27,7 +28,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         if request.user.has_perm(right)
     ]
     if request.user.has_perm("identity.view_auditevent"):
-        events = list(AuditEvent.objects.filter(tenant=request.user.tenant_id).order_by("-pk")[:LATEST])
+        events = list(AuditEvent.objects.filter(tenant=operator_of(request).tenant_id).order_by("-pk")[:LATEST])
         changed = [event for event in events if event.changes and event.actor_type == "user"]
         refused = [event for event in events if event.outcome == AuditOutcome.REFUSED]
         context["latest"] = [

@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
-from identity.admin.base import ReadOnly, context_of
+from identity.admin.base import ReadOnly, context_of, operator_of
 from identity.models import KeyPair
 from identity.services import keys
 
@@ -59,7 +59,11 @@ class KeyPairAdmin(ReadOnly):
         )
 
     def _rotate(self, request: HttpRequest, row: KeyPair) -> None:
-        keys.rotate(tenant=row.tenant, use=row.use, alg=row.alg, context=context_of(request), actor=request.user)
+        keys.rotate(
+            tenant=row.tenant, use=row.use, alg=row.alg, context=context_of(request), actor=operator_of(request)
+        )
 
     def _revoke(self, request: HttpRequest, row: KeyPair) -> None:
-        keys.revoke(tenant=row.tenant, use=row.use, alg=row.alg, context=context_of(request), actor=request.user)
+        keys.revoke(
+            tenant=row.tenant, use=row.use, alg=row.alg, context=context_of(request), actor=operator_of(request)
+        )

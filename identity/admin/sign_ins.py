@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
-from identity.admin.base import ReadOnly, TabularInline, context_of
+from identity.admin.base import ReadOnly, TabularInline, context_of, operator_of
 from identity.models import (
     AttemptCounter,
     Delivery,
@@ -75,7 +75,9 @@ class SSOSessionAdmin(ReadOnly):
         )
 
     def _end(self, request: HttpRequest, row: SSOSession) -> None:
-        sessions.end(row, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context_of(request), actor=request.user)
+        sessions.end(
+            row, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context_of(request), actor=operator_of(request)
+        )
 
 
 @admin.register(SessionParticipant)

@@ -15,7 +15,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from identity import crypto
-from identity.admin.base import LargeTable, TenantScoped, context_of
+from identity.admin.base import LargeTable, TenantScoped, context_of, operator_of
 from identity.errors import IdentityError
 from identity.models import SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
@@ -98,7 +98,7 @@ class UserForm(forms.ModelForm):
             "password_must_change": bool(self.cleaned_data.get("password_must_change")),
         }
         if self.instance.pk:
-            user = User.objects.select_related("tenant").get(pk=self.instance.pk)
+            user: User = User.objects.select_related("tenant").get(pk=self.instance.pk)
             users.update(user=user, **common, **values)
             return user
         tenant = self.cleaned_data.get("tenant") or self.operator.tenant
@@ -162,7 +162,7 @@ class UserAdmin(LargeTable):
         term = search_term.strip()
         if not term or "\x00" in term:
             return (queryset if not term else queryset.none()), False
-        tenants = Tenant.objects.all() if request.user.is_superuser else [request.user.tenant]
+        tenants = Tenant.objects.all() if request.user.is_superuser else [operator_of(request).tenant]
         mobiles = [crypto.blind_index(term, tenant_id=tenant.pk, field="mobile") for tenant in tenants]
         found = (
             models.Q(user_key__startswith=make_user_key(term))
@@ -175,7 +175,7 @@ class UserAdmin(LargeTable):
 
     # The form
 
-    def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kwargs["form"] = UserForm if change else NewUserForm
         form_class = super().get_form(request, obj, change, **kwargs)
         return type(form_class.__name__, (form_class,), {"request": request})
@@ -252,7 +252,7 @@ class UserAdmin(LargeTable):
             is_operator=bool(data.get("is_staff")) or is_superuser,
             is_superuser=is_superuser,
             context=context_of(request),
-            actor=request.user,
+            actor=operator_of(request),
         )
 
     # What the list and the form show
@@ -280,7 +280,7 @@ class UserAdmin(LargeTable):
             object_id,
             title=_("Unlock"),
             text=_("Failed tries are forgotten and the user may sign in again."),
-            perform=lambda user, form: _nothing(throttle.unlock(user, context=context_of(request), actor=request.user)),
+            perform=lambda user, form: self._unlock(request, user),
         )
 
     @action(description=gettext_lazy("Reset password"), url_path="reset-password", permissions=["change"])
@@ -317,11 +317,7 @@ class UserAdmin(LargeTable):
             text=_("All sessions and tokens of the user end at once.")
             if is_active
             else _("The user may sign in again."),
-            perform=lambda row, form: _nothing(
-                (users.disable if row.is_active else users.enable)(
-                    user=row, context=context_of(request), actor=request.user
-                )
-            ),
+            perform=lambda row, form: self._switch(request, row),
         )
 
     @action(description=gettext_lazy("Delete"), url_path="delete-user", permissions=["change"])
@@ -338,7 +334,7 @@ class UserAdmin(LargeTable):
     def _reset_password(self, request: HttpRequest, user: User) -> HttpResponse:
         password = credentials.generate_password(credentials.policy_of(user.tenant))
         credentials.set_password(
-            user=user, password=password, context=context_of(request), actor=request.user, must_change=True
+            user=user, password=password, context=context_of(request), actor=operator_of(request), must_change=True
         )
         context = {
             **self.admin_site.each_context(request),
@@ -350,14 +346,22 @@ class UserAdmin(LargeTable):
         }
         return TemplateResponse(request, "admin/monban/shown_once.html", context)
 
+    def _switch(self, request: HttpRequest, user: User) -> None:
+        change = users.disable if user.is_active else users.enable
+        change(user=user, context=context_of(request), actor=operator_of(request))
+
+    def _unlock(self, request: HttpRequest, user: User) -> None:
+        throttle.unlock(user, context=context_of(request), actor=operator_of(request))
+
     def _end_sessions(self, request: HttpRequest, user: User) -> None:
         sessions.end_all(
-            user, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context_of(request), actor=request.user
+            user, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context_of(request), actor=operator_of(request)
         )
 
     def _delete(self, request: HttpRequest, user: User) -> HttpResponse:
-        users.delete(user=user, context=context_of(request), actor=request.user)
-        return self.response_delete(request, user.public_id, str(user.pk))
+        users.delete(user=user, context=context_of(request), actor=operator_of(request))
+        answer: HttpResponse = self.response_delete(request, user.public_id, str(user.pk))
+        return answer
 
 
 admin.site.unregister(Group)
@@ -376,7 +380,3 @@ class GroupAdmin(TenantScoped):
 
 def _names(groups: Any) -> list[str]:
     return sorted(group.name for group in groups)
-
-
-def _nothing(_done: Any) -> None:
-    """Answer None, so that the operator is sent back with the usual message."""

@@ -124,7 +124,8 @@ def test_nobody_and_users_without_rights_stay_outside(rows: list[models.Model], 
         assert without_rights.get(target).status_code == 403, target
         assert user.get(target).status_code in (302, 403), target
         answer = nobody.get(target)
-        assert answer.status_code == 302 and "next=" in answer["Location"], target
+        assert answer.status_code == 302, target
+        assert "next=" in answer["Location"], target
 
 
 @pytest.mark.security("S41")
