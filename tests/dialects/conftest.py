@@ -1,0 +1,7 @@
+"""A tenant, its user, and the clients of every dialect."""
+
+from __future__ import annotations
+
+from tests.support.dialect_fixtures import fresh_process, new_party, party, tenant, user
+
+__all__ = ["fresh_process", "new_party", "party", "tenant", "user"]
