@@ -342,3 +342,8 @@ def test_session_token_of_an_app_is_no_cookie(browser, alice):
     )
     browser.client.cookies["monban_session"] = handle
     assert not browser.is_signed_in
+
+
+def test_person_without_an_address_has_none_to_verify(signed_in, alice):
+    User.objects.filter(pk=alice.pk).update(email="", email_key="", email_verified=False)
+    assert signed_in.get("/account/email")["Location"] == "/account"

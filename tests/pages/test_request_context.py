@@ -13,8 +13,9 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
 from identity import middleware
+from identity.context import RequestContext
 from identity.models import AuditEvent, SSOSession, Tenant
-from identity.services import tenants
+from identity.services import login, tenants
 from tests.factories import make_tenant
 from tests.pages.conftest import Browser, next_query
 
@@ -318,3 +319,30 @@ def test_chosen_language_is_remembered(browser):
 def test_language_switch_leads_to_our_own_paths_only(browser):
     assert browser.post("/language", {"language": "ja", "next": "https://evil.example/"})["Location"] == "/account"
     assert browser.post("/language" + next_query("//evil.example"), {"language": "ja"})["Location"] == "/account"
+
+
+@pytest.mark.parametrize(
+    ("cookie", "query", "expected"), [("", "", "ja"), ("zh-hans", "", "zh-Hans"), ("", "&ui_locales=en", "en")]
+)
+def test_language_that_an_application_wants_holds_for_the_sign_in_unless_the_person_chose(
+    browser, tenant, cookie, query, expected
+):
+    browser.open_login()
+    handle = login.begin(
+        tenant=tenant,
+        binding=browser.client.cookies["monban_browser"].value,
+        context=RequestContext(tenant=tenant),
+        ui_locales="fr ja-JP",
+    )
+    if cookie:
+        browser.client.cookies["monban_language"] = cookie
+    assert f'<html lang="{expected}">' in browser.get(f"/login?transaction={handle}{query}").content.decode()
+
+
+def test_bare_address_leads_people_to_their_account(browser):
+    assert browser.get("/")["Location"] == "/account"
+
+
+def test_signing_out_where_nobody_is_signed_in_says_so(browser):
+    assert browser.get("/logout")["Location"] == "/logged-out"
+    assert browser.post("/logout", {"confirm": "yes"})["Location"] == "/logged-out"
