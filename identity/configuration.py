@@ -44,6 +44,7 @@ ACTOR = "system"
 MAX_FILE_BYTES = 10 * 1024 * 1024
 # Sections of apps, and where they stand. One whose app is not installed is refused by its name.
 TENANT_SECTIONS = ("api_scopes",)
+LATE_TENANT_SECTIONS = ("host_applications",)  # they name clients, so they come after the applications
 APPLICATION_SECTIONS = ("clients", "cas_services", "saml_service_providers")
 
 _TENANT_KEYS = ("name", "logo_url", "time_zone", "language", "localize_errors")
@@ -176,7 +177,8 @@ def _apply_document(document: Any, plan: Plan, *, path: str) -> None:
         "organizations": _apply_organization,
         "users": _apply_user,
     }
-    check_sections(document, {"tenant", "applications", *sections}, TENANT_SECTIONS, path)
+    of_apps = (*TENANT_SECTIONS, *LATE_TENANT_SECTIONS)
+    check_sections(document, {"tenant", "applications", *sections}, of_apps, path)
     if "tenant" not in document:
         raise ConfigError(f"{prefix}tenant", "is missing. Name the tenant by its code.")
     before = len(plan.changes)
@@ -185,6 +187,7 @@ def _apply_document(document: Any, plan: Plan, *, path: str) -> None:
         _each(document, name, prefix, partial(apply, tenant, plan))
     _registered(document, TENANT_SECTIONS, prefix, parent=tenant, plan=plan)
     _each(document, "applications", prefix, partial(_apply_application, tenant, plan))
+    _registered(document, LATE_TENANT_SECTIONS, prefix, parent=tenant, plan=plan)
     if len(plan.changes) > before:
         audit.record(
             EventType.CONFIG_APPLY,
@@ -489,7 +492,7 @@ def _apply_role(application: Application, plan: Plan, entry: Mapping[str, Any], 
     role = AppRole.objects.select_related("application__tenant").filter(application=application, code=code).first()
     subject = f"application {application.code} role {code}"
     if role is None:
-        roles.create(application=application, context=plan.context, actor=ACTOR, code=code, name=name)
+        roles.create(application=application, context=plan.context, actor=ACTOR, code=code, name=name or None)
         plan.created(subject)
         return
     before = role.name
