@@ -38,7 +38,7 @@ from identity.admin.base import (
 )
 from identity.models import Application
 from identity.services import applications
-from oidc_provider import consent, dialects, issuers, metadata, registration, tenant_rights
+from oidc_provider import consent, dialects, hosts, issuers, metadata, registration, tenant_rights
 from oidc_provider.dialects.base import EndpointName
 from oidc_provider.models import (
     STANDARD_SCOPES,
@@ -49,6 +49,7 @@ from oidc_provider.models import (
     Consent,
     DeviceGrant,
     GrantType,
+    HostApplication,
 )
 from oidc_provider.validator import RESPONSE_TYPES
 
@@ -438,6 +439,87 @@ class ApiScopeAdmin(TenantScoped):
     list_select_related = ("tenant",)
     search_fields = ("name", "audience")
     autocomplete_fields = ("tenant",)
+
+
+class HostApplicationForm(forms.ModelForm):
+    """Which mini programs an app shows, and from where its back end may call; `hosts.register` judges it."""
+
+    operator: ClassVar[Any]
+    request: ClassVar[HttpRequest]
+
+    networks = LinesField(
+        label=gettext_lazy("Networks"),
+        help_text=gettext_lazy(
+            "Where the app's back end may call from, for example 192.0.2.0/24, one a line. Empty: from anywhere."
+        ),
+    )
+
+    class Meta:
+        model = HostApplication
+        fields = ("client", "is_active", "networks", "mini_programs")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if not self.errors:
+            # Tried and taken back, so that what is refused is shown at its field.
+            with transaction.atomic():
+                self.apply()
+                transaction.set_rollback(True)
+        return data
+
+    def apply(self) -> HostApplication:
+        """Write what the form holds. Raises ValidationError by field."""
+        client = self.cleaned_data.get("client") or self.instance.client
+        hosts.register(
+            Client.objects.select_related("catalogue_entry__tenant").get(pk=client.pk),
+            networks=self.cleaned_data["networks"],
+            mini_programs=self.cleaned_data["mini_programs"],
+            is_active=self.cleaned_data["is_active"],
+            context=context_of(self.request),
+            actor=self.operator,
+        )
+        return HostApplication.objects.get(client=client)
+
+    def _post_clean(self) -> None:
+        """Leave the row alone: registering checks and writes it."""
+
+
+@admin.register(HostApplication)
+class HostApplicationAdmin(TenantScoped):
+    form = HostApplicationForm
+    is_sensitive = True
+    list_display = ("client", "is_active", "tenant")
+    list_select_related = ("client", "tenant")
+    search_fields = ("=client__client_id",)
+    autocomplete_fields = ("client",)
+    filter_horizontal = ("mini_programs",)
+    fields = ("client", "is_active", "networks", "mini_programs")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form_class = super().get_form(request, obj, change, **kwargs)
+        return type(form_class.__name__, (form_class,), {"request": request})
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        # S37: an app does not change hands; a new one is registered.
+        return ["client"] if obj is not None else []
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        rows = Client.objects.filter(dialect=hosts.OF_MINI_PROGRAMS.name).order_by("client_id")
+        if not request.user.is_superuser:
+            rows = rows.filter(tenant=request.user.tenant_id)
+        kwargs["queryset"] = rows
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def save_form(self, request: HttpRequest, form: Any, change: bool) -> HostApplication:
+        row: HostApplication = form.apply()
+        form.save_m2m = lambda: None
+        return row
+
+    def save_model(self, request: HttpRequest, obj: HostApplication, form: ModelForm, change: bool) -> None:
+        """Nothing is left to do: registering has written and audited the row."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # It is disabled, as its client is: the audit names it.
 
 
 @admin.register(Consent)

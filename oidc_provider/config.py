@@ -1,4 +1,5 @@
-"""The sections of a configuration file that are ours: `clients` of an application, `api_scopes` of a tenant.
+"""The sections of a configuration file that are ours: `clients` of an application; `api_scopes` and
+`host_applications` of a tenant.
 
 They only compare and call `registration`, so a file keeps to the same rules as the admin.
 """
@@ -11,11 +12,11 @@ from typing import Any
 from django.db import transaction
 
 from identity import registry
-from identity.configuration import ACTOR, ConfigError, Plan, check_keys, check_list, check_text
+from identity.configuration import ACTOR, ConfigError, Plan, check_flag, check_keys, check_list, check_text
 from identity.events import EventType
 from identity.models import Application, Tenant
 from identity.services import audit
-from oidc_provider import registration, tenant_rights
+from oidc_provider import hosts, registration, tenant_rights
 from oidc_provider.models import ApiScope, AuthMethod, Client
 
 # What the file says otherwise than the columns do.
@@ -29,6 +30,7 @@ def connect() -> None:
     """Offer the sections. Called once, by `apps.ready`."""
     registry.register_config_section("clients", apply_client)
     registry.register_config_section("api_scopes", apply_api_scope)
+    registry.register_config_section("host_applications", apply_host_application)
 
 
 def apply_client(entry: Mapping[str, Any], *, parent: Application, plan: Plan, path: str) -> None:
@@ -100,9 +102,40 @@ def apply_api_scope(entry: Mapping[str, Any], *, parent: Tenant, plan: Plan, pat
         plan.changed(f"API scope {name}", changes)
 
 
-def _wanted_scopes(
-    entry: Mapping[str, Any], client: Client | None, tenant: Tenant, path: str
-) -> list[ApiScope] | None:
+def apply_host_application(entry: Mapping[str, Any], *, parent: Tenant, plan: Plan, path: str) -> None:
+    """Bring one host application of the tenant `parent` to what the file says. It names clients that exist by now."""
+    check_keys(entry, {"client_id", "enabled", "networks", "mini_programs"}, path)
+    client_id = check_text(entry, "client_id", path)
+    client = _clients(parent, [client_id], f"{path}.client_id")[0]
+    networks = check_list(entry["networks"], f"{path}.networks") if "networks" in entry else None
+    mini_programs = None
+    if "mini_programs" in entry:
+        place = f"{path}.mini_programs"
+        mini_programs = _clients(parent, check_list(entry["mini_programs"], place), place)
+    is_new, changes = hosts.register(
+        client,
+        networks=networks,
+        mini_programs=mini_programs,
+        is_active=check_flag(entry, "enabled", path),
+        context=plan.context,
+        actor=ACTOR,
+    )
+    subject = f"host application {client_id}"
+    if is_new:
+        plan.created(subject)
+    else:
+        plan.changed(subject, changes)
+
+
+def _clients(tenant: Tenant, client_ids: list[Any], path: str) -> list[Client]:
+    rows = Client.objects.select_related("catalogue_entry__tenant").filter(tenant=tenant, client_id__in=client_ids)
+    found = {row.client_id: row for row in rows}
+    if missing := [client_id for client_id in client_ids if client_id not in found]:
+        raise ConfigError(path, f'There is no client "{missing[0]}" in this tenant.')
+    return [found[client_id] for client_id in client_ids]
+
+
+def _wanted_scopes(entry: Mapping[str, Any], client: Client | None, tenant: Tenant, path: str) -> list[ApiScope] | None:
     """The API scopes that the client is to have: `tenant_api` lists its rights there, `api_scopes` all others.
 
     A key that is not in the file leaves its part; None when neither is.

@@ -95,6 +95,11 @@ def record(wish: Wish, *, client: Client, session: SSOSession, context: RequestC
     return row
 
 
+def hold(*, user: User, client: Client) -> None:
+    """Keep the consent of this user and client as it is until the transaction ends. Call inside a transaction."""
+    Consent.objects.select_for_update().filter(user=user, client=client).values_list("pk").first()
+
+
 class AccountConsents:
     """The user's consents on the account page of identity (its `registry.ConsentSource`)."""
 

@@ -139,6 +139,9 @@ class ErrorSpec:
     text: str  # ASCII; goes into error_description and WWW-Authenticate
 
 
+# dialects.md 23: what is wrong with a proof is not told.
+_NO_APP_SESSION = ErrorSpec("unauthorized_client", 401, "Pactera-3.6", "There is no app session of this user.")
+
 ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
     {
         Fault.REPEATED_PARAMETER: ErrorSpec(
@@ -281,13 +284,9 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
             "invalid_grant", 400, "RFC7009-2.1", "The token was issued to another client."
         ),
         Fault.UNKNOWN_KEY: ErrorSpec("invalid_request", 404, "RFC9110-15.5.5", "There is no key with this kid."),
-        Fault.APP_SESSION: ErrorSpec("unauthorized_client", 401, "Pactera-3.6", "There is no app session of this user."),
-        Fault.HOST_APPLICATION: ErrorSpec(
-            "unauthorized_client", 401, "Pactera-3.6", "There is no app session of this user."
-        ),
-        Fault.HOST_NETWORK: ErrorSpec(
-            "unauthorized_client", 401, "Pactera-3.6", "There is no app session of this user."
-        ),
+        Fault.APP_SESSION: _NO_APP_SESSION,
+        Fault.HOST_APPLICATION: _NO_APP_SESSION,
+        Fault.HOST_NETWORK: _NO_APP_SESSION,
         Fault.POST_LOGOUT_REDIRECT_URI: ErrorSpec(
             "invalid_request", 400, "OIDCRIL-3", "post_logout_redirect_uri is not registered for this client."
         ),

@@ -13,17 +13,39 @@ from oidc_provider import claims, client_authentication, clients, engine, grants
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.engine import EngineContext
 from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.hosts import Host
+from oidc_provider.hosts import authenticate as authenticate_host
 from oidc_provider.models import AccessToken, AuthMethod, Client
+from oidc_provider.native import (
+    ConsentQuestion,
+    agree,
+    ask,
+    check_access,
+    decline,
+    issue_code,
+    parameters,
+    record_check,
+)
 from oidc_provider.tenant_rights import AUDIENCE as TENANT_API
 from oidc_provider.tenant_rights import RIGHTS as TENANT_RIGHTS
 
 __all__ = [
     "TENANT_API",
     "TENANT_RIGHTS",
+    "ConsentQuestion",
+    "Host",
     "Principal",
+    "agree",
+    "ask",
     "authenticate_bearer",
+    "authenticate_host",
+    "check_access",
+    "decline",
     "find_application",
     "grant_client_token",
+    "issue_code",
+    "parameters",
+    "record_check",
     "revoke_for_user",
 ]
 

@@ -54,6 +54,7 @@ def admin_theme() -> dict[str, Any]:
                     ("identity", "application", _("Applications"), "apps"),
                     ("oidc_provider", "client", _("OAuth clients"), "key"),
                     ("oidc_provider", "apiscope", _("API scopes"), "api"),
+                    ("oidc_provider", "hostapplication", _("Host applications"), "phone_iphone"),
                     ("identity", "appaccount", _("Application accounts"), "badge"),
                     ("identity", "approle", _("Application roles"), "group"),
                     ("identity", "apporganization", _("Application organisations"), "lan"),

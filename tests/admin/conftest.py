@@ -34,6 +34,7 @@ from oidc_provider.models import (
     ClientAssertion,
     Consent,
     DeviceGrant,
+    HostApplication,
     IDToken,
     RefreshToken,
 )
@@ -162,6 +163,7 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
             user=user, device_code=hashed, user_code=hashed[:8], client_id=client.client_id, expires=later
         ),
         Consent.objects.create(user=user, client=client, scopes=["openid"], granted_at=now),
+        HostApplication.objects.create(tenant=tenant, client=client),
         ClientAssertion.objects.create(client=client, jti_hash=hashed, expires_at=later),
     ]
     from identity.models import AuditEvent

@@ -231,6 +231,9 @@ ELSEWHERE = {
     Fault.CONSENT_REFUSED: "the page's Deny, tests/specs/oidcc/test_consent.py",
     Fault.ACCOUNT_SELECTION_REQUIRED: "prompt=none beside select_account is PROMPT; kept for dialects that spell it",
     Fault.UNKNOWN_KEY: "keys one by one, in the Pactera dialect; tests/dialects/test_pactera.py",
+    Fault.APP_SESSION: "mini programs; tests/miniapp/test_proof.py",
+    Fault.HOST_APPLICATION: "mini programs; tests/miniapp/test_chapter_two.py",
+    Fault.HOST_NETWORK: "mini programs; tests/miniapp/test_proof.py",
     Fault.SERVER_ERROR: "an unmapped error; test_public.py",
     Fault.TEMPORARILY_UNAVAILABLE: "identity's own limits, by from_domain; test_public.py",
 }

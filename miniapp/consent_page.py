@@ -1,0 +1,219 @@
+"""The consent page of the app's web view (decision 42).
+
+The web view brings the app's proof once, as a header of its first request, or a ticket that the app was given for it.
+From there the question is parked on the server, sealed and bound to the web view, so no address names a user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_GET
+
+from identity import cookies
+from identity.errors import IdentityError
+from identity.events import EventType
+from identity.models import SSOSession
+from identity.services import pending_requests
+from miniapp import app_session, parameters
+from miniapp.errors import show
+from oidc_provider import public
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.errors import OAuthError, from_domain
+from oidc_provider.public import ConsentQuestion
+
+AGREE, REFUSE = "agree", "refuse"
+REQUIRED = ("userId", "miniapp_id", "scope")
+_REQUEST, _TICKET = "request", "ticket"
+_LIFETIME = timedelta(minutes=30)  # a person reads
+_TICKET_LIFETIME = timedelta(minutes=5)  # an app opens its web view at once
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A question that was asked with a proof: which session, which mini program, shown by which host application."""
+
+    sid: str
+    client_id: str
+    scope: str  # as on the wire
+    host: str  # client_id, "" where a session_token was the proof
+
+    def question(self, request: HttpRequest, *, dialect: Dialect) -> tuple[ConsentQuestion, SSOSession]:
+        """Ask it again: session, mini program, host application and access may have ended since. Raises OAuthError."""
+        context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+        session = app_session.by_sid(self.sid, context=context)
+        question = public.ask(
+            self.client_id, self.scope, user=session.user, host=self.host, dialect=dialect, context=context
+        )
+        public.check_access(question, user=session.user)
+        return question, session
+
+
+@csrf_protect  # the form is ours; the proof is not in it
+def consent_page(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
+    """Take the proof of the web view's first request, show the question, take the answer."""
+    try:
+        if request.method == "POST":
+            return _take_answer(request, dialect=dialect)
+        if _REQUEST in request.GET:
+            return _show_question(request, _look(request), dialect=dialect)
+        if _TICKET in request.GET:
+            return _go(request, _to_page(request, _redeem(request)))
+        return _go(request, _to_page(request, _begin(request, dialect=dialect)))
+    except IdentityError as error:
+        refusal = from_domain(error)
+    except OAuthError as error:
+        refusal = error
+    return show(refusal, request=request, dialect=dialect, event=EventType.CONSENT_GRANT)
+
+
+@require_GET
+def agreed(request: HttpRequest) -> HttpResponse:
+    """Where the web view ends after the user agreed; the app sees this address and closes it."""
+    return _page(request, "miniapp/answered.html", {"is_agreed": True})
+
+
+@require_GET
+def refused(request: HttpRequest) -> HttpResponse:
+    """Where the web view ends after the user refused."""
+    return _page(request, "miniapp/answered.html", {"is_agreed": False})
+
+
+def describe(request: HttpRequest, question: ConsentQuestion, parked: Parked) -> dict[str, object]:
+    """The question for an app that draws its own page, and the address of ours, which opens once."""
+    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    ticket = pending_requests.park(
+        tenant=context.tenant,
+        path=_ticket_path(),
+        payload=asdict(parked),
+        binding=_TICKET,  # nobody's browser yet: the ticket itself is the proof
+        lifetime=_TICKET_LIFETIME,
+    )
+    new = {text.name for text in question.new}
+    return {
+        "isAuthorized": question.is_answered,
+        "miniapp_name": question.mini_program,
+        "scopes": [
+            {
+                "scope": text.name,
+                "title": str(text.title),
+                "description": str(text.description),
+                "is_new": text.name in new,
+            }
+            for text in [*question.new, *question.already]
+        ],
+        "consent_uri": context.origin + _address(request, _TICKET, ticket),
+    }
+
+
+def _begin(request: HttpRequest, *, dialect: Dialect) -> Parked:
+    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    params = parameters.read(request, required=REQUIRED)
+    app = app_session.prove(params, authorization=request.headers.get("Authorization", ""), context=context)
+    parked = Parked(app.open(context).sid, params["miniapp_id"], params["scope"], app.host_id)
+    parked.question(request, dialect=dialect)
+    return parked
+
+
+def _show_question(request: HttpRequest, parked: Parked, *, dialect: Dialect) -> HttpResponse:
+    question, session = parked.question(request, dialect=dialect)
+    if question.is_answered:
+        return _go(request, reverse("miniapp:agreed"))
+    return _page(
+        request,
+        "miniapp/consent.html",
+        {
+            "mini_program": question.mini_program,
+            "logo_url": question.logo_url,
+            "user": session.user,
+            "scopes": question.new,
+            "already": question.already,
+            "form": forms.Form(),
+        },
+    )
+
+
+def _take_answer(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
+    pressed = request.POST.get("decision", "")
+    if pressed not in (AGREE, REFUSE):
+        return _show_question(request, _look(request), dialect=dialect)
+    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    parked = Parked(**pending_requests.consume(tenant=context.tenant, path=request.path, **_keys(request)))
+    question, session = parked.question(request, dialect=dialect)
+    if pressed == AGREE:
+        public.agree(question, session=session, context=context)
+        return _go(request, reverse("miniapp:agreed"))
+    public.decline(question, session=session, dialect=dialect, context=context)
+    return _go(request, reverse("miniapp:refused"))
+
+
+# Parking ---------------------------------------------------------------------------------------------------
+
+
+def _to_page(request: HttpRequest, parked: Parked) -> str:
+    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    handle = pending_requests.park(
+        tenant=context.tenant,
+        path=request.path,
+        payload=asdict(parked),
+        binding=cookies.browser_binding(request),
+        lifetime=_LIFETIME,
+    )
+    return _address(request, _REQUEST, handle)
+
+
+def _look(request: HttpRequest) -> Parked:
+    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    return Parked(**pending_requests.peek(tenant=context.tenant, path=request.path, **_keys(request)))
+
+
+def _redeem(request: HttpRequest) -> Parked:
+    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    handle = request.GET.get(_TICKET, "")[:100]
+    return Parked(
+        **pending_requests.consume(tenant=context.tenant, path=_ticket_path(), handle=handle, bindings=[_TICKET])
+    )
+
+
+def _keys(request: HttpRequest) -> dict[str, Any]:
+    held = cookies.read(cookies.BROWSER, request)
+    return {"handle": request.GET.get(_REQUEST, "")[:100], "bindings": [held] if held else []}
+
+
+def _ticket_path() -> str:
+    return f"{reverse('miniapp:consent')}#{_TICKET}"
+
+
+def _address(request: HttpRequest, name: str, handle: str) -> str:
+    # The page speaks as the app did, in whatever language its web view is.
+    language = getattr(request, "LANGUAGE_CODE", "")
+    return f"{reverse('miniapp:consent')}?{urlencode({name: handle, 'ui_locales': language})}"
+
+
+# Answers ---------------------------------------------------------------------------------------------------
+
+
+def _go(request: HttpRequest, address: str) -> HttpResponse:
+    """RFC9700-4.12: 303 after a POST, so that the browser follows with a GET."""
+    response = HttpResponse(status=303 if request.method == "POST" else 302)
+    response["Location"] = address
+    return _protected(response, referrer="no-referrer")
+
+
+def _page(request: HttpRequest, template: str, page: dict[str, Any]) -> HttpResponse:
+    # Under no-referrer a browser sends our form with `Origin: null`, which the CSRF check rightly refuses.
+    return _protected(render(request, template, page), referrer="same-origin")
+
+
+def _protected(response: HttpResponse, *, referrer: str) -> HttpResponse:
+    response["Cache-Control"] = "no-store"
+    response["Referrer-Policy"] = referrer
+    return response
