@@ -8,3 +8,13 @@ class CASSAMLConfig(AppConfig):
 
     name = "cas_saml"
     verbose_name = "CAS and SAML"
+
+    def ready(self) -> None:
+        """Register the system checks, the purger and the configuration section, and listen to the ends of sessions."""
+        from cas_saml import checks, config  # noqa: F401
+        from cas_saml.cas import logout, tickets
+        from identity.registry import register_purger
+
+        register_purger("service_tickets", tickets.purge)
+        config.connect()
+        logout.connect()

@@ -9,6 +9,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("identity.urls")),
     path("", include("oidc_provider.urls")),
+    path("", include("cas_saml.urls")),
     path("", include("miniapp.urls")),
     path("", include("tenant_api.urls")),
 ]

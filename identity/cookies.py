@@ -17,6 +17,8 @@ BROWSER = "monban_browser"
 # A POST from another site comes without cookies, so it cannot be bound by BROWSER: setting that one anew would break
 # every step under way in the browser's other tabs. It gets a short-lived one of its own.
 PARKED = "monban_parked"
+# The sign-in that a login request waits for, for a form that does not carry its handle. Worthless in another browser.
+WAITING = "monban_waiting"
 
 _MAX_HANDLE_LENGTH = 128
 _BROWSER_MAX_AGE_SECONDS = 365 * 24 * 3600
@@ -79,6 +81,11 @@ def clear_session(response: HttpResponseBase, request: HttpRequest) -> None:
 def set_parked(response: HttpResponseBase, request: HttpRequest, handle: str, *, max_age: int) -> None:
     """Bind a parked cross-site POST to the browser that sent it. max_age in seconds."""
     _set(response, PARKED, handle, request, max_age=max_age)
+
+
+def set_waiting(response: HttpResponseBase, request: HttpRequest, handle: str, *, max_age: int) -> None:
+    """Remember the handle of the sign-in under way. max_age in seconds."""
+    _set(response, WAITING, handle, request, max_age=max_age)
 
 
 def _set(response: HttpResponseBase, cookie: str, value: str, request: HttpRequest, **extra: Any) -> None:

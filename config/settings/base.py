@@ -29,6 +29,7 @@ def build(env: Environment) -> Settings:
         "LOGGING": logging_config(level=env.log_level, form=env.log_format),
         "IDENTITY": identity(env),
         "OIDC_PROVIDER": oidc_provider(env),
+        "CAS_SAML": {},  # cas_saml/conf.py has the defaults
         "TENANT_API": {},  # tenant_api/conf.py has the defaults
         "OAUTH2_PROVIDER": toolkit(),
         "REST_FRAMEWORK": rest_framework(),

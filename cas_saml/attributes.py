@@ -1,0 +1,101 @@
+"""From a profile to released attributes: what each word of a mapping stands for. Shared by CAS and SAML.
+
+A mapping is an object, name on the wire to source:
+
+    {"mail": "email", "memberOf": "roles", "birthday": "birth_date", "badge": "attribute:badge"}
+
+`source` is a name of SOURCES or `attribute:` and the name of an extended attribute. Values are text, numbers, booleans,
+moments, None where there is none, and lists of those; how they are written is the protocol's matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext as _
+
+from identity.selectors.profiles import Profile
+
+Value = Callable[[Profile], Any]
+
+# CAS-2.5.7: every CAS answer has them; no mapping may say them.
+STANDARD = ("authenticationDate", "longTermAuthenticationRequestTokenUsed", "isFromNewLogin")
+ATTRIBUTE = "attribute:"
+# Names become names of XML elements.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+
+SOURCES: Mapping[str, Value] = MappingProxyType(
+    {
+        "id": lambda profile: profile.sub,
+        "user_name": lambda profile: profile.user_name,
+        "account_name": lambda profile: profile.account_name,
+        "name": lambda profile: profile.name,
+        "first_name": lambda profile: profile.first_name,
+        "middle_name": lambda profile: profile.middle_name,
+        "last_name": lambda profile: profile.last_name,
+        "nick_name": lambda profile: profile.nick_name,
+        "email": lambda profile: profile.email,
+        "email_verified": lambda profile: profile.email_verified if profile.email else None,
+        "phone_number": lambda profile: profile.phone_number,
+        "phone_number_verified": lambda profile: profile.phone_number_verified if profile.phone_number else None,
+        "gender": lambda profile: "" if profile.gender == "unknown" else profile.gender,
+        "birth_date": lambda profile: profile.birth_date,
+        "hire_date": lambda profile: profile.user.hire_date,
+        "time_zone": lambda profile: profile.time_zone,
+        "language": lambda profile: profile.language,
+        "picture_url": lambda profile: profile.picture_url,
+        "employee_id": lambda profile: profile.employee_id,
+        "created_at": lambda profile: profile.user.created_at,
+        "updated_at": lambda profile: profile.updated_at,
+        "disabled": lambda profile: not profile.user.is_active,
+        # Whoever is told about may act, so nobody told about was disabled; the vendor's answer names the moment.
+        "disabled_at": lambda profile: None,
+        "roles": lambda profile: list(profile.roles),
+        "organization_names": lambda profile: [entry.name for entry in profile.organizations],
+        "organization_codes": lambda profile: [entry.code for entry in profile.organizations],
+    }
+)
+
+
+def release(profile: Profile, mapping: Mapping[str, str]) -> dict[str, Any]:
+    """The attributes that the mapping names, in its order; None where there is no value.
+
+    A day is the moment at which it begins in the tenant's time zone (OneAccess-3.3.2.2).
+    """
+    zone = ZoneInfo(profile.user.tenant.time_zone)
+    return {name: _plain(_source(source)(profile), zone) for name, source in mapping.items()}
+
+
+def check_mapping(mapping: object) -> None:
+    """Judge a mapping that is to be kept. Raises ValueError, which names the attribute."""
+    if not isinstance(mapping, dict):
+        raise ValueError(_("It is not an object."))
+    for name, source in mapping.items():
+        place = {"name": name}
+        if not _NAME.fullmatch(name):
+            raise ValueError(_("%(name)s: letters, digits, full stop, hyphen and underscore only.") % place)
+        if name in STANDARD:
+            raise ValueError(_("%(name)s: every answer has it already.") % place)
+        is_extended = isinstance(source, str) and source.startswith(ATTRIBUTE) and len(source) > len(ATTRIBUTE)
+        if not is_extended and (not isinstance(source, str) or source not in SOURCES):
+            raise ValueError(_("%(name)s: unknown source.") % place)
+
+
+def _source(name: str) -> Value:
+    if name.startswith(ATTRIBUTE):
+        attribute = name.removeprefix(ATTRIBUTE)
+        return lambda profile: profile.extension.get(attribute)
+    return SOURCES[name]
+
+
+def _plain(value: Any, zone: ZoneInfo) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(item, zone) for item in value] or None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value, time.min, tzinfo=zone)
+    return None if value == "" else value

@@ -1,0 +1,117 @@
+"""What a login request asks (CAS-2.1.1), and what the user must do before it can be answered.
+
+`Passed` is what the server itself saw happen since the request arrived. It travels sealed in a parked request, never in
+an address, so that renew can be neither skipped nor asked for for ever (S29, S44).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any
+
+from django.utils import timezone
+
+from cas_saml.cas.models import CASService
+from identity.errors import AccessDenied, ApplicationDisabled, NotFound
+from identity.models import SSOSession
+from identity.services import access, applications
+
+_PARAMETERS = ("service", "renew", "gateway", "method")
+
+
+class Step(Enum):
+    """What comes next."""
+
+    SIGN_IN = auto()
+    SIGN_IN_AGAIN = auto()  # renew: whoever is signed in must prove it again
+    STEP_UP = auto()  # another factor
+    ANSWER = auto()
+    ANSWER_WITHOUT_TICKET = auto()  # gateway: nobody may be asked
+
+
+@dataclass(frozen=True)
+class LoginRequest:
+    """A login request as it was sent."""
+
+    service: str  # the exact string; "" where none was sent
+    renew: bool = False
+    gateway: bool = False
+    by_post: bool = False  # CAS-2.1.1, method
+
+    @classmethod
+    def read(cls, pairs: Mapping[str, list[str]]) -> LoginRequest:
+        """Read the parameters. Raises NotFound where one comes twice: which service is meant? (S45)."""
+        if any(len(pairs.get(name, [])) > 1 for name in _PARAMETERS):
+            raise NotFound("APP.0001", log_detail="a parameter comes twice")
+        values = {name: pairs[name][0] for name in _PARAMETERS if name in pairs}
+        renew = is_set(values.get("renew"))
+        return cls(
+            service=values.get("service", ""),
+            renew=renew,
+            # CAS-2.1.1: with renew, gateway is ignored.
+            gateway=is_set(values.get("gateway")) and not renew,
+            by_post=values.get("method", "").upper() == "POST",
+        )
+
+
+def is_set(value: str | None) -> bool:
+    """CAS-2.1.1: a flag counts by being there, whatever it says; but nobody who writes `false` means yes."""
+    return value is not None and value.lower() != "false"
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What was done for this request so far."""
+
+    asked_at: datetime | None = None  # when the user was sent to sign in
+    has_stepped_up: bool = False
+
+    def after(self, step: Step) -> Passed:
+        """What will have been done when the browser comes back from this step."""
+        if step is Step.STEP_UP:
+            return replace(self, has_stepped_up=True)
+        return replace(self, asked_at=timezone.now())
+
+    def is_fresh(self, session: SSOSession) -> bool:
+        """Whether the session comes from a sign-in that this very request caused."""
+        return self.asked_at is not None and session.authenticated_at >= self.asked_at
+
+
+def to_json(request: LoginRequest, passed: Passed) -> dict[str, Any]:
+    """As the payload of a parked request."""
+    asked_at = passed.asked_at.isoformat() if passed.asked_at else None
+    return {"request": request.__dict__, "passed": {**passed.__dict__, "asked_at": asked_at}}
+
+
+def from_json(document: Mapping[str, Any]) -> tuple[LoginRequest, Passed]:
+    """Read back what `to_json` wrote."""
+    passed = document["passed"]
+    asked_at = datetime.fromisoformat(passed["asked_at"]) if passed["asked_at"] else None
+    return LoginRequest(**document["request"]), Passed(**{**passed, "asked_at": asked_at})
+
+
+def decide(request: LoginRequest, *, service: CASService, session: SSOSession | None, passed: Passed) -> Step:
+    """Find the next step. Raises AccessDenied and ApplicationDisabled if the user may not use the application."""
+    if not service.application.is_active:
+        raise ApplicationDisabled(log_detail=f"application={service.application.pk}")
+    step = _missing(request, service=service, session=session, passed=passed)
+    if not request.gateway:
+        return step
+    # CAS-2.1.1: without asking anybody anything; what it cannot have without, it does not get.
+    return step if step is Step.ANSWER else Step.ANSWER_WITHOUT_TICKET
+
+
+def _missing(request: LoginRequest, *, service: CASService, session: SSOSession | None, passed: Passed) -> Step:
+    if session is None:
+        return Step.SIGN_IN
+    if request.renew and not passed.is_fresh(session):
+        return Step.SIGN_IN_AGAIN
+    applications.check_access(application=service.application, user=session.user)
+    if access.is_sufficient(session=session, application=service.application):
+        return Step.ANSWER
+    if passed.has_stepped_up:
+        raise AccessDenied(log_detail=f"session={session.pk} lacks a second factor")
+    return Step.STEP_UP

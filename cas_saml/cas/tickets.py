@@ -1,0 +1,176 @@
+"""Service tickets: issue, consume once, purge (CAS-3.1.1, S44)."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Case, F, Q, Value, When
+from django.utils import timezone
+
+from cas_saml.cas.errors import CASError, Fault, from_domain
+from cas_saml.cas.models import CASService, ServiceTicket
+from cas_saml.conf import conf
+from identity import crypto
+from identity.context import RequestContext
+from identity.errors import IdentityError
+from identity.events import EventType
+from identity.models import SSOSession, Tenant
+from identity.selectors import profiles
+from identity.selectors.profiles import Profile
+from identity.services import access, applications, audit, sessions
+from identity.texts import is_storable
+
+PROTOCOL = "cas"
+PREFIX = "ST-"
+_PROXY_PREFIX = "PT-"
+_HASH = "service_ticket"
+_SEALED = crypto.column_purpose(ServiceTicket, "session_index_sealed")
+MAX_LENGTH = 256  # CAS-3.1.1 recommends that clients take as much
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Who a ticket is about, as its service may know them."""
+
+    ticket: ServiceTicket
+    service: CASService
+    session: SSOSession
+    user_name: str  # in the application
+    profile: Profile
+
+
+def issue(
+    *, service: CASService, service_url: str, session: SSOSession, is_from_new_login: bool, context: RequestContext
+) -> str:
+    """Make a ticket for one question about this session, and return it, this once.
+
+    service_url: the exact string that the service will send again.
+    """
+    # CAS-3.7: letters, digits and hyphens only; 256 bits of chance.
+    ticket = f"{PREFIX}{secrets.token_hex(32)}"
+    now = timezone.now()
+    with transaction.atomic():
+        row = ServiceTicket.objects.create(
+            ticket_hash=crypto.keyed_hash(ticket, purpose=_HASH),
+            tenant=session.tenant,
+            service=service,
+            session=session,
+            service_url=service_url,
+            is_from_new_login=is_from_new_login,
+            created_at=now,
+            expires_at=now + service.ticket_lifetime,
+        )
+        sessions.join(session, service.application, protocol=PROTOCOL, client_ref=service.public_id)
+        audit.record(
+            EventType.TICKET_GRANT,
+            tenant=session.tenant,
+            actor=session.user,
+            target=row,
+            application=service.application,
+            client_id=service.public_id,
+            dialect=PROTOCOL,
+            sid=session.sid,
+            context=context,
+        )
+    return ticket
+
+
+def consume(
+    *, tenant: Tenant, ticket: str, service_url: str, renew: bool, wants_proxy: bool, context: RequestContext
+) -> Validated:
+    """Spend a ticket and say who it is about. Two statements; further ones only for what an application adds.
+
+    renew: only a ticket from a new sign-in will do (CAS-2.5.1). wants_proxy: a proxy-granting ticket was asked for.
+    Raises CASError. Call it outside a transaction: a ticket is spent whatever comes of it.
+    """
+    if not ticket or not service_url:
+        raise CASError(Fault.REQUEST)
+    if ticket.startswith(_PROXY_PREFIX):
+        raise CASError(Fault.PROXY_TICKET)
+    row = _spend(tenant=tenant, ticket=ticket, service_url=service_url)
+    service, session = row.service, row.session
+    session.tenant = session.user.tenant = service.application.tenant = tenant
+    _check(row, service_url=service_url, renew=renew, wants_proxy=wants_proxy)
+    application = service.application
+    try:
+        access.check_usable(
+            user=session.user, session=session, application=application, granted_at=row.created_at
+        )
+        applications.check_access(application=application, user=session.user)
+    except IdentityError as error:
+        raise from_domain(error, service_ref=service.public_id) from error
+    profile = profiles.profile_of(user=session.user, application=application)
+    audit.record(
+        EventType.TICKET_VALIDATE,
+        tenant=tenant,
+        actor=session.user,
+        target=row,
+        application=application,
+        client_id=service.public_id,
+        dialect=PROTOCOL,
+        sid=session.sid,
+        context=context,
+    )
+    return Validated(ticket=row, service=service, session=session, user_name=profile.account_name, profile=profile)
+
+
+def _spend(*, tenant: Tenant, ticket: str, service_url: str) -> ServiceTicket:
+    """One conditional UPDATE decides: of a hundred questions with one ticket, one goes on (CAS-3.1.1)."""
+    if len(ticket) > MAX_LENGTH or not is_storable(ticket) or not is_storable(service_url):
+        raise CASError(Fault.TICKET)
+    now = timezone.now()
+    hashes = crypto.keyed_hashes(ticket, purpose=_HASH)
+    is_good = When(service_url=service_url, expires_at__gt=now, then=Value(crypto.seal(ticket, purpose=_SEALED)))
+    spent = ServiceTicket.objects.filter(ticket_hash__in=hashes, tenant=tenant, consumed_at=None).update(
+        consumed_at=now, session_index_sealed=Case(is_good, default=F("session_index_sealed"))
+    )
+    if not spent:
+        raise CASError(Fault.TICKET)
+    rows = ServiceTicket.objects.select_related("service__application", "session__user")
+    row = rows.get(ticket_hash__in=hashes, tenant=tenant)
+    if row.expires_at <= now:
+        raise CASError(Fault.TICKET_EXPIRED, log_detail=f"ticket={row.pk}", service_ref=row.service.public_id)
+    return row
+
+
+def _check(row: ServiceTicket, *, service_url: str, renew: bool, wants_proxy: bool) -> None:
+    fault = None
+    if row.service_url != service_url:
+        fault = Fault.SERVICE  # S44: the exact string
+    elif not row.service.is_active:
+        fault = Fault.SERVICE_DISABLED
+    elif renew and not row.is_from_new_login:
+        fault = Fault.NOT_NEW_LOGIN
+    elif wants_proxy:
+        # A client that is told of success would believe that it can act for the user elsewhere.
+        fault = Fault.PROXY
+    if fault is not None:
+        raise CASError(fault, log_detail=f"ticket={row.pk}", service_ref=row.service.public_id)
+
+
+def close_all(session: SSOSession) -> list[ServiceTicket]:
+    """Make the session's open tickets worthless, and return those whose services hold a session of their own.
+
+    In this order, so that of a validation at the same moment one of two things is true: it is refused, or it is told.
+    """
+    rows = ServiceTicket.objects.filter(session=session)
+    rows.filter(consumed_at=None).update(consumed_at=timezone.now())
+    return list(rows.exclude(session_index_sealed="").select_related("service__application").order_by("pk"))
+
+
+def session_index(row: ServiceTicket) -> str:
+    """The name of the service's own session: the ticket that opened it (CAS-2.3.3)."""
+    return crypto.unseal(row.session_index_sealed, purpose=_SEALED)
+
+
+def purge(now: datetime, limit: int) -> int:
+    """Delete tickets that ran out unused, and those whose session is over."""
+    before = now - conf.spent_ticket_retention
+    unused = Q(session_index_sealed="", expires_at__lt=before)
+    over = Q(session__ended_at__lt=before) | Q(session__expires_at__lt=before)
+    keys = list(ServiceTicket.objects.filter(unused | over).values_list("pk", flat=True)[:limit])
+    ServiceTicket.objects.filter(pk__in=keys).delete()
+    return len(keys)

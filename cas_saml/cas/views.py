@@ -1,0 +1,350 @@
+"""The CAS endpoints: login, the validations, logout, and the login form of the vendor's paths (OneAccess-3.3.2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_POST
+
+from cas_saml.attributes import release
+from cas_saml.cas import addresses, bodies, interaction, services, tickets
+from cas_saml.cas.errors import CASError, Fault
+from cas_saml.cas.interaction import LoginRequest, Passed, Step, is_set
+from cas_saml.cas.models import CASService
+from cas_saml.cas.tickets import Validated
+from identity import cookies
+from identity.decorators import machine_endpoint
+from identity.errors import IdentityError, NotFound, TooManyRequests
+from identity.events import EventType
+from identity.models import AuditOutcome, LoginState, SessionEndReason
+from identity.services import audit, pending_requests, sessions
+from identity.services import login as sign_ins
+from identity.views import errors
+from identity.views.login import follow
+
+log = logging.getLogger(__name__)
+
+_HANDLE = "request"
+
+
+# Login -----------------------------------------------------------------------------------------------------
+
+
+@never_cache
+@require_GET
+def login(request: HttpRequest) -> HttpResponse:
+    """Take a login request (CAS-2.1)."""
+    try:
+        wanted = LoginRequest.read(dict(request.GET.lists()))
+    except IdentityError as error:
+        return _refuse(request, error)
+    return _without_service(request) if not wanted.service else _answer(request, wanted, Passed())
+
+
+@never_cache
+@require_GET
+def resume(request: HttpRequest) -> HttpResponse:
+    """Take up a login request after the user has done something for it."""
+    try:
+        parked = pending_requests.consume(
+            tenant=_context(request).tenant,
+            path=request.path,
+            handle=request.GET.get(_HANDLE, "")[:100],
+            bindings=[cookies.read(cookies.BROWSER, request)],
+        )
+    except IdentityError as error:
+        return _refuse(request, error)
+    return _answer(request, *interaction.from_json(parked))
+
+
+def _answer(request: HttpRequest, wanted: LoginRequest, passed: Passed) -> HttpResponse:
+    """Check everything, then ask the user or answer the service."""
+    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+    try:
+        service = services.get(wanted.service, tenant=_context(request).tenant)
+        step = interaction.decide(wanted, service=service, session=session, passed=passed)
+        if step is Step.ANSWER_WITHOUT_TICKET:
+            return _redirect(wanted.service)
+        if step is not Step.ANSWER:
+            return _ask(request, step, wanted, passed, service)
+        ticket = tickets.issue(
+            service=service,
+            service_url=wanted.service,
+            session=session,
+            is_from_new_login=passed.is_fresh(session),
+            context=_context(request),
+        )
+    except IdentityError as error:
+        return _refuse(request, error)
+    return _to_service(request, wanted, ticket)
+
+
+def _ask(request: HttpRequest, step: Step, wanted: LoginRequest, passed: Passed, service: CASService) -> HttpResponse:
+    """Park the request and send the browser to identity's pages, which send it back."""
+    path = reverse("cas_saml:cas_continue")
+    payload = interaction.to_json(wanted, passed.after(step))
+    binding = cookies.browser_binding(request)
+    tenant = _context(request).tenant
+    handle = pending_requests.park(tenant=tenant, path=path, payload=payload, binding=binding)
+    return _sign_in(
+        request,
+        next_url=f"{path}?{urlencode({_HANDLE: handle})}",
+        application=service.application,
+        reauthenticate=step is Step.SIGN_IN_AGAIN,
+        return_origins=[addresses.read(wanted.service).origin],
+    )
+
+
+def _without_service(request: HttpRequest) -> HttpResponse:
+    """CAS-2.1.1: without a service there is a session to open, or to tell of (decision 37)."""
+    if request.sso_session is not None:  # type: ignore[attr-defined]
+        return _redirect(reverse("identity:login"))
+    return _sign_in(request, next_url=reverse("cas_saml:cas_login"))
+
+
+def _sign_in(request: HttpRequest, **options: Any) -> HttpResponse:
+    handle = _begin(request, **options)
+    response = _redirect(f"{reverse('identity:login')}?{urlencode({'transaction': handle})}")
+    cookies.set_waiting(response, request, handle, max_age=int(sign_ins.START_LIFETIME.total_seconds()))
+    return response
+
+
+def _begin(request: HttpRequest, **options: Any) -> str:
+    return sign_ins.begin(
+        tenant=_context(request).tenant,
+        binding=cookies.browser_binding(request),
+        context=_context(request),
+        session=request.sso_session,  # type: ignore[attr-defined]
+        **options,
+    )
+
+
+def _to_service(request: HttpRequest, wanted: LoginRequest, ticket: str) -> HttpResponse:
+    if not wanted.by_post:
+        return _redirect(addresses.with_parameter(wanted.service, urlencode({"ticket": ticket})))
+    page = {"action": wanted.service, "fields": [("ticket", ticket)]}
+    response = _protect(render(request, "cas_saml/form_post.html", page))
+    origin = addresses.read(wanted.service).origin
+    response._csp_update = {"form-action": ["'self'", origin]}  # type: ignore[attr-defined]  # read by django-csp
+    return response
+
+
+# Validation ------------------------------------------------------------------------------------------------
+
+
+@csrf_exempt
+@never_cache
+@require_GET
+@machine_endpoint
+def validate(request: HttpRequest) -> HttpResponse:
+    """CAS 1.0 (CAS-2.4): plain text."""
+    return _validated(
+        request,
+        success=lambda validated: bodies.plain_success(validated.user_name),
+        failure=lambda error: bodies.plain_failure(),
+    )
+
+
+@csrf_exempt
+@never_cache
+@require_GET
+@machine_endpoint
+def service_validate(request: HttpRequest, *, with_attributes: bool) -> HttpResponse:
+    """CAS 2.0 (CAS-2.5), the user's name; CAS 3.0 (CAS-2.8), attributes too. The route says which."""
+    is_json = request.GET.get("format", "").upper() == "JSON"
+    ticket = request.GET.get("ticket", "")
+    return _validated(
+        request,
+        success=lambda validated: bodies.success(
+            validated.user_name, _attributes(validated) if with_attributes else None, is_json=is_json
+        ),
+        failure=lambda error: bodies.failure(error.spec, ticket=ticket, is_json=is_json),
+    )
+
+
+@csrf_exempt
+@never_cache
+@require_GET
+@machine_endpoint
+def proxy(request: HttpRequest) -> HttpResponse:
+    """CAS-2.7: nobody is given a proxy ticket, as nobody is given the ticket to ask with."""
+    if not request.GET.get("pgt") or not request.GET.get("targetService"):
+        return bodies.proxy_failure("INVALID_REQUEST", "'pgt' and 'targetService' parameters are both required")
+    return bodies.proxy_failure("UNAUTHORIZED_SERVICE", "proxy authentication is not supported")
+
+
+def _validated(
+    request: HttpRequest,
+    *,
+    success: Callable[[Validated], HttpResponse],
+    failure: Callable[[CASError], HttpResponse],
+) -> HttpResponse:
+    try:
+        return success(_consume(request))
+    except CASError as error:
+        refusal = error
+    except Exception as error:  # CAS-2.5.3: the service hears of our own failure in its own words.
+        log.exception("cas.error")
+        refusal = CASError(Fault.INTERNAL, log_detail=type(error).__name__)
+    _record(request, refusal)
+    return failure(refusal)
+
+
+def _consume(request: HttpRequest) -> Validated:
+    if any(len(request.GET.getlist(name)) > 1 for name in ("service", "ticket", "renew", "pgtUrl", "format")):
+        raise CASError(Fault.REQUEST, log_detail="a parameter comes twice")  # S45
+    return tickets.consume(
+        tenant=_context(request).tenant,
+        ticket=request.GET.get("ticket", ""),
+        service_url=request.GET.get("service", ""),
+        renew=is_set(request.GET.get("renew")),
+        wants_proxy=bool(request.GET.get("pgtUrl")),
+        context=_context(request),
+    )
+
+
+def _attributes(validated: Validated) -> dict[str, Any]:
+    return {
+        "authenticationDate": validated.session.authenticated_at,
+        "longTermAuthenticationRequestTokenUsed": False,
+        "isFromNewLogin": validated.ticket.is_from_new_login,
+        **release(validated.profile, validated.service.attributes),
+    }
+
+
+# Logout ----------------------------------------------------------------------------------------------------
+
+
+@never_cache
+@require_GET
+def logout(request: HttpRequest) -> HttpResponse:
+    """End the session and go where the service asks, if it is one of ours (CAS-2.3, S22).
+
+    The document has no question in between. A link on another site can sign its reader out; an image on it cannot, for
+    SameSite keeps the cookie to navigations. `url` is what clients of CAS 2.0 say.
+    """
+    session = request.sso_session  # type: ignore[attr-defined]
+    target = request.GET.get("service", "") or request.GET.get("url", "")
+    service = services.find(target, tenant=_context(request).tenant) if target else None
+    response = _redirect(target if service is not None else reverse("identity:login"))
+    if session is not None:
+        context = _context(request)
+        sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=context, actor=session.user)
+        request.session.flush()  # What the admin keeps for this browser goes with it.
+        cookies.clear_session(response, request)
+    return response
+
+
+# The vendor's login form -----------------------------------------------------------------------------------
+
+
+@csrf_exempt  # Decision 18: for forms of pages of this host, told by the Origin header that browsers set
+@never_cache
+@sensitive_post_parameters("password")
+@require_POST
+def login_form(request: HttpRequest) -> HttpResponse:
+    """Take name and password, and go on with the login request that waits (OneAccess-3.3.2.1)."""
+    if request.headers.get("Origin", "") != _context(request).origin:
+        return errors.forbidden(request)
+    handle = _waiting(request) or _begin(request, next_url=reverse("cas_saml:cas_login"), reauthenticate=True)
+    try:
+        outcome = sign_ins.submit_password(
+            handle=handle,
+            identifier=request.POST.get("username", ""),
+            password=request.POST.get("password", ""),
+            binding=cookies.browser_binding(request),
+            context=_context(request),
+            session=request.sso_session,  # type: ignore[attr-defined]
+        )
+    except IdentityError as error:
+        return _refuse_json(error)
+    return follow(request, outcome, handle)
+
+
+def _waiting(request: HttpRequest) -> str:
+    """The handle of the sign-in that waits for a password in this browser, "" where none does."""
+    handle = request.POST.get("transaction", "") or cookies.read(cookies.WAITING, request)
+    tenant, binding = _context(request).tenant, cookies.browser_binding(request)
+    row = sign_ins.find(handle=handle, tenant=tenant, binding=binding)
+    return handle if row is not None and row.state == LoginState.START else ""
+
+
+# Refusals and pieces ---------------------------------------------------------------------------------------
+
+
+def _refuse(request: HttpRequest, error: IdentityError) -> HttpResponse:
+    """Refuse a login request on our own page: nothing is redirected to an address that is not known (S44)."""
+    context = _context(request)
+    log.info("cas.refused", extra={"reason": error.error_code, "detail": error.log_detail})
+    audit.record(
+        EventType.TICKET_GRANT,
+        tenant=context.tenant,
+        outcome=AuditOutcome.REFUSED,
+        reason=error.error_code,
+        context=context,
+        dialect=tickets.PROTOCOL,
+    )
+    accept = request.headers.get("Accept", "")
+    if "application/json" in accept and "text/html" not in accept:
+        return _refuse_json(error)
+    page = {
+        "error_code": error.error_code,
+        "error_msg": error.message,
+        "request_id": context.request_id,
+        "is_unknown_service": isinstance(error, NotFound),
+    }
+    response = _protect(render(request, "cas_saml/error.html", page, status=400))
+    # Under no-referrer a browser sends the page's own forms with `Origin: null`, which the CSRF check rightly refuses.
+    response["Referrer-Policy"] = "same-origin"
+    return response
+
+
+def _refuse_json(error: IdentityError) -> HttpResponse:
+    body = {"error_code": error.error_code, "error_msg": error.message}
+    if not isinstance(error, TooManyRequests):
+        return _protect(JsonResponse(body, status=400))
+    response = _protect(JsonResponse(body, status=429))
+    response["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+def _record(request: HttpRequest, error: CASError) -> None:
+    """Log and audit a refused validation, after whatever it had begun."""
+    log.info("cas.refused", extra={"reason": error.fault.value, "detail": error.log_detail})
+    audit.record(
+        EventType.TICKET_VALIDATE,
+        tenant=_context(request).tenant,
+        outcome=AuditOutcome.REFUSED,
+        reason=error.fault.value,
+        context=_context(request),
+        client_id=error.service_ref,
+        dialect=tickets.PROTOCOL,
+    )
+
+
+def _redirect(address: str) -> HttpResponse:
+    """Send the browser on. The address stays the text that it is, for the service compares it."""
+    response = HttpResponse(status=302)
+    response["Location"] = address
+    return _protect(response)
+
+
+def _protect(response: HttpResponse) -> HttpResponse:
+    """Keep tickets and addresses out of caches and Referer headers."""
+    response["Cache-Control"] = "no-store"
+    response["Pragma"] = "no-cache"
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _context(request: HttpRequest) -> Any:
+    return request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware

@@ -1,0 +1,42 @@
+"""System checks of this app's settings. Codes are stable: cas_saml.E… stops the start.
+
+E001 unknown key, E002 not a positive timedelta, E003 a default above its ceiling, E004 a ceiling above five minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, register
+
+from cas_saml.conf import current, unknown_settings
+
+_CEILING = timedelta(minutes=5)
+
+
+@register
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Judge settings.CAS_SAML."""
+    found: list[CheckMessage] = [
+        Error(f"CAS_SAML has no setting {name!r}.", id="cas_saml.E001") for name in unknown_settings()
+    ]
+    conf = current()
+    wrong = [
+        field.name
+        for field in fields(conf)
+        if not isinstance(getattr(conf, field.name), timedelta) or getattr(conf, field.name) <= timedelta(0)
+    ]
+    found += [Error(f"CAS_SAML[{name!r}] is not a positive timedelta.", id="cas_saml.E002") for name in wrong]
+    if wrong:
+        return found
+    if conf.service_ticket_lifetime > conf.max_service_ticket_lifetime:
+        text = "CAS_SAML['service_ticket_lifetime'] is above 'max_service_ticket_lifetime'."
+        found.append(Error(text, id="cas_saml.E003"))
+    if conf.max_service_ticket_lifetime > _CEILING:
+        # CAS-3.1.1
+        found.append(Error("CAS_SAML['max_service_ticket_lifetime'] is above five minutes.", id="cas_saml.E004"))
+    return found
