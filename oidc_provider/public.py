@@ -118,6 +118,8 @@ def grant_client_token(
         raise OAuthError(Fault.MISSING_GRANT_TYPE)
     if params["grant_type"] != "client_credentials":
         raise OAuthError(Fault.GRANT_TYPE)
+    if credentials.method == AuthMethod.NONE:
+        raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail="a public client has no rights of its own")
     client = clients.find(client_id=credentials.client_id, tenant=tenant)
     with_secret = (AuthMethod.BASIC, AuthMethod.POST)
     if client is not None and credentials.method in with_secret and client.token_endpoint_auth_method in with_secret:

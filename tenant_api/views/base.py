@@ -101,6 +101,11 @@ class TenantAPIView(APIView):
     is_machine_endpoint = True
 
     @property
+    def allowed_methods(self) -> list[str]:
+        """What this address has operations for."""
+        return [method for method in super().allowed_methods if method != "OPTIONS"]
+
+    @property
     def operation(self) -> Operation | None:
         """The operation of this request, None for a method that is none."""
         method = (self.request.method or "").lower()

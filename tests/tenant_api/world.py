@@ -52,6 +52,7 @@ class World:
 
     def __init__(self, *, rights: tuple[str, ...] = ALL_RIGHTS, **tenant: Any) -> None:
         self.tenant: Tenant = make_tenant(**tenant)
+        make_keys(self.tenant)
         self.host = self.tenant.domains.get().host
         self.http = HttpClient(HTTP_HOST=self.host)
         self.rights = rights
@@ -91,7 +92,6 @@ class World:
 
     @cached_property
     def client(self) -> Client:
-        make_keys(self.tenant)
         client = make_client(
             make_application(self.tenant, code="hr"),
             client_id=f"hr-{self.tenant.pk}",
