@@ -170,7 +170,7 @@ def read_details(params: Parameters, *, required: Iterable[str] = ()) -> Request
     for name in ("response_type", *required):
         if name not in params:
             fault = Fault.MISSING_RESPONSE_TYPE if name == "response_type" else Fault.MISSING_PARAMETER
-            raise OAuthError(fault, log_detail=f"name={name}")
+            raise OAuthError(fault, log_detail=f"name={name}", names=(name,))
     if len(params["response_type"].split(" ")) != len(response_words(params)):
         raise OAuthError(Fault.RESPONSE_TYPE)  # a word twice, or none between two spaces
     return RequestDetails(

@@ -1,4 +1,4 @@
-"""A client of each dialect and its user's browser, over Django's test client: as the vendor's own samples write them."""
+"""A client of each dialect and its user's browser, over Django's test client: as the vendor's samples write them."""
 
 from __future__ import annotations
 
