@@ -3,7 +3,7 @@
     python scripts/messages.py update | compile | check
 
 Works without the gettext tools. Texts come from three places: calls of the gettext functions in Python, Django
-templates, and those messages of identity/error_codes.csv that a page can show. Compiled catalogues are kept in
+templates, and the messages of identity/error_codes.csv. Compiled catalogues are kept in
 the repository, because a machine that only runs the server has nothing to compile them with; `check` proves that each
 is what its .po file says.
 """
@@ -27,7 +27,6 @@ ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("zh_Hans", "ja")
 PACKAGES = ("config", "identity", "oidc_provider", "miniapp", "tenant_api", "sdk_api", "cas_saml")
 ERROR_CODES = "identity/error_codes.csv"
-PAGE_FAMILIES = ("CAPTCHA", "COM", "LOGIN", "PWD", "USER")  # codes that the sign-in and account pages can meet
 
 # Function name: positions of the text, the plural and the context among its arguments.
 FUNCTIONS: dict[str, tuple[int, int | None, int | None]] = {
@@ -68,7 +67,7 @@ def collect() -> Iterator[Text]:
             yield from template_texts(path)
     with (ROOT / ERROR_CODES).open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if row["code"].partition(".")[0] in PAGE_FAMILIES:
+            if row["message"] != row["code"]:  # one row of the document has no text
                 yield Text(row["message"], None, ERROR_CODES)
 
 
