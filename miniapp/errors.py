@@ -97,7 +97,8 @@ def show(
         "is_unproved": status == 401,
         "request_id": request.context.request_id,  # type: ignore[attr-defined]  # set by RequestContextMiddleware
     }
-    return _protected(render(request, "miniapp/refused.html", page, status=status))
+    # Under no-referrer the page's language form would come with `Origin: null`, which the CSRF check refuses.
+    return _protected(render(request, "miniapp/refused.html", page, status=status), referrer="same-origin")
 
 
 def _spelling(error: OAuthError, *, dialect: Dialect, rows: Rows) -> tuple[int, dict[str, str]]:
@@ -111,13 +112,13 @@ def _spelling(error: OAuthError, *, dialect: Dialect, rows: Rows) -> tuple[int, 
     return own.status or spec.status, body
 
 
-def _protected(response: HttpResponse) -> HttpResponse:
+def _protected(response: HttpResponse, *, referrer: str = "no-referrer") -> HttpResponse:
     if response.status_code == 401:
         response["WWW-Authenticate"] = "Bearer"  # RFC9110-15.5.2
     elif response.status_code == 503:
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     response["Cache-Control"] = "no-store"
-    response["Referrer-Policy"] = "no-referrer"
+    response["Referrer-Policy"] = referrer
     return response
 
 

@@ -113,7 +113,6 @@ def test_the_whole_of_chapter_two(site: Site, new_browser: NewBrowser, mobile_ap
     expect(page.locator("main")).to_contain_text(site.alice.name)
     expect(page.locator(".scope-title")).to_have_count(3)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    page.screenshot(path="/tmp/shots/consent.png", full_page=True)
     page.click("button[name=decision][value=agree]")
     page.wait_for_url(site.url("/auth/consent/agreed"))
     expect(page.locator("h1")).to_have_text("You agreed")
