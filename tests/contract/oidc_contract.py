@@ -1,4 +1,4 @@
-"""docs/contract/oidc_*.yaml as tests see them: operations, refusal rows, schemas, examples; and what cannot be caused."""
+"""docs/contract/oidc_*.yaml as tests see them: operations, refusals, schemas, examples; and what cannot be caused."""
 
 from __future__ import annotations
 

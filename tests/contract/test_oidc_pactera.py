@@ -183,20 +183,6 @@ def test_every_printed_refusal_is_one_of_the_rows(operation: str, example: str, 
 
 # Good answers ----------------------------------------------------------------------------------------------
 
-ANSWERS: dict[tuple[str, str], Callable[[Party], Any]] = {
-    ("pacteraToken", "authorization_code"): lambda party: party.exchange(party.code(scope="openid email profile")),
-    ("pacteraToken", "refresh_token"): lambda party: party.refresh(party.tokens()["refresh_token"]),
-    ("pacteraUserinfoGet", "document"): lambda party: party.userinfo(everything(party)),
-    ("pacteraUserinfoPost", "document"): lambda party: post_userinfo(party, everything(party)),
-    ("pacteraPublicKey", "document"): lambda party: public_key(party),
-}
-SCHEMAS = {
-    "pacteraToken": "TokenResponse",
-    "pacteraUserinfoGet": "Userinfo",
-    "pacteraUserinfoPost": "Userinfo",
-    "pacteraPublicKey": "PublicKey",
-}
-
 
 def everything(party: Party) -> str:
     token: str = party.tokens(scope="openid%20profile%20email%20address%20phone")["access_token"]
@@ -206,6 +192,21 @@ def everything(party: Party) -> str:
 def public_key(party: Party) -> Any:
     kid = jwt.get_unverified_header(party.tokens()["id_token"])["kid"]
     return party.machine.get(f"/keys/{kid}", secure=True)
+
+
+ANSWERS: dict[tuple[str, str], Callable[[Party], Any]] = {
+    ("pacteraToken", "authorization_code"): lambda party: party.exchange(party.code(scope="openid email profile")),
+    ("pacteraToken", "refresh_token"): lambda party: party.refresh(party.tokens()["refresh_token"]),
+    ("pacteraUserinfoGet", "document"): lambda party: party.userinfo(everything(party)),
+    ("pacteraUserinfoPost", "document"): lambda party: post_userinfo(party, everything(party)),
+    ("pacteraPublicKey", "document"): public_key,
+}
+SCHEMAS = {
+    "pacteraToken": "TokenResponse",
+    "pacteraUserinfoGet": "Userinfo",
+    "pacteraUserinfoPost": "Userinfo",
+    "pacteraPublicKey": "PublicKey",
+}
 
 
 @pytest.mark.parametrize(("operation", "example", "value"), contract.success_examples(NAME))
