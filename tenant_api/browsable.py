@@ -28,7 +28,7 @@ class PageRenderer(BrowsableAPIRenderer):
 
     def get_raw_data_form(self, data: Any, view: Any, method: str, request: Any) -> Any:
         """The form for a JSON body, filled with the operation's example."""
-        form = super().get_raw_data_form(data, view, method, request)
+        form: Any = super().get_raw_data_form(data, view, method, request)
         handler = getattr(view, method.lower(), None)
         operation = getattr(handler, "operation", None)
         if operation is not None and getattr(form, "fields", None):
@@ -53,7 +53,7 @@ class PageRenderer(BrowsableAPIRenderer):
         ]
         return "\n\n".join(lines)
 
-    def get_context(self, data: Any, accepted_media_type: str, renderer_context: Any) -> Any:
+    def get_context(self, data: Any, accepted_media_type: str | None, renderer_context: Any) -> Any:
         """The framework's, and whether somebody is signed in."""
         context = super().get_context(data, accepted_media_type, renderer_context)
         context["principal"] = getattr(renderer_context["request"], "_user", None)

@@ -146,8 +146,8 @@ class RelationType(serializers.Field):
 class RelationInput(serializers.Serializer):
     """A membership, by the organisation's code (OneAccess-3.1.3.1)."""
 
-    orgCode = serializers.CharField(help_text="Organization code.")
-    relationType = RelationType(help_text="1 for the primary organization, 0 for the others.")
+    orgCode = serializers.CharField(help_text="Organization code.")  # noqa: N815 - the wire's own
+    relationType = RelationType(help_text="1 for the primary organization.")  # noqa: N815
 
 
 class Relations(serializers.ListField):
@@ -172,7 +172,7 @@ class Relations(serializers.ListField):
 
 
 def read_flag(value: Any, name: str) -> bool:
-    """true or false, as a text if need be. Raises ValueInvalid."""
+    """True or false, as a text if need be. Raises ValueInvalid."""
     found = value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value).lower())
     if found is None:
         raise invalid(name)
@@ -186,13 +186,13 @@ class Request(serializers.Serializer):
     def read(cls, document: Mapping[str, Any]) -> dict[str, Any]:
         """The members by the services' names. null is as good as absent; a required one that is absent is empty."""
         values: dict[str, Any] = {}
-        for name, field in cls().fields.items():
+        members: Mapping[str, Any] = dict(cls().fields)
+        for name, field in members.items():
             value = document.get(name)
+            if value is None and field.required:
+                # A required list is judged by its own field; everything else is an empty text.
+                value = "" if isinstance(field, serializers.CharField) else []
             if value is not None:
-                values[field.source] = field.read(value)
-            elif field.required and isinstance(field, serializers.CharField):
-                values[field.source] = ""
-            elif field.required:
                 values[field.source] = field.read(value)
         return values
 
@@ -213,4 +213,3 @@ def wire_time(moment: datetime | None, zone: ZoneInfo) -> str | None:
         return None
     local = moment.astimezone(zone)
     return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03d}"
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from rest_framework.negotiation import BaseContentNegotiation
@@ -13,14 +13,15 @@ from rest_framework.request import Request
 class JSONUnlessBrowser(BaseContentNegotiation):
     """The first renderer, JSON, unless the caller names text/html. No Accept header is ever refused."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> None:
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
         """Bodies are read by `fields.read_document`, whatever their type says."""
-        return
+        return None
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         """The renderer and its media type."""
         wants_html = "text/html" in request.META.get("HTTP_ACCEPT", "")
-        chosen = next((r for r in renderers if wants_html and r.media_type == "text/html"), renderers[0])
+        offered = list(renderers)
+        chosen = next((r for r in offered if wants_html and r.media_type == "text/html"), offered[0])
         return chosen, str(chosen.media_type)

@@ -32,7 +32,7 @@ class HasRight(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Raises OAuthError with INSUFFICIENT_SCOPE."""
-        principal = request.user
+        principal: Any = request.user
         operation = view.operation
         if operation is None:
             return True  # No such method: the answer is 405, whoever asks.

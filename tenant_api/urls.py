@@ -42,9 +42,7 @@ _OPERATIONS = [
     path(f"{_USER}/{_APP}/accounts", users.AuthorizeAccountView.as_view(), name="user-application"),
     path("organizations", organizations.OrganizationsView.as_view(), name="organizations"),
     path("organizations/<segment:org_id>", organizations.OrganizationView.as_view(), name="organization"),
-    path(
-        f"{_APP}/organizations", application_organizations.AppOrganizationsView.as_view(), name="app-organizations"
-    ),
+    path(f"{_APP}/organizations", application_organizations.AppOrganizationsView.as_view(), name="app-organizations"),
     path(
         f"{_APP}/organizations/<segment:org_id>",
         application_organizations.AppOrganizationView.as_view(),

@@ -24,7 +24,9 @@ class _AccountValues(Request):
     )
     password = Text(required=False, write_only=True, invalid="PWD.0005")
     disabled = Flag(required=False)
-    extension = Extension(required=False, invalid=_UNKNOWN_ATTRIBUTE, help_text="As the application defined them.")
+    extension = Extension(
+        required=False, allow_null=True, invalid=_UNKNOWN_ATTRIBUTE, help_text="As the application defined them."
+    )
 
     @classmethod
     def read(cls, document: Any) -> dict[str, Any]:

@@ -43,8 +43,8 @@ class Role(Answer):
     id = serializers.CharField()
     code = serializers.CharField()
     name = serializers.CharField(allow_null=True)
-    createdAt = serializers.CharField(help_text="In the tenant's time zone.")
-    updatedAt = serializers.CharField(allow_null=True, help_text="null when it was never changed.")
+    createdAt = serializers.CharField(help_text="In the tenant's time zone.")  # noqa: N815 - the wire's own
+    updatedAt = serializers.CharField(allow_null=True, help_text="null: never changed.")  # noqa: N815
 
     def to_representation(self, role: AppRole) -> dict[str, Any]:
         return {
@@ -80,7 +80,7 @@ class RoleMemberChangeRequest(Request):
     """OneAccess-3.1.7.6, 3.1.7.7: at most 50 accounts."""
 
     role_id = Id()
-    account_Ids = Ids(child=serializers.CharField(), max_length=50, source="account_ids")
+    account_Ids = Ids(child=serializers.CharField(), max_length=50, source="account_ids")  # noqa: N815
 
 
 class RoleMemberChangeResponse(Answer):

@@ -40,7 +40,7 @@ class _UserAttributes(Request):
     user_org_relation_list = Relations(
         required=False, source="relations", help_text="Must contain the primary organization."
     )
-    extension = Extension(required=False, help_text="Custom attributes, as the tenant defined them.")
+    extension = Extension(required=False, allow_null=True, help_text="Custom attributes, as the tenant defined them.")
 
 
 class UserCreateRequest(_UserAttributes):

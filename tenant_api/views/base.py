@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -92,9 +93,9 @@ def operation(
 class TenantAPIView(APIView):
     """Knows who calls; answers in the documented form."""
 
-    authentication_classes = (BearerAuthentication,)
+    authentication_classes: Sequence[type[BaseAuthentication]] = (BearerAuthentication,)
     permission_classes: Sequence[type[BasePermission]] = (HasRight,)
-    renderer_classes = (JSONRenderer, PageRenderer)
+    renderer_classes: Sequence[type[BaseRenderer]] = (JSONRenderer, PageRenderer)
     content_negotiation_class = JSONUnlessBrowser
     metadata_class = None
     schema = OperationSchema()
@@ -120,9 +121,17 @@ class TenantAPIView(APIView):
         """The scheme of the challenge; `errors` writes the whole of it."""
         return "Bearer"
 
-    def options(self, request: HttpCall, *args: Any, **kwargs: Any) -> Any:
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """No operation has it."""
         self.http_method_not_allowed(request)
+
+    def perform_authentication(self, request: HttpCall) -> None:
+        """Find the caller. Whoever is refused stays nobody, so that a page of the refusal does not ask again."""
+        try:
+            super().perform_authentication(request)
+        except Exception:
+            request._not_authenticated()  # type: ignore[attr-defined]
+            raise
 
     def check_throttles(self, request: HttpCall) -> None:
         """Count the call where the client's registration limits them. Raises TooManyRequests."""
@@ -143,8 +152,8 @@ class TenantAPIView(APIView):
     @property
     def principal(self) -> TenantPrincipal:
         """The client that calls."""
-        principal: TenantPrincipal = self.request.user
-        return principal
+        principal: Any = self.request.user
+        return cast(TenantPrincipal, principal)
 
     @property
     def tenant(self) -> Tenant:

@@ -48,7 +48,8 @@ def openapi() -> dict[str, Any]:
     patterns = [route for route in urls.urlpatterns if str(route.pattern).startswith("api/v2/tenant/")]
     with patched_settings(dict(_SETTINGS)):
         schema: dict[str, Any] = SchemaGenerator(patterns=patterns).get_schema(request=None, public=True)
-    return _without_marks(schema)
+    cleaned: dict[str, Any] = _without_marks(schema)
+    return cleaned
 
 
 def _without_marks(node: Any) -> Any:
@@ -124,7 +125,7 @@ def _chapters() -> list[dict[str, Any]]:
 
 def _described(path: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any]:
     bodies = (operation.get("requestBody") or {}).get("content", {})
-    body = next(iter(bodies.values()), {})
+    body: dict[str, Any] = next(iter(bodies.values()), {})
     examples = body.get("examples") or {}
     example = next((entry["value"] for entry in examples.values()), None)
     return {

@@ -19,7 +19,9 @@ from tenant_api.views.base import LIMIT, TenantAPIView, operation
 
 TAG = "application-roles"
 _OFFSET = OpenApiParameter("offset", {"type": "integer", "minimum": 0}, default=0, description="Page index, from 0.")
-_BODY_OFFSET = OpenApiParameter("offset", {"type": "integer", "minimum": 0}, description="Mandatory here or in the body.")
+_BODY_OFFSET = OpenApiParameter(
+    "offset", {"type": "integer", "minimum": 0}, description="Mandatory here or in the body."
+)
 _BODY_LIMIT = OpenApiParameter(
     "limit", {"type": "integer", "minimum": 10, "maximum": 100}, description="Mandatory here or in the body."
 )

@@ -57,7 +57,7 @@ class TokenView(TenantAPIView):
             )
         except OAuthError as error:
             return errors.refuse_token(error, http)
-        return Response({name: token[name] for name in TokenResponse().fields})
+        return Response({str(name): token[str(name)] for name in TokenResponse().fields})
 
     @staticmethod
     def _form(body: bytes) -> list[tuple[str, Any]]:

@@ -191,9 +191,7 @@ def _unique_badge(world: World, call: Call) -> None:
 
     world.other.extension = {"badge": "B2"}
     world.other.save()
-    attributes.define(
-        tenant=world.tenant, name="badge", context=RequestContext(tenant=world.tenant), is_unique=True
-    )
+    attributes.define(tenant=world.tenant, name="badge", context=RequestContext(tenant=world.tenant), is_unique=True)
 
 
 def passwords(user_name: str) -> Iterator[tuple[str, Case]]:

@@ -159,7 +159,8 @@ def test_a_flag_that_is_none_is_refused_by_name(world: World, value: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"user_name": NaN}', b'{"user_name": "\\ud800"}', b"[" * 99999]
+    "body",
+    [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"user_name": NaN}', b'{"user_name": "\\ud800"}', b"[" * 99999],
 )
 def test_malformed_json_is_as_if_the_fields_were_empty(world: World, body: bytes) -> None:
     assert code(world.send("POST", "/api/v2/tenant/users", body)) == (400, "USER.0008")
@@ -167,11 +168,18 @@ def test_malformed_json_is_as_if_the_fields_were_empty(world: World, body: bytes
 
 @pytest.mark.parametrize(
     "content_type",
-    ["application/json", "application/json;charset=utf8", "application/json; charset=UTF-8", "text/plain", "", "x"]
-    + ["application/json; charset=klingon"],
+    [
+        "application/json",
+        "application/json;charset=utf8",
+        "application/json; charset=UTF-8",
+        "application/json; charset=klingon",
+        "text/plain",
+        "x",
+        "",
+    ],
 )
 def test_any_or_no_charset_and_type_is_accepted(world: World, content_type: str) -> None:
-    body = '{"user_name": "zhangsan"}'.encode()
+    body = b'{"user_name": "zhangsan"}'
     answer = world.send("POST", "/api/v2/tenant/users/user-by-username", body, content_type=content_type)
     assert answer.status_code == 200, answer.content
 
@@ -219,7 +227,17 @@ PAGED = {
 @pytest.mark.parametrize("name", [*PAGED, "listApplicationRoleMembers"])
 @pytest.mark.parametrize(
     ("offset", "limit"),
-    [("0", "9"), ("0", "101"), ("0", ""), ("0", None), ("-1", "10"), ("x", "10"), ("0", "1e1"), ("0", "１０"), ("9" * 30, "10")],
+    [
+        ("0", "9"),
+        ("0", "101"),
+        ("0", ""),
+        ("0", None),
+        ("-1", "10"),
+        ("x", "10"),
+        ("0", "1e1"),
+        ("0", "１０"),
+        ("9" * 30, "10"),
+    ],
 )
 def test_a_bad_page_is_refused(world: World, name: str, offset: str | None, limit: str | None) -> None:
     call = world.good(name)
@@ -476,7 +494,7 @@ LISTS = [*PAGED, "listApplicationRoleMembers", "listUserAccounts"]
 
 def fill(world: World, count: int) -> None:
     """Rows for every list."""
-    for number in range(count):
+    for _number in range(count):
         user = make_user(world.tenant, mobile=f"138{User.objects.count():08}")
         organization = make_organization(parent=world.child)
         make_membership(user, organization)
