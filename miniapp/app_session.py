@@ -18,6 +18,7 @@ from oidc_provider import public
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.public import Host
 
+_MAX_TOKEN_LENGTH = 200  # a handle has 43 characters
 _ASSERTION = frozenset({"client_assertion", "client_assertion_type", "client_secret"})
 
 
@@ -88,7 +89,9 @@ def tenant_of(context: RequestContext) -> Tenant:
 
 def _by_session_token(token: str, *, user_id: str, tenant: Tenant) -> AppSession:
     # A browser's cookie is no session_token: whoever stole one must not speak for an app with it.
-    session = sessions.find_by_handle(handle=token[:200], tenant=tenant, kind=SessionKind.SDK)
+    session = sessions.find_by_handle(
+        handle=token if len(token) <= _MAX_TOKEN_LENGTH else "", tenant=tenant, kind=SessionKind.SDK
+    )
     if session is None or session.user.public_id != user_id:
         raise OAuthError(Fault.APP_SESSION, log_detail="no session, or of another user")
     sessions.touch(session)

@@ -506,7 +506,7 @@ class HostApplicationAdmin(TenantScoped):
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         rows = Client.objects.filter(dialect=hosts.OF_MINI_PROGRAMS.name).order_by("client_id")
         if not request.user.is_superuser:
-            rows = rows.filter(tenant=request.user.tenant_id)
+            rows = rows.filter(tenant=operator_of(request).tenant_id)
         kwargs["queryset"] = rows
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
