@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any, cast
 
 from csp.decorators import csp_replace
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import reverse
@@ -34,7 +35,7 @@ class MonbanAdminSite(UnfoldAdminSite):
             return HttpResponseRedirect(reverse("admin:index", current_app=self.name))
         if request.user.is_authenticated:
             # Signed in, but no operator: another sign-in page would lead back here for ever.
-            return HttpResponse(status=403)
+            raise PermissionDenied
         return HttpResponseRedirect(f"{resolve_url('identity:login')}?{urlencode({'next': target})}")
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

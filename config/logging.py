@@ -144,6 +144,8 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
         },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
+            # Without Django's own handlers, which would write a second time, and unredacted.
+            "django": {"handlers": []},
             # Django adds the request itself to these records; its text shows query strings.
             "django.request": {"level": "ERROR"},
             "django.security.DisallowedHost": {"level": "ERROR"},

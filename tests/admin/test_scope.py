@@ -15,7 +15,7 @@ from identity.models import Tenant, User
 from tests.admin.conftest import fill, operator_of, sign_in
 from tests.factories import make_operator, make_tenant, make_user
 
-OUR_APPS = ("identity", "oidc_provider")
+OUR_APPS = ("identity", "oidc_provider", "cas_saml")
 SECRETS = {"mobile": "+8613811112222", "id": "110101199003077777", "handle": "the-handle-that-nobody-may-see"}
 # Rows that belong to no tenant are for superusers.
 GLOBAL = {"auth.group"}
@@ -51,6 +51,13 @@ def rows(tenant: Tenant) -> list[models.Model]:
 def test_the_sample_has_every_registered_model(rows: list[models.Model]) -> None:
     registered = {model._meta.label_lower for model in admin.site._registry} - GLOBAL
     assert {row._meta.label_lower for row in rows} == registered
+
+
+def test_a_user_who_is_no_operator_is_told_so(tenant: Tenant) -> None:
+    response = sign_in(make_user(tenant)).get("/admin/", follow=True)
+    assert response.status_code == 403
+    assert "You do not have access" in response.content.decode()
+    assert "script-src 'self'" in response["Content-Security-Policy"]
 
 
 def test_an_operator_reaches_the_pages_of_the_own_tenant(browser: Browser, rows: list[models.Model]) -> None:

@@ -139,3 +139,18 @@ def test_a_json_line_carries_the_event_and_its_fields() -> None:
         "client_id": "wiki",
         "reason": "code_used",
     }
+
+
+@pytest.mark.security("S41")
+def test_no_logger_writes_past_the_redaction() -> None:
+    loggers = [logging.getLogger(), *(logging.getLogger(name) for name in logging.root.manager.loggerDict)]
+    # `django.server` is of runserver, which this project does not use.
+    handlers = {
+        handler
+        for logger in loggers
+        if logger.name.split(".")[0] in ("root", "django") and logger.name != "django.server"
+        for handler in logger.handlers
+        if handler.__class__.__module__.partition(".")[0] in ("logging", "django")
+    }
+    assert handlers
+    assert all(any(isinstance(kept, RedactionFilter) for kept in handler.filters) for handler in handlers)

@@ -205,7 +205,10 @@ def test_code_is_not_stored_nor_recorded_in_clear(browser, alice):
 @pytest.mark.security("S28")
 def test_without_a_verified_mailbox_nobody_gets_past_the_rule(browser, tenant):
     user = make_user(tenant, email="x@example.org", email_verified=False)
-    assert browser.sign_in(user).status_code == 403
+    response = browser.sign_in(user)
+    assert response.status_code == 403
+    # The password was right, so the person may hear what is missing.
+    assert "no verified address" in response.content.decode()
     assert LoginTransaction.objects.get().state == "ACCESS_DENIED"
     assert SSOSession.objects.count() == 0
 
