@@ -43,7 +43,9 @@ class CASServiceAdmin(TenantScoped):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
-        return fieldsets if obj is not None else [part for part in fieldsets if "how_to_connect" not in part[1]["fields"]]
+        return (
+            fieldsets if obj is not None else [part for part in fieldsets if "how_to_connect" not in part[1]["fields"]]
+        )
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> CASService | None:
         service: CASService | None = super().get_object(request, object_id, from_field)
@@ -58,10 +60,7 @@ class CASServiceAdmin(TenantScoped):
             return format_html("{}", "-")
         return format_html(
             "<p class='mb-4'>{}</p><dl>{}</dl>",
-            _(
-                "Give the application these addresses. Most clients want the first one only, with the slash at its end, "
-                "and CAS 3.0."
-            ),
+            _("Give the application these addresses. Most clients want only the first one, with its slash."),
             format_html_join(
                 "",
                 "<dt class='font-semibold'>{}</dt><dd class='mb-2'>"
@@ -110,5 +109,14 @@ class ServiceTicketAdmin(ReadOnly):
     hidden_fields = ("ticket_hash", "session_index_sealed")
     list_display = ("service", "service_url", "session", "created_at", "consumed_at")
     list_select_related = ("service", "session")
-    fields = ("tenant", "service", "service_url", "session", "is_from_new_login", "created_at", "expires_at", "consumed_at")
+    fields = (
+        "tenant",
+        "service",
+        "service_url",
+        "session",
+        "is_from_new_login",
+        "created_at",
+        "expires_at",
+        "consumed_at",
+    )
     readonly_fields = fields

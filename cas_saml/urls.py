@@ -1,19 +1,24 @@
 """Routes of CAS, at the vendor's paths (OneAccess-3.3.2). The names of proxying are those of the CAS protocol."""
 
+from typing import Any
+
 from django.urls import URLPattern, path
 
 from cas_saml.cas import views as cas
 
 app_name = "cas_saml"
+_WITH: dict[str, Any] = {"with_attributes": True}
+_WITHOUT: dict[str, Any] = {"with_attributes": False}
+
 urlpatterns: list[URLPattern] = [
     path("api/v1/cas/login", cas.login, name="cas_login"),
     path("api/v1/cas/login/continue", cas.resume, name="cas_continue"),
     path("api/v1/cas/validate", cas.validate, name="cas_validate"),
-    path("api/v1/cas/serviceValidate", cas.service_validate, {"with_attributes": False}, name="cas_service_validate"),
-    path("api/v1/cas/p3/serviceValidate", cas.service_validate, {"with_attributes": True}, name="cas_service_validate_3"),
+    path("api/v1/cas/serviceValidate", cas.service_validate, _WITHOUT, name="cas_service_validate"),
+    path("api/v1/cas/p3/serviceValidate", cas.service_validate, _WITH, name="cas_service_validate_3"),
     # CAS-2.6: takes service tickets too, which is all that there is; many clients are set up to ask here.
-    path("api/v1/cas/proxyValidate", cas.service_validate, {"with_attributes": False}, name="cas_proxy_validate"),
-    path("api/v1/cas/p3/proxyValidate", cas.service_validate, {"with_attributes": True}, name="cas_proxy_validate_3"),
+    path("api/v1/cas/proxyValidate", cas.service_validate, _WITHOUT, name="cas_proxy_validate"),
+    path("api/v1/cas/p3/proxyValidate", cas.service_validate, _WITH, name="cas_proxy_validate_3"),
     path("api/v1/cas/proxy", cas.proxy, name="cas_proxy"),
     path("api/v1/cas/logout", cas.logout, name="cas_logout"),
     path("api/v1/login/form", cas.login_form, name="login_form"),

@@ -19,7 +19,7 @@ class ConfigConfig(AppConfig):
         from identity.operator_groups import ensure_operator_groups
 
         # The last of our apps with rows, so that all permissions exist by then.
-        post_migrate.connect(ensure_operator_groups, sender=apps.get_app_config("oidc_provider"))
+        post_migrate.connect(ensure_operator_groups, sender=apps.get_app_config("cas_saml"))
 
 
 class AdminConfig(SimpleAdminConfig):

@@ -77,6 +77,12 @@ class CASService(models.Model):
     def __str__(self) -> str:
         return f"CAS service {self.public_id}"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Keep the columns that follow from others."""
+        self.tenant_id = self.application.tenant_id
+        self.origin = addresses.read(self.url).origin
+        super().save(*args, **kwargs)
+
     @property
     def ticket_lifetime(self) -> timedelta:
         """The service's value, else the default, under the ceiling."""
@@ -104,12 +110,6 @@ class CASService(models.Model):
             errors["attributes"] = str(error)
         if errors:
             raise ValidationError(errors)
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Keep the columns that follow from others."""
-        self.tenant_id = self.application.tenant_id
-        self.origin = addresses.read(self.url).origin
-        super().save(*args, **kwargs)
 
     def _check_addresses(self, errors: dict[str, Any]) -> None:
         try:

@@ -18,9 +18,7 @@ def find(service_url: str, *, tenant: Tenant) -> CASService | None:
         address = addresses.read(service_url)
     except AddressInvalid:
         return None
-    rows = CASService.objects.select_related("application").filter(
-        tenant=tenant, origin=address.origin, is_active=True
-    )
+    rows = CASService.objects.select_related("application").filter(tenant=tenant, origin=address.origin, is_active=True)
     owners = [row for row in rows if row.owns(address)]
     for row in owners:
         row.application.tenant = tenant

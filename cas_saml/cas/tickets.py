@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Q, TextField, Value, When
 from django.utils import timezone
 
 from cas_saml.cas.errors import CASError, Fault, from_domain
@@ -96,9 +96,7 @@ def consume(
     _check(row, service_url=service_url, renew=renew, wants_proxy=wants_proxy)
     application = service.application
     try:
-        access.check_usable(
-            user=session.user, session=session, application=application, granted_at=row.created_at
-        )
+        access.check_usable(user=session.user, session=session, application=application, granted_at=row.created_at)
         applications.check_access(application=application, user=session.user)
     except IdentityError as error:
         raise from_domain(error, service_ref=service.public_id) from error
@@ -125,7 +123,7 @@ def _spend(*, tenant: Tenant, ticket: str, service_url: str) -> ServiceTicket:
     hashes = crypto.keyed_hashes(ticket, purpose=_HASH)
     is_good = When(service_url=service_url, expires_at__gt=now, then=Value(crypto.seal(ticket, purpose=_SEALED)))
     spent = ServiceTicket.objects.filter(ticket_hash__in=hashes, tenant=tenant, consumed_at=None).update(
-        consumed_at=now, session_index_sealed=Case(is_good, default=F("session_index_sealed"))
+        consumed_at=now, session_index_sealed=Case(is_good, default=Value(""), output_field=TextField())
     )
     if not spent:
         raise CASError(Fault.TICKET)

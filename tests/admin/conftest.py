@@ -10,6 +10,7 @@ from django.db import models
 from django.test import Client as Browser
 from django.utils import timezone
 
+from cas_saml.models import ServiceTicket
 from identity import cookies, crypto
 from identity.models import (
     AttemptCounter,
@@ -50,6 +51,7 @@ from tests.factories import (
     make_tenant,
     make_user,
 )
+from tests.factories.cas import make_cas_service
 from tests.factories.oidc import make_client, make_session
 
 
@@ -105,6 +107,7 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
     role = make_role(application, account)
     session = make_session(user, handle_hash=crypto.hash_handle(secrets["handle"]))
     client = make_client(application, api_scopes={f"read-{tenant.code}": "https://api.example"})
+    cas_service = make_cas_service(application)
     bound = {"user": user, "application": client, "session": session, "expires": later, "scope": "openid"}
     hashed = crypto.keyed_hash(secrets["handle"], purpose="test")
     audit.record("user:update", tenant=tenant, actor=user, target=user, changes={"name": ["before", "after"]})
@@ -165,6 +168,18 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
         Consent.objects.create(user=user, client=client, scopes=["openid"], granted_at=now),
         HostApplication.objects.create(tenant=tenant, client=client),
         ClientAssertion.objects.create(client=client, jti_hash=hashed, expires_at=later),
+        cas_service,
+        ServiceTicket.objects.create(
+            ticket_hash=hashed,
+            tenant=tenant,
+            service=cas_service,
+            session=session,
+            service_url=cas_service.url,
+            created_at=now,
+            expires_at=later,
+            consumed_at=now,
+            session_index_sealed=crypto.seal("ST-0", purpose="serviceticket.session_index"),
+        ),
     ]
     from identity.models import AuditEvent
 
