@@ -53,7 +53,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def follow(request: HttpRequest, outcome: login.LoginOutcome, handle: str) -> HttpResponse:
     """Go where a step led: to the next page, or out with a session."""
     if outcome.state == LoginState.ACCESS_DENIED:
-        # A browser is denied here for want of a second factor only; access to the application is the protocol's to judge.
+        # For want of a second factor only: a browser's access to the application is the protocol's to judge.
         return errors.refuse(request, 403, template="403_second_factor.html")
     if outcome.state != LoginState.SUCCESS:
         return HttpResponseRedirect(_address(handle))
