@@ -20,7 +20,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from identity.assurance import with_summary
-from identity.models import User
 from identity.selectors import profiles
 from identity.selectors.profiles import Profile
 from identity.services import keys
@@ -164,11 +163,11 @@ def _id_token_claims(token: Mapping[str, Any], *, scopes: Sequence[str], state: 
         "aud": client.client_id,
         "exp": now + int(grants.id_token_lifetime(client, state.context.dialect).total_seconds()),
         "iat": now,
-        "auth_time": int(auth_time.timestamp()),
-        "acr": acr,
-        "amr": with_summary(amr),
         "jti": secrets.token_urlsafe(16),
     }
+    if amr:
+        # Of a sign-in that an application vouched for, we know neither when nor how it was.
+        claims |= {"auth_time": int(auth_time.timestamp()), "acr": acr, "amr": with_summary(amr)}
     if nonce := _nonce(state):
         claims["nonce"] = nonce
     if session is not None:

@@ -13,7 +13,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from identity.context import RequestContext
 from identity.models import AuditEvent, SSOSession, Tenant, User
+from oidc_provider.consent import AccountConsents
 from oidc_provider.models import AuthorizationCode, Consent
 from tests.factories.oidc import CLIENT_SECRET
 from tests.miniapp.conftest import App, make_host, make_mini_program
@@ -26,6 +28,13 @@ def pactera_challenge(verifier: str) -> str:
     """Pactera-4.2."""
     digits = hashlib.sha256(verifier.encode()).hexdigest()
     return base64.urlsafe_b64encode(digits.encode()).rstrip(b"=").decode()
+
+
+def id_token(app: App, **changes: str) -> dict[str, Any]:
+    """The claims of the id_token that a fresh code gives."""
+    tokens = app.exchange(app.code(**changes).json()["code"]).json()
+    claims: dict[str, Any] = jwt.decode(tokens["id_token"], options={"verify_signature": False})
+    return claims
 
 
 @pytest.mark.spec("Pactera-3.6")
@@ -136,10 +145,22 @@ def test_a_host_vouches_for_one_session_that_claims_no_factor(app: App) -> None:
 
 
 @pytest.mark.security("S28")
+def test_an_id_token_says_when_and_how_only_of_a_sign_in_that_we_saw(app: App) -> None:
+    told = {"auth_time", "acr", "amr"}
+    app.agree()
+    claims = id_token(app)
+    assert told <= claims.keys()
+    assert claims["amr"] == ["pwd"]
+    app.vouch()
+    claims = id_token(app)
+    assert not told & claims.keys()
+    assert {"sub", "sid", "at_hash"} <= claims.keys()
+
+
+@pytest.mark.security("S28")
 def test_max_age_is_answered_for_a_sign_in_that_we_saw_and_not_for_a_hosts_word(app: App) -> None:
     app.agree()
-    tokens = app.exchange(app.code(max_age="60").json()["code"]).json()
-    claims = jwt.decode(tokens["id_token"], options={"verify_signature": False})
+    claims = id_token(app, max_age="60")
     assert app.session is not None
     assert claims["auth_time"] == int(app.session.authenticated_at.timestamp())
     with time_machine.travel(timezone.now() + timedelta(minutes=2)):
@@ -181,16 +202,12 @@ def test_new_scopes_ask_again_and_old_ones_do_not(app: App) -> None:
 
 
 @pytest.mark.security("S14")
-def test_a_withdrawn_consent_ends_codes_and_tokens_and_asks_again(app: App, django_user_model: Any) -> None:
-    from oidc_provider.consent import AccountConsents
-
+def test_a_withdrawn_consent_ends_codes_and_tokens_and_asks_again(app: App) -> None:
     app.agree()
     tokens = app.exchange(app.code().json()["code"]).json()
     code = app.code().json()["code"]
     row = app.consent
     assert row is not None
-    from identity.context import RequestContext
-
     context = RequestContext(tenant=app.tenant)
     assert AccountConsents().withdraw(user=app.user, consent_id=str(row.pk), context=context)
     assert app.userinfo(tokens["access_token"]).status_code == 401
