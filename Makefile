@@ -40,6 +40,8 @@ $(VENV)/dev.stamp: requirements/dev.txt | $(PYTHON)
 
 setup: $(VENV)/dev.stamp ## Make .venv with everything for development
 	@if [ -d .git ]; then $(BIN)/pre-commit install >/dev/null; fi
+	@# For one browser test, which is skipped without it. Nothing that runs here is JavaScript from elsewhere.
+	@if command -v npm >/dev/null; then npm ci --silent --ignore-scripts --prefix tests/clients/node; fi
 
 # --- using --------------------------------------------------------------------------------------------------------
 

@@ -3,8 +3,8 @@
     python -m bench [--duration 5] [--concurrency 8] [--operations refresh,userinfo] [--json FILE]
 
 DATABASE_URL names the PostgreSQL to use (default: the local one); the databases made there are dropped at the end.
-Three servers are measured one after the other: the real one; one with a cheap password hash, for the sign-in
-alone; and one that counts statements, which is not timed.
+The token operations are measured in every dialect. Three servers are measured one after the other: the real one; one
+with a cheap password hash, for the sign-in alone; and one that counts statements, which is not timed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,15 @@ from tests.clients.provider import Provider, tail
 DEFAULT_DATABASE = "postgres://postgres@127.0.0.1:5432/postgres"
 WARM_UP_SECONDS = 1.0
 CODES_PER_BATCH = 40  # per worker; a code lives for a minute
+# What follows the host in the issuer of each dialect; the bench application's code is `bench`.
+ISSUER_PATHS = {
+    "standard": "",
+    "pactera": "/oidc",
+    "tencent": "/auth/oauth2",
+    "topiam": "/api/v1/authorize/bench/oidc",
+    "oneaccess": "/api/v1/oauth2",
+}
+TOKEN_OPERATIONS = ("code_exchange", "refresh")  # measured in every dialect
 BUSY_SHARE = 0.15  # other work above this share of the machine marks a figure
 
 
@@ -70,18 +79,22 @@ class Statements:
 
 
 def configuration(people: list[Person], client_secret: str) -> dict[str, Any]:
-    client = {
-        "client_id": "bench",
-        "client_secret": client_secret,
-        "dialect": "standard",
-        "token_endpoint_auth_method": "client_secret_basic",
-        "redirect_uris": ["http://127.0.0.1:9/callback"],
-        "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
-        "may_introspect": True,
-        "response_types": ["code"],
-        "id_token_signed_response_alg": "RS256",
-    }
-    application = {"name": "Bench", "code": "bench", "access": "everyone", "skip_consent": True, "clients": [client]}
+    clients = [
+        {
+            "client_id": f"bench-{dialect}",
+            "client_secret": client_secret,
+            "dialect": dialect,
+            "token_endpoint_auth_method": "client_secret_basic",
+            "redirect_uris": ["http://127.0.0.1:9/callback"],
+            "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
+            "may_introspect": True,
+            "response_types": ["code"],
+            "scopes": ["openid", "profile", "email"],
+            "id_token_signed_response_alg": "RS256",
+        }
+        for dialect in ISSUER_PATHS
+    ]
+    application = {"name": "Bench", "code": "bench", "access": "everyone", "skip_consent": True, "clients": clients}
     users = [
         {
             "user_name": person.user_name,
@@ -111,19 +124,33 @@ def start(directory: Path, database_url: str, environment: dict[str, str]) -> It
             raise
 
 
-def target_of(provider: Provider, people: list[Person]) -> Target:
+def targets_of(provider: Provider, people: list[Person]) -> dict[str, Target]:
+    """Dialect to the server as its clients see it."""
     client_secret = secrets.token_urlsafe(32)
     provider.apply(configuration(people, client_secret))
-    with urllib.request.urlopen(f"{provider.issuer}/.well-known/openid-configuration", timeout=30) as response:
+    return {name: target_of(provider, name, path, client_secret) for name, path in ISSUER_PATHS.items()}
+
+
+def target_of(provider: Provider, dialect: str, issuer_path: str, client_secret: str) -> Target:
+    issuer = f"{provider.issuer}{issuer_path}"
+    with urllib.request.urlopen(f"{issuer}/.well-known/openid-configuration", timeout=30) as response:
         metadata = json.load(response)
     return Target(
-        issuer=provider.issuer,
+        issuer=issuer,
         metadata=metadata,
-        client_id="bench",
+        client_id=f"bench-{dialect}",
         client_secret=client_secret,
         redirect_uri="http://127.0.0.1:9/callback",
         api_scope="",
     )
+
+
+def operations_of(dialect: str, operations: list[Operation]) -> list[Operation]:
+    """Everything in the standard dialect; in the others the operations whose cost may differ, with its name."""
+    if dialect == "standard":
+        return operations
+    shared = [each for each in operations if each.name in TOKEN_OPERATIONS]
+    return [replace(each, name=f"{each.name}, {dialect}") for each in shared]
 
 
 def people(count: int) -> list[Person]:
@@ -184,7 +211,7 @@ async def measure(operation: Operation, workers: list[Worker], provider: Provide
         before = watch.read()
         requests += await stretch(operation, workers, duration - watch.seconds)
         watch.add(before)
-    if operation.name in ("code_exchange", "refresh"):
+    if operation.name.startswith(TOKEN_OPERATIONS):
         verified_subject(workers[0].target, workers[0].token["id_token"])
     return Figure(
         operation.name,
@@ -219,23 +246,26 @@ async def stretch(operation: Operation, workers: list[Worker], duration: float) 
 
 async def figures(provider: Provider, operations: list[Operation], concurrency: int, duration: float) -> list[Figure]:
     everybody = people(concurrency)
-    target = target_of(provider, everybody)
-    workers = [await new_worker(target, person, provider) for person in everybody]
-    return [await measure(operation, workers, provider, duration) for operation in operations]
+    found = []
+    for dialect, target in targets_of(provider, everybody).items():
+        chosen = operations_of(dialect, operations)
+        workers = [await new_worker(target, person, provider) for person in everybody] if chosen else []
+        found += [await measure(operation, workers, provider, duration) for operation in chosen]
+    return found
 
 
 async def statements(provider: Provider, operations: list[Operation]) -> list[Statements]:
     """Statements of the second request, when the process knows client and keys."""
     (person,) = people(1)
-    target = target_of(provider, [person])
-    worker = await new_worker(target, person, provider)
-    await mint_codes(worker, 2)
     found = []
-    for operation in operations:
-        await operation.run(worker)
-        response = await operation.run(worker)
-        counted = int(response.header("x-queries")), int(response.header("x-audit-queries"))
-        found.append(Statements(operation.name, *counted, operation.budget))
+    for dialect, target in targets_of(provider, [person]).items():
+        worker = await new_worker(target, person, provider)
+        await mint_codes(worker, 2)
+        for operation in operations_of(dialect, operations):
+            await operation.run(worker)
+            response = await operation.run(worker)
+            counted = int(response.header("x-queries")), int(response.header("x-audit-queries"))
+            found.append(Statements(operation.name, *counted, operation.budget))
     return found
 
 

@@ -170,7 +170,8 @@ async def sign_in(worker: Worker, browser: Connection) -> tuple[str, str]:
             check(response.status == 200 and b'name="password"' in response.body, "sign-in page", response)
             form = hidden_fields(response.body.decode())
             form |= {"identifier": person.user_name, "password": person.password}
-            response = await browser.post(url, form, {"Origin": target.issuer, "Referer": url})
+            parts = urlsplit(url)
+            response = await browser.post(url, form, {"Origin": f"{parts.scheme}://{parts.netloc}", "Referer": url})
             check(response.status in (302, 303), "password", response)
     raise WrongAnswerError("signing in takes too many steps")
 
