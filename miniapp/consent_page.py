@@ -118,9 +118,10 @@ def _begin(request: HttpRequest, *, dialect: Dialect) -> Parked:
     context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
     params = parameters.read(request, required=REQUIRED)
     app = app_session.prove(params, authorization=request.headers.get("Authorization", ""), context=context)
-    parked = Parked(app.open(context).sid, params["miniapp_id"], params["scope"], app.host_id)
-    parked.question(request, dialect=dialect)
-    return parked
+    client_id, scope = params["miniapp_id"], params["scope"]
+    question = public.ask(client_id, scope, user=app.user, host=app.host_id, dialect=dialect, context=context)
+    public.check_access(question, user=app.user)
+    return Parked(app.open(context).sid, client_id, scope, app.host_id)
 
 
 def _show_question(request: HttpRequest, parked: Parked, *, dialect: Dialect) -> HttpResponse:

@@ -54,8 +54,14 @@ def authcode(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
         params = parameters.read(request, required=_AUTHCODE)
         state = params["state"]
         app = app_session.prove(params, authorization=request.headers.get("Authorization", ""), context=context)
-        session = app.open(context)
-        answer = public.issue_code(params, session=session, host=app.host, dialect=dialect, context=context)
+        answer = public.issue_code(
+            params,
+            user=app.user,
+            open_session=lambda: app.open(context),
+            host=app.host,
+            dialect=dialect,
+            context=context,
+        )
     except OAuthError as error:
         error.state = error.state or state
         return refuse(error, request=request, dialect=dialect, event=event, has_state=True)

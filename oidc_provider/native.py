@@ -6,7 +6,7 @@ shows the pages: the app does, so nothing here asks the user anything, and what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from django.db import transaction
@@ -181,22 +181,31 @@ def _as_request(client: Client, scopes: tuple[str, ...]) -> AuthorizationRequest
 
 
 def issue_code(
-    params: Mapping[str, str], *, session: SSOSession, host: Host | None, dialect: Dialect, context: RequestContext
+    params: Mapping[str, str],
+    *,
+    user: User,
+    open_session: Callable[[], SSOSession],
+    host: Host | None,
+    dialect: Dialect,
+    context: RequestContext,
 ) -> Mapping[str, str]:
-    """Give the mini program of this request a code for the user of the session: members code and state.
+    """Give the mini program of this request a code for the user: members code and state.
 
-    params: read by `parameters`. Raises OAuthError, also for what only a page could settle.
+    params: read by `parameters`. open_session: gives the app's session of this user; what it opens for a request that
+    is refused is taken back. Raises OAuthError, also for what only a page could settle.
     """
-    engine_context = hosts.engine_context(context, dialect=dialect, session=session)
+    engine_context = hosts.engine_context(context, dialect=dialect)
     wanted = engine.check_authorization_request(Parameters.of(dialect.to_rfc(params)), context=engine_context)
     try:
         name = wanted.client.client_id
         hosts.find_mini_program(name, dialect=dialect, host=host.client_id if host else "", context=context)
         with transaction.atomic():
             # A withdrawal waits for the code, and revokes it; a code after a withdrawal finds no consent.
-            consent.hold(user=session.user, client=wanted.client)
+            consent.hold(user=user, client=wanted.client)
+            session = open_session()
             decision = interaction.decide(_without_pages(wanted, host=host), session=session, passed=_passed(session))
-            answer = engine.approve(wanted, session=session, scopes=decision.scopes, context=engine_context)
+            in_session = replace(engine_context, session=session)
+            answer = engine.approve(wanted, session=session, scopes=decision.scopes, context=in_session)
     except IdentityError as error:
         raise _about(from_domain(error), wanted) from None
     except OAuthError as error:

@@ -144,6 +144,17 @@ def test_a_host_vouches_for_one_session_that_claims_no_factor(app: App) -> None:
     assert set(AuthorizationCode.objects.values_list("session", flat=True)) == {session.pk}
 
 
+def test_a_host_that_is_refused_leaves_no_session_behind(app: App) -> None:
+    app.vouch()
+    assert app.code().status_code == 401
+    assert app.code(client_id="unknown").status_code == 400
+    assert app.check().status_code == 200
+    assert app.ask(miniapp_id="unknown", decision="agree").status_code == 400
+    page = {"userId": app.user.public_id, "miniapp_id": "unknown", "scope": "openid"}
+    assert app.get("/auth/consent", page).status_code == 400
+    assert SSOSession.objects.get() == app.session
+
+
 @pytest.mark.security("S28")
 def test_an_id_token_says_when_and_how_only_of_a_sign_in_that_we_saw(app: App) -> None:
     told = {"auth_time", "acr", "amr"}
