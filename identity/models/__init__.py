@@ -13,7 +13,7 @@ from identity.models.policies import MFAMode, PasswordPolicy, SessionPolicy
 from identity.models.roles import AppRole, AppRoleMember
 from identity.models.sessions import SessionEndReason, SessionKind, SessionParticipant, SSOSession
 from identity.models.tenants import Tenant, TenantDomain
-from identity.models.users import Gender, IdentityType, UniqueAttributeValue, User, UserType
+from identity.models.users import Gender, IdentityType, UniqueAttributeValue, User, UserCount, UserType
 from identity.models.verification import (
     LoginState,
     LoginTransaction,
@@ -67,6 +67,7 @@ __all__ = [
     "TenantDomain",
     "UniqueAttributeValue",
     "User",
+    "UserCount",
     "UserType",
     "VerificationChannel",
     "VerificationCode",

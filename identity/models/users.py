@@ -205,7 +205,11 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
                 name="user_employee_id_per_tenant",
             ),
         ]
-        indexes = [models.Index(fields=["tenant", "public_id"], name="user_tenant_public_id")]
+        indexes = [
+            models.Index(fields=["tenant", "public_id"], name="user_tenant_public_id"),
+            # The list of all users, whose late pages walk it.
+            models.Index(fields=["tenant", "id"], condition=models.Q(deleted_at=None), name="user_tenant_present"),
+        ]
 
     def __str__(self) -> str:
         return self.user_name or self.public_id
@@ -213,7 +217,10 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.user_key = make_user_key(self.user_name)
         self.email_key = make_email_key(self.email)
+        is_new = self._state.adding
         super().save(*args, **kwargs)
+        if is_new:
+            UserCount.add(self.tenant_id, 1)
 
     @property
     def is_usable(self) -> bool:
@@ -225,6 +232,25 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
 
     def get_short_name(self) -> str:
         return self.nick_name or self.get_full_name()
+
+
+class UserCount(models.Model):
+    """How many users of a tenant are present, kept with every creation and deletion: counting a million takes long.
+
+    Whoever writes it waits for others who do, so the number is exact. Users that were loaded by other ways than
+    `save` are counted by `services.counts.recount`.
+    """
+
+    tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, related_name="+", primary_key=True)
+    users = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"user count {self.pk}"
+
+    @classmethod
+    def add(cls, tenant_id: int, number: int) -> None:
+        """Count users that this transaction makes, or with -1 deletes. Without a row nothing is counted yet."""
+        cls.objects.filter(tenant_id=tenant_id).update(users=models.F("users") + number)
 
 
 class UniqueAttributeValue(models.Model):

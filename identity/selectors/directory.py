@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, Prefetch, Q, QuerySet, prefetch_related_objects
 
@@ -22,6 +22,7 @@ from identity.models import (
     Organization,
     Tenant,
     User,
+    UserCount,
 )
 from identity.models.users import make_email_key, make_user_key
 from identity.texts import is_storable
@@ -33,7 +34,8 @@ MAX_PAGE_INDEX = 1_000_000
 _ROLES = Prefetch("roles", AppRoleMember.objects.select_related("role").order_by("pk"))
 _MEMBERSHIPS = Prefetch("memberships", Membership.objects.select_related("organization"))
 
-Row = TypeVar("Row", bound=Model)
+Row = TypeVar("Row")  # a model, or a column of one
+Found = TypeVar("Found", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,16 @@ class Page(Generic[Row]):
     rows: list[Row]
 
 
-def paginate(rows: QuerySet[Row], *, index: int, size: int, min_size: int = MIN_PAGE_SIZE) -> Page[Row]:
-    """The page with that index, from 0. Two queries, one when nothing matches. Raises ValueInvalid (PAGE.0001)."""
+def paginate(
+    rows: QuerySet[Any, Row], *, index: int, size: int, min_size: int = MIN_PAGE_SIZE, total: int | None = None
+) -> Page[Row]:
+    """The page with that index, from 0. Two queries, one when nothing matches. Raises ValueInvalid (PAGE.0001).
+
+    total: where it is known without counting the rows.
+    """
     if not (min_size <= size <= MAX_PAGE_SIZE and 0 <= index <= MAX_PAGE_INDEX):
         raise ValueInvalid("PAGE.0001")
-    total = rows.count()
+    total = rows.count() if total is None else total
     return Page(total=total, rows=list(rows[index * size : (index + 1) * size]) if total > index * size else [])
 
 
@@ -99,10 +106,15 @@ def list_users(*, tenant: Tenant, organization_id: str = "", index: int = 0, siz
     if organization_id:
         organization = get_organization(tenant=tenant, public_id=organization_id)
         users = users.filter(memberships__organization=organization)
-    page = paginate(users.order_by("pk").prefetch_related(_MEMBERSHIPS), index=index, size=size)
-    for user in page.rows:
+        total = None
+    else:
+        total = UserCount.objects.filter(tenant=tenant).values_list("users", flat=True).first()
+    # Keys first: a late page walks an index over what it skips, in place of the rows.
+    keys = paginate(users.order_by("pk").values_list("pk", flat=True), index=index, size=size, total=total)
+    rows = list(User.objects.filter(pk__in=keys.rows).order_by("pk").prefetch_related(_MEMBERSHIPS))
+    for user in rows:
         user.tenant = tenant
-    return page
+    return Page(total=keys.total, rows=rows)
 
 
 def with_memberships(user: User) -> User:
@@ -233,7 +245,7 @@ def _check_switched_on(is_on: bool, application: Application, *, refusal: str) -
         raise NotAllowed(refusal, log_detail=f"application={application.pk}")
 
 
-def _get(rows: QuerySet[Row], public_id: str, *, refusal: str) -> Row:
+def _get(rows: QuerySet[Found], public_id: str, *, refusal: str) -> Found:
     row = rows.filter(public_id=public_id).first() if public_id and is_storable(public_id) else None
     if row is None:
         raise NotFound(refusal, log_detail="no such row here")

@@ -21,7 +21,7 @@ from identity.conf import conf
 from identity.context import RequestContext
 from identity.errors import NotFound
 from identity.events import EventType
-from identity.models import PasswordPolicy, SessionPolicy, Tenant, TenantDomain
+from identity.models import PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
 from identity.services import audit
 from identity.services.integrity import assign
 from identity.texts import is_storable
@@ -139,6 +139,7 @@ def create(
             policy = model(tenant=tenant, **(given or {}))
             policy.full_clean()
             policy.save()
+        UserCount.objects.create(tenant=tenant)
         added = _set_domains(tenant, domains)
         audit.record(
             EventType.TENANT_UPDATE,

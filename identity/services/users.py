@@ -32,6 +32,7 @@ from identity.models import (
     Tenant,
     UniqueAttributeValue,
     User,
+    UserCount,
 )
 from identity.models.users import make_email_key, make_user_key
 from identity.operator_groups import TENANT_OPERATORS
@@ -306,6 +307,7 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
         row.save()
         row.groups.clear()
         row.user_permissions.clear()
+        UserCount.add(row.tenant_id, -1)
         audit.erase_personal(row)
         # After the erasure: this event's address and browser are those of whoever deleted.
         audit.record(EventType.USER_DELETE, tenant=row.tenant, actor=actor, target=row, context=context)
