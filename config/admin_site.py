@@ -12,6 +12,8 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from unfold.sites import UnfoldAdminSite
 
+from identity.services import access
+
 # The theme evaluates its Alpine expressions and writes style attributes; the end users' pages allow neither
 # (decision 35). Everything still comes from our own origin.
 ADMIN_POLICY: dict[str, list[str]] = {
@@ -27,16 +29,23 @@ class MonbanAdminSite(UnfoldAdminSite):
     """Operators sign in through the same login service as everyone (decision 39)."""
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_authenticated and request.user.is_active and request.user.is_staff)
+        is_operator = request.user.is_authenticated and request.user.is_active and request.user.is_staff
+        return bool(is_operator and self._is_sure(request))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         target = request.GET.get("next") or reverse("admin:index", current_app=self.name)
         if request.method == "GET" and self.has_permission(request):
             return HttpResponseRedirect(reverse("admin:index", current_app=self.name))
-        if request.user.is_authenticated:
+        if request.user.is_authenticated and self._is_sure(request):
             # Signed in, but no operator: another sign-in page would lead back here for ever.
             raise PermissionDenied
         return HttpResponseRedirect(f"{resolve_url('identity:login')}?{urlencode({'next': target})}")
+
+    @staticmethod
+    def _is_sure(request: HttpRequest) -> bool:
+        """S28: whether the session has the factors that the tenant asks for; an application may ask for less."""
+        session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+        return session is not None and access.is_sufficient(session=session, application=None)
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return HttpResponseRedirect(reverse("identity:logout"))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
+from identity.services import access
 from identity.views.next_urls import login_url
 
 View = Callable[..., HttpResponseBase]
@@ -16,11 +17,13 @@ _AnyView = TypeVar("_AnyView", bound=View)
 
 
 def session_required(view: View) -> View:
-    """Send whoever is not signed in to the sign-in page, and back."""
+    """Send whoever is not signed in, or not surely enough for the tenant, to the sign-in page, and back (S28)."""
 
     @wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.sso_session is None:  # type: ignore[attr-defined]
+        session = request.sso_session  # type: ignore[attr-defined]
+        # An application may ask for less than the tenant; the session that it began is not enough here.
+        if session is None or not access.is_sufficient(session=session, application=None):
             back = request.get_full_path() if request.method in {"GET", "HEAD"} else ""
             return HttpResponseRedirect(login_url(back))
         return view(request, *args, **kwargs)

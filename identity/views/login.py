@@ -21,8 +21,8 @@ from identity import cookies
 from identity.errors import IdentityError, StateInvalid
 from identity.forms import LoginForm, NewPasswordForm, TransactionForm, VerificationCodeForm
 from identity.languages import supported_language, use_language
-from identity.models import LoginState, LoginTransaction, VerificationPurpose
-from identity.services import credentials, login, verification
+from identity.models import LoginState, LoginTransaction, SSOSession, VerificationPurpose
+from identity.services import access, credentials, login, verification
 from identity.views import errors, next_urls
 from identity.views.messages import add_refusal, set_retry_after, status_of
 
@@ -260,20 +260,26 @@ def _page_of(row: LoginTransaction, request: HttpRequest) -> str:
 
 def _begin(request: HttpRequest) -> HttpResponse:
     """Begin a sign-in of our own making, for whoever opens the page."""
-    next_url = next_urls.requested(request)
-    if _session(request) is not None:
+    next_url, session = next_urls.requested(request), _session(request)
+    if session is not None and access.is_sufficient(session=session, application=None):
         if next_url:
             return HttpResponseRedirect(next_url)
         context = {"account_url": reverse("identity:account"), "logout_url": reverse("identity:logout")}
         return render(request, "identity/signed_in.html", {"user": request.user, **context})
-    return _fresh(request, next_url=next_url)
+    return _fresh(request, next_url=next_url, session=session)
 
 
 def _fresh(
-    request: HttpRequest, *, next_url: str, error: IdentityError | None = None, status: int = 200
+    request: HttpRequest,
+    *,
+    next_url: str,
+    session: SSOSession | None = None,
+    error: IdentityError | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     handle = login.begin(
         next_url=next_url,
+        session=session,
         login_hint=request.GET.get("login_hint", ""),
         tenant=request.context.tenant,  # type: ignore[attr-defined]
         **_proof(request),
@@ -281,7 +287,7 @@ def _fresh(
     row = _find(request, handle)
     if row is None:
         return errors.bad_request(request)
-    return show_password(request, row, handle, error=error, status=status)
+    return PAGES[_page_of(row, request)](request, row, handle, error=error, status=status)
 
 
 def _over(request: HttpRequest, handle: str) -> HttpResponse:
