@@ -38,6 +38,7 @@ POLICIES = {
     EndpointName.USERINFO: Origins.REGISTERED,
     EndpointName.REVOKE: Origins.REGISTERED,
     EndpointName.JWKS: Origins.ANY,
+    EndpointName.PUBLIC_KEY: Origins.ANY,
     EndpointName.DISCOVERY: Origins.ANY,
     EndpointName.OAUTH_METADATA: Origins.ANY,
 }

@@ -68,6 +68,8 @@ CLIENT_FLAGS: dict[str, frozenset[str]] = {
     # implicit_without_nonce: the implicit flow of its document, which knows no nonce.
     "oneaccess": frozenset({"implicit_without_nonce"}),
 }
+# Those that ask for less safety. `check --deploy --database default` names the clients that have one.
+LOWERING_FLAGS = frozenset({"short_verifiers", "implicit_without_nonce"})
 
 
 def _default_scopes() -> list[str]:

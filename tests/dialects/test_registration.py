@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 
 from identity.models import Tenant
 from oidc_provider import dialects, registration
+from oidc_provider.checks import check_lowered_defences
 from oidc_provider.dialects.base import Dialect
 from tests.dialects.party import CALLBACK
 from tests.factories import make_application
@@ -67,3 +68,24 @@ def test_a_dialect_can_be_chosen_in_the_admin() -> None:
     names = [dialect.name for dialect in dialects.ALL]
     for form in (ClientForm, NewClientForm):
         assert [value for value, _ in form.base_fields["dialect"].choices] == names  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"dialect": "pactera", "flags": {"short_verifiers": True}}, ["short_verifiers"]),
+        ({"dialect": "oneaccess", "flags": {"implicit_without_nonce": True}}, ["implicit_without_nonce"]),
+        ({"dialect": "pactera", "flags": {"short_verifiers": False, "standard_at_hash": True}}, []),
+        ({"dialect": "pactera", "flags": {"short_verifiers": True}, "is_active": False}, []),
+    ],
+)
+def test_the_deploy_check_names_clients_with_less_safety(
+    tenant: Tenant, values: dict[str, Any], expected: list[str]
+) -> None:
+    client = register(tenant, **values)
+    found = check_lowered_defences(None, databases=["default"])
+    assert [(message.id, message.msg) for message in found] == [
+        ("oidc_provider.W001", f"Client {client.client_id} has the flag {name!r}, which lowers a defence.")
+        for name in expected
+    ]
+    assert check_lowered_defences(None, databases=None) == []
