@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from django.conf import settings
@@ -14,12 +15,16 @@ def choose_language(request: HttpRequest) -> str:
     """Return the best of our languages for this request, as a BCP 47 tag in lower case."""
     wishes = [
         *request.GET.get("ui_locales", "")[:100].split(),
-        request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, ""),
-        *_accepted_languages(request),
+        *_wishes_of_browser(request),
         getattr(request.user, "language", ""),
         getattr(request.context.tenant, "language", ""),  # type: ignore[attr-defined]
     ]
-    return next((found for wish in wishes if (found := supported_language(wish))), settings.LANGUAGE_CODE)
+    return _first_supported(wishes)
+
+
+def language_of_refusal(request: HttpRequest) -> str:
+    """Return the request's language; where it was refused before one was chosen, the browser's."""
+    return getattr(request, "LANGUAGE_CODE", "") or _first_supported(_wishes_of_browser(request))
 
 
 def supported_language(tag: str) -> str | None:
@@ -39,6 +44,11 @@ def use_language(request: HttpRequest, language: str) -> None:
     request.context = replace(request.context, language=language)  # type: ignore[attr-defined]
 
 
-def _accepted_languages(request: HttpRequest) -> list[str]:
+def _first_supported(wishes: Iterable[str]) -> str:
+    return next((found for wish in wishes if (found := supported_language(wish))), settings.LANGUAGE_CODE)
+
+
+def _wishes_of_browser(request: HttpRequest) -> list[str]:
     parsed = parse_accept_lang_header(request.headers.get("Accept-Language", "")[:500])
-    return [tag for tag, _quality in parsed if tag != "*"]
+    accepted = [tag for tag, _quality in parsed if tag != "*"]
+    return [request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, ""), *accepted]

@@ -8,11 +8,16 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from csp.constants import HEADER as CSP_HEADER
+from csp.utils import build_policy
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.views.decorators.cache import never_cache
+
+from identity.languages import language_of_refusal
 
 RETRY_AFTER_SECONDS = 5
 
@@ -38,11 +43,17 @@ def refuse(
         values["tenant"] = context.tenant
     response: HttpResponse
     if "text/html" in request.META.get("HTTP_ACCEPT", "text/html"):
-        # Without the request: context processors would ask the session and, through it, the database.
-        response = HttpResponse(render_to_string(template or f"{status}.html", values), status=status)
+        language = language_of_refusal(request)
+        with translation.override(language):
+            # Without the request: context processors would ask the session and, through it, the database.
+            response = HttpResponse(render_to_string(template or f"{status}.html", values), status=status)
+        response["Content-Language"] = language
     else:
         response = JsonResponse({"error": _CODES[status]}, status=status)
     response["Cache-Control"] = "no-store"
+    # The middleware that sets these for all pages is not reached by what is refused before it.
+    response[CSP_HEADER] = build_policy()
+    response["X-Content-Type-Options"] = "nosniff"
     if retry_after_seconds is not None:
         response["Retry-After"] = str(retry_after_seconds)
     return response

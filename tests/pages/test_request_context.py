@@ -54,8 +54,23 @@ def seen(**meta: str) -> HttpRequest:
 def test_unknown_host_is_not_found(browser, host):
     response = browser.get("/login", headers={"host": host})
     assert response.status_code == 404
-    assert "This page does not exist" in response.content.decode() or "404" in response.content.decode()
+    assert "Page not found" in response.content.decode()
     assert not response.cookies
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language", "heading"),
+    [("en", "en", "Page not found"), ("zh-CN", "zh-hans", "找不到页面"), ("ja", "ja", "ページが見つかりません")],
+)
+@pytest.mark.parametrize("host", ["unknown.example", "testserver"])
+def test_refusals_speak_the_browsers_language_under_the_policy_of_all_pages(
+    tenant, browser, host, accepted, language, heading
+):
+    response = browser.get("/nowhere", headers={"host": host, "accept-language": accepted})
+    assert heading in response.content.decode()
+    assert response["Content-Language"] == language
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+    assert response["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize("host", ["a b", "test_server/..", "[::1", "user@testserver", "testserver,evil.example"])
