@@ -334,7 +334,7 @@ def begin_reset(*, tenant: Tenant, identifier: str, binding: str, context: Reque
     throttle.limit(
         tenant=tenant,
         kind=CounterKind.SEND_SOURCE,
-        key=f"{RESET_CHANNEL}:{context.ip}",
+        key=f"{RESET_CHANNEL}:{throttle.source_of(context)}",
         limit=verification.PER_SOURCE,
     )
     resolved = authentication.resolve(identifier, tenant=tenant)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from django.db import transaction
@@ -26,6 +27,7 @@ from identity.services import audit, credentials
 
 _PURPOSE = "attempt_counter"
 _NOBODY_ADDRESS = "unknown"
+_SUBSCRIBER_BITS = 64
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def admit(*, tenant: Tenant, user: User | None, name: str, context: RequestConte
     """
     policy = credentials.policy_of(tenant)
     window, lock = timedelta(seconds=policy.failure_window_seconds), timedelta(seconds=policy.lock_seconds)
-    source = context.ip or _NOBODY_ADDRESS
+    source = source_of(context)
     now = timezone.now()
     with transaction.atomic():
         # Always the source first, so that two tries never wait for each other's rows.
@@ -109,7 +111,7 @@ def count_source(*, tenant: Tenant, context: RequestContext) -> None:
     policy = credentials.policy_of(tenant)
     window, lock = timedelta(seconds=policy.failure_window_seconds), timedelta(seconds=policy.lock_seconds)
     by_source = Limit(policy.max_failures_per_source, window, lock)
-    limit(tenant=tenant, kind=CounterKind.SOURCE, key=context.ip or _NOBODY_ADDRESS, limit=by_source)
+    limit(tenant=tenant, kind=CounterKind.SOURCE, key=source_of(context), limit=by_source)
 
 
 def limit(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit) -> None:
@@ -117,6 +119,20 @@ def limit(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit) -> None:
     now = timezone.now()
     if not _count(tenant=tenant, kind=kind, key=key, limit=limit, now=now):
         raise _too_many(tenant=tenant, kind=kind, key=key, now=now)
+
+
+def source_of(context: RequestContext) -> str:
+    """The source of a request as it is counted: its address; of IPv6, the 64 bits that belong to one subscriber.
+
+    RFC6177-1: whoever has one such network has 2^64 addresses, and would never be counted twice on one of them.
+    """
+    try:
+        address = ip_address(context.ip)
+    except ValueError:
+        return _NOBODY_ADDRESS
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, _SUBSCRIBER_BITS), strict=False))
+    return str(address)
 
 
 def purge_idle(now: datetime, limit: int) -> int:

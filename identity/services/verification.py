@@ -44,7 +44,7 @@ LIFETIME = timedelta(minutes=5)
 MAX_TRIES = 5
 RESEND_INTERVAL = timedelta(seconds=60)
 
-# How many codes leave the house, whatever for: to one person, because of one source, and for one tenant in all.
+# How many codes leave the house: to one person for one purpose, because of one source, and for one tenant in all.
 PER_TARGET = Limit(5, timedelta(hours=1), timedelta(hours=1))
 PER_SOURCE = Limit(30, timedelta(hours=1), timedelta(hours=1))
 PER_TENANT = Limit(10_000, timedelta(days=1), timedelta(hours=1))
@@ -229,8 +229,9 @@ def _check_limits(*, tenant: Tenant, purpose: VerificationPurpose, target: Targe
     """Check that a code may leave the house now. Raises TooManyRequests."""
     # The counter's row comes first: whoever sends to this target at the same moment waits there, and sees our code.
     for kind, key, limit in (
-        (CounterKind.SEND_TARGET, _index(tenant, target), PER_TARGET),
-        (CounterKind.SEND_SOURCE, context.ip, PER_SOURCE),
+        # By purpose: anybody may ask for somebody's reset, and must not use up the codes of that person's sign-ins.
+        (CounterKind.SEND_TARGET, f"{purpose}:{_index(tenant, target)}", PER_TARGET),
+        (CounterKind.SEND_SOURCE, throttle.source_of(context), PER_SOURCE),
         (CounterKind.SEND_TENANT, "", PER_TENANT),
     ):
         throttle.limit(tenant=tenant, kind=kind, key=key, limit=limit)

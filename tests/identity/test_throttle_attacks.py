@@ -1,0 +1,73 @@
+"""Ways around the counters of tries, and ways to use them against others."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from identity.context import RequestContext
+from identity.errors import CredentialsRefused, TooManyRequests
+from identity.models import PasswordPolicy, VerificationCode, VerificationPurpose
+from identity.services import authentication, login, verification
+from tests.factories import make_tenant, make_user
+
+
+@pytest.fixture
+def tenant(db):
+    return make_tenant()
+
+
+@pytest.fixture
+def alice(tenant):
+    return make_user(tenant, user_name="alice", email="alice@example.org", email_verified=True)
+
+
+def guess(tenant, ip: str, number: int) -> None:
+    context = RequestContext(tenant=tenant, ip=ip)
+    name = f"nobody-{number}"
+    authentication.check_password_login(tenant=tenant, identifier=name, password="wrong", context=context)
+
+
+@pytest.mark.security("S31")
+def test_a_network_of_ipv6_is_one_source(tenant):
+    PasswordPolicy.objects.filter(tenant=tenant).update(max_failures_per_source=3)
+    tenant.password_policy.refresh_from_db()
+    for number in range(3):
+        with pytest.raises(CredentialsRefused):
+            guess(tenant, f"2001:db8:1:2::{number:x}", number)
+    with pytest.raises(TooManyRequests):
+        guess(tenant, "2001:db8:1:2:ffff::1", 4)
+    with pytest.raises(CredentialsRefused):
+        guess(tenant, "2001:db8:1:3::1", 5)
+
+
+@pytest.mark.security("S31")
+def test_asking_for_codes_from_one_network_of_ipv6_is_limited(tenant, alice):
+    for number in range(verification.PER_SOURCE.count):
+        context = RequestContext(tenant=tenant, ip=f"2001:db8:7:7::{number:x}")
+        login.begin_reset(tenant=tenant, identifier=f"nobody-{number}", binding="b", context=context)
+    context = RequestContext(tenant=tenant, ip="2001:db8:7:7:1::")
+    with pytest.raises(TooManyRequests):
+        login.begin_reset(tenant=tenant, identifier="alice", binding="b", context=context)
+
+
+@pytest.mark.security("S31")
+def test_asking_for_somebodys_resets_does_not_keep_them_from_their_second_factor(tenant, alice):
+    stranger, own = RequestContext(tenant=tenant, ip="203.0.113.9"), RequestContext(tenant=tenant, ip="198.51.100.7")
+    now = timezone.now()
+    for minute in range(verification.PER_TARGET.count + 1):
+        with time_machine.travel(now + timedelta(minutes=2 * minute), tick=False):
+            login.begin_reset(tenant=tenant, identifier="alice", binding="b", context=stranger)
+    resets = VerificationCode.objects.filter(user=alice, purpose=VerificationPurpose.RESET_PASSWORD)
+    assert resets.count() == verification.PER_TARGET.count
+    with time_machine.travel(now + timedelta(minutes=12), tick=False):
+        verification.send(
+            tenant=tenant,
+            purpose=VerificationPurpose.SECOND_FACTOR,
+            target=verification.email_of(alice),
+            user=alice,
+            context=own,
+        )
