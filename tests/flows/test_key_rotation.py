@@ -77,14 +77,17 @@ async def rotate(provider: Provider, seen: Observations) -> None:
 
 async def observe(provider: Provider, target: dict[str, str], person: operations.Person) -> Observations:
     port = provider.port
-    connections = [Connection("127.0.0.1", port) for _ in range(CLIENTS)]
+    connections = [Connection("127.0.0.1", port) for _ in range(2 * CLIENTS)]  # a back end and a browser each
     try:
         probe = await connections[0].get(f"{provider.issuer}/.well-known/openid-configuration")
         metadata: dict[str, Any] = probe.json()
         known = operations.Target(issuer=provider.issuer, metadata=metadata, api_scope="", **target)
-        workers = [operations.Worker(known, person, connection) for connection in connections]
+        workers = [
+            operations.Worker(known, person, backend, browser)
+            for backend, browser in zip(connections[:CLIENTS], connections[CLIENTS:], strict=True)
+        ]
         for worker in workers:
-            await operations.redeem(worker, *await operations.sign_in(worker, worker.connection))
+            await operations.redeem(worker, *await operations.sign_in(worker, worker.browser))
         seen = Observations()
         async with asyncio.TaskGroup() as tasks:
             for worker in workers:
