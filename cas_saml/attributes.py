@@ -23,7 +23,7 @@ from identity.selectors.profiles import Profile
 
 Value = Callable[[Profile], Any]
 
-# CAS-2.5.7: every CAS answer has them; no mapping may say them.
+# CAS-2.5.5: every CAS answer has them; no mapping may say them.
 STANDARD = ("authenticationDate", "longTermAuthenticationRequestTokenUsed", "isFromNewLogin")
 ATTRIBUTE = "attribute:"
 # Names become names of XML elements.

@@ -3,14 +3,20 @@
 python scripts/error_docs.py write | check
 """
 
+from __future__ import annotations
+
 import csv
 import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import django
+
+if TYPE_CHECKING:
+    from oidc_provider.dialects.base import Dialect
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "errors"
@@ -69,9 +75,44 @@ def oauth() -> str:
     return "\n".join(["# OAuth and OpenID Connect errors", "", GENERATED, "", intro, "", *table(head, rows)]) + "\n"
 
 
+def cas() -> str:
+    """Render the faults of CAS validations, in the order of their table."""
+    from cas_saml.cas.errors import ROWS
+
+    intro = (
+        "What was wrong with a validation, and how it is told; the status is always 200. CAS 1.0 says `no` to each. "
+        "A refused sign-in shows one of the product's own errors."
+    )
+    rows = [
+        [f"`{fault.value}`", f"`{row.code}`", row.text_xml, row.text_json, row.source] for fault, row in ROWS.items()
+    ]
+    head = ["Fault", "code", "XML", "JSON", "Source"]
+    return "\n".join(["# CAS errors", "", GENERATED, "", intro, "", *table(head, rows)]) + "\n"
+
+
+def dialect_page(dialect: Dialect) -> str:
+    """Render the words of one vendor's dialect for the same faults."""
+    from oidc_provider.errors import ROWS, OAuthError
+
+    lines = []
+    for fault, row in ROWS.items():
+        own = dialect.refusal(fault)
+        if own is not None:
+            text = own.text(OAuthError(fault, names=("NAME",))) if callable(own.text) else own.text
+            status = str(own.status or row.status)
+            lines.append([f"`{fault.value}`", f"`{own.error or row.error}`", status, text, own.source])
+    title = f"# Errors of the {dialect.name} dialect"
+    intro = "How the dialect says what was wrong. A status applies where nothing is redirected; NAME is a parameter."
+    head = ["Fault", "error", "Status", "Text", "Source"]
+    return "\n".join([title, "", GENERATED, "", intro, "", *table(head, lines)]) + "\n"
+
+
 def documents() -> dict[str, str]:
     """Return every generated page by its file name."""
-    return {"product.md": product(), "oauth.md": oauth()}
+    from oidc_provider import dialects
+
+    pages = {f"{each.name}.md": dialect_page(each) for each in dialects.ALL if each.errors}
+    return {"product.md": product(), "oauth.md": oauth(), "cas.md": cas(), **pages}
 
 
 def main(arguments: list[str]) -> int:

@@ -62,7 +62,7 @@ def proxy_failure(code: str, text: str) -> HttpResponse:
 
 
 def _elements(attributes: Mapping[str, Any]) -> Iterator[str]:
-    """One element for each value; several values are several elements of one name (CAS-2.5.7)."""
+    """One element for each value; several values are several elements of one name (CAS-2.5.5)."""
     for name, value in attributes.items():
         for item in value if isinstance(value, list) else [value]:
             yield f"      <cas:{name}>{_xml(_written(item))}</cas:{name}>"

@@ -22,6 +22,7 @@ class Fault(StrEnum):
     """What was wrong. The value goes into audit and log."""
 
     REQUEST = "request"
+    FORMAT = "format"
     TICKET = "ticket"
     TICKET_SPENT = "ticket_spent"
     TICKET_EXPIRED = "ticket_expired"
@@ -30,6 +31,7 @@ class Fault(StrEnum):
     SERVICE = "service"
     SERVICE_DISABLED = "service_disabled"
     PROXY = "proxy"
+    PROXY_CALLBACK = "proxy_callback"
     USER = "user"
     INTERNAL = "internal"
 
@@ -54,10 +56,13 @@ _NO_PROXY_TICKETS = "a proxy ticket was given; proxy tickets are not accepted"
 _MISSING = "'service' and 'ticket' parameters are both required"
 _OTHER_SERVICE = "service does not match the ticket"
 _NO_PROXY = "the service is not authorized to perform proxy authentication"
+_NO_CALLBACK = "the proxy callback is not an https address"
+_UNKNOWN_FORMAT = "'format' is XML or JSON"
 _INTERNAL = "internal error"
 
 ROWS: dict[Fault, ErrorSpec] = {
     Fault.REQUEST: ErrorSpec("INVALID_REQUEST", _MISSING, _MISSING, "CAS-2.5.3"),
+    Fault.FORMAT: ErrorSpec("INVALID_REQUEST", _UNKNOWN_FORMAT, _UNKNOWN_FORMAT, "CAS-2.5.1, format"),
     Fault.TICKET: _NOT_RECOGNIZED,
     Fault.TICKET_SPENT: _NOT_RECOGNIZED,
     Fault.TICKET_EXPIRED: _NOT_RECOGNIZED,
@@ -68,6 +73,7 @@ ROWS: dict[Fault, ErrorSpec] = {
     Fault.SERVICE: ErrorSpec("INVALID_SERVICE", _OTHER_SERVICE, _OTHER_SERVICE, "CAS-2.5.3"),
     Fault.SERVICE_DISABLED: _NOT_RECOGNIZED,
     Fault.PROXY: ErrorSpec("UNAUTHORIZED_SERVICE_PROXY", _NO_PROXY, _NO_PROXY, "CAS-2.5.3"),
+    Fault.PROXY_CALLBACK: ErrorSpec("INVALID_PROXY_CALLBACK", _NO_CALLBACK, _NO_CALLBACK, "CAS-2.5.4"),
     Fault.USER: _NOT_RECOGNIZED,
     Fault.INTERNAL: ErrorSpec("INTERNAL_ERROR", _INTERNAL, _INTERNAL, "CAS-2.5.3"),
 }

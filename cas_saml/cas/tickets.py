@@ -79,11 +79,11 @@ def issue(
 
 
 def consume(
-    *, tenant: Tenant, ticket: str, service_url: str, renew: bool, wants_proxy: bool, context: RequestContext
+    *, tenant: Tenant, ticket: str, service_url: str, renew: bool, pgt_url: str, context: RequestContext
 ) -> Validated:
     """Spend a ticket and say who it is about. Two statements; further ones only for what an application adds.
 
-    renew: only a ticket from a new sign-in will do (CAS-2.5.1). wants_proxy: a proxy-granting ticket was asked for.
+    renew: only a ticket from a new sign-in will do (CAS-2.5.1). pgt_url: where a proxy-granting ticket was asked to go.
     Raises CASError. Call it outside a transaction: a ticket is spent whatever comes of it.
     """
     if not ticket or not service_url:
@@ -93,7 +93,7 @@ def consume(
     row = _spend(tenant=tenant, ticket=ticket, service_url=service_url)
     service, session = row.service, row.session
     session.tenant = session.user.tenant = service.application.tenant = tenant
-    _check(row, service_url=service_url, renew=renew, wants_proxy=wants_proxy)
+    _check(row, service_url=service_url, renew=renew, pgt_url=pgt_url)
     application = service.application
     try:
         access.check_usable(user=session.user, session=session, application=application, granted_at=row.created_at)
@@ -134,7 +134,7 @@ def _spend(*, tenant: Tenant, ticket: str, service_url: str) -> ServiceTicket:
     return row
 
 
-def _check(row: ServiceTicket, *, service_url: str, renew: bool, wants_proxy: bool) -> None:
+def _check(row: ServiceTicket, *, service_url: str, renew: bool, pgt_url: str) -> None:
     fault = None
     if row.service_url != service_url:
         fault = Fault.SERVICE  # S44: the exact string
@@ -142,9 +142,9 @@ def _check(row: ServiceTicket, *, service_url: str, renew: bool, wants_proxy: bo
         fault = Fault.SERVICE_DISABLED
     elif renew and not row.is_from_new_login:
         fault = Fault.NOT_NEW_LOGIN
-    elif wants_proxy:
-        # A client that is told of success would believe that it can act for the user elsewhere.
-        fault = Fault.PROXY
+    elif pgt_url:
+        # CAS-2.5.4: who asks for a proxy-granting ticket and gets none fails; no service is allowed one here.
+        fault = Fault.PROXY if pgt_url.startswith("https://") else Fault.PROXY_CALLBACK
     if fault is not None:
         raise CASError(fault, log_detail=f"ticket={row.pk}", service_ref=row.service.public_id)
 

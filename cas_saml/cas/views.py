@@ -202,12 +202,14 @@ def _validated(
 def _consume(request: HttpRequest) -> Validated:
     if any(len(request.GET.getlist(name)) > 1 for name in ("service", "ticket", "renew", "pgtUrl", "format")):
         raise CASError(Fault.REQUEST, log_detail="a parameter comes twice")  # S45
+    if request.GET.get("format", "").upper() not in ("", "XML", "JSON"):
+        raise CASError(Fault.FORMAT)
     return tickets.consume(
         tenant=_context(request).tenant,
         ticket=request.GET.get("ticket", ""),
         service_url=request.GET.get("service", ""),
         renew=is_set(request.GET.get("renew")),
-        wants_proxy=bool(request.GET.get("pgtUrl")),
+        pgt_url=request.GET.get("pgtUrl", ""),
         context=_context(request),
     )
 
@@ -230,10 +232,10 @@ def logout(request: HttpRequest) -> HttpResponse:
     """End the session and go where the service asks, if it is one of ours (CAS-2.3, S22).
 
     The document has no question in between. A link on another site can sign its reader out; an image on it cannot, for
-    SameSite keeps the cookie to navigations. `url` is what clients of CAS 2.0 say.
+    SameSite keeps the cookie to navigations. `url`, which clients of CAS 2.0 send, is ignored (CAS-2.3.1).
     """
     session = request.sso_session  # type: ignore[attr-defined]
-    target = request.GET.get("service", "") or request.GET.get("url", "")
+    target = request.GET.get("service", "")
     service = services.find(target, tenant=_context(request).tenant) if target else None
     response = _redirect(target if service is not None else reverse("identity:login"))
     if session is not None:

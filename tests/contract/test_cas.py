@@ -48,9 +48,9 @@ def endpoint(operation: str) -> str:
 
 
 def check_schema(schema: str, value: Any) -> None:
-    Draft202012Validator(
-        {"components": CONTRACT["components"], "$ref": f"#/components/schemas/{schema}"}
-    ).validate(value)
+    Draft202012Validator({"components": CONTRACT["components"], "$ref": f"#/components/schemas/{schema}"}).validate(
+        value
+    )
 
 
 def post_form(browser: Browser, **data: str) -> Any:
@@ -192,7 +192,9 @@ def test_the_documents_request_is_answered(new_service: NewService, browser: Bro
     assert app.api.get(printed, secure=True).json()["serviceResponse"]["authenticationSuccess"]["user"] == "minghui"
     arrived = browser.get("/api/v1/cas/logout?service=https://example.com")
     assert isinstance(arrived, Callback)
-    assert arrived.response["Location"] == OPERATIONS["casLogout"][2]["responses"]["302"]["headers"]["Location"]["example"]
+    assert (
+        arrived.response["Location"] == OPERATIONS["casLogout"][2]["responses"]["302"]["headers"]["Location"]["example"]
+    )
 
 
 def test_login_without_a_service_is_decided_otherwise(service: Service, browser: Browser) -> None:

@@ -46,7 +46,7 @@ def test_cas_2_names_the_user_and_nothing_more(service: Service, browser: Browse
     )
 
 
-@pytest.mark.spec("CAS-2.5.7")
+@pytest.mark.spec("CAS-2.5.5")
 def test_cas_3_has_the_three_standard_attributes(service: Service, browser: Browser) -> None:
     member = service.validated(service.ticket(browser))[SUCCESS]
     session = SSOSession.objects.get()
@@ -60,13 +60,13 @@ def test_cas_3_has_the_three_standard_attributes(service: Service, browser: Brow
     }
 
 
-@pytest.mark.spec("CAS-2.5.7")
+@pytest.mark.spec("CAS-2.5.5")
 def test_a_ticket_of_an_older_sign_in_says_so(service: Service, browser: Browser) -> None:
     service.sign_in(browser)
     assert service.validated(service.ticket(browser))[SUCCESS]["attributes"]["isFromNewLogin"] is False
 
 
-@pytest.mark.spec("CAS-2.5.7")
+@pytest.mark.spec("CAS-2.5.5")
 def test_released_attributes_in_both_forms(new_service: NewService, browser: Browser, person: User) -> None:
     told = new_service(
         application={"access": "assigned"},
@@ -225,11 +225,27 @@ def test_a_proxy_ticket_is_refused_and_told_why(service: Service, endpoint: str)
     }
 
 
-@pytest.mark.spec("CAS-2.5.3")
-def test_nobody_is_given_a_proxy_granting_ticket(service: Service, browser: Browser) -> None:
+@pytest.mark.spec("CAS-2.5.4")
+@pytest.mark.parametrize(
+    ("pgt_url", "code"),
+    [
+        ("https://app.example.org/pgt", "UNAUTHORIZED_SERVICE_PROXY"),
+        ("http://app.example.org/pgt", "INVALID_PROXY_CALLBACK"),
+    ],
+)
+def test_nobody_is_given_a_proxy_granting_ticket(service: Service, browser: Browser, pgt_url: str, code: str) -> None:
     ticket = service.ticket(browser)
-    assert service.code(ticket, pgtUrl="https://app.example.org/pgt") == "UNAUTHORIZED_SERVICE_PROXY"
+    assert service.code(ticket, pgtUrl=pgt_url) == code
     assert service.code(ticket) == "INVALID_TICKET"
+
+
+@pytest.mark.spec("CAS-2.5.1")
+def test_a_format_that_nobody_writes_is_refused(service: Service, browser: Browser) -> None:
+    ticket = service.ticket(browser)
+    refused = service.validate(ticket, format="YAML")
+    assert refused["Content-Type"] == "application/xml; charset=utf-8"
+    assert b'code="INVALID_REQUEST"' in refused.content
+    assert SUCCESS in service.validated(ticket)
 
 
 @pytest.mark.spec("CAS-2.7.2")
