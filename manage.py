@@ -6,10 +6,16 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from config.management.commands.init_secrets import Command as InitSecrets
+
 
 def main() -> None:
     """Hand the command line to Django."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
+    if sys.argv[1:2] == ["init_secrets"]:
+        # Production settings cannot be read before there are secrets, so what makes them does without.
+        InitSecrets().run_from_argv(sys.argv)
+        return
     execute_from_command_line(sys.argv)
 
 
