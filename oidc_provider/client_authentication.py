@@ -27,6 +27,7 @@ from jwt.types import Options
 
 from identity import crypto, outbound
 from identity.models import Tenant
+from identity.texts import is_storable
 from oidc_provider import clients
 from oidc_provider.conf import conf
 from oidc_provider.dialects.base import SecretPlace
@@ -225,7 +226,7 @@ def _check_assertion(client: Client, assertion: str, *, audiences: tuple[str, ..
         raise _refused(client, Fault.CLIENT_ASSERTION, type(error).__name__) from None
     jti, exp = document["jti"], document["exp"]
     # RFC7519-4.1.4, 4.1.7: a number and a text; the library would take a number in quotes.
-    if not isinstance(jti, str) or not jti or not isinstance(exp, int | float):
+    if not isinstance(jti, str) or not jti or not is_storable(jti) or not isinstance(exp, int | float):
         raise _refused(client, Fault.CLIENT_ASSERTION, "jti or exp is of another type")
     if document["sub"] != client.client_id:
         raise _refused(client, Fault.CLIENT_ASSERTION, "subject is not the client")

@@ -15,6 +15,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from identity.conf import conf
 from identity.models import Application, Tenant
+from identity.texts import is_storable
 from oidc_provider.models import ApiScope, AuthMethod, Client
 
 
@@ -51,7 +52,7 @@ def find(*, client_id: str, tenant: Tenant) -> Client | None:
     pk = _by_client_id.get(client_id)
     copy = _by_key.get(pk) if pk is not None else None
     if copy is None or not copy.is_fresh or copy.client.client_id != client_id:
-        if len(client_id) > 255 or "\x00" in client_id:
+        if len(client_id) > 255 or not is_storable(client_id):
             return None
         copy = _load(client_id=client_id)
     if copy is None or copy.client.tenant_id != tenant.pk:
@@ -74,7 +75,7 @@ def find_public(*, app_code: str, dialect: str, tenant: Tenant) -> str:
     key = (tenant.pk, dialect, app_code)
     copy = _public.get(key)
     if copy is None or not 0 <= time.monotonic() - copy.loaded_at < conf.process_cache_seconds:
-        if len(app_code) > 64 or "\x00" in app_code:
+        if len(app_code) > 64 or not is_storable(app_code):
             return ""
         loaded_at = time.monotonic()
         rows = Client.objects.filter(tenant=tenant, dialect=dialect, catalogue_entry__code=app_code)
@@ -88,7 +89,7 @@ def find_public(*, app_code: str, dialect: str, tenant: Tenant) -> str:
 
 def has_issuer(*, app_code: str, dialect: str, tenant: Tenant) -> bool:
     """Whether the application of that code has an enabled client of a dialect, and so an issuer."""
-    if len(app_code) > 64 or "\x00" in app_code:
+    if len(app_code) > 64 or not is_storable(app_code):
         return False
     rows = Client.objects.filter(tenant=tenant, dialect=dialect, is_active=True)
     return rows.filter(catalogue_entry__code=app_code, catalogue_entry__is_active=True).exists()

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from identity.texts import is_storable
 from oidc_provider.errors import Fault, OAuthError
 
 # A parameter longer than this serves nobody; id_token_hint and claims are the long ones.
@@ -275,7 +276,7 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _is_malformed(value: str) -> bool:
     # Django decodes broken UTF-8 to U+FFFD; a NUL byte cannot be stored and ends a string for some readers.
-    return "\x00" in value or "\ufffd" in value or len(value) > MAX_VALUE_LENGTH
+    return "\ufffd" in value or len(value) > MAX_VALUE_LENGTH or not is_storable(value)
 
 
 def _names(names: Iterable[str]) -> str:
