@@ -341,7 +341,10 @@ def _revoke(which: Q) -> int:
     with transaction.atomic():
         # In the order in which an exchange takes its locks, so that the two cannot wait for each other.
         _delete(AuthorizationCode.objects.filter(which, consumed_at=None))
-        refresh_tokens = RefreshToken.objects.filter(which, revoked=None).update(revoked=now)
+        refresh_tokens = 0
+        # Until none is left: a refresh under way held the row that we waited for, and its new row came after our look.
+        while found := RefreshToken.objects.filter(which, revoked=None).update(revoked=now):
+            refresh_tokens += found
         return refresh_tokens + _delete(AccessToken.objects.filter(which))
 
 

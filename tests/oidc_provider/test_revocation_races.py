@@ -1,0 +1,75 @@
+"""A refresh that is under way while its grant is revoked does not outlive it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from identity.context import RequestContext
+from identity.services import audit
+from oidc_provider import grants, validator
+from oidc_provider.models import AccessToken, RefreshToken
+from tests.factories import make_application, make_tenant, make_user
+from tests.factories.keys import make_keys
+from tests.factories.oidc import make_client
+from tests.support.machine import Machine
+from tests.support.oidc_fixtures import forget_everything
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HELD_SECONDS = 0.7  # long enough for the other one to come to the rows
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    forget_everything()
+    tenant = make_tenant()
+    make_keys(tenant)
+    yield Machine(make_client(make_application(tenant)), make_user(tenant))
+    forget_everything()
+
+
+def held_open(act: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Thread, threading.Event]:
+    """Run it in a thread whose transaction stays open for a while after its tokens were stored."""
+    stored = threading.Event()
+
+    def record(*args: Any, **kwargs: Any) -> Any:
+        stored.set()
+        threading.Event().wait(HELD_SECONDS)
+        return audit.record(*args, **kwargs)
+
+    monkeypatch.setattr(validator, "audit", type("Held", (), {"record": staticmethod(record)}))
+
+    def work() -> None:
+        try:
+            act()
+        finally:
+            connections.close_all()
+
+    return threading.Thread(target=work), stored
+
+
+@pytest.mark.security("S14")
+@pytest.mark.parametrize("who", ["user", "family"])
+def test_what_a_refresh_under_way_gives_is_revoked_with_the_rest(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    token = machine.tokens()["refresh_token"]
+    row = RefreshToken.objects.get()
+    thread, stored = held_open(lambda: Machine(machine.client, machine.user).refresh(token), monkeypatch)
+    thread.start()
+    assert stored.wait(20)
+    if who == "user":
+        grants.revoke_for_user(machine.user, client=machine.client)  # as a withdrawn consent does
+    else:
+        context: Any = type("Context", (), {"tenant": machine.user.tenant, "dialect": type("D", (), {"name": "standard"})})
+        context.request = RequestContext(tenant=machine.user.tenant)
+        grants.revoke_token(row, client=machine.client, context=context, now=row.created)
+    thread.join()
+    assert RefreshToken.objects.count() == 2
+    assert RefreshToken.objects.filter(revoked=None).count() == 0
+    assert AccessToken.objects.count() == 0
