@@ -14,7 +14,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check install --quiet
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check fmt lint types contracts django-check bench docs docs-check messages \
+.PHONY: help setup run test coverage check fmt lint types contracts django-check bench bench-tenant fuzz docs docs-check messages \
 	messages-check lock clean
 
 help: ## List these commands
@@ -56,6 +56,12 @@ coverage: $(VENV)/dev.stamp ## Run the tests with branch coverage
 
 bench: $(VENV)/dev.stamp ## Measure the protocol endpoints under gunicorn
 	$(PYTHON) -m bench $(BENCH_ARGS)
+
+bench-tenant: $(VENV)/dev.stamp ## Measure the tenant API over a million users on PostgreSQL
+	$(PYTHON) -m bench.tenant $(BENCH_ARGS)
+
+fuzz: $(VENV)/dev.stamp ## Send the tenant API many generated requests
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(PYTHON) -m pytest -q tests/tenant_api/test_fuzz.py
 
 # --- checking: no test runs here ----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -32,10 +33,17 @@ MIN_PAGE_SIZE, MAX_PAGE_SIZE = 10, 100  # PAGE.0001
 MAX_PAGE_INDEX = 1_000_000
 
 _ROLES = Prefetch("roles", AppRoleMember.objects.select_related("role").order_by("pk"))
-_MEMBERSHIPS = Prefetch("memberships", Membership.objects.select_related("organization"))
 
 Row = TypeVar("Row")  # a model, or a column of one
 Found = TypeVar("Found", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipReference:
+    """An organisation that a user belongs to, by its public id."""
+
+    organization_id: str
+    is_primary: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,7 @@ def find_user(
 
 
 def list_users(*, tenant: Tenant, organization_id: str = "", index: int = 0, size: int = MIN_PAGE_SIZE) -> Page[User]:
-    """Users of the tenant, oldest first, with their memberships; of one organisation's own members if it is named.
+    """Users of the tenant, oldest first; of one organisation's own members if it is named. See `memberships_of`.
 
     Raises NotFound (ORG.0001) and ValueInvalid (PAGE.0001).
     """
@@ -111,16 +119,22 @@ def list_users(*, tenant: Tenant, organization_id: str = "", index: int = 0, siz
         total = UserCount.objects.filter(tenant=tenant).values_list("users", flat=True).first()
     # Keys first: a late page walks an index over what it skips, in place of the rows.
     keys = paginate(users.order_by("pk").values_list("pk", flat=True), index=index, size=size, total=total)
-    rows = list(User.objects.filter(pk__in=keys.rows).order_by("pk").prefetch_related(_MEMBERSHIPS))
+    rows = list(User.objects.filter(pk__in=keys.rows).order_by("pk"))
     for user in rows:
         user.tenant = tenant
     return Page(total=keys.total, rows=rows)
 
 
-def with_memberships(user: User) -> User:
-    """The same user, with memberships and their organisations loaded. One query."""
-    prefetch_related_objects([user], _MEMBERSHIPS)
-    return user
+def memberships_of(users: Sequence[User]) -> dict[int, list[MembershipReference]]:
+    """Where each of the users belongs, by the user's key, the primary organisation first. One query for all.
+
+    Columns and no rows: of a page of users, their memberships would cost as much as the users.
+    """
+    found: dict[int, list[MembershipReference]] = {user.pk: [] for user in users}
+    rows = Membership.objects.filter(user__in=list(found)).order_by("-is_primary", "pk")
+    for user_id, organization_id, is_primary in rows.values_list("user_id", "organization__public_id", "is_primary"):
+        found[user_id].append(MembershipReference(organization_id, is_primary))
+    return found
 
 
 def _found(user: User | None) -> User:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
 from rest_framework import serializers
 
 from identity.models import AppAccount, Gender, IdentityType, User, UserType
-from identity.selectors.directory import Page
+from identity.selectors.directory import MembershipReference, Page
 from tenant_api.fields import Attribute, Choice, Extension, Flag, Relations, Request, Text, wire_time
 from tenant_api.serializers.common import Answer
 
@@ -82,6 +83,14 @@ class AuthorizeAccountRequest(Request):
     account_name = Text(required=False, invalid="APP_ACCOUNT.0036", help_text="Empty: the user name.")
 
 
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """A user, and the organisations that the user belongs to."""
+
+    user: User
+    memberships: list[MembershipReference]
+
+
 class UserIdResponse(Answer):
     """Whom the operation was about."""
 
@@ -117,10 +126,9 @@ class UserDetail(Answer):
     extension = serializers.DictField(allow_null=True)
     user_org_relation_list = RelationOutput(many=True)
 
-    def to_representation(self, user: User) -> dict[str, Any]:
-        # In memory: the list loaded them for a whole page.
-        memberships = sorted(user.memberships.all(), key=lambda row: (not row.is_primary, row.pk))
-        primary = next((row.organization.public_id for row in memberships if row.is_primary), "")
+    def to_representation(self, belonging: Belonging) -> dict[str, Any]:
+        user, memberships = belonging.user, belonging.memberships
+        primary = next((row.organization_id for row in memberships if row.is_primary), "")
         return {
             "user_id": user.public_id,
             "org_id": primary,
@@ -137,7 +145,7 @@ class UserDetail(Answer):
             "locked": user.locked_until is not None and user.locked_until > timezone.now(),
             "extension": user.extension,
             "user_org_relation_list": [
-                {"org_id": row.organization.public_id, "relation_type": int(row.is_primary)} for row in memberships
+                {"org_id": row.organization_id, "relation_type": int(row.is_primary)} for row in memberships
             ],
         }
 
@@ -148,9 +156,13 @@ class UserList(Answer):
     total = serializers.IntegerField(help_text="Of all pages.")
     users = UserDetail(many=True)
 
-    def to_representation(self, page: Page[User]) -> dict[str, Any]:
+    def to_representation(
+        self, page_and_memberships: tuple[Page[User], dict[int, list[MembershipReference]]]
+    ) -> dict[str, Any]:
+        page, memberships = page_and_memberships
         row = UserDetail(zone=self.zone)
-        return {"total": page.total, "users": [row.to_representation(user) for user in page.rows]}
+        users = [row.to_representation(Belonging(user, memberships[user.pk])) for user in page.rows]
+        return {"total": page.total, "users": users}
 
 
 class AccountIdResponse(Answer):

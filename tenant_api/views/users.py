@@ -39,9 +39,16 @@ class UserView(TenantAPIView):
         user = self.user(user_id)
         if user.is_staff or user.is_superuser:
             raise OAuthError(
-                Fault.INSUFFICIENT_SCOPE, client_id=self.principal.client_id, log_detail=f"user={user.pk} is an operator"
+                Fault.INSUFFICIENT_SCOPE,
+                client_id=self.principal.client_id,
+                log_detail=f"user={user.pk} is an operator",
             )
         return user
+
+
+def belonging(user: User) -> wire.Belonging:
+    """The user with the organisations that it belongs to."""
+    return wire.Belonging(user, directory.memberships_of([user])[user.pk])
 
 
 class UsersView(TenantAPIView):
@@ -70,7 +77,7 @@ class UsersView(TenantAPIView):
         found = directory.list_users(
             tenant=self.tenant, organization_id=wire_id(request.GET["org_id"]), index=page.index, size=page.size
         )
-        return self.answer(wire.UserList, found)
+        return self.answer(wire.UserList, (found, directory.memberships_of(found.rows)))
 
 
 class UserByIdView(UserView):
@@ -101,7 +108,7 @@ class UserByIdView(UserView):
     )
     def get(self, request: Request, user_id: str) -> Response:
         """One user."""
-        return self.answer(wire.UserDetail, directory.with_memberships(self.user(user_id)))
+        return self.answer(wire.UserDetail, belonging(self.user(user_id)))
 
 
 class EnableUserView(UserView):
@@ -173,7 +180,7 @@ class UserByUsernameView(TenantAPIView):
     def post(self, request: Request) -> Response:
         """One user, by its name in the body."""
         user = directory.get_user_by_name(tenant=self.tenant, **self.read(wire.UserByUsernameRequest))
-        return self.answer(wire.UserDetail, directory.with_memberships(user))
+        return self.answer(wire.UserDetail, belonging(user))
 
 
 class AuthorizeAccountView(UserView):
