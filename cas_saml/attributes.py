@@ -63,12 +63,12 @@ SOURCES: Mapping[str, Value] = MappingProxyType(
 
 
 def release(profile: Profile, mapping: Mapping[str, str]) -> dict[str, Any]:
-    """The attributes that the mapping names, in its order; None where there is no value.
+    """The attributes that the mapping names, by name, as no database keeps its order; None where there is no value.
 
     A day is the moment at which it begins in the tenant's time zone (OneAccess-3.3.2.2).
     """
     zone = ZoneInfo(profile.user.tenant.time_zone)
-    return {name: _plain(_source(source)(profile), zone) for name, source in mapping.items()}
+    return {name: _plain(_source(source)(profile), zone) for name, source in sorted(mapping.items())}
 
 
 def check_mapping(mapping: object) -> None:

@@ -101,13 +101,13 @@ def test_released_attributes_in_both_forms(new_service: NewService, browser: Bro
     found = root.find(".//cas:attributes", NS)
     assert found is not None
     assert [(child.tag.partition("}")[2], child.text) for child in found][3:] == [
+        ("badge", '<7 & "8">'),
         ("birthday", "2020-02-04T16:00:00.000Z"),
         ("createAt", created),
-        ("disabledAt", "null"),
         ("disabed", "false"),
+        ("disabledAt", "null"),
         ("memberOf", "reader"),
         ("memberOf", "writer"),
-        ("badge", '<7 & "8">'),
         ("nothing", "null"),
     ]
 
