@@ -36,6 +36,11 @@ class ApplicationAdmin(TenantScoped):
     )
     readonly_fields = ("public_id", "created_at", "updated_at")
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        readonly = super().get_readonly_fields(request, obj)
+        # Whose private network would be called is the installation's, and not one tenant's (S34, decision 12).
+        return readonly if request.user.is_superuser else [*readonly, "is_internal"]
+
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False  # An application is disabled: clients, accounts and audit rows point to it.
 

@@ -2,10 +2,12 @@
 
 from django.contrib import admin
 from django.db.models import Model
+from django.forms import ModelForm
 from django.http import HttpRequest
 
 from identity.admin.base import StackedInline, TabularInline, TenantScoped
 from identity.models import AttributeDefinition, PasswordPolicy, SessionPolicy, Tenant, TenantDomain
+from identity.services import attributes
 
 
 class DomainInline(TabularInline):
@@ -72,3 +74,8 @@ class AttributeDefinitionAdmin(TenantScoped):
     search_fields = ("name", "label")
     autocomplete_fields = ("tenant", "application")
     list_select_related = ("application",)
+
+    def save_model(self, request: HttpRequest, obj: AttributeDefinition, form: ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "is_unique" in form.changed_data:
+            attributes.index_existing_values(obj)

@@ -357,7 +357,7 @@ def define(
         definition.full_clean()
         definition.save()
         if definition.is_unique != was_unique:
-            _index_existing_values(definition)
+            index_existing_values(definition)
         audit.record(
             EventType.TENANT_UPDATE,
             tenant=tenant,
@@ -373,7 +373,11 @@ def define(
     return definition
 
 
-def _index_existing_values(definition: AttributeDefinition) -> None:
+def index_existing_values(definition: AttributeDefinition) -> None:
+    """Take in the values that exist after an attribute became unique, or forget them after it ceased to be.
+
+    Raises AlreadyExists (USER.0035) when two users share one. In the transaction that changes the definition.
+    """
     UniqueAttributeValue.objects.filter(definition=definition).delete()
     if not definition.is_unique:
         return

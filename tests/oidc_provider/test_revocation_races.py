@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.db import connections
 from identity.context import RequestContext
 from identity.services import audit
 from oidc_provider import grants, validator
+from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.models import AccessToken, RefreshToken
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
@@ -67,7 +69,8 @@ def test_what_a_refresh_under_way_gives_is_revoked_with_the_rest(
         grants.revoke_for_user(machine.user, client=machine.client)  # as a withdrawn consent does
     else:
         context: Any = type("Context", (), {"tenant": machine.user.tenant, "dialect": type("D", (), {"name": "standard"})})
-        context.request = RequestContext(tenant=machine.user.tenant)
+        tenant = machine.user.tenant
+        context: Any = SimpleNamespace(tenant=tenant, dialect=STANDARD, request=RequestContext(tenant=tenant))
         grants.revoke_token(row, client=machine.client, context=context, now=row.created)
     thread.join()
     assert RefreshToken.objects.count() == 2
