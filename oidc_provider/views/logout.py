@@ -23,7 +23,7 @@ from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.logout import LogoutRequest
 from oidc_provider.request_checks import Parameters, merge
-from oidc_provider.views import languages, parking
+from oidc_provider.views import found, languages, parking
 from oidc_provider.views.answers import allow_form_targets, protect_page, redirect, to_client
 from oidc_provider.views.error_page import refuse
 from oidc_provider.views.parameters import form_parameters, query_parameters
@@ -33,6 +33,7 @@ from oidc_provider.views.parameters import form_parameters, query_parameters
 @require_http_methods(["GET", "POST"])
 def logout(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Take a logout request. A POST arrives without our cookies and is taken up again by a GET of our own."""
+    found.check_issuer(request, dialect, app_code)
     payload: dict[str, Any] = {"dialect": dialect.name, "app_code": app_code}
     try:
         params = query_parameters(request)

@@ -11,12 +11,15 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from identity.models import AuditEvent
+from identity.context import RequestContext
+from identity.models import AuditEvent, SessionEndReason, SSOSession
+from identity.services import sessions
 from oidc_provider import dialects
 from oidc_provider.dialects.base import Delivery, Dialect, EndpointName
 from oidc_provider.errors import Fault
 from oidc_provider.models import CLIENT_FLAGS, AccessToken
 from tests.dialects.party import CALLBACK, VERIFIER, Party, pactera, query_of, s256, sm3
+from tests.factories import make_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -156,6 +159,48 @@ def test_a_client_revokes_its_own_token(party: Party) -> None:
     response = party.send(path, {"token": tokens["access_token"], "client_id": party.client.client_id})
     assert response.status_code == 200, response.content
     assert party.userinfo(tokens["access_token"]).status_code == 401
+
+
+def test_a_plain_sign_out_ends_grants_in_the_standard_dialect_only(party: Party) -> None:
+    tokens = party.tokens()
+    session = SSOSession.objects.get(user=party.user)
+    tenant = party.client.catalogue_entry.tenant
+    sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=RequestContext(tenant=tenant), actor=party.user)
+    survives = party.dialect.refresh_outlives_session  # decision 14
+    assert survives == (party.dialect.name != "standard")
+    assert party.refresh(tokens["refresh_token"]).status_code == (200 if survives else 400)
+
+
+@pytest.mark.security("S26")
+def test_disabling_the_user_ends_everything_at_once(party: Party) -> None:
+    code, tokens = party.code(), party.tokens()
+    party.user.is_active = False
+    party.user.save()
+    assert party.userinfo(tokens["access_token"]).status_code == 401
+    for response in (party.refresh(tokens["refresh_token"]), party.exchange(code)):
+        assert (response.status_code, response.json()["error"]) == (400, "invalid_grant")
+        assert last_refusal() == (Fault.USER_NOT_USABLE.value, party.dialect.name)
+
+
+@pytest.mark.security("S36")
+def test_another_tenants_host_knows_nothing_of_the_client(party: Party) -> None:
+    other = make_tenant()
+    tokens = party.tokens()
+    for client in (party.browser, party.machine):
+        client.defaults["HTTP_HOST"] = other.domains.get().host
+    party.ask()
+    assert last_refusal() == (Fault.UNKNOWN_CLIENT.value, party.dialect.name)
+    assert party.refresh(tokens["refresh_token"], client_id=party.client.client_id).status_code >= 400
+    assert party.userinfo(tokens["access_token"]).status_code == 401
+
+
+def test_the_host_that_all_tenants_share_has_no_issuer(party: Party) -> None:
+    for client in (party.browser, party.machine):
+        client.defaults["HTTP_HOST"] = "api.monban.example"
+    for endpoint in party.dialect.endpoints:
+        if endpoint not in (EndpointName.PUBLIC_KEY, EndpointName.ERROR_PAGE):
+            send = party.machine.get if "GET" in party.dialect.endpoints[endpoint].methods else party.machine.post
+            assert send(party.path(endpoint), secure=True).status_code in (404, 400, 401), endpoint
 
 
 @pytest.mark.spec("RFC6749-4.1.2.1")
