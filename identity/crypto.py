@@ -130,6 +130,11 @@ def constant_time_equal(left: str | bytes, right: str | bytes) -> bool:
     return hmac.compare_digest(left, right)
 
 
+def envelope_keys(purpose: str) -> list[bytes]:
+    """Keys to sign what we hand out and read back ourselves, one of each live pepper, newest first."""
+    return [_subkey(pepper, "envelope", purpose) for pepper in _all("hash_peppers")]
+
+
 # Blind indexes ---------------------------------------------------------------------------------------------
 
 

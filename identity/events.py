@@ -12,6 +12,7 @@ class EventType(StrEnum):
     LOGIN_LOCKED = "login:locked"
     LOGIN_UNLOCKED = "login:unlocked"
     SESSION_START = "session:start"
+    SESSION_USE = "session:use"
     SESSION_END = "session:end"
     SESSION_CONFIRM = "session:confirm_password"
     PASSWORD_CHANGE = "password:change"

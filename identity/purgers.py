@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 
 from identity.models import PendingRequest
 from identity.registry import register_purger
-from identity.services import delivery, keys, login, sessions, throttle, verification
+from identity.services import delivery, keys, login, nonces, sessions, throttle, verification
 
 
 def purge_pending_requests(now: datetime, limit: int) -> int:
@@ -31,5 +31,6 @@ register_purger("deliveries", delivery.purge)
 register_purger("keys", keys.purge)
 register_purger("login_transactions", login.purge_expired)
 register_purger("pending_requests", purge_pending_requests)
+register_purger("spent_nonces", nonces.purge)
 register_purger("sso_sessions", sessions.purge_ended)
 register_purger("verification_codes", verification.purge_expired)

@@ -15,6 +15,7 @@ from identity.models import (
     PendingRequest,
     SessionEndReason,
     SessionParticipant,
+    SpentNonce,
     SSOSession,
     UniqueAttributeValue,
     VerificationCode,
@@ -166,6 +167,13 @@ class UniqueAttributeValueAdmin(ReadOnly):
 class PendingRequestAdmin(ReadOnly):
     list_display = ("created_at", "path", "expires_at", "consumed_at")
     fields = ("tenant", "path", "created_at", "expires_at", "consumed_at")
+    readonly_fields = fields
+
+
+@admin.register(SpentNonce)
+class SpentNonceAdmin(ReadOnly):
+    list_display = ("id", "expires_at")
+    fields = ("tenant", "expires_at")
     readonly_fields = fields
 
 

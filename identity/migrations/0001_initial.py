@@ -833,4 +833,18 @@ class Migration(migrations.Migration):
             model_name='verificationcode',
             constraint=models.UniqueConstraint(condition=models.Q(('consumed_at', None)), fields=('tenant', 'purpose', 'target_index'), name='one_open_code_per_target'),
         ),
+        migrations.CreateModel(
+            name='SpentNonce',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('key_hash', models.CharField(editable=False, max_length=64, unique=True)),
+                ('expires_at', models.DateTimeField(verbose_name='expires at')),
+                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='identity.tenant', verbose_name='tenant')),
+            ],
+            options={
+                'verbose_name': 'spent nonce',
+                'verbose_name_plural': 'spent nonces',
+                'indexes': [models.Index(fields=['expires_at'], name='spent_nonce_expires')],
+            },
+        ),
     ]

@@ -8,6 +8,7 @@ from identity.models.credentials import AttemptCounter, CounterKind, MFADevice, 
 from identity.models.delivery import Delivery, DeliveryState, PendingRequest
 from identity.models.ids import new_public_id
 from identity.models.keys import KeyPair, KeyState, KeyUse
+from identity.models.nonces import SpentNonce
 from identity.models.organizations import Membership, Organization, OrganizationCategory
 from identity.models.policies import MFAMode, PasswordPolicy, SessionPolicy
 from identity.models.roles import AppRole, AppRoleMember
@@ -63,6 +64,7 @@ __all__ = [
     "SessionKind",
     "SessionParticipant",
     "SessionPolicy",
+    "SpentNonce",
     "Tenant",
     "TenantDomain",
     "UniqueAttributeValue",

@@ -29,6 +29,7 @@ from identity.errors import (
     AccountDisabled,
     CredentialsRefused,
     IdentityError,
+    PasswordRefused,
     StateInvalid,
     TooManyRequests,
 )
@@ -261,9 +262,12 @@ def change_expired_password(
     context: RequestContext,
     channel: str = SessionKind.BROWSER,
     session: SSOSession | None = None,
+    old_password: str | None = None,
 ) -> LoginOutcome:
     """Replace a password that has expired, must be changed, or will expire soon, and finish the sign-in.
 
+    old_password: where the protocol asks for it again. A wrong one counts as a failed try (S30) and raises
+    CredentialsRefused (PARAM.0028), AccountLocked or TooManyRequests.
     Raises StateInvalid, PasswordRefused, ValueRequired (both leave the state), AccountDisabled.
     """
     row = _get(
@@ -277,12 +281,23 @@ def change_expired_password(
     if not user.is_usable:
         raise AccountDisabled(log_detail=f"user={user.pk}")
     try:
+        if old_password is not None:
+            _check_old_password(user, old_password=old_password, new_password=new_password, context=context)
         credentials.set_password(user=user, password=new_password, context=context, actor=user)
     except IdentityError as error:
         _record_refusal(EventType.PASSWORD_CHANGE, row=row, error=error, context=context)
         raise
     # The change has ended every session of the user, the one of this browser too.
     return _finish(row, context=context, session=None if session and session.user_id == user.pk else session)
+
+
+def _check_old_password(user: User, *, old_password: str, new_password: str, context: RequestContext) -> None:
+    try:
+        authentication.check_password_of(user, password=old_password, context=context)
+    except CredentialsRefused as error:
+        raise CredentialsRefused("PARAM.0028", log_detail=error.log_detail) from None
+    if old_password == new_password:
+        raise PasswordRefused("PARAM.0020")
 
 
 def skip_password_warning(

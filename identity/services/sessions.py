@@ -41,6 +41,7 @@ __all__ = [
     "find_by_handle",
     "find_by_sid",
     "get_own",
+    "has_joined",
     "is_recently_confirmed",
     "is_usable",
     "join",
@@ -241,6 +242,12 @@ def join(
         participant.data = data
         participant.save(update_fields=["data"])
     return participant
+
+
+def has_joined(session: SSOSession | None, *, protocol: str, client_ref: str) -> bool:
+    """Whether the session was used to sign in to that registration. No session has joined nothing, at the same cost."""
+    joined = SessionParticipant.objects.filter(protocol=protocol, registration=client_ref)
+    return joined.filter(session_id=session.pk if session else 0).exists()
 
 
 def end(session: SSOSession, *, reason: str, context: RequestContext, actor: Any = None) -> bool:

@@ -21,6 +21,7 @@ from identity.models import (
     PasswordHistory,
     PendingRequest,
     SessionParticipant,
+    SpentNonce,
     SSOSession,
     Tenant,
     UniqueAttributeValue,
@@ -143,6 +144,7 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
             expires_at=later,
         ),
         AttemptCounter.objects.create(tenant=tenant, kind="source", key_hash=hashed, window_started_at=now),
+        SpentNonce.objects.create(tenant=tenant, key_hash=hashed, expires_at=later),
         MFADevice.objects.create(user=user, kind="email"),
         PasswordHistory.objects.create(user=user, password=user.password),
         PendingRequest.objects.create(
