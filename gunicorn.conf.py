@@ -1,6 +1,11 @@
 """gunicorn's configuration; it finds this file when started here (`gunicorn config.wsgi`)."""
 
+from typing import Any
+
+from gunicorn.glogging import Logger
+
 from config.env import read_server
+from config.logging import RedactionFilter
 
 server = read_server()
 
@@ -20,3 +25,16 @@ forwarder_headers = ""
 
 # No access log: its lines would hold query strings, and those hold codes. Events are logged by the application.
 accesslog = None
+
+
+class RedactingLogger(Logger):
+    """gunicorn's own logger: where the application fails, it writes the address with its query."""
+
+    def setup(self, cfg: Any) -> None:
+        """Put our redaction before every handler of the error log."""
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.addFilter(RedactionFilter())
+
+
+logger_class = RedactingLogger

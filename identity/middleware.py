@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -100,6 +100,10 @@ class RequestContextMiddleware:
             return errors.bad_request(request)
         if limit is not None and int(length[:20]) > limit:
             return errors.too_large(request)
+        try:
+            request.GET  # noqa: B018 - parsed once, here: Django's own page of this error fails at it again
+        except SuspiciousOperation:  # too many parameters
+            return errors.bad_request(request)
         return None
 
 

@@ -3,9 +3,12 @@
 import io
 import json
 import logging
+import runpy
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from gunicorn.config import Config
 
 from config.logging import REDACTED, JSONFormatter, RedactionFilter, TextFormatter
 
@@ -154,3 +157,18 @@ def test_no_logger_writes_past_the_redaction() -> None:
     }
     assert handlers
     assert all(any(isinstance(kept, RedactionFilter) for kept in handler.filters) for handler in handlers)
+
+
+@pytest.mark.security("S41")
+def test_a_secret_in_an_address_is_blanked_in_the_web_servers_log(capfd: pytest.CaptureFixture[str]) -> None:
+    settings = runpy.run_path(str(Path(__file__).resolve().parents[2] / "gunicorn.conf.py"))
+    log = settings["logger_class"](Config())
+    try:
+        log.error("Error handling request %s %s", "GET", f"/oauth2/logout?id_token_hint={JWT}&code={SECRET}")
+    finally:
+        for handler in [*log.error_log.handlers]:
+            log.error_log.removeHandler(handler)
+    written = capfd.readouterr().err
+    assert "/oauth2/logout" in written
+    assert JWT not in written
+    assert SECRET not in written

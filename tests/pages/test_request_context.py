@@ -218,6 +218,15 @@ def test_too_many_fields_and_odd_encodings_are_bad_requests(browser):
     assert browser.get("/login?next=%ff%fe&login_hint=%00").status_code == 200
 
 
+@pytest.mark.parametrize("is_debug", [False, True])
+@pytest.mark.parametrize("path", ["/login", "/nowhere", "/oauth2/authorize", "/oauth2/userinfo"])
+def test_too_many_parameters_in_an_address_are_a_bad_request(browser, settings, is_debug, path):
+    settings.DEBUG = is_debug
+    browser.client.raise_request_exception = False
+    query = "&".join(f"a{number}=1" for number in range(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + 1))
+    assert browser.get(f"{path}?{query}").status_code == 400
+
+
 def test_unknown_page_is_our_page_for_people_and_json_for_machines(browser):
     assert "404" in browser.get("/nothing-here").content.decode()
     response = browser.get("/nothing-here", headers={"accept": "application/json"})
