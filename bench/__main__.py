@@ -29,6 +29,7 @@ import jwt
 from bench import cpu
 from bench.http import Connection
 from bench.operations import (
+    CAS_SERVICE,
     OPERATIONS,
     Operation,
     Person,
@@ -95,6 +96,7 @@ def configuration(people: list[Person], client_secret: str) -> dict[str, Any]:
         for dialect in ISSUER_PATHS
     ]
     application = {"name": "Bench", "code": "bench", "access": "everyone", "skip_consent": True, "clients": clients}
+    application["cas_services"] = [{"url": CAS_SERVICE, "attributes": {"mail": "email"}}]
     users = [
         {
             "user_name": person.user_name,

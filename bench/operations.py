@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 from bench.http import Connection, Response
 
 MAX_LOGIN_STEPS = 8
+CAS_SERVICE = "http://127.0.0.1:9/cas"
 
 
 class WrongAnswerError(Exception):
@@ -118,6 +119,19 @@ async def authorize(worker: Worker) -> Response:
     url, state, _verifier = authorization_request(worker.target)
     response = await worker.browser.get(url)
     authorization_code_of(worker.target, response, state)
+    return response
+
+
+async def cas_login_and_validate(worker: Worker) -> Response:
+    """A signed-in browser opens a CAS application, whose back end asks who it is: two requests."""
+    issuer = worker.target.issuer
+    response = await worker.browser.get(f"{issuer}/api/v1/cas/login?{urlencode({'service': CAS_SERVICE})}")
+    location = response.header("location")
+    ticket = parse_qs(urlsplit(location).query).get("ticket", [""])[0]
+    check(response.status == 302 and location.startswith(CAS_SERVICE) and ticket != "", "cas login", response)
+    query = urlencode({"service": CAS_SERVICE, "ticket": ticket})
+    response = await worker.connection.get(f"{issuer}/api/v1/cas/p3/serviceValidate?{query}")
+    check(response.status == 200 and b"<cas:user>" in response.body, "cas validation", response)
     return response
 
 
@@ -227,5 +241,6 @@ OPERATIONS = (
     Operation("userinfo", userinfo, budget=1),
     Operation("introspection", introspection, budget=1),
     Operation("authorize", authorize, budget=3),
+    Operation("cas_login_and_validate", cas_login_and_validate),
     Operation("login_flow", login_flow),
 )

@@ -53,6 +53,7 @@ def admin_theme() -> dict[str, Any]:
                     _("Applications"),
                     ("identity", "application", _("Applications"), "apps"),
                     ("oidc_provider", "client", _("OAuth clients"), "key"),
+                    ("cas_saml", "casservice", _("CAS services"), "confirmation_number"),
                     ("oidc_provider", "apiscope", _("API scopes"), "api"),
                     ("oidc_provider", "hostapplication", _("Host applications"), "phone_iphone"),
                     ("identity", "appaccount", _("Application accounts"), "badge"),
