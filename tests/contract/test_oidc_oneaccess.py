@@ -290,10 +290,13 @@ def test_the_consent_page_says_what_openid_gives_here(new_party: NewParty) -> No
         (urlencode, 200),
         (lambda form: " " + json.dumps(form), 200),
         (lambda form: "{", 400),
+        (lambda form: json.dumps({**form, "code": "\ud800"}), 400),
+        (lambda form: json.dumps({**form, "\ud800": "x"}), 400),
+        (lambda form: json.dumps([form]), 400),
         (lambda form: json.dumps({**form, "code": 7}), 400),
         (lambda form: json.dumps(form)[:-1] + ', "code": "x"}', 400),
     ],
-    ids=["object", "form text", "blank and object", "cut off", "number", "repeated"],
+    ids=["object", "form text", "blank and object", "cut off", "half", "half name", "list", "number", "repeated"],
 )
 @pytest.mark.spec("OneAccess-3.3.1.1")
 def test_json_bodies_hold_an_object_or_form_text(
