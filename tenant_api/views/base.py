@@ -18,6 +18,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from identity.context import RequestContext
+from identity.decorators import machine_endpoint
 from identity.events import EventType
 from identity.models import Application, CounterKind, Tenant
 from identity.services import applications, throttle
@@ -99,7 +100,11 @@ class TenantAPIView(APIView):
     content_negotiation_class = JSONUnlessBrowser
     metadata_class = None
     schema = OperationSchema()
-    is_machine_endpoint = True
+
+    @classmethod
+    def as_view(cls, **options: Any) -> Any:
+        """The view of a machine: it keeps no person's session alive."""
+        return machine_endpoint(super().as_view(**options))
 
     @property
     def allowed_methods(self) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client as HttpClient
+from django.urls import resolve
 
 from identity.models import User
 from tenant_api.views.docs import openapi
@@ -227,3 +228,15 @@ def test_a_token_of_the_header_wins_over_the_pages(signed_in: HttpClient, world:
         "/api/v2/tenant/organizations?offset=0&limit=10", secure=True, HTTP_AUTHORIZATION="Bearer nonsense"
     )
     assert answer.status_code == 401
+
+
+def test_no_call_keeps_a_persons_session_alive() -> None:
+    for row in operations():
+        view = resolve(re.sub(r"\{[^}]+\}", "x", row.path)).func
+        assert view.is_machine_endpoint
+
+
+def test_the_documentation_needs_no_tenant(db: None) -> None:
+    shared = HttpClient(HTTP_HOST="api.monban.example")
+    assert shared.get("/api/docs", secure=True).status_code == 200
+    assert shared.get("/api/docs/sign-in", secure=True).status_code == 200
