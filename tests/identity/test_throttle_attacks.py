@@ -9,8 +9,8 @@ import time_machine
 from django.utils import timezone
 
 from identity.context import RequestContext
-from identity.errors import CredentialsRefused, TooManyRequests
-from identity.models import PasswordPolicy, VerificationCode, VerificationPurpose
+from identity.errors import AccountLocked, CredentialsRefused, TooManyRequests
+from identity.models import AttemptCounter, PasswordPolicy, VerificationCode, VerificationPurpose
 from identity.services import authentication, login, verification
 from tests.factories import make_tenant, make_user
 
@@ -71,3 +71,38 @@ def test_asking_for_somebodys_resets_does_not_keep_them_from_their_second_factor
             user=alice,
             context=own,
         )
+
+
+@pytest.mark.security("S33")
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("alice", "alice@example.org"), ("138-1234-5678", "13812345678"), ("alice@example.org", "13812345678")],
+)
+def test_the_count_that_is_told_does_not_say_which_names_are_one_persons(tenant, first, second):
+    proof = {"binding": "b", "context": RequestContext(tenant=tenant, ip="198.51.100.7")}
+
+    def told(*names: str) -> list[tuple[object, ...]]:
+        found = []
+        for name in names:
+            handle = login.begin(tenant=tenant, **proof)
+            with pytest.raises(CredentialsRefused) as caught:
+                login.submit_password(handle=handle, identifier=name, password="wrong", **proof)
+            found.append(caught.value.params)
+        return found
+
+    unknown = told(first, second)
+    AttemptCounter.objects.all().delete()
+    make_user(tenant, user_name="alice", email="alice@example.org", mobile="13812345678")
+    assert told(first, second) == unknown
+
+
+def test_the_count_that_is_told_goes_down_within_a_sign_in(tenant, alice):
+    proof = {"binding": "b", "context": RequestContext(tenant=tenant, ip="198.51.100.7")}
+    handle = login.begin(tenant=tenant, **proof)
+    left = tenant.password_policy.max_failures
+    for number in range(1, left + 1):
+        with pytest.raises(CredentialsRefused) as caught:
+            login.submit_password(handle=handle, identifier="alice", password="wrong", **proof)
+        assert caught.value.params == (left - number,)
+    with pytest.raises(AccountLocked):
+        login.submit_password(handle=handle, identifier="alice", password="wrong", **proof)
