@@ -25,7 +25,7 @@ def browser_of(tenant: Tenant) -> HttpClient:
 
 
 def unsigned(subject: str) -> str:
-    parts = ['{"alg":"RS256"}', '{"sub":"%s"}' % subject]
+    parts = ['{"alg":"RS256"}', f'{{"sub":"{subject}"}}']
     return ".".join(base64.urlsafe_b64encode(part.encode()).rstrip(b"=").decode() for part in parts) + ".AAAA"
 
 
@@ -35,9 +35,7 @@ def test_a_token_request_as_json_is_refused_in_the_protocols_words(tenant: Tenan
     client = make_client(make_application(tenant), dialect="oneaccess", token_endpoint_auth_method="client_secret_post")
     members = {"client_id": client.client_id, "grant_type": "authorization_code", "code": "x", "client_secret": "y"}
     body = json.dumps({**members, name: "@"}).replace("@", word)
-    answer: Any = browser_of(tenant).post(
-        "/api/v1/oauth2/token", body, content_type="application/json", secure=True
-    )
+    answer: Any = browser_of(tenant).post("/api/v1/oauth2/token", body, content_type="application/json", secure=True)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 

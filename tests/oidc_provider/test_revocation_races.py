@@ -68,7 +68,6 @@ def test_what_a_refresh_under_way_gives_is_revoked_with_the_rest(
     if who == "user":
         grants.revoke_for_user(machine.user, client=machine.client)  # as a withdrawn consent does
     else:
-        context: Any = type("Context", (), {"tenant": machine.user.tenant, "dialect": type("D", (), {"name": "standard"})})
         tenant = machine.user.tenant
         context: Any = SimpleNamespace(tenant=tenant, dialect=STANDARD, request=RequestContext(tenant=tenant))
         grants.revoke_token(row, client=machine.client, context=context, now=row.created)
