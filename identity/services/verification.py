@@ -175,6 +175,8 @@ def prove(
     value = _hashed_value(tenant, purpose, row.target_index, verification_code)
     if not crypto.matches_keyed_hash(value, row.code_hash, purpose=_PURPOSE):
         raise VerificationRefused(log_detail=f"verification_code={row.pk} wrong")
+    # Whoever holds the code does not guess: what it is for may be refused, as a weak password is, and tried again.
+    VerificationCode.objects.filter(pk=row.pk).update(failures=F("failures") - 1)
     return Proved(row)
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from identity.conf import current
 from identity.models import AuditEvent, LoginTransaction, SSOSession, VerificationCode
+from identity.services import verification
 from tests.factories import PASSWORD, make_user
 from tests.pages.conftest import Browser, alert_of, handle_in
 
@@ -141,6 +142,20 @@ def test_refused_password_leaves_the_code_open(browser, alice):
     response = reset(browser, handle, mailed_code(), PASSWORD)
     assert (response.status_code, alert_of(response)) == (400, "This password was used before. Choose another one.")
     assert reset(browser, handle, mailed_code()).status_code == 302
+
+
+@pytest.mark.security("S30")
+def test_refused_passwords_are_no_guesses_at_the_code_and_wrong_codes_stay_counted(browser, alice):
+    handle, code = ask(browser, "alice"), mailed_code()
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    for _ in range(verification.MAX_TRIES - 1):
+        assert reset(browser, handle, wrong).status_code == 400
+    for _ in range(3):
+        response = reset(browser, handle, code, PASSWORD)
+        assert alert_of(response) == "This password was used before. Choose another one."
+    assert VerificationCode.objects.get().failures == verification.MAX_TRIES - 1
+    assert reset(browser, handle, wrong).status_code == 400
+    assert reset(browser, handle, code).status_code == 400
 
 
 @pytest.mark.security("S29")
