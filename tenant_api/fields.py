@@ -6,6 +6,7 @@ service, which knows the code (decision 44). `read` raises IdentityError with th
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from identity.services.users import Relation
 UNKNOWN_ID = "-"  # no row has it
 _ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
+# Python's codecs for names of hosts: not a body's charset, and slow by the square of its length.
+_NO_CHARSETS = frozenset({"punycode", "idna"})
 
 
 # Documents -------------------------------------------------------------------------------------------------
@@ -45,7 +48,8 @@ def read_document(http: HttpRequest) -> dict[str, Any]:
 
 def _decode(body: bytes, charset: str) -> str:
     try:
-        return body.decode(charset)
+        name = codecs.lookup(charset).name
+        return body.decode("utf-8" if name in _NO_CHARSETS else name)
     except LookupError:
         return body.decode("utf-8")
 
