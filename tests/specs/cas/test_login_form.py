@@ -41,7 +41,9 @@ def test_without_a_waiting_request_it_opens_the_session(service: Service, browse
 def test_a_wrong_password_is_the_same_as_an_unknown_name_and_locks(service: Service, browser: Browser) -> None:
     service.start(browser)
     wrong = post(browser, {"username": service.user_name, "password": "wrong"})
-    unknown = post(browser, {"username": "nobody", "password": "wrong"})
+    other = Browser()
+    service.start(other)
+    unknown = post(other, {"username": "nobody", "password": "wrong"})
     assert wrong.status_code == unknown.status_code == 400
     expected = {
         "error_code": "LOGIN.0002",
