@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.utils.html import format_html_join
 from rest_framework.exceptions import APIException
 from rest_framework.renderers import BrowsableAPIRenderer
 
@@ -45,13 +46,13 @@ class PageRenderer(BrowsableAPIRenderer):
 
     def get_description(self, view: Any, status_code: int | None) -> str:
         """What the operations of this address do."""
-        handlers = (getattr(view, method.lower(), None) for method in view.allowed_methods)
+        handlers = (getattr(view, method.lower(), None) for method in view.allowed_methods if method != "HEAD")
         lines = [
-            f"{handler.operation.name}: {(handler.__doc__ or '').strip()}"
+            (handler.operation.name, (handler.__doc__ or "").strip())
             for handler in handlers
             if handler is not None and hasattr(handler, "operation")
         ]
-        return "\n\n".join(lines)
+        return format_html_join("", "<p><strong>{}</strong> {}</p>", lines)
 
     def get_context(self, data: Any, accepted_media_type: str | None, renderer_context: Any) -> Any:
         """The framework's, and whether somebody is signed in."""

@@ -471,7 +471,8 @@ def _set_memberships(
     codes = {pk: membership.organization.code for pk, membership in present.items()}
     codes |= {organization.pk: organization.code for organization in wanted}
     # The old primary one steps down before the new one stands: the database allows one at any moment.
-    user.memberships.exclude(organization_id__in=after).delete()
+    if before:
+        user.memberships.exclude(organization_id__in=after).delete()
     stepping_down = [pk for pk, is_primary in after.items() if not is_primary and before.get(pk)]
     user.memberships.filter(organization_id__in=stepping_down).update(is_primary=False)
     rising = [pk for pk, is_primary in after.items() if is_primary and before.get(pk) is False]

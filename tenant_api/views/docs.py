@@ -25,6 +25,15 @@ from oidc_provider.errors import OAuthError
 from tenant_api import authentication
 from tenant_api.negotiation import JSONUnlessBrowser
 
+# In the order of the vendor's document.
+_CHAPTERS = (
+    "access-credential",
+    "users",
+    "organizations",
+    "application-organizations",
+    "application-accounts",
+    "application-roles",
+)
 _METHODS = ("get", "post", "put", "delete")
 _SETTINGS: Mapping[str, Any] = {
     "TITLE": "Tenant management API",
@@ -120,7 +129,7 @@ def _chapters() -> list[dict[str, Any]]:
         for method in _METHODS:
             if method in item:
                 chapters.setdefault(item[method]["tags"][0], []).append(_described(path, method, item[method]))
-    return [{"tag": tag, "operations": operations} for tag, operations in chapters.items()]
+    return [{"tag": tag, "operations": chapters[tag]} for tag in _CHAPTERS]
 
 
 def _described(path: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any]:
