@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("cas_saml.urls")),
     path("", include("miniapp.urls")),
     path("", include("tenant_api.urls")),
+    path("", include("sdk_api.urls")),
 ]
 
 # Our pages, or JSON for machines. They need neither a tenant nor a database.

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from identity.context import RequestContext
+from identity.errors import ApplicationDisabled, NotFound
 from identity.models import Application, Tenant, User
 from oidc_provider import claims, client_authentication, clients, engine, grants, issuers, request_checks
 from oidc_provider.dialects.standard import STANDARD
@@ -42,6 +43,7 @@ __all__ = [
     "check_access",
     "decline",
     "find_application",
+    "get_application",
     "grant_client_token",
     "issue_code",
     "parameters",
@@ -142,6 +144,17 @@ def find_application(*, client_id: str, tenant: Tenant) -> Application | None:
     """The application of an enabled client of the tenant, by client_id (decision 6)."""
     client = clients.find(client_id=client_id, tenant=tenant)
     return client.catalogue_entry if client is not None and clients.is_usable(client) else None
+
+
+def get_application(*, client_id: str, tenant: Tenant) -> Application:
+    """The same, for those who tell what is wrong. Raises NotFound (APP.0001) or ApplicationDisabled (APP.0003)."""
+    client = clients.find(client_id=client_id, tenant=tenant)
+    if client is None:
+        raise NotFound("APP.0001", log_detail="client_id")
+    if not clients.is_usable(client):
+        raise ApplicationDisabled(log_detail=f"client={client.pk}")
+    application: Application = client.catalogue_entry
+    return application
 
 
 def revoke_for_user(user: User, *, client_id: str | None = None) -> int:

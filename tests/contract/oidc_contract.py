@@ -25,7 +25,7 @@ ELSEWHERE = {
     "pacteraIsAuthorizedPost": "tests/contract/test_miniapp.py",
     "pacteraAuthcodeGet": "tests/contract/test_miniapp.py",
     "pacteraAuthcodePost": "tests/contract/test_miniapp.py",
-    "oneaccessSdkLogout": "sdk_api.yaml decides (x-decided-by)",
+    "oneaccessSdkLogout": "tests/contract/test_sdk_api.py",
 }
 
 

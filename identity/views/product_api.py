@@ -1,0 +1,118 @@
+"""What the product's JSON APIs have in common: whose tenant, which body, and how a refusal is spelled.
+
+The document answers 400 for everything that a rule refuses, "does not exist" included; 429 and 503 are ours
+(decision 28). Texts are English unless the tenant has localisation on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import translation
+
+from identity import errors as domain
+from identity.context import RequestContext
+from identity.errors import IdentityError
+from identity.languages import supported_language
+from identity.services import tenants
+
+TENANT_HEADER = "X-tenant-id"
+RETRY_AFTER_SECONDS = 5
+BUSY = "COM.0002"
+
+STATUSES: Mapping[type[IdentityError], int] = MappingProxyType(
+    {
+        domain.NotFound: 400,
+        domain.ValueRequired: 400,
+        domain.ValueInvalid: 400,
+        domain.AlreadyExists: 400,
+        domain.NotAllowed: 400,
+        domain.PasswordRefused: 400,
+        domain.CredentialsRefused: 400,
+        domain.AccountLocked: 400,
+        domain.AccountDisabled: 400,
+        domain.AccessDenied: 400,
+        domain.ApplicationDisabled: 400,
+        domain.StateInvalid: 400,
+        domain.VerificationRefused: 400,
+        domain.SendFailed: 400,
+        domain.TooManyRequests: 429,
+        domain.SystemBusy: 503,
+    }
+)
+_CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
+
+
+def status_of(error: IdentityError) -> int | None:
+    """The HTTP status of a domain error; None for one that no table names."""
+    return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
+
+
+def retry_after_of(error: IdentityError) -> int | None:
+    """The seconds of Retry-After, where the refusal is for now only."""
+    if isinstance(error, domain.TooManyRequests):
+        return error.retry_after_seconds
+    return RETRY_AFTER_SECONDS if status_of(error) == 503 else None
+
+
+def error_body(code: str, params: tuple[object, ...], http: HttpRequest) -> dict[str, str]:
+    """`error_code` and `error_msg`, the text in the language that the caller may have."""
+    with translation.override(_language(http)):
+        text = translation.gettext(domain.catalogue()[code].message)
+    return {"error_code": code, "error_msg": text.format(*params)}
+
+
+def with_tenant(http: HttpRequest) -> RequestContext:
+    """The request's context, with its tenant.
+
+    The host says which (decision 10); on the shared host X-tenant-id does, and the client must belong to it.
+    Raises NotFound (APP.0001, decision 46).
+    """
+    context: RequestContext = http.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    if context.tenant is None:
+        public_id = http.headers.get(TENANT_HEADER, "")
+        tenant = tenants.get_by_public_id(public_id if public_id.isprintable() else "")
+        context = http.context = replace(context, tenant=tenant)  # type: ignore[attr-defined]
+    return context
+
+
+def read_document(http: HttpRequest) -> dict[str, Any]:
+    """The JSON object of a body, whatever its content type; {} for what is none (decision 44)."""
+    body = http.body
+    if not body.strip():
+        return {}
+    charset = _CHARSET.search(http.headers.get("Content-Type", ""))
+    try:
+        document = json.loads(_decode(body, charset.group(1) if charset else "utf-8"), parse_constant=_no_constant)
+        # A lone surrogate is no character; no database and no hash takes it.
+        json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _decode(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset)
+    except LookupError:
+        return body.decode("utf-8")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)  # RFC8259-6: neither NaN nor Infinity
+
+
+def _language(http: HttpRequest) -> str:
+    tenant = http.context.tenant  # type: ignore[attr-defined]
+    if tenant is None or not tenant.localize_errors:
+        return "en"
+    # X-L is the vendor's header and wins; the first language of Accept-Language that we have comes next.
+    accepted = [part.partition(";")[0].strip() for part in http.headers.get("Accept-Language", "")[:500].split(",")]
+    wishes = [http.headers.get("X-L", ""), *accepted]
+    return next((found for wish in wishes if (found := supported_language(wish))), "en")

@@ -1,0 +1,100 @@
+"""Who calls: X-client-id to an application of the tenant, X-state-token to a step of a sign-in (decision 25).
+
+The state_token is a JWT, because clients were shown one, around the handle of a LoginTransaction. The row decides: the
+envelope adds that it is for one client and one kind of step, and runs out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import jwt
+from django.http import HttpRequest
+
+from identity import crypto
+from identity.context import RequestContext
+from identity.errors import StateInvalid, ValueRequired
+from identity.models import Application, LoginState, LoginTransaction, Tenant
+from identity.views.product_api import with_tenant
+from oidc_provider import public
+from sdk_api.headers import DeviceContext, read_device
+
+_ALGORITHM = "HS256"  # the header of the document's example
+_PURPOSE = "sdk_api.state_token"
+_CLAIMS = ("txn", "step", "aud", "iss", "exp")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An application on one device."""
+
+    tenant: Tenant
+    application: Application
+    client_id: str
+    device: DeviceContext
+    context: RequestContext
+
+    @property
+    def binding(self) -> str:
+        """What every step of one sign-in must bring again: the same client on the same device."""
+        return f"{self.client_id}\n{self.device.fingerprint}"
+
+
+def identify(http: HttpRequest) -> Caller:
+    """Find who calls, in the contract's order: device headers, X-client-id, tenant, application.
+
+    Raises ValueRequired (PARAM.0001, PARAM.0002), NotFound (APP.0001), ApplicationDisabled (APP.0003).
+    """
+    device = read_device(http)
+    client_id = http.headers.get("X-client-id", "").strip()
+    if not client_id:
+        raise ValueRequired("PARAM.0002", log_detail="X-client-id")
+    context = replace(with_tenant(http), user_agent=device.agent)
+    if context.tenant is None:
+        raise LookupError("with_tenant has found one.")
+    application = public.get_application(client_id=client_id, tenant=context.tenant)
+    return Caller(context.tenant, application, client_id, device, context)
+
+
+def issue_state_token(row: LoginTransaction, *, handle: str, caller: Caller) -> str:
+    """Name the step that comes next, for this client."""
+    claims = {
+        "txn": handle,
+        "step": str(row.state),
+        "aud": caller.client_id,
+        "iss": caller.tenant.public_id,
+        "iat": datetime.now(UTC),
+        "exp": row.expires_at,
+    }
+    return jwt.encode(claims, crypto.envelope_keys(_PURPOSE)[0], algorithm=_ALGORITHM)
+
+
+def read_state_token(http: HttpRequest, *, caller: Caller, steps: Sequence[LoginState]) -> str:
+    """The handle in X-state-token, if it is for one of these steps.
+
+    Raises ValueRequired (PARAM.0013) and StateInvalid (PARAM.0014). Whether the sign-in is still at that step, and on
+    this device, the login service finds out.
+    """
+    token = http.headers.get("X-state-token", "").strip()
+    if not token:
+        raise ValueRequired("PARAM.0013", log_detail="X-state-token")
+    for key in crypto.envelope_keys(_PURPOSE):
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[_ALGORITHM],  # S42: never what the header says
+                audience=caller.client_id,
+                issuer=caller.tenant.public_id,
+                options={"require": list(_CLAIMS)},
+            )
+        except jwt.InvalidSignatureError:
+            continue  # perhaps signed before the pepper was changed
+        except jwt.InvalidTokenError as error:
+            raise StateInvalid(log_detail=type(error).__name__) from None
+        if claims["step"] not in steps:
+            raise StateInvalid(log_detail=f"state_token for {claims['step']}")
+        return str(claims["txn"])
+    raise StateInvalid(log_detail="forged state_token")

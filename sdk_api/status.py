@@ -1,0 +1,39 @@
+"""A login outcome as its wire status (OneAccess-3.2.5.1). Members without a value are left out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from identity.models import LoginState, Tenant
+from identity.services import credentials
+from identity.services.login import LoginOutcome
+from sdk_api.authentication import Caller, issue_state_token
+
+_UNDER_WAY = (LoginState.MFA_AUTH, LoginState.PASSWORD_EXPIRED, LoginState.PASSWORD_WARN)
+_ABOUT_PASSWORDS = (LoginState.PASSWORD_EXPIRED, LoginState.PASSWORD_WARN)
+
+
+def spell(outcome: LoginOutcome, *, handle: str, caller: Caller) -> dict[str, Any]:
+    """The body of a step's answer. handle: of the login transaction."""
+    body: dict[str, Any] = {"status": str(outcome.state)}
+    if outcome.state in _UNDER_WAY:
+        body["state_token"] = issue_state_token(outcome.transaction, handle=handle, caller=caller)
+    if outcome.state in _ABOUT_PASSWORDS:
+        body["data"] = _password_rule(caller.tenant)
+    if outcome.state == LoginState.SUCCESS and outcome.session is not None:
+        session = outcome.session
+        body["session_token"] = outcome.session_handle
+        body["expire"] = round((session.expires_at - session.authenticated_at).total_seconds())
+    return body
+
+
+def _password_rule(tenant: Tenant) -> str:
+    """The rule for a new password as JSON text; regEx is what one expression can say of it, its length."""
+    policy = credentials.policy_of(tenant)
+    rule = {
+        "maxLength": policy.max_length,
+        "minLength": policy.min_length,
+        "regEx": f"^.{{{policy.min_length},{policy.max_length}}}$",
+    }
+    return json.dumps(rule, separators=(",", ":"))

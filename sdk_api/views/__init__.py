@@ -1,0 +1,1 @@
+"""Operations of the SDK API, one module for each section of the document."""

@@ -1,0 +1,120 @@
+"""What every operation of this API has in common: its caller, its proof, its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request as HttpCall
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from identity.context import RequestContext
+from identity.errors import ValueRequired
+from identity.events import EventType
+from identity.models import SSOSession
+from identity.services import sessions
+from identity.views.product_api import read_document
+from sdk_api import errors, signature
+from sdk_api.authentication import Caller, identify
+
+
+class JSONAlways(BaseContentNegotiation):
+    """JSON, whatever is accepted or sent (D17)."""
+
+    def select_parser(self, request: HttpCall, parsers: Iterable[Any]) -> Any:
+        """Bodies are read by `product_api.read_document`."""
+        return None
+
+    def select_renderer(
+        self, request: HttpCall, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """The only renderer and its media type."""
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
+
+
+class SDKView(APIView):
+    """Knows which application calls, on which device; answers in the documented form."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+    renderer_classes: Sequence[type[BaseRenderer]] = (JSONRenderer,)
+    content_negotiation_class = JSONAlways
+    metadata_class = None
+    schema = None
+    # No HEAD: two of the GETs change something.
+    http_method_names = ["get", "post"]
+    event: EventType | None = None  # what it is audited as when a caller is refused; None for questions
+    is_admitted = False
+
+    caller: Caller
+
+    def initial(self, request: HttpCall, *args: Any, **kwargs: Any) -> None:
+        """Find the caller before anything else."""
+        if request.method not in self.allowed_methods:
+            self.http_method_not_allowed(request)
+        super().initial(request, *args, **kwargs)
+        self.caller = identify(self.http)
+        self.admit()
+        self.is_admitted = True
+
+    def admit(self) -> None:
+        """Ask for the proof that this operation needs."""
+
+    @property
+    def allowed_methods(self) -> list[str]:
+        """What this address has operations for."""
+        return [name.upper() for name in self.http_method_names if hasattr(self, name)]
+
+    def get_exception_handler(self) -> Callable[..., Any]:
+        """Our renderer of refusals."""
+        return errors.refuse
+
+    def finalize_response(self, request: HttpCall, response: Response, *args: Any, **kwargs: Any) -> Any:
+        """Personal data and changes by GET stay out of caches."""
+        response.headers.setdefault("Cache-Control", "no-store")
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    # What operations use
+
+    @property
+    def http(self) -> HttpRequest:
+        """Django's request."""
+        http: HttpRequest = self.request._request
+        return http
+
+    @property
+    def context(self) -> RequestContext:
+        """Where the call comes from."""
+        return self.caller.context
+
+    def required(self, **codes: str) -> dict[str, str]:
+        """Texts of the body, each with the code of its absence, in the contract's order. Raises ValueRequired."""
+        document = read_document(self.http)
+        found: dict[str, str] = {}
+        for name, code in codes.items():
+            value = document.get(name)
+            if not isinstance(value, str) or not value:
+                raise ValueRequired(code, log_detail=name)
+            found[name] = value
+        return found
+
+
+class SignedView(SDKView):
+    """An operation of a signed-in user, proved by X-signature."""
+
+    event: EventType | None = EventType.SESSION_USE
+    session: SSOSession
+
+    def admit(self) -> None:
+        """Raises CredentialsRefused (PARAM.0030)."""
+        header = self.http.headers.get("X-signature", "")
+        self.session = signature.prove(header, tenant=self.caller.tenant, client_id=self.caller.client_id)
+        self.caller = replace(self.caller, context=replace(self.context, actor=self.session.user.public_id))
+        sessions.touch(self.session)

@@ -1,0 +1,59 @@
+"""Sign-in by password, and sign-out (OneAccess-3.2.5)."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request as HttpCall
+from rest_framework.response import Response
+
+from identity.events import EventType
+from identity.models import SessionEndReason, SessionKind
+from identity.services import login, sessions
+from identity.services.login import LoginOutcome
+from sdk_api import signature, status
+from sdk_api.authentication import Caller
+from sdk_api.views.base import SDKView, SignedView
+
+
+def answer(outcome: LoginOutcome, *, handle: str, caller: Caller) -> Response:
+    """Spell an outcome. A new session is tied to the application: only its X-client-id can use it."""
+    if outcome.session is not None:
+        sessions.join(outcome.session, caller.application, protocol=signature.PROTOCOL, client_ref=caller.client_id)
+    return Response(status.spell(outcome, handle=handle, caller=caller))
+
+
+class LoginView(SDKView):
+    """OneAccess-3.2.5.1."""
+
+    event = EventType.LOGIN_PASSWORD
+
+    def post(self, request: HttpCall) -> Response:
+        """Take name and password."""
+        body = self.required(user_name="PARAM.0010", password="PWD.0008")
+        caller = self.caller
+        handle = login.begin(
+            tenant=caller.tenant,
+            binding=caller.binding,
+            channel=SessionKind.SDK,
+            application=caller.application,
+            context=caller.context,
+        )
+        outcome = login.submit_password(
+            handle=handle,
+            identifier=body["user_name"],
+            password=body["password"],
+            binding=caller.binding,
+            channel=SessionKind.SDK,
+            context=caller.context,
+        )
+        return answer(outcome, handle=handle, caller=caller)
+
+
+class LogoutView(SignedView):
+    """OneAccess-3.2.5.5. A GET, as documented."""
+
+    event = EventType.LOGOUT_REQUEST
+
+    def get(self, request: HttpCall) -> Response:
+        """End the session; every application that joined it is told."""
+        sessions.end(self.session, reason=SessionEndReason.SIGNED_OUT, context=self.context, actor=self.session.user)
+        return Response()

@@ -1,0 +1,62 @@
+"""Passwords that are too old, or soon will be (OneAccess-3.2.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rest_framework.request import Request as HttpCall
+from rest_framework.response import Response
+
+from identity.events import EventType
+from identity.models import LoginState, SessionKind
+from identity.services import login
+from sdk_api.authentication import read_state_token
+from sdk_api.views.base import SDKView
+from sdk_api.views.login import answer
+
+
+class StepView(SDKView):
+    """An operation that continues a sign-in, proved by X-state-token."""
+
+    steps: Sequence[LoginState] = ()
+    handle: str
+
+    def admit(self) -> None:
+        """Raises ValueRequired (PARAM.0013) and StateInvalid (PARAM.0014)."""
+        self.handle = read_state_token(self.http, caller=self.caller, steps=self.steps)
+
+
+class SkipUpdateView(StepView):
+    """OneAccess-3.2.7.1. A GET, as documented."""
+
+    event = EventType.LOGIN_SUCCESS
+    steps = (LoginState.PASSWORD_WARN,)
+
+    def get(self, request: HttpCall) -> Response:
+        """Go on with a password that will expire soon."""
+        caller = self.caller
+        outcome = login.skip_password_warning(
+            handle=self.handle, binding=caller.binding, channel=SessionKind.SDK, context=caller.context
+        )
+        return answer(outcome, handle=self.handle, caller=caller)
+
+
+class UpdateView(StepView):
+    """OneAccess-3.2.7.2."""
+
+    event = EventType.PASSWORD_CHANGE
+    steps = (LoginState.PASSWORD_EXPIRED, LoginState.PASSWORD_WARN)
+
+    def post(self, request: HttpCall) -> Response:
+        """Take a new password; a refused one leaves the state_token good."""
+        body = self.required(old_password="PARAM.0018", new_password="PARAM.0019")
+        caller = self.caller
+        outcome = login.change_expired_password(
+            handle=self.handle,
+            old_password=body["old_password"],
+            new_password=body["new_password"],
+            binding=caller.binding,
+            channel=SessionKind.SDK,
+            context=caller.context,
+        )
+        return answer(outcome, handle=self.handle, caller=caller)

@@ -1,0 +1,38 @@
+"""The own profile (OneAccess-3.2.9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request as HttpCall
+from rest_framework.response import Response
+
+from identity.models import User
+from sdk_api.views.base import SignedView
+
+
+def spell(user: User) -> dict[str, Any]:
+    """The contract's members, in its order. Neither a code nor a password is ever among them (D05)."""
+    members = {
+        "user_name": user.user_name,
+        "name": user.name,
+        "mobile": user.mobile,
+        "email": user.email,
+        "head_img": user.picture_url,
+        "attr_gender": user.gender,
+        "attr_birthday": user.birth_date.isoformat() if user.birth_date else "",
+        "attr_nick_name": user.nick_name,
+        "first_name": user.first_name,
+        "middle_name": user.middle_name,
+        "last_name": user.last_name,
+        "extension": user.extension,
+    }
+    return {name: value for name, value in members.items() if value}
+
+
+class ProfileView(SignedView):
+    """OneAccess-3.2.9.1."""
+
+    def get(self, request: HttpCall) -> Response:
+        """Tell the user of the session who they are."""
+        return Response(spell(self.session.user))

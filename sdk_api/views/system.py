@@ -1,0 +1,32 @@
+"""Clock and key (OneAccess-3.2.2)."""
+
+from __future__ import annotations
+
+import time
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from rest_framework.request import Request as HttpCall
+from rest_framework.response import Response
+
+from identity.models import KeyUse
+from identity.services import keys
+from sdk_api.signature import KEY_ALG
+from sdk_api.views.base import SDKView
+
+
+class ServerDateView(SDKView):
+    """OneAccess-3.2.2.1."""
+
+    def get(self, request: HttpCall) -> Response:
+        """Tell the time that signatures must be made with: milliseconds, as a text of 13 digits."""
+        return Response({"timestamp": str(time.time_ns() // 1_000_000)})
+
+
+class PublicKeyView(SDKView):
+    """OneAccess-3.2.2.2. Keys are the tenant's (decision 27)."""
+
+    def get(self, request: HttpCall) -> Response:
+        """Give the key under which X-signature is encrypted, as PEM without a last line feed."""
+        key = keys.active(tenant=self.caller.tenant, use=KeyUse.ENC, alg=KEY_ALG)
+        pem = key.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return Response({"public_key": pem.decode().rstrip("\n")})
