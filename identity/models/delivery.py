@@ -25,9 +25,7 @@ class Delivery(models.Model):
     jti = models.CharField(_("jti"), max_length=64, unique=True)  # the same at each repeat
     payload = models.JSONField(_("payload"), default=dict)  # what the sender needs; no secrets
     sid = models.CharField(_("session"), max_length=43, blank=True, default="")
-    state = models.CharField(
-        _("state"), max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING
-    )
+    state = models.CharField(_("state"), max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt at"))
     claimed_until = models.DateTimeField(null=True, blank=True)  # a worker has it until then
@@ -40,9 +38,7 @@ class Delivery(models.Model):
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         indexes = [
-            models.Index(
-                fields=["next_attempt_at"], condition=models.Q(state="pending"), name="delivery_due"
-            ),
+            models.Index(fields=["next_attempt_at"], condition=models.Q(state="pending"), name="delivery_due"),
             models.Index(fields=["sid"], name="delivery_sid"),
         ]
 

@@ -174,9 +174,7 @@ CAUSES: dict[Fault, Callable[[World], Any]] = {
     Fault.INTERACTION_REQUIRED: _higher_assurance,
     Fault.ACCESS_DENIED: _not_assigned,
     Fault.ASSURANCE: _unreachable_assurance,
-    Fault.CLIENT_NOT_FOUND: lambda w: w.machine.post(
-        "/oauth2/token", {"x": "y"}, HTTP_AUTHORIZATION=basic("a", "b")
-    ),
+    Fault.CLIENT_NOT_FOUND: lambda w: w.machine.post("/oauth2/token", {"x": "y"}, HTTP_AUTHORIZATION=basic("a", "b")),
     Fault.CLIENT_AUTHENTICATION: lambda w: w.machine.post(
         "/oauth2/token", {"x": "y"}, HTTP_AUTHORIZATION=basic(w.machine.client.client_id, "b")
     ),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from identity.models import AuditEvent
+from identity.models import AuditEvent, User
 from oidc_provider.models import AccessToken, ApiScope
 from tenant_api.permissions import Right
 from tests.contract.tenant_contract import ContractOperation, operations
@@ -241,3 +241,49 @@ def test_on_the_shared_host_the_header_names_the_tenant_and_the_token_must_be_it
             **shared,
         )
         assert answer.status_code == status, answer.content
+
+
+# What no body can say ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.security("S37")
+def test_the_owner_of_an_account_cannot_be_changed(world: World) -> None:
+    call = world.good("updateApplicationAccount")
+    call.body = {**call.body, "user_id": world.other.public_id, "application_id": "x", "account_type": "PUBLIC_ACCOUNT"}
+    assert world.call("updateApplicationAccount", call).status_code == 200
+    world.account.refresh_from_db()
+    assert (world.account.user, world.account.account_type) == (world.user, "BASIC_ACCOUNT")
+    assert world.account.application == world.application
+
+
+@pytest.mark.security("S25")
+@pytest.mark.parametrize("name", ["createUser", "updateUser"])
+def test_members_that_the_document_does_not_have_are_ignored(world: World, name: str) -> None:
+    forged = {
+        "email_verified": True,
+        "phone_number_verified": True,
+        "is_staff": True,
+        "is_superuser": True,
+        "is_active": False,
+        "tenant": World().tenant.pk,
+        "user_id": "x",
+        "grade": 9,
+        "password_hash": "!",
+    }
+    call = world.good(name)
+    call.body = {**call.body, **forged}
+    answer = world.call(name, call)
+    user = User.objects.get(public_id=answer.json()["user_id"])
+    flags = (user.email_verified, user.phone_number_verified, user.is_staff, user.is_superuser)
+    assert flags == (False, False, False, False)
+    assert (user.is_active, user.tenant, user.grade) == (True, world.tenant, 1)
+
+
+@pytest.mark.security("S39")
+@pytest.mark.parametrize("value", ["0;select 1", "0 OR 1=1", "0--", "'", "0\x00", "1e9", "0x10", "-0", " 0", "٠"])
+@pytest.mark.parametrize("name", ["offset", "limit"])
+def test_a_forged_page_is_refused_by_its_type(world: World, name: str, value: str) -> None:
+    for operation in ("listUsers", "listOrganizations", "listApplicationRoles", "listApplicationRoleMembers"):
+        call = world.good(operation)
+        call.query = {"org_id": "", "offset": "0", "limit": "10", name: value}
+        assert world.call(operation, call).json()["error_code"] == "PAGE.0001"
