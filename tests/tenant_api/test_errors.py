@@ -14,7 +14,7 @@ from identity import errors as domain
 from identity.errors import IdentityError
 from identity.models import AuditEvent
 from identity.services import users
-from tenant_api.errors import FROM_DOMAIN
+from identity.views.product_api import STATUSES
 from tests.tenant_api.world import Call, World, new_user
 
 
@@ -23,8 +23,8 @@ def families() -> list[type[IdentityError]]:
 
 
 def test_every_domain_error_has_a_status() -> None:
-    assert set(families()) - {IdentityError} == set(FROM_DOMAIN)
-    assert set(FROM_DOMAIN.values()) == {400, 429, 503}
+    assert set(families()) - {IdentityError} == set(STATUSES)
+    assert set(STATUSES.values()) == {400, 429, 503}
 
 
 @pytest.mark.django_db

@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import override_settings
 
 from identity.models import AuditEvent
 from identity.services import keys
 from oidc_provider.models import AccessToken, Client
+from tests.contract.tenant_cases import away
 from tests.factories.oidc import CLIENT_SECRET, make_client
 from tests.support.machine import FORM, basic
 from tests.tenant_api.world import World
@@ -141,3 +143,11 @@ def test_a_client_of_any_dialect_may_be_granted_it(world: World) -> None:
 def test_only_post_gives_a_token(world: World) -> None:
     answer = world.http.get("/api/v2/tenant/token")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+
+
+def test_a_lost_database_is_told_as_busy(world: World) -> None:
+    assert world.client
+    with connection.execute_wrapper(away):
+        answer = world.ask_for_token()
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "COM.0002")
+    assert answer.headers["Retry-After"] == "5"
