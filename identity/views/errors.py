@@ -17,9 +17,12 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.views.decorators.cache import never_cache
 
+from identity.errors import SystemBusy, catalogue
+
 from identity.languages import language_of_refusal
 
 RETRY_AFTER_SECONDS = 5
+_PRODUCT_APIS = "/api/v2/"  # the tenant API and the SDK API
 
 # What a machine is told in place of the page.
 _CODES = {
@@ -85,7 +88,13 @@ def too_many_requests(request: HttpRequest, *, retry_after_seconds: int) -> Http
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
-    """503: the database is away."""
+    """503: the database is away. The JSON APIs that have product codes say it with theirs (decision 28)."""
+    if request.path.startswith(_PRODUCT_APIS):
+        busy = catalogue()[SystemBusy.code]
+        response = JsonResponse({"error_code": busy.code, "error_msg": busy.message}, status=503)
+        response["Cache-Control"] = "no-store"
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
     return refuse(request, 503, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
