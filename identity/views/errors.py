@@ -18,7 +18,6 @@ from django.utils import translation
 from django.views.decorators.cache import never_cache
 
 from identity.errors import SystemBusy, catalogue
-
 from identity.languages import language_of_refusal
 
 RETRY_AFTER_SECONDS = 5
