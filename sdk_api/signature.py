@@ -58,7 +58,7 @@ def prove(header: str, *, tenant: Tenant, client_id: str) -> SSOSession:
     plaintext = decrypt(header, keys.decryption_keys(tenant=tenant))
     claim = read(plaintext, now_ms=time.time_ns() // 1_000_000)
     token, nonce = (claim.session_token, claim.nonce) if claim else (_NOTHING, _NOTHING)
-    # S43: the nonce belongs to the client and the session, so nobody can spend another one's.
+    # S11: the nonce belongs to the client and the session, so nobody can spend another one's.
     parts = (client_id, token, nonce)
     session = sessions.find_by_handle(handle=token, tenant=tenant, kind=SessionKind.SDK)
     is_own = sessions.has_joined(session, protocol=PROTOCOL, client_ref=client_id)

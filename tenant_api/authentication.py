@@ -6,7 +6,7 @@ sealed in the session of these pages; then every write must prove that it came f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -19,11 +19,10 @@ from rest_framework.request import Request
 from identity import crypto
 from identity.context import RequestContext
 from identity.models import Application, Tenant
-from identity.services import tenants
+from identity.views.product_api import with_tenant
 from oidc_provider import public
 from oidc_provider.errors import Fault, OAuthError
 
-TENANT_HEADER = "X-tenant-id"
 _SESSION_KEY = "tenant_api_token"
 _PURPOSE = "tenant_api.token"
 
@@ -54,20 +53,6 @@ class BearerAuthentication(BaseAuthentication):
         token = bearer_token(http) or _page_token(http)
         principal = find_principal(token, tenant=_tenant(context))
         return principal, None
-
-
-def with_tenant(http: HttpRequest) -> RequestContext:
-    """The request's context, with its tenant.
-
-    The host says which (decision 10); on the shared host X-tenant-id does, and the client must belong to it.
-    Raises NotFound (APP.0001, decision 46).
-    """
-    context: RequestContext = http.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
-    if context.tenant is None:
-        public_id = http.headers.get(TENANT_HEADER, "")
-        tenant = tenants.get_by_public_id(public_id if public_id.isprintable() else "")
-        context = http.context = replace(context, tenant=tenant)  # type: ignore[attr-defined]
-    return context
 
 
 def bearer_token(http: HttpRequest) -> str:

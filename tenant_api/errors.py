@@ -14,44 +14,17 @@ from typing import Any
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
-from django.utils import translation
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.response import Response
 
-from identity import errors as domain
 from identity.errors import IdentityError
 from identity.events import EventType
-from identity.languages import supported_language
 from identity.models import AuditOutcome
 from identity.services import audit
+from identity.views import product_api
 from oidc_provider.errors import Fault, OAuthError
 
 log = logging.getLogger(__name__)
-
-RETRY_AFTER_SECONDS = 5
-BUSY = "COM.0002"
-
-# The document answers 400 for everything that a rule refuses, "does not exist" included; 429 and 503 are ours.
-FROM_DOMAIN: Mapping[type[IdentityError], int] = MappingProxyType(
-    {
-        domain.NotFound: 400,
-        domain.ValueRequired: 400,
-        domain.ValueInvalid: 400,
-        domain.AlreadyExists: 400,
-        domain.NotAllowed: 400,
-        domain.PasswordRefused: 400,
-        domain.CredentialsRefused: 400,
-        domain.AccountLocked: 400,
-        domain.AccountDisabled: 400,
-        domain.AccessDenied: 400,
-        domain.ApplicationDisabled: 400,
-        domain.StateInvalid: 400,
-        domain.VerificationRefused: 400,
-        domain.SendFailed: 400,
-        domain.TooManyRequests: 429,
-        domain.SystemBusy: 503,
-    }
-)
 
 # Status, error and error_description, word for word what the contract shows where it shows something.
 BEARER: Mapping[Fault, tuple[int, str, str]] = MappingProxyType(
@@ -86,11 +59,15 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
     http: HttpRequest = context["request"]._request
     if isinstance(error, OAuthError) and error.fault in BEARER:
         return _refuse_caller(error, http)
-    if isinstance(error, IdentityError) and (status := _status(error)):
+    if isinstance(error, IdentityError) and (status := product_api.status_of(error)):
         return _refuse_by_rule(error, status, http, operation=view.operation, caller=context["request"])
     if isinstance(error, OperationalError | InterfaceError):
         log.error("database.away", extra={"path": http.path}, exc_info=error)
-        return _answer(error_body(BUSY, (), http), 503, retry_after_seconds=RETRY_AFTER_SECONDS)
+        return _answer(
+            product_api.error_body(product_api.BUSY, (), http),
+            503,
+            retry_after_seconds=product_api.RETRY_AFTER_SECONDS,
+        )
     if isinstance(error, MethodNotAllowed):
         body = {"error": "method_not_allowed", "error_description": "This method is not allowed here."}
         response = _answer(body, 405)
@@ -108,27 +85,6 @@ def refuse_token(error: OAuthError, http: HttpRequest) -> Response:
     return _answer({"error": code, "error_description": text}, 400)
 
 
-def error_body(code: str, params: tuple[object, ...], http: HttpRequest) -> dict[str, str]:
-    """`error_code` and `error_msg`, the text in the language that the caller may have."""
-    with translation.override(_language(http)):
-        text = translation.gettext(domain.catalogue()[code].message)
-    return {"error_code": code, "error_msg": text.format(*params)}
-
-
-def _language(http: HttpRequest) -> str:
-    tenant = http.context.tenant  # type: ignore[attr-defined]
-    if tenant is None or not tenant.localize_errors:
-        return "en"
-    # X-L is the vendor's header and wins; the first language of Accept-Language that we have comes next.
-    accepted = [part.partition(";")[0].strip() for part in http.headers.get("Accept-Language", "")[:500].split(",")]
-    wishes = [http.headers.get("X-L", ""), *accepted]
-    return next((found for wish in wishes if (found := supported_language(wish))), "en")
-
-
-def _status(error: IdentityError) -> int | None:
-    return next((FROM_DOMAIN[kind] for kind in type(error).__mro__ if kind in FROM_DOMAIN), None)
-
-
 def _refuse_by_rule(error: IdentityError, status: int, http: HttpRequest, *, operation: Any, caller: Any) -> Response:
     extra = {"code": error.error_code, "detail": error.log_detail, "path": http.path}
     log.info("tenant_api.refused", extra=extra)
@@ -144,10 +100,8 @@ def _refuse_by_rule(error: IdentityError, status: int, http: HttpRequest, *, ope
             reason=error.error_code,
             context=http.context,  # type: ignore[attr-defined]
         )
-    seconds = error.retry_after_seconds if isinstance(error, domain.TooManyRequests) else None
-    if status == 503:
-        seconds = RETRY_AFTER_SECONDS
-    return _answer(error_body(error.error_code, error.params, http), status, retry_after_seconds=seconds)
+    body = product_api.error_body(error.error_code, error.params, http)
+    return _answer(body, status, retry_after_seconds=product_api.retry_after_of(error))
 
 
 def _refuse_caller(error: OAuthError, http: HttpRequest) -> Response:

@@ -6,15 +6,12 @@ service, which knows the code (decision 44). `read` raises IdentityError with th
 
 from __future__ import annotations
 
-import codecs
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -23,39 +20,6 @@ from identity.services.users import Relation
 
 UNKNOWN_ID = "-"  # no row has it
 _ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")
-_CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
-# Python's codecs for names of hosts: not a body's charset, and slow by the square of its length.
-_NO_CHARSETS = frozenset({"punycode", "idna"})
-
-
-# Documents -------------------------------------------------------------------------------------------------
-
-
-def read_document(http: HttpRequest) -> dict[str, Any]:
-    """The JSON object of a body, whatever its content type; {} for what is none (decision 44)."""
-    body = http.body
-    if not body.strip():
-        return {}
-    charset = _CHARSET.search(http.headers.get("Content-Type", ""))
-    try:
-        document = json.loads(_decode(body, charset.group(1) if charset else "utf-8"), parse_constant=_no_constant)
-        # A lone surrogate is no character; no database and no hash takes it.
-        json.dumps(document, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _decode(body: bytes, charset: str) -> str:
-    try:
-        name = codecs.lookup(charset).name
-        return body.decode("utf-8" if name in _NO_CHARSETS else name)
-    except LookupError:
-        return body.decode("utf-8")
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)  # RFC8259-6: neither NaN nor Infinity
 
 
 # Members of requests ---------------------------------------------------------------------------------------

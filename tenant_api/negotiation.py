@@ -14,7 +14,7 @@ class JSONUnlessBrowser(BaseContentNegotiation):
     """The first renderer, JSON, unless the caller names text/html. No Accept header is ever refused."""
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
-        """Bodies are read by `fields.read_document`, whatever their type says."""
+        """Bodies are read by `product_api.read_document`, whatever their type says."""
         return None
 
     def select_renderer(

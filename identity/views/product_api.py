@@ -6,6 +6,7 @@ The document answers 400 for everything that a rule refuses, "does not exist" in
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -47,6 +48,8 @@ STATUSES: Mapping[type[IdentityError], int] = MappingProxyType(
     }
 )
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
+# Python's codecs for names of hosts: not a body's charset, and slow by the square of its length.
+_NO_CHARSETS = frozenset({"punycode", "idna"})
 
 
 def status_of(error: IdentityError) -> int | None:
@@ -99,7 +102,8 @@ def read_document(http: HttpRequest) -> dict[str, Any]:
 
 def _decode(body: bytes, charset: str) -> str:
     try:
-        return body.decode(charset)
+        name = codecs.lookup(charset).name
+        return body.decode("utf-8" if name in _NO_CHARSETS else name)
     except LookupError:
         return body.decode("utf-8")
 

@@ -22,6 +22,7 @@ from identity.decorators import machine_endpoint
 from identity.events import EventType
 from identity.models import Application, CounterKind, Tenant
 from identity.services import applications, throttle
+from identity.views.product_api import read_document
 from tenant_api import errors, fields
 from tenant_api.authentication import BearerAuthentication, TenantPrincipal
 from tenant_api.browsable import PageRenderer
@@ -179,7 +180,7 @@ class TenantAPIView(APIView):
 
     def document(self) -> dict[str, Any]:
         """The JSON object of the body."""
-        return fields.read_document(self.http)
+        return read_document(self.http)
 
     def read(self, body: type[fields.Request]) -> dict[str, Any]:
         """The members of the body, by the services' names. Raises IdentityError."""

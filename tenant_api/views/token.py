@@ -10,10 +10,10 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from identity.views.product_api import with_tenant
 from oidc_provider import public
 from oidc_provider.errors import Fault, OAuthError
 from tenant_api import errors
-from tenant_api.authentication import with_tenant
 from tenant_api.conf import conf
 from tenant_api.serializers import common
 from tenant_api.serializers.token import TokenRequest, TokenResponse

@@ -166,7 +166,7 @@ CAUSES: dict[str, Callable[[Phone, str], str | None]] = {
 }
 
 
-@pytest.mark.security("S43")
+@pytest.mark.security("S33")
 @pytest.mark.spec("OneAccess-3.2.5.5")
 @pytest.mark.parametrize("cause", CAUSES.values(), ids=CAUSES)
 def test_whatever_is_wrong_is_one_error(phone: Phone, cause: Callable[[Phone, str], str | None]) -> None:
@@ -176,7 +176,7 @@ def test_whatever_is_wrong_is_one_error(phone: Phone, cause: Callable[[Phone, st
     assert (event.event_type, event.outcome, event.reason) == ("session:use", "refused", "PARAM.0030")
 
 
-@pytest.mark.security("S43")
+@pytest.mark.security("S33")
 def test_every_refusal_costs_the_same_statements(phone: Phone) -> None:
     """The queries are part of the time; a replay must not tell by them whether its session still lives."""
     token = phone.sign_in()
@@ -190,7 +190,7 @@ def test_every_refusal_costs_the_same_statements(phone: Phone) -> None:
     assert len(seen) == 1
 
 
-@pytest.mark.security("S43")
+@pytest.mark.security("S33")
 @pytest.mark.parametrize(
     ("header", "expected"),
     [("", None), ("AAAA", None), (base64.b64encode(b"\x01" * 256).decode(), None), ("fits", "text")],
@@ -220,7 +220,7 @@ def test_every_header_is_tried_with_every_key_and_variant(
     assert [counter.tried for counter in counting] == [2, 2]
 
 
-@pytest.mark.security("S43")
+@pytest.mark.security("S11")
 @pytest.mark.spec("OneAccess-4.1")
 def test_a_nonce_is_spent_on_all_calls_together(phone: Phone) -> None:
     token = phone.sign_in()
@@ -256,7 +256,7 @@ def test_nonces_that_are_over_are_deleted(phone: Phone) -> None:
     assert nonces.purge(now + signature.NONCE_LIFETIME, 100) == 1
 
 
-@pytest.mark.security("S43")
+@pytest.mark.security("S11")
 @pytest.mark.django_db(transaction=True)
 def test_of_many_at_once_one_is_let_in() -> None:
     phone = make_phone()
