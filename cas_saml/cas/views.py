@@ -132,7 +132,7 @@ def _to_service(request: HttpRequest, wanted: LoginRequest, ticket: str) -> Http
     if not wanted.by_post:
         return _redirect(addresses.with_parameter(wanted.service, urlencode({"ticket": ticket})))
     page = {"action": wanted.service, "fields": [("ticket", ticket)]}
-    response = _protect(render(request, "cas_saml/form_post.html", page))
+    response = _protect(render(request, "form_post.html", page))
     origin = addresses.read(wanted.service).origin
     response._csp_update = {"form-action": ["'self'", origin]}  # type: ignore[attr-defined]  # read by django-csp
     return response

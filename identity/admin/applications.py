@@ -1,8 +1,12 @@
 """The application catalogue with its organisations, accounts and roles."""
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from identity.admin.base import LargeTable, TabularInline, TenantScoped
 from identity.models import AppAccount, Application, AppOrganization, AppRole, AppRoleMember
@@ -52,6 +56,7 @@ class AppOrganizationAdmin(LargeTable):
     list_select_related = ("application", "parent")
     search_fields = ("code", "name")
     autocomplete_fields = ("application", "parent")
+    fixed_fields = ("application",)
     fields = ("application", "code", "name", "parent", "public_id")
     readonly_fields = ("public_id",)
 
@@ -65,6 +70,7 @@ class AppAccountAdmin(LargeTable):
     list_select_related = ("application", "user")
     search_fields = ("=account_name", "=user__user_key", "=public_id")
     autocomplete_fields = ("application", "user", "organization")
+    fixed_fields = ("application", "user", "account_type")
     hidden_fields = ("password_sealed",)
     fields = (
         "application",
@@ -80,8 +86,20 @@ class AppAccountAdmin(LargeTable):
     readonly_fields = ("public_id",)
 
 
+class RoleMemberForm(forms.ModelForm):  # type: ignore[type-arg]  # Generic only for the type checker.
+    """A member; only accounts of the role's own application hold it."""
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        account = data.get("account")
+        if account and account.application_id != self.instance.role.application_id:
+            raise forms.ValidationError(_("These rows belong to different applications."))
+        return data
+
+
 class RoleMemberInline(TabularInline):
     model = AppRoleMember
+    form = RoleMemberForm
     ordering = ("id",)
     per_page = 50  # pages, as a role may have very many members
     autocomplete_fields = ("account",)
@@ -94,9 +112,12 @@ class AppRoleAdmin(TenantScoped):
     list_select_related = ("application",)
     search_fields = ("code", "name")
     autocomplete_fields = ("application",)
+    fixed_fields = ("application",)
     fields = ("application", "code", "name", "public_id")
     readonly_fields = ("public_id",)
-    inlines = (RoleMemberInline,)
+
+    def get_inlines(self, request: HttpRequest, obj: Model | None) -> list[type[TabularInline]]:
+        return [RoleMemberInline] if obj else []  # a new role has no application yet to compare with
 
 
 @admin.register(AppRoleMember)

@@ -104,6 +104,7 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
     hidden_fields: ClassVar[tuple[str, ...]] = ()  # never shown, never audited in clear
     is_sensitive: ClassVar[bool] = False  # adding, changing and deleting ask for the password first
     superuser_only: ClassVar[bool] = False
+    fixed_fields: ClassVar[tuple[str, ...]] = ()  # set when a row is made, and never again (S37)
 
     ordering = ("id",)
     show_full_result_count = False
@@ -138,8 +139,10 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
         readonly = list(super().get_readonly_fields(request, obj))
-        if obj is not None and self._has_own_tenant and "tenant" not in readonly:
-            readonly.append("tenant")  # S37: a row's owner never changes
+        if obj is not None:
+            # S37: a row's owner never changes.
+            owners = (("tenant",) if self._has_own_tenant else ()) + self.fixed_fields
+            readonly += [name for name in owners if name not in readonly]
         return readonly
 
     def get_form(
@@ -327,6 +330,11 @@ class OneTenantFormMixin:
         tenants |= {tenant_of(value) for value in data.values() if isinstance(value, models.Model)} - {None}
         if len(tenants) > 1:
             raise ValidationError(_("These rows belong to different tenants."))
+        applications = {value.application_id for value in data.values() if hasattr(value, "application_id")}
+        applications |= {instance.application_id} if instance.pk and hasattr(instance, "application_id") else set()
+        applications |= {data["application"].pk} if data.get("application") else set()
+        if len(applications) > 1:
+            raise ValidationError(_("These rows belong to different applications."))
         return data
 
 

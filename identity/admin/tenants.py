@@ -5,8 +5,8 @@ from django.db.models import Model
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from identity.admin.base import StackedInline, TabularInline, TenantScoped
-from identity.models import AttributeDefinition, PasswordPolicy, SessionPolicy, Tenant, TenantDomain
+from identity.admin.base import ReadOnly, StackedInline, TabularInline, TenantScoped
+from identity.models import AttributeDefinition, PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
 from identity.services import attributes
 
 
@@ -79,3 +79,12 @@ class AttributeDefinitionAdmin(TenantScoped):
         super().save_model(request, obj, form, change)
         if "is_unique" in form.changed_data:
             attributes.index_existing_values(obj)
+
+
+@admin.register(UserCount)
+class UserCountAdmin(ReadOnly):
+    list_display = ("tenant", "users")
+    list_select_related = ("tenant",)
+    ordering = ("tenant",)
+    fields = ("tenant", "users")
+    readonly_fields = fields

@@ -241,8 +241,14 @@ class UserCount(models.Model):
     `save` are counted by `services.counts.recount`.
     """
 
-    tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, related_name="+", primary_key=True)
-    users = models.PositiveBigIntegerField(default=0)
+    tenant = models.OneToOneField(
+        Tenant, on_delete=models.CASCADE, related_name="+", primary_key=True, verbose_name=_("tenant")
+    )
+    users = models.PositiveBigIntegerField(_("users"), default=0)
+
+    class Meta:
+        verbose_name = _("number of users")
+        verbose_name_plural = _("numbers of users")
 
     def __str__(self) -> str:
         return f"user count {self.pk}"

@@ -19,7 +19,7 @@ def to_client(
     """
     if response_mode == "form_post":
         page = {"action": redirect_uri, "fields": list(parameters.items())}
-        response = render(request, "oidc_provider/form_post.html", page)
+        response = render(request, "form_post.html", page)
         allow_form_targets(response, [redirect_uri])
         return protect(response)
     encoded = urlencode(parameters, quote_via=quote)

@@ -26,6 +26,7 @@ from identity.models import (
     Tenant,
     UniqueAttributeValue,
     User,
+    UserCount,
     VerificationCode,
 )
 from identity.operator_groups import TENANT_OPERATORS
@@ -158,6 +159,7 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
         Delivery.objects.create(
             tenant=tenant, kind="test", url="https://rp.example/", jti=crypto.new_handle(), next_attempt_at=now
         ),
+        UserCount.objects.get_or_create(tenant=tenant)[0],
         AuditBatch.objects.create(tenant=tenant, number=1, row_count=1, hash="0" * 64),
         *tenant.keys.all(),
         AuthorizationCode.objects.create(code_hash=hashed, auth_time=now, redirect_uri="https://rp.example/", **bound),

@@ -17,7 +17,15 @@ from identity.operator_groups import AUDITORS, HELP_DESK
 from identity.services import credentials, keys
 from oidc_provider.models import Client
 from tests.admin.conftest import operator_of, sign_in
-from tests.factories import make_application, make_operator, make_organization, make_tenant, make_user
+from tests.factories import (
+    make_account,
+    make_application,
+    make_operator,
+    make_organization,
+    make_role,
+    make_tenant,
+    make_user,
+)
 from tests.factories.oidc import make_client, make_session
 
 
@@ -313,3 +321,29 @@ def test_the_first_page_shows_what_happened_lately_in_the_own_tenant(browser: Br
     event = last_event(operator.tenant, EventType.USER_UPDATE)
     assert page(event) in browser.get("/admin/").content.decode()
     assert page(event) not in foreign.get("/admin/").content.decode()
+
+
+@pytest.mark.security("S37")
+def test_an_account_keeps_its_application_and_its_owner(browser: Browser, operator: User) -> None:
+    account = make_account(make_user(operator.tenant), make_application(operator.tenant))
+    other = make_account(make_user(operator.tenant), make_application(operator.tenant))
+    data = {"application": other.application_id, "user": other.user_id, "account_name": "moved", "extension": "{}"}
+    assert browser.post(page(account), data).status_code == 302
+    owner, application = account.user_id, account.application_id
+    account.refresh_from_db()
+    assert (account.user_id, account.application_id, account.account_name) == (owner, application, "moved")
+
+
+def test_a_role_is_held_by_accounts_of_its_own_application(browser: Browser, operator: User) -> None:
+    role = make_role(make_application(operator.tenant))
+    foreign = make_account(make_user(operator.tenant), make_application(operator.tenant))
+    form = {"code": role.code, "name": "", "members-TOTAL_FORMS": 1, "members-INITIAL_FORMS": 0}
+    answer = browser.post(page(role), {**form, "members-0-account": foreign.pk})
+    assert answer.status_code == 200
+    assert not role.members.exists()
+    own = make_account(make_user(operator.tenant), role.application)
+    assert browser.post(page(role), {**form, "members-0-account": own.pk}).status_code == 302
+    assert role.members.get().account == own
+    direct = browser.post(reverse("admin:identity_approlemember_add"), {"role": role.pk, "account": foreign.pk})
+    assert direct.status_code == 200
+    assert role.members.count() == 1

@@ -81,7 +81,7 @@ def test_form_without_refusal_shows_no_alert() -> None:
 @pytest.mark.spec("OAuthFormPost-2")
 def test_form_post_page_carries_the_answer_escaped_and_nothing_of_ours() -> None:
     html = render_to_string(
-        "oidc_provider/form_post.html",
+        "form_post.html",
         {"action": "https://rp.example/cb?a=1&b=2", "fields": [("state", '"><script>alert(1)</script>')]},
     )
     assert '<form method="post" action="https://rp.example/cb?a=1&amp;b=2" data-auto-submit>' in html
