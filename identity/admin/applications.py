@@ -86,7 +86,7 @@ class AppAccountAdmin(LargeTable):
     readonly_fields = ("public_id",)
 
 
-class RoleMemberForm(forms.ModelForm):  # type: ignore[type-arg]  # Generic only for the type checker.
+class RoleMemberForm(forms.ModelForm):
     """A member; only accounts of the role's own application hold it."""
 
     def clean(self) -> dict[str, Any]:
