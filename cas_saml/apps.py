@@ -1,13 +1,14 @@
 """Django's registration of the cas_saml app."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class CASSAMLConfig(AppConfig):
     """CAS and SAML."""
 
     name = "cas_saml"
-    verbose_name = "CAS and SAML"
+    verbose_name = _("CAS and SAML")
 
     def ready(self) -> None:
         """Register the system checks, the purger and the configuration section, and listen to the ends of sessions."""

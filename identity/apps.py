@@ -1,13 +1,14 @@
 """Django's registration of the identity app."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class IdentityConfig(AppConfig):
     """People, organisations, applications and their sessions."""
 
     name = "identity"
-    verbose_name = "Identity"
+    verbose_name = _("Directory and sign-in")
 
     def ready(self) -> None:
         """Register the system checks and the purgers."""
