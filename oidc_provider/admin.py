@@ -11,7 +11,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.forms import Form, ModelForm
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -30,7 +30,9 @@ from unfold.widgets import (
 
 from identity.admin.base import (
     ReadOnly,
+    ServiceForm,
     TenantScoped,
+    WrittenByService,
     ask_for_password,
     context_of,
     is_password_confirmed,
@@ -83,11 +85,8 @@ def _choices(values: Any, label: Any) -> forms.MultipleChoiceField:
     )
 
 
-class ClientForm(forms.ModelForm):
+class ClientForm(ServiceForm):
     """Everything that may be changed of a client; `registration.check` judges it."""
-
-    operator: ClassVar[Any]
-    request: ClassVar[HttpRequest]
 
     grant_types = _choices(GrantType.values, gettext_lazy("Grant types"))
     response_types = _choices(sorted(RESPONSE_TYPES), gettext_lazy("Response types"))
@@ -105,15 +104,6 @@ class ClientForm(forms.ModelForm):
         model = Client
         fields = (*registration.FIELDS, "api_scopes")
 
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if not self.errors:
-            # Tried and taken back, so that what registration refuses is shown at its field.
-            with transaction.atomic():
-                self.apply()
-                transaction.set_rollback(True)
-        return data
-
     def apply(self) -> Client:
         """Write what the form holds. Raises ValidationError by field."""
         values = {name: self.cleaned_data[name] for name in registration.FIELDS if name in self.cleaned_data}
@@ -126,9 +116,6 @@ class ClientForm(forms.ModelForm):
             **values,
         )
         return client
-
-    def _post_clean(self) -> None:
-        """Leave the row alone: registration checks and writes it."""
 
 
 class ClientKind(forms.ChoiceField):
@@ -231,7 +218,7 @@ class NewClientForm(Form):
             )
 
 
-class ClientAdmin(TenantScoped):
+class ClientAdmin(WrittenByService, TenantScoped):
     form = ClientForm
     is_sensitive = True
     hidden_fields = ("secret_hash", "previous_secret_hash")
@@ -309,21 +296,12 @@ class ClientAdmin(TenantScoped):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is not None:
             tenant_rights.provide(obj.catalogue_entry.tenant)  # so that they can be chosen among the API scopes
-        form_class = super().get_form(request, obj, change, **kwargs)
-        return type(form_class.__name__, (form_class,), {"request": request})
+        return super().get_form(request, obj, change, **kwargs)
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "api_scopes" and not request.user.is_superuser:
             kwargs["queryset"] = ApiScope.objects.filter(tenant=operator_of(request).tenant_id)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
-
-    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Client:
-        client: Client = form.apply()
-        form.save_m2m = lambda: None
-        return client
-
-    def save_model(self, request: HttpRequest, obj: Client, form: ModelForm, change: bool) -> None:
-        """Nothing is left to do: registration has written and audited the row."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # A client is disabled: tokens and the audit trail name it.
@@ -441,11 +419,8 @@ class ApiScopeAdmin(TenantScoped):
     autocomplete_fields = ("tenant",)
 
 
-class HostApplicationForm(forms.ModelForm):
+class HostApplicationForm(ServiceForm):
     """Which mini programs an app shows, and from where its back end may call; `hosts.register` judges it."""
-
-    operator: ClassVar[Any]
-    request: ClassVar[HttpRequest]
 
     networks = LinesField(
         label=gettext_lazy("Networks"),
@@ -457,15 +432,6 @@ class HostApplicationForm(forms.ModelForm):
     class Meta:
         model = HostApplication
         fields = ("client", "is_active", "networks", "mini_programs")
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if not self.errors:
-            # Tried and taken back, so that what is refused is shown at its field.
-            with transaction.atomic():
-                self.apply()
-                transaction.set_rollback(True)
-        return data
 
     def apply(self) -> HostApplication:
         """Write what the form holds. Raises ValidationError by field."""
@@ -480,12 +446,9 @@ class HostApplicationForm(forms.ModelForm):
         )
         return HostApplication.objects.get(client=client)
 
-    def _post_clean(self) -> None:
-        """Leave the row alone: registering checks and writes it."""
-
 
 @admin.register(HostApplication)
-class HostApplicationAdmin(TenantScoped):
+class HostApplicationAdmin(WrittenByService, TenantScoped):
     form = HostApplicationForm
     is_sensitive = True
     list_display = ("client", "is_active", "tenant")
@@ -494,10 +457,6 @@ class HostApplicationAdmin(TenantScoped):
     autocomplete_fields = ("client",)
     filter_horizontal = ("mini_programs",)
     fields = ("client", "is_active", "networks", "mini_programs")
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        form_class = super().get_form(request, obj, change, **kwargs)
-        return type(form_class.__name__, (form_class,), {"request": request})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         # S37: an app does not change hands; a new one is registered.
@@ -509,14 +468,6 @@ class HostApplicationAdmin(TenantScoped):
             rows = rows.filter(tenant=operator_of(request).tenant_id)
         kwargs["queryset"] = rows
         return super().formfield_for_manytomany(db_field, request, **kwargs)
-
-    def save_form(self, request: HttpRequest, form: Any, change: bool) -> HostApplication:
-        row: HostApplication = form.apply()
-        form.save_m2m = lambda: None
-        return row
-
-    def save_model(self, request: HttpRequest, obj: HostApplication, form: ModelForm, change: bool) -> None:
-        """Nothing is left to do: registering has written and audited the row."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # It is disabled, as its client is: the audit names it.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.forms import Form, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -149,7 +149,9 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
         self, request: HttpRequest, obj: models.Model | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
         form_class = super().get_form(request, obj, change, **kwargs)
-        return type(form_class.__name__, (OneTenantFormMixin, form_class), {"operator": request.user})
+        return type(
+            form_class.__name__, (OneTenantFormMixin, form_class), {"operator": request.user, "request": request}
+        )
 
     def _module_allowed(self, request: HttpRequest) -> bool:
         return not self.superuser_only or request.user.is_superuser
@@ -301,6 +303,45 @@ class Uncounted(InfinitePaginator):
     template_name = "admin/monban/pages.html"
 
 
+class ServiceForm(ModelForm):
+    """A form whose row a service writes, so that its rules and its audit apply as in the APIs."""
+
+    operator: ClassVar[Any]
+    request: ClassVar[HttpRequest]
+
+    def apply(self) -> Any:
+        """Write what the form holds and return the row. Raises IdentityError or ValidationError."""
+        raise NotImplementedError
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if self.errors:
+            return data
+        # Tried and taken back, so that a refusal of the service is shown at the form and nothing typed is lost.
+        try:
+            with transaction.atomic():
+                self.apply()
+                transaction.set_rollback(True)
+        except IdentityError as error:
+            raise ValidationError(f"{error.message} ({error.error_code})") from error
+        return data
+
+    def _post_clean(self) -> None:
+        """Leave the row alone: the service checks and writes it, the constraints included."""
+
+
+class WrittenByService:
+    """Pages whose form is a ServiceForm."""
+
+    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
+        row = form.apply()
+        form.save_m2m = lambda: None
+        return row
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Nothing is left to do: the service has written and audited the row."""
+
+
 class LargeTable(TenantScoped):
     """A table of millions of rows: no count at all, newest first."""
 
@@ -357,9 +398,11 @@ def tenant_of(row: Any) -> Tenant | None:
 __all__ = [
     "LargeTable",
     "ReadOnly",
+    "ServiceForm",
     "StackedInline",
     "TabularInline",
     "TenantScoped",
+    "WrittenByService",
     "ask_for_password",
     "context_of",
     "is_password_confirmed",

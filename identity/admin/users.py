@@ -1,11 +1,11 @@
 """People: written through identity.services.users, so that every rule and the audit apply here as in the APIs."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.db import models, transaction
+from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -15,8 +15,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from identity import crypto
-from identity.admin.base import LargeTable, TenantScoped, context_of, operator_of
-from identity.errors import IdentityError
+from identity.admin.base import LargeTable, ServiceForm, TenantScoped, WrittenByService, context_of, operator_of
 from identity.models import SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
 from identity.services import credentials, sessions, throttle, users
@@ -49,11 +48,8 @@ VERIFIED = ("email_verified", "phone_number_verified")
 RIGHTS = ("is_staff", "is_superuser", "groups")
 
 
-class UserForm(forms.ModelForm):
+class UserForm(ServiceForm):
     """A user's attributes. A sealed value is shown masked and replaced by typing a new one."""
-
-    operator: ClassVar[User]
-    request: ClassVar[HttpRequest]
 
     new_mobile = forms.CharField(
         label=gettext_lazy("New mobile number"), required=False, max_length=32, widget=UnfoldAdminTextInputWidget
@@ -71,19 +67,6 @@ class UserForm(forms.ModelForm):
     class Meta:
         model = User
         fields = (*ATTRIBUTES, *VERIFIED, "extension", "password_must_change")
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if self.errors:
-            return data
-        # Tried and taken back, so that a refusal of the service is shown at the form and nothing typed is lost.
-        try:
-            with transaction.atomic():
-                self.apply()
-                transaction.set_rollback(True)
-        except IdentityError as error:
-            raise forms.ValidationError(f"{error.message} ({error.error_code})") from error
-        return data
 
     def apply(self) -> User:
         """Write what the form holds through the service."""
@@ -104,9 +87,6 @@ class UserForm(forms.ModelForm):
         tenant = self.cleaned_data.get("tenant") or self.operator.tenant
         return users.create(tenant=tenant, password=self.cleaned_data.get("password", ""), **common, **values)
 
-    def _post_clean(self) -> None:
-        """Leave the row alone: the service checks and writes it, the constraints included."""
-
 
 class NewUserForm(UserForm):
     """A new user, with a first password or none."""
@@ -121,7 +101,7 @@ class NewUserForm(UserForm):
 
 
 @admin.register(User)
-class UserAdmin(LargeTable):
+class UserAdmin(WrittenByService, LargeTable):
     is_sensitive = True
     hidden_fields = (
         "password",
@@ -177,8 +157,7 @@ class UserAdmin(LargeTable):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kwargs["form"] = UserForm if change else NewUserForm
-        form_class = super().get_form(request, obj, change, **kwargs)
-        return type(form_class.__name__, (form_class,), {"request": request})
+        return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> list[Any]:
         owner = ("tenant",) if request.user.is_superuser else ()
@@ -231,14 +210,10 @@ class UserAdmin(LargeTable):
         return False  # See delete_user: Django's own page would list everything that points here.
 
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> User:
-        user: User = form.apply()
+        user: User = super().save_form(request, form, change)
         if request.user.is_superuser:
             self._set_rights(request, user, form.cleaned_data)
-        form.save_m2m = lambda: None
         return user
-
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Nothing is left to do: the service has written and audited the row."""
 
     def _set_rights(self, request: HttpRequest, user: User, data: dict[str, Any]) -> None:
         before = _names(user.groups.all())
