@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from identity import cookies
 from identity.errors import IdentityError
 from identity.forms import IdentifierForm, ResetPasswordForm
-from identity.services import credentials, login
+from identity.services import credentials, password_reset
 from identity.views.messages import add_refusal, set_retry_after, status_of
 
 
@@ -26,7 +26,7 @@ def ask(request: HttpRequest) -> HttpResponse:
     error: IdentityError | None = None
     if request.method == "POST" and form.is_valid():
         try:
-            handle = login.begin_reset(
+            handle = password_reset.begin(
                 tenant=request.context.tenant,  # type: ignore[attr-defined]
                 identifier=form.cleaned_data["identifier"],
                 binding=cookies.browser_binding(request),
@@ -57,7 +57,7 @@ def enter_code(request: HttpRequest) -> HttpResponse:
     error: IdentityError | None = None
     if request.method == "POST" and form.is_valid():
         try:
-            login.finish_reset(
+            password_reset.finish(
                 handle=handle,
                 binding=cookies.browser_binding(request),
                 verification_code=form.cleaned_data["verification_code"],

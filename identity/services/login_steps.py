@@ -1,0 +1,364 @@
+"""The machine under every sign-in: one LoginTransaction, moved from state to state by conditional UPDATEs.
+
+`login` takes its proofs (password, code, new password) and hands what was proved to `advance`, which knows the order of
+checks: policy, second factor, password age (expired before warning). No step can be skipped or taken twice (S28, S29).
+The transaction is kept on the server and bound to the browser or device that began it (S27, S44). A session exists
+only after SUCCESS.
+
+Refusals are recorded here, after the rollback, because only this module knows whom a refused name resolved to.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from identity import assurance, crypto
+from identity.context import RequestContext
+from identity.errors import AccessDenied, AccountDisabled, CredentialsRefused, IdentityError, StateInvalid
+from identity.events import EventType
+from identity.models import (
+    Application,
+    LoginState,
+    LoginTransaction,
+    SessionEndReason,
+    SessionKind,
+    SSOSession,
+    Tenant,
+    User,
+)
+from identity.services import access, applications, audit, authentication, credentials, sessions, verification
+
+log = logging.getLogger(__name__)
+
+# How long a page may stand open before the first proof, and how long each later step may take.
+START_LIFETIME = timedelta(minutes=30)
+STEP_LIFETIME = timedelta(minutes=10)
+MAX_FAILURES = 20  # of one transaction, whatever the counters of account and source say
+
+_HANDLE = "login_transaction.handle"
+_BINDING = "login_transaction.binding"
+
+
+@dataclass(frozen=True)
+class LoginOutcome:
+    """Where a sign-in stands after a step."""
+
+    state: LoginState
+    transaction: LoginTransaction
+    user: User | None = None
+    next_url: str = ""
+    reason: str = ""  # PASSWORD_EXPIRED: "expired" or "must_change"; ACCESS_DENIED: why
+    days_left: int | None = None  # PASSWORD_WARN
+    session: SSOSession | None = None  # SUCCESS
+    session_handle: str = ""  # SUCCESS: for the cookie or the session_token; told this once
+
+
+# Beginning -------------------------------------------------------------------------------------------------
+
+
+def begin(
+    *,
+    tenant: Tenant,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+    next_url: str = "",
+    application: Application | None = None,
+    login_hint: str = "",
+    ui_locales: str = "",
+    reauthenticate: bool = False,
+    select_account: bool = False,
+    required_acr: str = "",
+    return_origins: Sequence[str] = (),
+    session: SSOSession | None = None,
+) -> str:
+    """Begin a sign-in and return its handle.
+
+    binding: the browser's or device's own handle, which every step must bring again.
+    next_url: path of our own site, checked by the caller, to which a browser goes afterwards.
+    session: the session of this browser; where it only lacks a factor, only that one is asked for.
+    return_origins: where the steps may lead to at last; the pages' policy must let forms be redirected there.
+    """
+    data = {
+        "login_hint": login_hint[:254].replace("\x00", ""),
+        "ui_locales": ui_locales[:100].replace("\x00", ""),
+        "reauthenticate": reauthenticate,
+        "select_account": select_account,
+        "required_acr": required_acr,
+        "return_origins": list(return_origins),
+    }
+    row, handle = create(
+        tenant=tenant,
+        binding=binding,
+        channel=channel,
+        next_url=next_url,
+        application=application,
+        data=data,
+    )
+    is_asked_anew = reauthenticate or select_account
+    if session is not None and not is_asked_anew and session.tenant_id == tenant.pk:
+        step_up(row, session=session)
+    return handle
+
+
+def find(
+    *, handle: str, tenant: Tenant, binding: str, channel: str = SessionKind.BROWSER, include_over: bool = False
+) -> LoginTransaction | None:
+    """Return the transaction of this handle and this browser or device, or None. Reads only.
+
+    include_over: expired and finished ones too, to send a browser with an old page the right way.
+    """
+    rows = LoginTransaction.objects.select_related("user", "application", "session").filter(
+        handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE), tenant=tenant, channel=channel
+    )
+    if not include_over:
+        rows = rows.filter(finished_at=None, expires_at__gt=timezone.now())
+    row = rows.first() if handle else None
+    if row is None or not crypto.matches_keyed_hash(binding, row.binding_hash, purpose=_BINDING):
+        return None
+    row.tenant = tenant
+    if row.user is not None:
+        row.user.tenant = tenant
+    return row
+
+
+# The machine -----------------------------------------------------------------------------------------------
+
+
+def second_factor_target(row: LoginTransaction) -> verification.Target:
+    """Return where the second factor's code goes. Raises StateInvalid if there is nowhere (any more)."""
+    user = user_of(row)
+    if user.email and user.email_verified:
+        return verification.email_of(user)
+    raise StateInvalid(log_detail=f"user={user.pk} has no verified target")
+
+
+def purge_expired(now: datetime, limit: int) -> int:
+    """Delete transactions that ran out a day ago."""
+    old = LoginTransaction.objects.filter(expires_at__lt=now - timedelta(days=1))
+    keys = list(old.values_list("pk", flat=True)[:limit])
+    LoginTransaction.objects.filter(pk__in=keys).delete()
+    return len(keys)
+
+
+def create(
+    *,
+    tenant: Tenant,
+    binding: str,
+    channel: str,
+    data: dict[str, Any],
+    next_url: str = "",
+    application: Application | None = None,
+    user: User | None = None,
+) -> tuple[LoginTransaction, str]:
+    """Write a transaction at START; return it with its handle, which only the caller's browser or device keeps."""
+    handle = crypto.new_handle()
+    row = LoginTransaction.objects.create(
+        handle_hash=crypto.hash_handle(handle, purpose=_HANDLE),
+        tenant=tenant,
+        user=user,
+        application=application,
+        channel=channel,
+        binding_hash=crypto.hash_handle(binding, purpose=_BINDING),
+        next_url=next_url,
+        data=data,
+        expires_at=timezone.now() + START_LIFETIME,
+    )
+    return row, handle
+
+
+def get(
+    *,
+    handle: str,
+    binding: str,
+    context: RequestContext,
+    channel: str,
+    state: LoginState | Sequence[LoginState],
+) -> LoginTransaction:
+    """Return an open transaction in one of these states. Raises StateInvalid, whatever is wrong."""
+    states = [state] if isinstance(state, LoginState) else list(state)
+    row = None
+    if context.tenant is not None:
+        row = find(handle=handle, tenant=context.tenant, binding=binding, channel=channel)
+    if row is None:
+        raise StateInvalid(log_detail="login_transaction unknown, over, or of another browser")
+    if row.state not in states:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} in {row.state}")
+    if row.failures >= MAX_FAILURES:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} failed too often")
+    return row
+
+
+def user_of(row: LoginTransaction) -> User:
+    """Return whom the first proof named. Raises StateInvalid."""
+    if row.user is None:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} has no user")
+    return row.user
+
+
+def advance(row: LoginTransaction, *, proved: str, context: RequestContext, session: SSOSession | None) -> LoginOutcome:
+    """Go to the next state that applies, after one more factor was proved."""
+    user = user_of(row)
+    amr = [*row.amr, proved]
+    if row.channel == SessionKind.SDK and row.application is not None:
+        # A browser's session is the tenant's: there the protocol asks, at once, and refuses in its own words.
+        try:
+            applications.check_access(application=row.application, user=user)
+        except AccessDenied as error:
+            return deny(row, error=error, context=context)
+    if _needs_factor(row, user=user, amr=amr):
+        if not _can_use_second_factor(user):
+            return deny(row, error=AccessDenied(log_detail=f"user={user.pk} has no second factor"), context=context)
+        move(row, to=LoginState.MFA_AUTH, user=user, amr=amr)
+        return LoginOutcome(LoginState.MFA_AUTH, row, user=user, next_url=row.next_url)
+    age = credentials.password_age(user=user)
+    is_told = assurance.PASSWORD in amr and "step_up" not in row.data
+    if is_told and (age.is_expired or age.must_change):
+        move(row, to=LoginState.PASSWORD_EXPIRED, user=user, amr=amr)
+        reason = "must_change" if age.must_change else "expired"
+        return LoginOutcome(LoginState.PASSWORD_EXPIRED, row, user=user, next_url=row.next_url, reason=reason)
+    if is_told and age.is_warned:
+        move(row, to=LoginState.PASSWORD_WARN, user=user, amr=amr)
+        return LoginOutcome(LoginState.PASSWORD_WARN, row, user=user, next_url=row.next_url, days_left=age.days_left)
+    row.amr = amr
+    return finish(row, context=context, session=session)
+
+
+def step_up(row: LoginTransaction, *, session: SSOSession) -> bool:
+    """Ask only for the factor that the session lacks, if one is all it lacks. Return whether that is so."""
+    required_acr = row.data.get("required_acr", "")
+    if access.is_sufficient(session=session, application=row.application, required_acr=required_acr):
+        return False
+    if not _can_use_second_factor(session.user):
+        return False
+    # What the session recorded counts; who begins this holds the session's handle (S28).
+    row.data = {**row.data, "step_up": session.pk}
+    LoginTransaction.objects.filter(pk=row.pk).update(data=row.data)
+    move(row, to=LoginState.MFA_AUTH, user=session.user, amr=list(session.amr))
+    return True
+
+
+def _needs_factor(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> bool:
+    if assurance.acr_of(amr) == assurance.MULTI_FACTOR:
+        return False
+    return access.needs_second_factor(
+        user=user, application=row.application, required_acr=row.data.get("required_acr", "")
+    )
+
+
+def _can_use_second_factor(user: User) -> bool:
+    return bool(user.email) and user.email_verified
+
+
+def move(row: LoginTransaction, *, to: LoginState, user: User, amr: Sequence[str]) -> None:
+    """Change the state, if it still is what this step was allowed for. Raises StateInvalid."""
+    now = timezone.now()
+    values = {"state": to, "user": user, "amr": list(amr), "expires_at": now + STEP_LIFETIME}
+    still = LoginTransaction.objects.filter(pk=row.pk, state=row.state, finished_at=None, expires_at__gt=now)
+    if not still.update(**values):
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} left {row.state}")
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def close(row: LoginTransaction, *, state: LoginState, session: SSOSession | None) -> None:
+    """Finish the transaction, once. Raises StateInvalid."""
+    now = timezone.now()
+    values: dict[str, Any] = {"state": state, "amr": row.amr, "user": row.user, "session": session, "finished_at": now}
+    still = LoginTransaction.objects.filter(pk=row.pk, state=row.state, finished_at=None, expires_at__gt=now)
+    if not still.update(**values):
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} finished or left {row.state}")
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def finish(row: LoginTransaction, *, context: RequestContext, session: SSOSession | None) -> LoginOutcome:
+    """Open or renew the session, in the transaction that finishes the sign-in."""
+    user = user_of(row)
+    with transaction.atomic():
+        # Read again: a step may come minutes after the password (S26).
+        user = User.objects.select_related("tenant__session_policy").get(pk=user.pk)
+        if not user.is_usable:
+            raise AccountDisabled(log_detail=f"user={user.pk}")
+        own = session if session is not None and session.user_id == user.pk else None
+        if "step_up" in row.data:
+            if own is None or own.pk != row.data["step_up"]:
+                raise StateInvalid(log_detail=f"login_transaction={row.pk} is of another session")
+            opened, session_handle = sessions.renew(session=own, amr=row.amr, context=context, is_step_up=True)
+        elif own is not None:
+            opened, session_handle = sessions.renew(session=own, amr=row.amr, context=context)
+        else:
+            if session is not None:
+                sessions.end(session, reason=SessionEndReason.REPLACED, context=context, actor=user)
+            opened, session_handle = sessions.start(user=user, amr=row.amr, context=context, kind=row.channel)
+        close(row, state=LoginState.SUCCESS, session=opened)
+        User.objects.filter(pk=user.pk).update(last_login=timezone.now())
+        audit.record(
+            EventType.LOGIN_SUCCESS,
+            tenant=row.tenant,
+            actor=user,
+            target=user,
+            application=row.application,
+            sid=opened.sid,
+            context=context,
+            details={"amr": opened.amr, "acr": opened.acr, "channel": row.channel},
+        )
+    return LoginOutcome(
+        LoginState.SUCCESS,
+        row,
+        user=user,
+        next_url=row.next_url,
+        session=opened,
+        session_handle=session_handle,
+    )
+
+
+def deny(row: LoginTransaction, *, error: AccessDenied, context: RequestContext) -> LoginOutcome:
+    """Finish without a session, because a rule forbids one."""
+    close(row, state=LoginState.ACCESS_DENIED, session=None)
+    record_refusal(EventType.LOGIN_SUCCESS, row=row, error=error, context=context)
+    return LoginOutcome(LoginState.ACCESS_DENIED, row, user=row.user, next_url=row.next_url, reason=error.error_code)
+
+
+def record_refusal(
+    event: EventType,
+    *,
+    row: LoginTransaction,
+    error: IdentityError,
+    context: RequestContext,
+    identifier: str | None = None,
+) -> None:
+    """Count the failure on the transaction and record it; the name only as a hash where nobody has it."""
+    LoginTransaction.objects.filter(pk=row.pk).update(failures=F("failures") + 1)
+    user, details = row.user, {"channel": row.channel}
+    if identifier is not None:
+        resolved = authentication.resolve(identifier, tenant=row.tenant)
+        user = resolved.user
+        if user is None:
+            details["name_hash"] = authentication.unknown_name_hash(resolved.name, tenant=row.tenant)
+    audit.record(
+        event,
+        tenant=row.tenant,
+        target=user,
+        application=row.application,
+        context=context,
+        outcome="refused",
+        reason=_reason(error),
+        details=details,
+    )
+    log.info("login.refused", extra={"event": str(event), "reason": _reason(error), "detail": error.log_detail})
+
+
+def _reason(error: IdentityError) -> str:
+    # One code for two things on the wire, two reasons for those who answer for accounts.
+    if isinstance(error, CredentialsRefused) and error.log_detail == "user=None":
+        return f"{error.error_code}:unknown"
+    return error.error_code

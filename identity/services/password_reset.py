@@ -1,0 +1,112 @@
+"""A forgotten password: a code to the verified address of whoever the name means, then a new password.
+
+It is a LoginTransaction of a channel of its own, which never becomes a session.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import transaction
+
+from identity import crypto
+from identity.context import RequestContext
+from identity.errors import IdentityError, StateInvalid, TooManyRequests
+from identity.events import EventType
+from identity.models import (
+    CounterKind,
+    LoginState,
+    LoginTransaction,
+    Tenant,
+    User,
+    VerificationChannel,
+    VerificationPurpose,
+)
+from identity.services import authentication, credentials, login_steps, throttle, verification
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "reset"  # never a sign-in
+
+_TARGET = "login_transaction.target"
+
+
+def begin(*, tenant: Tenant, identifier: str, binding: str, context: RequestContext) -> str:
+    """Send a code to the verified mailbox of whoever the identifier names; return the handle of the reset.
+
+    The answer, the rows written and the time are the same where nobody is named or nothing can be sent (S33).
+    Raises TooManyRequests only for the source.
+    """
+    throttle.limit(
+        tenant=tenant,
+        kind=CounterKind.SEND_SOURCE,
+        key=f"{CHANNEL}:{throttle.source_of(context)}",
+        limit=verification.PER_SOURCE,
+    )
+    resolved = authentication.resolve(identifier, tenant=tenant)
+    user = resolved.user
+    can_send = user is not None and user.is_usable and bool(user.email) and user.email_verified
+    target = verification.email_of(user) if user is not None and can_send else _nobodys_target(resolved.name)
+    row, handle = login_steps.create(
+        tenant=tenant,
+        binding=binding,
+        channel=CHANNEL,
+        data={"target": crypto.seal(target.address, purpose=_TARGET)},
+        user=user if can_send else None,
+    )
+    try:
+        verification.send(
+            tenant=tenant,
+            purpose=VerificationPurpose.RESET_PASSWORD,
+            target=target,
+            user=row.user,
+            context=context,
+            is_deliverable=can_send,
+            is_beside_answer=True,
+        )
+    except TooManyRequests as error:
+        # Told, it would say whether two names are one person's.
+        log.info("password_reset.not_sent", extra={"reason": error.log_detail})
+    return handle
+
+
+def finish(*, handle: str, binding: str, verification_code: str, new_password: str, context: RequestContext) -> User:
+    """Set a new password on the proof of the mailed code; all sessions and tokens end.
+
+    Raises StateInvalid, AccountLocked, TooManyRequests, VerificationRefused, PasswordRefused. A refused password
+    leaves the code open, as its holder has proved themselves.
+    """
+    row = login_steps.get(handle=handle, binding=binding, context=context, channel=CHANNEL, state=LoginState.START)
+    address = crypto.unseal(row.data["target"], purpose=_TARGET)
+    target = verification.Target(VerificationChannel.EMAIL, address)
+    try:
+        proved = _prove_reset(row, target=target, verification_code=verification_code, context=context)
+        user = login_steps.user_of(row)
+        with transaction.atomic():
+            verification.spend(proved)
+            login_steps.close(row, state=LoginState.SUCCESS, session=None)
+            credentials.set_password(user=user, password=new_password, context=context, actor=user)
+    except IdentityError as error:
+        login_steps.record_refusal(EventType.PASSWORD_RESET, row=row, error=error, context=context)
+        raise
+    # Whoever guessed until the account was locked has not got the mailbox.
+    throttle.unlock(user, context=context, actor=user)
+    return user
+
+
+def _prove_reset(
+    row: LoginTransaction, *, target: verification.Target, verification_code: str, context: RequestContext
+) -> verification.Proved:
+    purpose = VerificationPurpose.RESET_PASSWORD
+    throttle.count_source(tenant=row.tenant, context=context)
+    if row.user is not None and row.user.is_usable:
+        # Not the account's own counter: a lock by somebody else's guesses must not keep its owner from the reset.
+        return verification.prove(
+            tenant=row.tenant, purpose=purpose, target=target, verification_code=verification_code, user=row.user
+        )
+    proved = verification.prove(tenant=row.tenant, purpose=purpose, target=target, verification_code=verification_code)
+    raise StateInvalid(log_detail=f"verification_code={proved.row.pk} of nobody was guessed")
+
+
+def _nobodys_target(name: str) -> verification.Target:
+    return verification.Target(VerificationChannel.EMAIL, f"{name[:200]}\n")
