@@ -6,6 +6,16 @@ from identity.models import Tenant
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """What an app says of the device that it runs on. Hearsay: nothing is allowed because of it."""
+
+    fingerprint: str
+    os_version: str
+    agent: str
+    ip: str = ""  # the device's own word, "" where it says none; RequestContext.ip is where the request came from
+
+
+@dataclass(frozen=True, slots=True)
 class RequestContext:
     """The facts of one request that rules and audit need. Services see this, never the request itself."""
 
@@ -16,6 +26,7 @@ class RequestContext:
     language: str = "en"  # BCP 47, of the pages
     origin: str = ""  # scheme://host[:port] under which the request came in, checked against Tenant.domains
     actor: str = ""  # public id of the signed-in user who acts, when one does
+    device: DeviceFacts | None = None  # of a native app; None for browsers and machines
 
 
 SYSTEM = RequestContext(tenant=None, user_agent="manage.py")

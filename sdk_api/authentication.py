@@ -14,12 +14,12 @@ import jwt
 from django.http import HttpRequest
 
 from identity import crypto
-from identity.context import RequestContext
+from identity.context import DeviceFacts, RequestContext
 from identity.errors import StateInvalid, ValueRequired
 from identity.models import Application, LoginState, LoginTransaction, Tenant
 from identity.views.product_api import with_tenant
 from oidc_provider import public
-from sdk_api.headers import DeviceContext, read_device
+from sdk_api.headers import read_device
 
 _ALGORITHM = "HS256"  # the header of the document's example
 _PURPOSE = "sdk_api.state_token"
@@ -33,7 +33,7 @@ class Caller:
     tenant: Tenant
     application: Application
     client_id: str
-    device: DeviceContext
+    device: DeviceFacts
     context: RequestContext
 
     @property
@@ -51,7 +51,7 @@ def identify(http: HttpRequest) -> Caller:
     client_id = http.headers.get("X-client-id", "").strip()
     if not client_id:
         raise ValueRequired("PARAM.0002", log_detail="X-client-id")
-    context = replace(with_tenant(http), user_agent=device.agent)
+    context = replace(with_tenant(http), user_agent=device.agent, device=device)
     if context.tenant is None:
         raise LookupError("with_tenant has found one.")
     application = public.get_application(client_id=client_id, tenant=context.tenant)

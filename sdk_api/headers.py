@@ -1,31 +1,30 @@
-"""X-* request headers to DeviceContext (OneAccess-3.2, table 3-187)."""
+"""X-* request headers to DeviceFacts (OneAccess-3.2, table 3-187)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from django.http import HttpRequest
 
+from identity.context import DeviceFacts
 from identity.errors import ValueRequired
 
-_MAX_LENGTH = 300
+MAX_LENGTH = 300
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceContext:
-    """What the app says of the device. It is hearsay: nothing is allowed because of it."""
-
-    os_version: str
-    fingerprint: str
-    agent: str
-
-
-def read_device(http: HttpRequest) -> DeviceContext:
+def read_device(http: HttpRequest) -> DeviceFacts:
     """The device headers. Raises ValueRequired (PARAM.0001)."""
     names = ("X-operating-sys-version", "X-device-fingerprint", "X-agent")
     values = [http.headers.get(name, "").strip() for name in names]
     if not all(values):
         raise ValueRequired("PARAM.0001", log_detail="device headers")
     os_version, fingerprint, agent = values
-    agent = "".join(character if character.isprintable() else " " for character in agent[:_MAX_LENGTH])
-    return DeviceContext(os_version=os_version, fingerprint=fingerprint, agent=agent)
+    ip = http.headers.get("X-device-ip", "").strip()
+    return device_of(fingerprint=fingerprint, os_version=os_version, agent=agent, ip=ip)
+
+
+def device_of(*, fingerprint: str, os_version: str, agent: str, ip: str) -> DeviceFacts:
+    """The facts, cut to what is kept of them. The fingerprint is compared, so it stays as it came."""
+    return DeviceFacts(fingerprint=fingerprint, os_version=_cut(os_version), agent=_cut(agent), ip=_cut(ip))
+
+
+def _cut(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text[:MAX_LENGTH])
