@@ -10,9 +10,8 @@ from django.db import models
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from cas_saml import attributes
-from cas_saml.cas import addresses
-from cas_saml.cas.addresses import AddressInvalid, ServiceAddress
+from cas_saml import addresses, attributes
+from cas_saml.addresses import AddressInvalid, ServiceAddress
 from cas_saml.conf import conf
 from identity import outbound
 from identity.conf import conf as identity_conf

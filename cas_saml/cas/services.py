@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cas_saml.cas import addresses
-from cas_saml.cas.addresses import AddressInvalid
+from cas_saml import addresses
+from cas_saml.addresses import AddressInvalid
 from cas_saml.cas.models import CASService, ServiceMatch
 from identity.errors import NotFound
 from identity.models import Tenant

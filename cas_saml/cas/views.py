@@ -15,8 +15,9 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
+from cas_saml import addresses
 from cas_saml.attributes import release
-from cas_saml.cas import addresses, bodies, interaction, services, tickets
+from cas_saml.cas import bodies, interaction, services, tickets
 from cas_saml.cas.errors import CASError, Fault
 from cas_saml.cas.interaction import LoginRequest, Passed, Step, is_set
 from cas_saml.cas.models import CASService

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cas_saml.cas import addresses
-from cas_saml.cas.addresses import AddressInvalid, read
+from cas_saml import addresses
+from cas_saml.addresses import AddressInvalid, read
 
 
 @pytest.mark.parametrize(
