@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -154,8 +155,7 @@ class Request(serializers.Serializer):
     def read(cls, document: Mapping[str, Any]) -> dict[str, Any]:
         """The members by the services' names. null is as good as absent; a required one that is absent is empty."""
         values: dict[str, Any] = {}
-        members: Mapping[str, Any] = dict(cls().fields)
-        for name, field in members.items():
+        for name, field in cls._members().items():
             value = document.get(name)
             if value is None and field.required:
                 # A required list is judged by its own field; everything else is an empty text.
@@ -163,6 +163,12 @@ class Request(serializers.Serializer):
             if value is not None:
                 values[field.source] = field.read(value)
         return values
+
+    @classmethod
+    @cache
+    def _members(cls) -> Mapping[str, Any]:
+        """The fields, made once for the process; reading changes nothing in them."""
+        return dict(cls().fields)
 
 
 # Members of answers ----------------------------------------------------------------------------------------

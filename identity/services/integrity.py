@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -14,23 +15,43 @@ from django.db.models import Model, UniqueConstraint
 
 from identity.errors import IdentityError
 
+_FOREIGN_KEY_VIOLATION = "23503"  # SQLSTATE
 _SQLITE_UNIQUE = "UNIQUE constraint failed: "
 
 
 @contextmanager
-def refusing(model: type[Model], refusals: Mapping[str, Callable[[], IdentityError]]) -> Iterator[None]:
-    """Run the writes of the block in a savepoint, and turn a broken constraint of `model` into its error.
+def refusing(
+    model: type[Model],
+    refusals: Mapping[str, Callable[[], IdentityError]],
+    references: Mapping[type[Model], Callable[[], IdentityError]] = MappingProxyType({}),
+) -> Iterator[None]:
+    """Run the block as a transaction, inside another one as a savepoint, and turn a broken constraint into its error.
 
-    refusals: constraint name to a maker of the error. Other broken constraints pass through: they are ours to fix.
+    refusals: name of a constraint of `model` to a maker of the error. references: a model whose rows the block writes,
+    to the error for one that refers to a row which was deleted meanwhile; see `check_references`, which costs two
+    statements that a transaction of its own does not need. Other broken constraints pass through: they are ours to fix.
     """
+    is_own_transaction = not connection.in_atomic_block
     try:
         with transaction.atomic():
             yield
+            if references and not is_own_transaction and connection.features.has_select_for_update:
+                connection.check_constraints()
     except IntegrityError as error:
-        make_refusal = refusals.get(broken_constraint(error, model))
+        make_refusal = _dangling(error, references) or refusals.get(broken_constraint(error, model))
         if make_refusal is None:
             raise
         raise make_refusal() from error
+
+
+def _dangling(
+    error: IntegrityError, references: Mapping[type[Model], Callable[[], IdentityError]]
+) -> Callable[[], IdentityError] | None:
+    """The maker of the error for a broken foreign key. Only PostgreSQL comes to know one, and names the table."""
+    if getattr(error.__cause__, "sqlstate", "") != _FOREIGN_KEY_VIOLATION:
+        return None
+    table = getattr(error.__cause__, "diag").table_name  # noqa: B009 - of psycopg's errors only
+    return next((make for model, make in references.items() if model._meta.db_table == table), None)
 
 
 def broken_constraint(error: IntegrityError, model: type[Model]) -> str:

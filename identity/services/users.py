@@ -6,7 +6,7 @@ unique is decided by the database; a write and its audit event are one transacti
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -108,8 +108,8 @@ def create(
     else:
         user.password = make_password(None)
     _refuse_foreign_names(user, written=cleaned)
-    with transaction.atomic():
-        _save(user)
+    with refusing(User, _refusals(user), {Membership: _organization_gone}):
+        user.save()
         attributes.store_unique_values(user=user, rules=rules, extension=cleaned_extension)
         memberships = _set_memberships(user, organization_code, relations, is_new=True)
         given = {name: ["", value] for name, value in cleaned.items() if value not in ("", None)}
@@ -183,7 +183,8 @@ def update(
         recorded = masked(changed)
         if recorded:
             _refuse_foreign_names(row, written=changes)
-            _save(row)
+            with refusing(User, _refusals(row)):
+                row.save()
             attributes.store_unique_values(user=row, rules=rules, extension=cleaned_extension)
         recorded |= _set_memberships(row, organization_code, relations, is_new=False)
         if recorded:
@@ -343,9 +344,8 @@ def _refresh(user: User) -> None:
     user.tenant = tenant
 
 
-def _save(user: User) -> None:
-    with refusing(User, {name: partial(_taken, user, attribute) for name, attribute in _CONSTRAINTS.items()}):
-        user.save()
+def _refusals(user: User) -> dict[str, Callable[[], IdentityError]]:
+    return {name: partial(_taken, user, attribute) for name, attribute in _CONSTRAINTS.items()}
 
 
 def _taken(user: User, broken: str) -> IdentityError:
@@ -373,15 +373,27 @@ def _refuse_foreign_names(user: User, *, written: Collection[str]) -> None:
     All three are typed into one field to sign in. Constraints cannot span columns; of two such writes at the same
     moment both may pass, and then the user name wins at sign-in, as it always does.
     """
-    others = User.objects.present().filter(tenant=user.tenant_id).exclude(pk=user.pk)
+    foreign = Q(pk__in=[])  # nothing; alone it asks no query
+    as_addresses: tuple[str, ...] = ()
     if "user_name" in written and user.user_name:
+        email_key = make_email_key(user.user_name)
         mobile_index = User.mobile.index(user.user_name, tenant_id=user.tenant_id)
-        addresses = Q(email_key=make_email_key(user.user_name)) | Q(mobile_index=mobile_index)
-        if others.filter(addresses).exists():
-            raise AlreadyExists("USER.0029", log_detail="another user's address")
-    for attribute, code in (("email", "USER.0031"), ("mobile", "USER.0030")):
-        value = getattr(user, attribute) if attribute in written else ""
-        if value and others.filter(user_key=make_user_key(value)).exists():
+        as_addresses = (email_key, mobile_index)
+        foreign |= Q(email_key=email_key) | Q(mobile_index=mobile_index)
+    given = {name: getattr(user, name) for name in ("email", "mobile") if name in written}
+    as_names = {name: make_user_key(value) for name, value in given.items() if value}
+    if as_names:
+        foreign |= Q(user_key__in=sorted(set(as_names.values())))
+    others = User.objects.present().filter(foreign, tenant_id=user.tenant_id)
+    if user.pk is not None:
+        others = others.exclude(pk=user.pk)
+    # One query for all of it; what it finds is at most a row for each value.
+    found = list(others.values_list("user_key", "email_key", "mobile_index"))
+    if any(not {email_key, mobile_index}.isdisjoint(as_addresses) for _key, email_key, mobile_index in found):
+        raise AlreadyExists("USER.0029", log_detail="another user's address")
+    taken = {user_key for user_key, _email, _mobile in found}
+    for name, code in (("email", "USER.0031"), ("mobile", "USER.0030")):
+        if as_names.get(name) in taken:
             raise AlreadyExists(code, log_detail="another user's name")
 
 
@@ -470,20 +482,29 @@ def _set_memberships(
         return {}
     codes = {pk: membership.organization.code for pk, membership in present.items()}
     codes |= {organization.pk: organization.code for organization in wanted}
-    # The old primary one steps down before the new one stands: the database allows one at any moment.
     if before:
-        user.memberships.exclude(organization_id__in=after).delete()
-    stepping_down = [pk for pk, is_primary in after.items() if not is_primary and before.get(pk)]
-    user.memberships.filter(organization_id__in=stepping_down).update(is_primary=False)
-    rising = [pk for pk, is_primary in after.items() if is_primary and before.get(pk) is False]
-    user.memberships.filter(organization_id__in=rising).update(is_primary=True)
+        _change_present(user, before, after)
     Membership.objects.bulk_create(
         Membership(user=user, organization_id=pk, is_primary=is_primary)
         for pk, is_primary in after.items()
         if pk not in before
     )
-    check_references(lambda: NotFound("ORG.0001", log_detail="organisation deleted meanwhile"))
+    if not is_new:
+        check_references(_organization_gone)
     return {"organizations": [_in_words(before, codes), _in_words(after, codes)]}
+
+
+def _change_present(user: User, before: Mapping[int, bool], after: Mapping[int, bool]) -> None:
+    """Leave organisations and make another one the primary one, in an order that the database allows at any moment."""
+    user.memberships.exclude(organization_id__in=after).delete()
+    stepping_down = [pk for pk, is_primary in after.items() if not is_primary and before.get(pk)]
+    user.memberships.filter(organization_id__in=stepping_down).update(is_primary=False)
+    rising = [pk for pk, is_primary in after.items() if is_primary and before.get(pk) is False]
+    user.memberships.filter(organization_id__in=rising).update(is_primary=True)
+
+
+def _organization_gone() -> NotFound:
+    return NotFound("ORG.0001", log_detail="organisation deleted meanwhile")
 
 
 def _wanted_memberships(
@@ -524,7 +545,8 @@ def _organizations(tenant: Tenant, codes: Sequence[str]) -> dict[str, Organizati
     if not all(codes):
         raise ValueRequired("ORG.0010", log_detail="empty organisation code")
     storable = [code for code in codes if is_storable(code)]
-    found = {row.code: row for row in Organization.objects.filter(tenant=tenant, code__in=storable)}
+    rows = Organization.objects.filter(tenant_id=tenant.pk, code__in=storable).only("code")
+    found = {row.code: row for row in rows}
     if len(found) != len(set(codes)):
         raise NotFound("ORG.0001", log_detail="no such organisation code")
     return found
