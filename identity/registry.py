@@ -1,20 +1,36 @@
-"""What apps above identity add in their `ready()`: configuration sections, purgers, delivery senders, consents.
+"""What apps above identity add in their `ready()`: configuration sections, purgers, delivery senders, consents, and
+how applications are told of a sign-out through the browser.
 
 Identity knows no protocol (house.md 3), so work that only a protocol app can do reaches identity through
 these tables. A name is registered once: two apps wanting one name is a programming error.
+
+Sign-out through the browser. What a server can tell a server is a delivery (`services/delivery.py`), written by a
+listener of `signals.session_ended`. What only the browser can tell is a step of `services/sign_outs.py`:
+
+1. A view that ends the browser's session calls `identity.views.logout.leave`. Of the session's participants each
+   registered FrontChannel picks those that it tells (`wanted`); they wait (SessionParticipant.front_channel_state).
+2. Framed protocols come first: the signed-out page holds a frame for each (`step` gives a Frame). Nobody answers.
+3. The others follow one by one: the browser goes to the application (`step` gives a Visit) with `handle` in whatever
+   the protocol carries back (SAML: RelayState). The protocol's view checks the answer against the participant that
+   `sign_outs.find_asked` gives, says what it was (`sign_outs.note_answer`), and redirects to
+   `identity.views.logout.next_address(handle)`, where the chain goes on. Cookies are needed there, so an answer that
+   was posted from another site is parked first (`services/pending_requests.py`).
+4. In the end the browser goes where `leave` was told, or stays on the signed-out page.
+
+Each step is asked for once, whatever the browser does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from identity.context import RequestContext
-    from identity.models import Delivery, User
+    from identity.models import Delivery, SessionParticipant, User
 
 # Applies one section of a configuration file; `apply_config` documents the arguments.
 ConfigHandler = Callable[..., Any]
@@ -44,12 +60,44 @@ class ConsentSource(Protocol):
         """Withdraw one consent and what it gave. Return False where the user has no such consent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An address of an application that the signed-out page loads in a frame."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Where the browser goes to tell an application, which sends it back to the protocol's own view."""
+
+    url: str  # as it is: the query is part of it
+    fields: Mapping[str, str] | None = None  # of a form that is posted there; None: a redirect
+    data: Mapping[str, Any] = field(default_factory=dict)  # kept in the participant's `data`, to know the answer by
+
+
+class FrontChannel(Protocol):
+    """A protocol that tells applications of a sign-out through the browser. Its name is that of its participants."""
+
+    is_framed: bool  # whether `step` gives a Frame; else it gives a Visit
+
+    def wanted(self, participants: Sequence[SessionParticipant]) -> Collection[int]:
+        """Return the keys of those that are told in this way. One query at most."""
+
+    def step(self, participant: SessionParticipant, *, handle: str, context: RequestContext) -> Frame | Visit | None:
+        """Make the step of one application; None where it can be told no more.
+
+        handle: of the sign-out, for `next_address`; worthless in another browser.
+        """
+
+
 _Entry = TypeVar("_Entry")
 
 _config_sections: dict[str, ConfigHandler] = {}
 _purgers: dict[str, Purger] = {}
 _delivery_senders: dict[str, DeliverySender] = {}
 _consent_sources: dict[str, ConsentSource] = {}
+_front_channels: dict[str, FrontChannel] = {}
 
 
 class AlreadyRegistered(RuntimeError):
@@ -88,6 +136,11 @@ def register_consent_source(name: str, source: ConsentSource) -> None:
     _register(_consent_sources, name, source)
 
 
+def register_front_channel(protocol: str, channel: FrontChannel) -> None:
+    """Tell participants of `protocol` of sign-outs through the browser."""
+    _register(_front_channels, protocol, channel)
+
+
 def config_section(name: str) -> ConfigHandler:
     """The handler of a section. Raises SectionNotBuilt, so that a section is never silently ignored."""
     try:
@@ -117,6 +170,11 @@ def delivery_sender(kind: str) -> DeliverySender:
 def consent_sources() -> Mapping[str, ConsentSource]:
     """Every source of consents, by name."""
     return MappingProxyType(_consent_sources)
+
+
+def front_channels() -> Mapping[str, FrontChannel]:
+    """Every protocol that tells applications through the browser, by the name its participants have."""
+    return MappingProxyType(_front_channels)
 
 
 def _register(table: dict[str, _Entry], name: str, entry: _Entry) -> None:

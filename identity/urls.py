@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login", login.sign_in, name="login"),
     path("logout", logout.sign_out, name="logout"),
     path("logged-out", logout.signed_out, name="logged_out"),
+    path("logged-out/next", logout.go_on, name="logged_out_next"),
     path("forgot-password", forgot_password.ask, name="forgot_password"),
     path("forgot-password/code", forgot_password.enter_code, name="forgot_password_code"),
     path("forgot-password/done", forgot_password.done, name="forgot_password_done"),

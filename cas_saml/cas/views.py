@@ -26,11 +26,12 @@ from identity import cookies
 from identity.decorators import machine_endpoint
 from identity.errors import IdentityError, NotFound, TooManyRequests
 from identity.events import EventType
-from identity.models import AuditOutcome, LoginState, SessionEndReason
-from identity.services import audit, pending_requests, sessions
+from identity.models import AuditOutcome, LoginState
+from identity.services import audit, pending_requests
 from identity.services import login as sign_ins
 from identity.views import errors
 from identity.views.login import follow
+from identity.views.logout import leave
 
 log = logging.getLogger(__name__)
 
@@ -235,16 +236,9 @@ def logout(request: HttpRequest) -> HttpResponse:
     The document has no question in between. A link on another site can sign its reader out; an image on it cannot, for
     SameSite keeps the cookie to navigations. `url`, which clients of CAS 2.0 send, is ignored (CAS-2.3.1).
     """
-    session = request.sso_session  # type: ignore[attr-defined]
     target = request.GET.get("service", "")
     service = services.find(target, tenant=_context(request).tenant) if target else None
-    response = _redirect(target if service is not None else reverse("identity:login"))
-    if session is not None:
-        context = _context(request)
-        sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=context, actor=session.user)
-        request.session.flush()  # What the admin keeps for this browser goes with it.
-        cookies.clear_session(response, request)
-    return response
+    return leave(request, return_url=target if service is not None else reverse("identity:login"))
 
 
 # The vendor's login form -----------------------------------------------------------------------------------

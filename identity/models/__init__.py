@@ -12,7 +12,13 @@ from identity.models.nonces import SpentNonce
 from identity.models.organizations import Membership, Organization, OrganizationCategory
 from identity.models.policies import MFAMode, PasswordPolicy, SessionPolicy
 from identity.models.roles import AppRole, AppRoleMember
-from identity.models.sessions import SessionEndReason, SessionKind, SessionParticipant, SSOSession
+from identity.models.sessions import (
+    FrontChannelState,
+    SessionEndReason,
+    SessionKind,
+    SessionParticipant,
+    SSOSession,
+)
 from identity.models.tenants import Tenant, TenantDomain
 from identity.models.users import Gender, IdentityType, UniqueAttributeValue, User, UserCount, UserType
 from identity.models.verification import (
@@ -43,6 +49,7 @@ __all__ = [
     "CounterKind",
     "Delivery",
     "DeliveryState",
+    "FrontChannelState",
     "Gender",
     "IdentityType",
     "KeyPair",

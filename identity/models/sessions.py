@@ -22,6 +22,17 @@ class SessionEndReason(models.TextChoices):
     USER_DELETED = "user_deleted", _("User deleted")
 
 
+class FrontChannelState(models.TextChoices):
+    """How far an application was told of a sign-out through the browser."""
+
+    NONE = "", _("Not told in this way")
+    WAITING = "waiting", _("Waiting")
+    SHOWN = "shown", _("Loaded by the browser")  # in a frame: there is no answer to it
+    ASKED = "asked", _("Asked")  # the browser was sent there and has not come back
+    CONFIRMED = "confirmed", _("Confirmed")
+    REFUSED = "refused", _("Refused")
+
+
 class SSOSession(models.Model):
     """Our session with one browser or device. The cookie or session_token is a handle, kept as a keyed hash."""
 
@@ -68,6 +79,14 @@ class SessionParticipant(models.Model):
     registration = models.CharField(max_length=255)  # client_id, CAS service id or SAML entity id
     data = models.JSONField(default=dict, blank=True)  # what that protocol's logout needs
     joined_at = models.DateTimeField(auto_now_add=True)
+    front_channel_state = models.CharField(
+        _("told through the browser"),
+        max_length=16,
+        choices=FrontChannelState.choices,
+        blank=True,
+        default=FrontChannelState.NONE,
+    )
+    front_channel_at = models.DateTimeField(null=True, blank=True)  # of its last change
 
     class Meta:
         verbose_name = _("session participant")

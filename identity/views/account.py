@@ -21,6 +21,7 @@ from identity.forms import ChangePasswordForm, ConfirmPasswordForm, Verification
 from identity.models import SessionEndReason, SSOSession, User, VerificationPurpose
 from identity.services import account, credentials, sessions, verification
 from identity.views import errors, next_urls
+from identity.views.logout import leave
 from identity.views.messages import add_refusal, set_retry_after, status_of
 
 # What a browser calls itself, roughly; the first that fits. Everything else is "Browser".
@@ -65,14 +66,10 @@ def end_session(request: HttpRequest, sid: str) -> HttpResponse:
         session = sessions.get_own(user=request.user, sid=sid)  # type: ignore[arg-type]
     except NotFound:
         return errors.not_found(request)
-    is_own = session.pk == _session(request).pk
-    reason = SessionEndReason.SIGNED_OUT if is_own else SessionEndReason.ENDED_BY_USER
-    sessions.end(session, reason=reason, context=_context(request), actor=request.user)
-    if not is_own:
-        return HttpResponseRedirect(reverse("identity:account"))
-    response = HttpResponseRedirect(reverse("identity:logged_out"))
-    cookies.clear_session(response, request)
-    return response
+    if session.pk == _session(request).pk:
+        return leave(request)
+    sessions.end(session, reason=SessionEndReason.ENDED_BY_USER, context=_context(request), actor=request.user)
+    return HttpResponseRedirect(reverse("identity:account"))
 
 
 @never_cache

@@ -1,30 +1,43 @@
-"""Signing out of this browser, on our own pages."""
+"""Signing out of this browser: our own pages, and the way on for every protocol that ends a browser's session."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from identity import cookies
 from identity.forms import NoFieldsForm
-from identity.models import SessionEndReason
-from identity.services import sessions
+from identity.languages import use_language
+from identity.models import SessionEndReason, SSOSession
+from identity.services import sessions, sign_outs
+from identity.services.sign_outs import SignOut
+from identity.views.content_security import allow_form_targets, allow_frames
+
+HANDLE_PARAMETER = "sign_out"
+# How long a page with frames waits for them before the browser goes on; without JavaScript it always waits as long.
+FRAME_SECONDS = 3
+REFRESH_SECONDS = 3
+# A page that stands open longer is not asked to look again by itself.
+MAX_REFRESHES = 20
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_out(request: HttpRequest) -> HttpResponse:
     """Ask, then end the session: a link on another site must sign nobody out."""
-    session = request.sso_session  # type: ignore[attr-defined]
-    if session is None:
-        return HttpResponseRedirect(reverse("identity:logged_out"))
+    if request.sso_session is None:  # type: ignore[attr-defined]
+        return _redirect(request, reverse("identity:logged_out"))
     if request.method == "POST" and request.POST.get("confirm") == "no":
-        return HttpResponseRedirect(reverse("identity:account"))
+        return _redirect(request, reverse("identity:account"))
     if request.method == "POST" and request.POST.get("confirm") == "yes":
-        return _end(request)
+        return leave(request)
     context = {"application_name": "", "form": NoFieldsForm()}
     return render(request, "identity/logout_confirm.html", context)
 
@@ -32,21 +45,132 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def signed_out(request: HttpRequest) -> HttpResponse:
-    """Say that nobody is signed in here any more."""
-    context = {"login_url": reverse("identity:login"), "application_name": "", "back_url": ""}
-    return render(request, "identity/logged_out.html", context)
+    """Say that nobody is signed in here any more, tell the applications, and show what they answer."""
+    found = _find(request)
+    if found is None:
+        return _page(request, None, {"login_url": reverse("identity:login")})
+    frames = [] if request.method == "HEAD" else sign_outs.frames(found, context=_context(request))
+    goes_on = bool(found.return_url) or sign_outs.has_visits(found)
+    applications = sign_outs.report([found.session]).get(found.session.pk, [])
+    page = {
+        "login_url": "" if goes_on else reverse("identity:login"),
+        "frames": [frame.url for frame in frames],
+        "next_url": next_address(found.handle) if goes_on else "",
+        "next_seconds": FRAME_SECONDS if frames else 0,
+        "applications": applications,
+        **_refreshing(request, found, is_settled=sign_outs.is_settled(applications)),
+    }
+    response = _page(request, found, page)
+    allow_frames(response, page["frames"])
+    return response
 
 
-def _end(request: HttpRequest) -> HttpResponse:
-    session = request.sso_session  # type: ignore[attr-defined]
-    sessions.end(
-        session,
-        reason=SessionEndReason.SIGNED_OUT,
-        context=request.context,  # type: ignore[attr-defined]
-        actor=session.user,
-    )
-    # What the admin keeps for this browser goes with it.
-    request.session.flush()
-    response = HttpResponseRedirect(reverse("identity:logged_out"))
+@never_cache
+@require_GET
+def go_on(request: HttpRequest) -> HttpResponse:
+    """Take the browser to the next application that must be told through it, and in the end where it was to go."""
+    found = _find(request)
+    if found is None:
+        return _redirect(request, reverse("identity:logged_out"))
+    visit = sign_outs.next_visit(found, context=_context(request))
+    if visit is None:
+        return _redirect(request, found.return_url or page_address(found.handle))
+    if visit.fields is None:
+        return _redirect(request, visit.url)
+    _speak(request, found)
+    page = {"action": visit.url, "fields": list(visit.fields.items())}
+    response = _private(render(request, "form_post.html", page))
+    allow_form_targets(response, [visit.url])
+    return response
+
+
+def leave(request: HttpRequest, *, return_url: str = "", initiator: tuple[str, str] | None = None) -> HttpResponse:
+    """End this browser's session, tell the applications, and go on.
+
+    return_url: where the browser goes in the end, judged by the caller: an address of a registration, or our own path;
+    "" is the signed-out page. initiator: see `sign_outs.begin`.
+    """
+    session: SSOSession | None = request.sso_session  # type: ignore[attr-defined]
+    target = return_url or reverse("identity:logged_out")
+    if session is not None:
+        context = _context(request)
+        sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=context, actor=session.user)
+        handle = sign_outs.begin(
+            session=session,
+            return_url=return_url,
+            binding=cookies.browser_binding(request),
+            context=context,
+            initiator=initiator,
+        )
+        if handle:
+            target = page_address(handle)
+        # What the admin keeps for this browser goes with it.
+        request.session.flush()
+    response = _redirect(request, target)
     cookies.clear_session(response, request)
     return response
+
+
+def page_address(handle: str) -> str:
+    """The signed-out page of one sign-out."""
+    return f"{reverse('identity:logged_out')}?{urlencode({HANDLE_PARAMETER: handle})}"
+
+
+def next_address(handle: str) -> str:
+    """Where the browser goes when an application has been told, or need not be waited for any longer."""
+    return f"{reverse('identity:logged_out_next')}?{urlencode({HANDLE_PARAMETER: handle})}"
+
+
+def find_sign_out(request: HttpRequest, handle: str) -> SignOut | None:
+    """The sign-out of this handle in this browser, for views that take an application's answer."""
+    binding = cookies.read(cookies.BROWSER, request)
+    tenant = _context(request).tenant
+    if not binding or tenant is None:
+        return None
+    return sign_outs.find(handle=handle[:100], tenant=tenant, bindings=[binding])
+
+
+def _find(request: HttpRequest) -> SignOut | None:
+    return find_sign_out(request, request.GET.get(HANDLE_PARAMETER, ""))
+
+
+def _refreshing(request: HttpRequest, found: SignOut, *, is_settled: bool) -> dict[str, Any]:
+    """Members of the page that looks again while an application has not answered."""
+    count = request.GET.get("look", "0")
+    looks = int(count) if count.isdecimal() and len(count) < 4 else MAX_REFRESHES
+    return {
+        "is_waiting": not is_settled,
+        "refresh_url": f"{page_address(found.handle)}&look={looks + 1}",
+        "refresh_seconds": REFRESH_SECONDS if not is_settled and looks < MAX_REFRESHES else 0,
+    }
+
+
+def _page(request: HttpRequest, found: SignOut | None, page: dict[str, Any]) -> HttpResponse:
+    if found is not None:
+        _speak(request, found)
+    return _private(render(request, "identity/logged_out.html", {"application_name": "", "back_url": "", **page}))
+
+
+def _speak(request: HttpRequest, found: SignOut) -> None:
+    """Keep to the language of the request that signed out, unless the person chose one on our pages."""
+    if settings.LANGUAGE_COOKIE_NAME not in request.COOKIES:
+        use_language(request, found.language)
+
+
+def _redirect(request: HttpRequest, address: str) -> HttpResponse:
+    """Django's own redirect would refuse the private schemes of native clients (RFC8252-7.1)."""
+    response = HttpResponse(status=303 if request.method == "POST" else 302)
+    response["Location"] = address
+    response["Cache-Control"] = "no-store"
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _private(response: HttpResponse) -> HttpResponse:
+    """Keep the handle out of Referer headers; the page's own forms need their Origin (see protect_page)."""
+    response["Referrer-Policy"] = "same-origin"
+    return response
+
+
+def _context(request: HttpRequest) -> Any:
+    return request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware

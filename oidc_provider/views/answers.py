@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from urllib.parse import quote, urlencode, urlsplit
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
 
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import render
+
+from identity.views.content_security import allow_form_targets
 
 
 def to_client(
@@ -22,14 +23,16 @@ def to_client(
         response = render(request, "form_post.html", page)
         allow_form_targets(response, [redirect_uri])
         return protect(response)
+    if response_mode == "fragment" and parameters:
+        return redirect(request, f"{redirect_uri}#{urlencode(parameters, quote_via=quote)}")
+    return redirect(request, with_parameters(redirect_uri, parameters))
+
+
+def with_parameters(address: str, parameters: Mapping[str, str]) -> str:
+    """The address with these parameters in its query. RFC6749-3.1.2: the query that was registered is kept as it is."""
     encoded = urlencode(parameters, quote_via=quote)
-    if not encoded:
-        return redirect(request, redirect_uri)
-    if response_mode == "fragment":
-        return redirect(request, f"{redirect_uri}#{encoded}")
-    # RFC6749-3.1.2: the query that was registered is kept as it is.
-    separator = "" if redirect_uri.endswith(("?", "&")) else "&" if "?" in redirect_uri else "?"
-    return redirect(request, f"{redirect_uri}{separator}{encoded}")
+    separator = "" if not encoded or address.endswith(("?", "&")) else "&" if "?" in address else "?"
+    return f"{address}{separator}{encoded}"
 
 
 def redirect(request: HttpRequest, address: str) -> HttpResponse:
@@ -57,23 +60,3 @@ def protect_page(response: HttpResponse) -> HttpResponse:
     """
     protect(response)["Referrer-Policy"] = "same-origin"
     return response
-
-
-def allow_form_targets(response: HttpResponseBase, addresses: Iterable[str]) -> None:
-    """Let a page's forms lead to the origins of these addresses, and nowhere else but home.
-
-    Browsers hold the redirects after a form's POST to form-action too, so a page that leads back to the client in
-    the end must name it.
-    """
-    sources = ["'self'", *(source for address in addresses if (source := form_source(address)))]
-    response._csp_update = {"form-action": sources}  # type: ignore[attr-defined]  # read by django-csp
-
-
-def form_source(address: str) -> str:
-    """The source expression of an address (CSP3-2.3.1); "" if it can have none."""
-    parts = urlsplit(address)
-    if parts.scheme in ("http", "https"):
-        # A host can hold no character that ends a directive: it was checked when it was registered, and is
-        # checked again here, for the header would be split.
-        return "" if any(mark in parts.netloc for mark in " ;,'\"@") else f"{parts.scheme}://{parts.netloc}"
-    return f"{parts.scheme}:" if parts.scheme else ""

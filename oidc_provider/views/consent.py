@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from identity.errors import IdentityError
+from identity.views.content_security import allow_form_targets
 from oidc_provider import consent as rules
 from oidc_provider import engine, interaction, scope_texts
 from oidc_provider.consent import Wish
@@ -18,7 +19,7 @@ from oidc_provider.engine import AuthorizationRequest
 from oidc_provider.errors import Fault, OAuthError, from_domain
 from oidc_provider.interaction import Step
 from oidc_provider.views import authorization, languages, parking
-from oidc_provider.views.answers import allow_form_targets, protect_page
+from oidc_provider.views.answers import protect_page
 from oidc_provider.views.engine_context import engine_context
 from oidc_provider.views.error_page import refuse
 from oidc_provider.views.parking import ParkedRequest

@@ -11,14 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from identity import cookies
-from identity.models import SessionEndReason
-from identity.services import sessions
+from identity.views.logout import leave
 from oidc_provider import clients
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.logout import KNOWN
 from oidc_provider.views import found, logout
-from oidc_provider.views.answers import redirect
 from oidc_provider.views.parameters import query_parameters
 
 
@@ -30,12 +27,7 @@ def global_logout(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
     if "redirect_url" not in params and params.keys() & (KNOWN - {"state", "ui_locales"}):
         return logout.logout(request, dialect=dialect)
     context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
-    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
-    if session is not None:
-        sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=context, actor=session.user)
     # The document's own example has a blank before the address.
     wanted = "" if "redirect_url" in params.repeated else params.get("redirect_url", "").strip()
     registered = clients.addresses_after_logout(tenant=context.tenant, dialect=dialect.name) if wanted else ()
-    response = redirect(request, wanted if wanted in registered else reverse("identity:login"))
-    cookies.clear_session(response, request)
-    return response
+    return leave(request, return_url=wanted if wanted in registered else reverse("identity:login"))

@@ -11,11 +11,10 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
-from identity import cookies
 from identity.errors import IdentityError
 from identity.events import EventType
-from identity.models import SessionEndReason
-from identity.services import sessions
+from identity.views.content_security import allow_form_targets
+from identity.views.logout import leave
 from oidc_provider import dialects, issuers
 from oidc_provider import logout as rules
 from oidc_provider.dialects.base import Dialect
@@ -24,7 +23,7 @@ from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.logout import LogoutRequest
 from oidc_provider.request_checks import Parameters, merge
 from oidc_provider.views import found, languages, parking
-from oidc_provider.views.answers import allow_form_targets, protect_page, redirect, to_client
+from oidc_provider.views.answers import protect_page, redirect, with_parameters
 from oidc_provider.views.error_page import refuse
 from oidc_provider.views.parameters import form_parameters, query_parameters
 
@@ -94,21 +93,10 @@ def _go_on(request: HttpRequest, wanted: LogoutRequest, payload: dict[str, Any])
 
 
 def _sign_out(request: HttpRequest, wanted: LogoutRequest) -> HttpResponse:
-    session = request.sso_session  # type: ignore[attr-defined]
-    if session is not None:
-        context = request.context  # type: ignore[attr-defined]
-        sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=context, actor=session.user)
-    if wanted.redirect_uri:
-        response = to_client(
-            request, redirect_uri=wanted.redirect_uri, response_mode="query", parameters=wanted.parameters
-        )
-    else:
-        languages.prefer(request, wanted.ui_locales)
-        page = {"login_url": reverse("identity:login"), "application_name": "", "back_url": ""}
-        response = protect_page(render(request, "identity/logged_out.html", page))
-    if session is not None:
-        cookies.clear_session(response, request)
-    return response
+    languages.prefer(request, wanted.ui_locales)
+    # Without a registered address nothing goes back, the state neither.
+    address = with_parameters(wanted.redirect_uri, wanted.parameters) if wanted.redirect_uri else ""
+    return leave(request, return_url=address)
 
 
 def _refuse(request: HttpRequest, error: OAuthError | IdentityError) -> HttpResponse:

@@ -9,10 +9,10 @@ from django.urls import reverse
 
 from identity import cookies
 from identity.services import login
+from identity.views.content_security import form_source
 from oidc_provider import interaction
 from oidc_provider.engine import AuthorizationRequest
 from oidc_provider.interaction import Step
-from oidc_provider.views.answers import form_source
 
 
 def begin(request: HttpRequest, step: Step, wanted: AuthorizationRequest, *, next_url: str) -> str:

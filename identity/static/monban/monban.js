@@ -49,3 +49,45 @@ window.addEventListener("pageshow", (event) => {
 for (const form of document.querySelectorAll("form[data-auto-submit]")) {
   HTMLFormElement.prototype.submit.call(form);
 }
+
+// Go on when the frames of the page have loaded, or have had their time.
+for (const link of document.querySelectorAll("[data-go-on]")) {
+  let gone = false;
+  const goOn = () => {
+    if (!gone) {
+      gone = true;
+      location.replace(link.href);
+    }
+  };
+  window.addEventListener("load", goOn);
+  setTimeout(goOn, Number(link.dataset.goOn) * 1000);
+}
+
+// Look again at a part of the page for as long as it says so. A screen reader hears of what has changed.
+const lookAgain = (part) => {
+  if (!part?.dataset.refresh) {
+    return;
+  }
+  setTimeout(async () => {
+    try {
+      const answer = await fetch(part.dataset.refresh, { headers: { Accept: "text/html" } });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const next = answer.ok ? page.getElementById(part.id) : null;
+      if (!next) {
+        return;
+      }
+      if (next.innerHTML.replace(/look=\d+/g, "") !== part.innerHTML.replace(/look=\d+/g, "")) {
+        part.replaceChildren(...next.childNodes);
+      }
+      if (next.dataset.refresh) {
+        part.dataset.refresh = next.dataset.refresh;
+        lookAgain(part);
+      }
+    } catch {
+      // The link on the page still works.
+    }
+  }, Number(part.dataset.refreshSeconds) * 1000);
+};
+for (const part of document.querySelectorAll("[data-refresh]")) {
+  lookAgain(part);
+}
