@@ -29,6 +29,7 @@ from identity.events import EventType
 from identity.models import AuditOutcome, LoginState
 from identity.services import audit, pending_requests
 from identity.services import login as sign_ins
+from identity.services.login_steps import START_LIFETIME
 from identity.views import errors
 from identity.views.login import follow
 from identity.views.logout import leave
@@ -116,7 +117,7 @@ def _without_service(request: HttpRequest) -> HttpResponse:
 def _sign_in(request: HttpRequest, **options: Any) -> HttpResponse:
     handle = _begin(request, **options)
     response = _redirect(f"{reverse('identity:login')}?{urlencode({'transaction': handle})}")
-    cookies.set_waiting(response, request, handle, max_age=int(sign_ins.START_LIFETIME.total_seconds()))
+    cookies.set_waiting(response, request, handle, max_age=int(START_LIFETIME.total_seconds()))
     return response
 
 
