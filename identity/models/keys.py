@@ -7,10 +7,11 @@ from identity.models.tenants import Tenant
 
 
 class KeyUse(models.TextChoices):
-    """RFC7517-4.2."""
+    """RFC7517-4.2, and the keys of SAML, which are in no JWK set: service providers pin their certificates."""
 
     SIG = "sig", _("Signing")
     ENC = "enc", _("Encryption")
+    SAML = "saml", _("SAML signing")
 
 
 class KeyState(models.TextChoices):

@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 ALGORITHMS: Mapping[str, tuple[str, ...]] = {
     KeyUse.SIG: ("RS256", "RS512", "ES256"),  # RFC7518-3.1
     KeyUse.ENC: ("RSA-OAEP-256",),  # RFC7518-4.1
+    KeyUse.SAML: ("RS256", "ES256"),  # by the kind of key; the digest is chosen per service provider
 }
 _PUBLIC_EXPONENT = 65537
 # RFC7638-3.2: the members a thumbprint is made of, in the order of their names.
@@ -78,6 +79,7 @@ class Key:
     state: str
     published_until: datetime | None  # retired keys only
     jwk: Mapping[str, Any]  # RFC7517-4 members of the public half, kid, use and alg included
+    created_at: datetime
     _sealed: str = field(repr=False)
 
     @cached_property
@@ -263,12 +265,15 @@ def in_use(*, tenant: Tenant, use: str | None = None, alg: str | None = None) ->
 
 
 def rotate_aged(*, now: datetime) -> int:
-    """Rotate every key that has been active longer than the configured interval; return how many."""
+    """Rotate every key that has been active longer than the configured interval; return how many.
+
+    Not those of SAML: many service providers have the certificate in a file, and somebody must give them the next one.
+    """
     if not conf.key_rotation_interval:
         return 0
     aged = KeyPair.objects.filter(
         state=KeyState.ACTIVE, activated_at__lte=now - conf.key_rotation_interval, tenant__is_active=True
-    )
+    ).exclude(use=KeyUse.SAML)
     rotated = 0
     for row in aged.select_related("tenant"):
         try:
@@ -405,7 +410,7 @@ def _load(tenant_id: int) -> tuple[Key, ...]:
         .exclude(state=KeyState.REVOKED)
         .exclude(state=KeyState.RETIRED, published_until__lte=timezone.now())
         .order_by("-id")
-        .values_list("kid", "use", "alg", "state", "published_until", "public_jwk", "private_sealed")
+        .values_list("kid", "use", "alg", "state", "published_until", "public_jwk", "created_at", "private_sealed")
     )
     keys = tuple(_with_parsed(Key(*row), previous) for row in rows)
     # A key made in a transaction that is still open might never come to be: others must not sign with it.

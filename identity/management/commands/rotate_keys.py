@@ -18,9 +18,11 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Which keys. Without options: every key of every active tenant."""
+        """Which keys. Without options: every key of every active tenant, except those of SAML."""
         parser.add_argument("--tenant", help="Code of the tenant; all active ones by default.")
-        parser.add_argument("--use", choices=KeyUse.values, help="Signing or encryption; both by default.")
+        parser.add_argument(
+            "--use", choices=KeyUse.values, help="Signing, encryption or SAML; all but SAML by default."
+        )
         parser.add_argument(
             "--alg",
             choices=[alg for algs in keys.ALGORITHMS.values() for alg in algs],
@@ -36,8 +38,15 @@ class Command(BaseCommand):
         change = keys.revoke if options["emergency"] else keys.rotate
         for tenant in self._tenants(options["tenant"]):
             pairs = keys.in_use(tenant=tenant, use=use, alg=alg)
+            if use is None and not options["emergency"]:
+                # Service providers have SAML's certificate in a file: it changes when somebody says so.
+                pairs = [pair for pair in pairs if pair[0] != KeyUse.SAML]
             if alg and not pairs:
-                pairs = [(use_of, alg) for use_of, algs in keys.ALGORITHMS.items() if alg in algs]
+                pairs = [
+                    (use_of, alg)
+                    for use_of, algs in keys.ALGORITHMS.items()
+                    if alg in algs and (use_of == use or (use is None and use_of != KeyUse.SAML))
+                ]
             for pair_use, pair_alg in pairs:
                 row = change(tenant=tenant, use=pair_use, alg=pair_alg)
                 self.stdout.write(f"{tenant.code}: {pair_use} {pair_alg} is now {row.kid}")
