@@ -26,8 +26,9 @@ Value = Callable[[Profile], Any]
 # CAS-2.5.5: every CAS answer has them; no mapping may say them.
 STANDARD = ("authenticationDate", "longTermAuthenticationRequestTokenUsed", "isFromNewLogin")
 ATTRIBUTE = "attribute:"
-# Names become names of XML elements.
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+# Names become names of XML elements in CAS; in SAML they are values, often URIs.
+_ELEMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+_NAME = re.compile(r"[!-~]{1,300}")
 
 SOURCES: Mapping[str, Value] = MappingProxyType(
     {
@@ -71,19 +72,30 @@ def release(profile: Profile, mapping: Mapping[str, str]) -> dict[str, Any]:
     return {name: _plain(_source(source)(profile), zone) for name, source in sorted(mapping.items())}
 
 
-def check_mapping(mapping: object) -> None:
-    """Judge a mapping that is to be kept. Raises ValueError, which names the attribute."""
+def check_mapping(mapping: object, *, of_elements: bool = True) -> None:
+    """Judge a mapping that is to be kept. Raises ValueError, which names the attribute.
+
+    of_elements: whether the names become names of XML elements, as in CAS.
+    """
     if not isinstance(mapping, dict):
         raise ValueError(_("It is not an object."))
     for name, source in mapping.items():
         place = {"name": name}
-        if not _NAME.fullmatch(name):
+        if of_elements and not _ELEMENT_NAME.fullmatch(name):
             raise ValueError(_("%(name)s: letters, digits, full stop, hyphen and underscore only.") % place)
-        if name in STANDARD:
+        if of_elements and name in STANDARD:
             raise ValueError(_("%(name)s: every answer has it already.") % place)
-        is_extended = isinstance(source, str) and source.startswith(ATTRIBUTE) and len(source) > len(ATTRIBUTE)
-        if not is_extended and (not isinstance(source, str) or source not in SOURCES):
+        if not _NAME.fullmatch(name):
+            raise ValueError(_("%(name)s: printable ASCII characters without spaces only.") % place)
+        if not is_source(source):
             raise ValueError(_("%(name)s: unknown source.") % place)
+
+
+def is_source(source: object) -> bool:
+    """Whether a mapping may name it."""
+    if not isinstance(source, str):
+        return False
+    return source in SOURCES or (source.startswith(ATTRIBUTE) and len(source) > len(ATTRIBUTE))
 
 
 def _source(name: str) -> Value:
