@@ -82,7 +82,13 @@ class AppOrganization(models.Model):
                 fields=["application", "name"], condition=models.Q(parent=None), name="root_app_organization_name"
             ),
         ]
-        indexes = [models.Index(fields=["application", "path"], name="app_organization_path")]
+        indexes = [
+            models.Index(  # as Organization's
+                fields=["application", "path"],
+                opclasses=["int8_ops", "varchar_pattern_ops"],
+                name="app_organization_path_prefix",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -43,7 +43,14 @@ class Organization(models.Model):
                 fields=["tenant", "name"], condition=models.Q(parent=None), name="root_organization_name_per_tenant"
             ),
         ]
-        indexes = [models.Index(fields=["tenant", "path"], name="organization_tenant_path")]
+        indexes = [
+            # Subtrees are asked for by prefix. PostgreSQL's usual collations need to be told so; SQLite takes no classes.
+            models.Index(
+                fields=["tenant", "path"],
+                opclasses=["int8_ops", "varchar_pattern_ops"],
+                name="organization_path_prefix",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
