@@ -44,7 +44,7 @@ class Organization(models.Model):
             ),
         ]
         indexes = [
-            # Subtrees are asked for by prefix. PostgreSQL's usual collations need to be told so; SQLite takes no classes.
+            # For prefixes, which PostgreSQL's usual collations look up in no other index. SQLite ignores the classes.
             models.Index(
                 fields=["tenant", "path"],
                 opclasses=["int8_ops", "varchar_pattern_ops"],
