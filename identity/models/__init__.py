@@ -20,6 +20,7 @@ from identity.models.sessions import (
     SSOSession,
 )
 from identity.models.tenants import Tenant, TenantDomain
+from identity.models.upstreams import ExternalAccount, ExternalIdentity, UnknownUser, Upstream
 from identity.models.users import Gender, IdentityType, UniqueAttributeValue, User, UserCount, UserType
 from identity.models.verification import (
     LoginState,
@@ -49,6 +50,8 @@ __all__ = [
     "CounterKind",
     "Delivery",
     "DeliveryState",
+    "ExternalAccount",
+    "ExternalIdentity",
     "FrontChannelState",
     "Gender",
     "IdentityType",
@@ -75,6 +78,8 @@ __all__ = [
     "Tenant",
     "TenantDomain",
     "UniqueAttributeValue",
+    "UnknownUser",
+    "Upstream",
     "User",
     "UserCount",
     "UserType",
