@@ -166,6 +166,11 @@ class Client(AbstractApplication):
         _("API requests a minute"), null=True, blank=True, help_text=_("Of our own APIs. Empty: no limit.")
     )
     may_introspect = models.BooleanField(_("may introspect tokens"), default=False)
+    may_use_sdk = models.BooleanField(
+        _("may sign users in through the SDK API"),
+        default=False,
+        help_text=_("Users type their password into the application itself. Only for apps of your own."),
+    )
     flags = models.JSONField(_("flags"), default=dict, blank=True)  # names of CLIENT_FLAGS[dialect] to values
 
     # Addresses: lists of exact strings (S1)

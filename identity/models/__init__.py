@@ -6,6 +6,7 @@ from identity.models.attributes import AttributeDefinition, AttributeEditor, Att
 from identity.models.audit import AppendOnlyError, AuditBatch, AuditEvent, AuditOutcome
 from identity.models.credentials import AttemptCounter, CounterKind, MFADevice, MFAKind, PasswordHistory
 from identity.models.delivery import Delivery, DeliveryState, PendingRequest
+from identity.models.devices import Device
 from identity.models.ids import new_public_id
 from identity.models.keys import KeyPair, KeyState, KeyUse
 from identity.models.nonces import SpentNonce
@@ -18,6 +19,7 @@ from identity.models.sessions import (
     SessionKind,
     SessionParticipant,
     SSOSession,
+    SSOTicket,
 )
 from identity.models.tenants import Tenant, TenantDomain
 from identity.models.upstreams import ExternalAccount, ExternalIdentity, UnknownUser, Upstream
@@ -50,6 +52,7 @@ __all__ = [
     "CounterKind",
     "Delivery",
     "DeliveryState",
+    "Device",
     "ExternalAccount",
     "ExternalIdentity",
     "FrontChannelState",
@@ -70,6 +73,7 @@ __all__ = [
     "PasswordPolicy",
     "PendingRequest",
     "SSOSession",
+    "SSOTicket",
     "SessionEndReason",
     "SessionKind",
     "SessionParticipant",

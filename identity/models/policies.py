@@ -75,6 +75,14 @@ class SessionPolicy(models.Model):
     idle_seconds = models.PositiveIntegerField(_("seconds a browser session may idle"), default=8 * 3600)
     lifetime_seconds = models.PositiveIntegerField(_("seconds a browser session lasts"), default=24 * 3600)
     sdk_lifetime_seconds = models.PositiveIntegerField(_("seconds an app session lasts"), default=604_800)
+    sdk_max_seconds = models.PositiveIntegerField(
+        _("seconds an app session lasts with refreshing"),
+        default=90 * 24 * 3600,
+        help_text=_("Counted from the sign-in. A refresh gives the lifetime above once more, up to here."),
+    )
+    sso_ticket_seconds = models.PositiveIntegerField(
+        _("seconds an SSO ticket lasts"), default=300, validators=[MinValueValidator(10), MaxValueValidator(9600)]
+    )
     mfa_mode = models.CharField(_("second factor"), max_length=16, choices=MFAMode.choices, default=MFAMode.NEVER)
 
     class Meta:

@@ -57,6 +57,8 @@ class SSOSession(models.Model):
     )
     ip = models.GenericIPAddressField(_("address"), null=True, blank=True)
     user_agent = models.CharField(_("browser"), max_length=300, blank=True, default="")
+    # Blind index of the fingerprint of the device that signed in, "" for browsers; see devices.py.
+    device_index = models.CharField(max_length=64, blank=True, default="", editable=False)
 
     class Meta:
         verbose_name = _("SSO session")
@@ -97,3 +99,27 @@ class SessionParticipant(models.Model):
 
     def __str__(self) -> str:
         return f"participant {self.pk}"
+
+
+class SSOTicket(models.Model):
+    """A one-time hand-over of a session's user to one application (OneAccess-3.2.10). Only its keyed hash is kept."""
+
+    ticket_hash = models.CharField(max_length=64, unique=True, editable=False)  # hex keyed hash
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
+    session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, related_name="+", verbose_name=_("session"))
+    application = models.ForeignKey(
+        Application, on_delete=models.CASCADE, related_name="+", verbose_name=_("application")
+    )  # whose back end may spend it
+    client_id = models.CharField(_("client ID"), max_length=255)  # of the registration that was named, or that asked
+    device_index = models.CharField(max_length=64, editable=False)  # of the session, when the ticket was made
+    created_at = models.DateTimeField(_("created at"))
+    expires_at = models.DateTimeField(_("expires at"))
+    consumed_at = models.DateTimeField(_("spent at"), null=True, blank=True)  # set once, by a conditional update
+
+    class Meta:
+        verbose_name = _("SSO ticket")
+        verbose_name_plural = _("SSO tickets")
+        indexes = [models.Index(fields=["expires_at"], name="sso_ticket_expires")]
+
+    def __str__(self) -> str:
+        return f"SSO ticket {self.pk}"
