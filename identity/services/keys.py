@@ -215,7 +215,7 @@ def rotate(
         old.state, old.retired_at = KeyState.RETIRED, now
         # Other processes may sign with the old key until their copy is stale.
         old.published_until = now + conf.retired_key_lifetime + timedelta(seconds=conf.process_cache_seconds)
-        if use == KeyUse.SIG:
+        if use != KeyUse.ENC:
             old.private_sealed = ""  # It will not sign again, so nothing is left to steal.
         old.save(update_fields=["state", "retired_at", "published_until", "private_sealed"])
         new.state, new.activated_at = KeyState.ACTIVE, now
