@@ -9,9 +9,10 @@ from identity.models.delivery import Delivery, DeliveryState, PendingRequest
 from identity.models.devices import Device
 from identity.models.ids import new_public_id
 from identity.models.keys import KeyPair, KeyState, KeyUse
+from identity.models.messages import MessageGateway, MessageTemplate, SentMessage, SentState
 from identity.models.nonces import SpentNonce
 from identity.models.organizations import Membership, Organization, OrganizationCategory
-from identity.models.policies import MFAMode, PasswordPolicy, SessionPolicy
+from identity.models.policies import MessagePolicy, MFAMode, PasswordPolicy, SessionPolicy
 from identity.models.roles import AppRole, AppRoleMember
 from identity.models.sessions import (
     FrontChannelState,
@@ -67,6 +68,9 @@ __all__ = [
     "MFAKind",
     "MFAMode",
     "Membership",
+    "MessageGateway",
+    "MessagePolicy",
+    "MessageTemplate",
     "Organization",
     "OrganizationCategory",
     "PasswordHistory",
@@ -74,6 +78,8 @@ __all__ = [
     "PendingRequest",
     "SSOSession",
     "SSOTicket",
+    "SentMessage",
+    "SentState",
     "SessionEndReason",
     "SessionKind",
     "SessionParticipant",

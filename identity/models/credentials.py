@@ -57,6 +57,8 @@ class CounterKind(models.TextChoices):
     UNKNOWN_NAME = "unknown_name", _("Unknown name")
     SOURCE = "source", _("Source address")
     SEND_TARGET = "send_target", _("Codes sent to one target")
+    SEND_TARGET_DAY = "send_target_day", _("Codes sent to one target in a day")
+    SEND_DEVICE = "send_device", _("Codes sent for one device")
     SEND_SOURCE = "send_source", _("Codes sent for one source")
     SEND_TENANT = "send_tenant", _("Codes sent for the tenant")
     API_CLIENT = "api_client", _("API requests of a client")

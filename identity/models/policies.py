@@ -1,6 +1,6 @@
 """Per-tenant policy. Rows, not settings: an operator changes them in the admin."""
 
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -91,3 +91,49 @@ class SessionPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"session policy {self.tenant_id}"
+
+
+class MessagePolicy(models.Model):
+    """Where codes may be sent and how many, against pumping: messages ordered by strangers at the tenant's cost."""
+
+    tenant = models.OneToOneField(
+        Tenant, on_delete=models.CASCADE, related_name="message_policy", verbose_name=_("tenant")
+    )
+    country = models.CharField(
+        _("own country"),
+        max_length=2,
+        blank=True,
+        default="",
+        validators=[RegexValidator(r"^[A-Z]{2}$")],
+        help_text=_("ISO 3166 code: what numbers without a calling code mean. Empty: that of the time zone."),
+    )
+    allowed_countries = models.CharField(
+        _("countries allowed"),
+        max_length=1000,
+        blank=True,
+        default="",
+        validators=[RegexValidator(r"^(\*|[A-Z]{2}( [A-Z]{2})*)$")],
+        help_text=_("Codes with spaces between them, or * for all. Empty: the own country only."),
+    )
+    per_target_hour = models.PositiveIntegerField(
+        _("codes an hour to one number or mailbox, for one purpose"), default=5, validators=[MinValueValidator(1)]
+    )
+    per_target_day = models.PositiveIntegerField(
+        _("codes a day to one number or mailbox, for one purpose"), default=10, validators=[MinValueValidator(1)]
+    )
+    per_device_hour = models.PositiveIntegerField(
+        _("codes an hour because of one device"), default=10, validators=[MinValueValidator(1)]
+    )
+    per_source_hour = models.PositiveIntegerField(
+        _("codes an hour because of one network address"), default=30, validators=[MinValueValidator(1)]
+    )
+    per_tenant_day = models.PositiveIntegerField(
+        _("codes a day in all"), default=10_000, validators=[MinValueValidator(1)]
+    )
+
+    class Meta:
+        verbose_name = _("message policy")
+        verbose_name_plural = _("message policies")
+
+    def __str__(self) -> str:
+        return f"message policy {self.tenant_id}"
