@@ -26,6 +26,7 @@ from identity.models.tenants import Tenant, TenantDomain
 from identity.models.upstreams import ExternalAccount, ExternalIdentity, UnknownUser, Upstream
 from identity.models.users import Gender, IdentityType, UniqueAttributeValue, User, UserCount, UserType
 from identity.models.verification import (
+    Captcha,
     LoginState,
     LoginTransaction,
     VerificationChannel,
@@ -50,6 +51,7 @@ __all__ = [
     "AuditBatch",
     "AuditEvent",
     "AuditOutcome",
+    "Captcha",
     "CounterKind",
     "Delivery",
     "DeliveryState",

@@ -62,6 +62,7 @@ class CounterKind(models.TextChoices):
     SEND_SOURCE = "send_source", _("Codes sent for one source")
     SEND_TENANT = "send_tenant", _("Codes sent for the tenant")
     API_CLIENT = "api_client", _("API requests of a client")
+    CAPTCHA_SOURCE = "captcha_source", _("Captchas drawn for one source")
 
 
 class AttemptCounter(models.Model):

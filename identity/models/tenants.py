@@ -22,6 +22,23 @@ class Tenant(models.Model):  # type: ignore[django-manager-missing]  # of the to
     language = models.CharField(_("language"), max_length=16, default="en")
     has_demo_data = models.BooleanField(_("holds demo data"), default=False, editable=False)  # set by load_demo
     localize_errors = models.BooleanField(_("localise error texts"), default=False)  # decision 28
+    allow_registration = models.BooleanField(
+        _("people may register"), default=False, help_text=_("In apps, by a code sent to their mobile number.")
+    )
+    registration_organization = models.ForeignKey(
+        "identity.Organization",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("organisation of people who register"),
+        help_text=_("Empty: the first one at the top, if there is any."),
+    )
+    encrypt_captcha = models.BooleanField(
+        _("give captchas a key"),
+        default=False,
+        help_text=_("Apps may then encrypt the position, as AJ-Captcha does; a plain one is taken too."),
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 

@@ -55,6 +55,29 @@ class VerificationCode(models.Model):
         return f"verification code {self.pk}"
 
 
+class Captcha(models.Model):
+    """A sliding puzzle, and the captcha_token that its right answer gave: each is used once. The answer is sealed."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)  # hex keyed hash
+    binding_hash = models.CharField(max_length=64, editable=False)  # keyed hash of the client and its device
+    solution_sealed = models.CharField(max_length=200, editable=False)  # JSON: x of the hole, key of the point
+    captcha_token_hash = models.CharField(max_length=64, blank=True, default="", editable=False)  # given if right
+    sender_hash = models.CharField(max_length=64, blank=True, default="", editable=False)  # whom that one is for
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires at"))  # of the puzzle, then of the captcha_token
+    checked_at = models.DateTimeField(_("answered at"), null=True, blank=True)  # set once, by a conditional update
+    consumed_at = models.DateTimeField(_("spent at"), null=True, blank=True)  # likewise
+
+    class Meta:
+        verbose_name = _("captcha")
+        verbose_name_plural = _("captchas")
+        indexes = [models.Index(fields=["expires_at"], name="captcha_expires")]
+
+    def __str__(self) -> str:
+        return f"captcha {self.pk}"
+
+
 class LoginState(models.TextChoices):
     """Where one sign-in stands; the SDK contract's states and our own first one."""
 
