@@ -13,7 +13,7 @@ from identity import crypto
 from identity.context import RequestContext
 from identity.errors import AccountDisabled, CredentialsRefused
 from identity.models import Tenant, User, VerificationPurpose
-from identity.models.users import make_email_key, make_user_key
+from identity.models.users import make_email_key, make_mobile_key, make_user_key
 from identity.services import credentials, throttle, verification
 
 MAX_IDENTIFIER_LENGTH = 254
@@ -52,6 +52,16 @@ def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
         [user for user in found if user.mobile_index == mobile_index],
     )
     return Resolved(name=name, user=next((users[0] for users in by_preference if users), None))
+
+
+def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
+    """Find the person who has this mobile number. One query, whether anybody has it or not."""
+    name = make_mobile_key(mobile)
+    index = User.mobile.index(mobile, tenant_id=tenant.pk)
+    user = User.objects.present().filter(tenant=tenant, mobile_index=index).first() if index else None
+    if user is not None:
+        user.tenant = tenant
+    return Resolved(name=name, user=user)
 
 
 def check_password_login(*, tenant: Tenant, identifier: str, password: str, context: RequestContext) -> User:
