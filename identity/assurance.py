@@ -15,10 +15,11 @@ ACR_VALUES = (SINGLE_FACTOR, MULTI_FACTOR)
 PASSWORD = "pwd"
 ONE_TIME_CODE = "otp"  # a code sent by e-mail
 TEXT_MESSAGE = "sms"
+FEDERATED = "fed"  # an account at another provider; RFC8176 has no word for it
 MULTIPLE_FACTORS = "mfa"
 
-# What a method shows: something the person knows, or something the person has.
-_KINDS = {PASSWORD: "knowledge", ONE_TIME_CODE: "possession", TEXT_MESSAGE: "possession"}
+# What a method shows: something the person knows, something the person has, or what somebody else vouches for.
+_KINDS = {PASSWORD: "knowledge", ONE_TIME_CODE: "possession", TEXT_MESSAGE: "possession", FEDERATED: "federation"}
 
 
 def acr_of(amr: Sequence[str]) -> str:

@@ -100,6 +100,10 @@ class ApplicationDisabled(IdentityError):
     code: ClassVar[str] = "APP.0003"
 
 
+class ExternalCodeRefused(ValueInvalid):
+    """A provider does not take the authorization code that was brought to it; the connector names the code."""
+
+
 class StateInvalid(IdentityError):
     """A sign-in transaction is unknown, foreign, over, or not in the state that the step needs."""
 
@@ -126,6 +130,12 @@ class TooManyRequests(IdentityError):
     def __init__(self, *, retry_after_seconds: int, log_detail: str = "") -> None:
         super().__init__(None, log_detail=log_detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class IdTokenFailed(IdentityError):
+    """No id_token could be made for a session: the client is none of OpenID Connect, or its key is away."""
+
+    code: ClassVar[str] = "LOGIN.0003"
 
 
 class SystemBusy(IdentityError):

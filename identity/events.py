@@ -8,11 +8,13 @@ class EventType(StrEnum):
 
     LOGIN_PASSWORD = "login:password"
     LOGIN_SECOND_FACTOR = "login:second_factor"
+    LOGIN_EXTERNAL = "login:external"
     LOGIN_SUCCESS = "login:success"
     LOGIN_LOCKED = "login:locked"
     LOGIN_UNLOCKED = "login:unlocked"
     SESSION_START = "session:start"
     SESSION_USE = "session:use"
+    SESSION_REFRESH = "session:refresh"
     SESSION_END = "session:end"
     SESSION_CONFIRM = "session:confirm_password"
     PASSWORD_CHANGE = "password:change"
@@ -21,6 +23,9 @@ class EventType(StrEnum):
     VERIFICATION_CHECK = "verification:check"
     EMAIL_VERIFIED = "email:verified"
     MOBILE_VERIFIED = "mobile:verified"
+    EXTERNAL_LINK = "external_identity:link"
+    EXTERNAL_UNLINK = "external_identity:unlink"
+    EXTERNAL_MERGE = "external_identity:merge"
 
     USER_CREATE = "user:create"
     USER_UPDATE = "user:update"
@@ -42,6 +47,9 @@ class EventType(StrEnum):
     ROLE_DELETE = "role:delete"
     ROLE_MEMBERS = "role:members"
     TENANT_UPDATE = "tenant:update"
+    UPSTREAM_CREATE = "upstream:create"
+    UPSTREAM_UPDATE = "upstream:update"
+    UPSTREAM_DELETE = "upstream:delete"
     ADMIN_CHANGE = "admin:change"
     CONFIG_APPLY = "config:apply"
 

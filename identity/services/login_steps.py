@@ -11,7 +11,7 @@ Refusals are recorded here, after the rollback, because only this module knows w
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,7 +34,16 @@ from identity.models import (
     Tenant,
     User,
 )
-from identity.services import access, applications, audit, authentication, credentials, sessions, verification
+from identity.services import (
+    access,
+    applications,
+    audit,
+    authentication,
+    credentials,
+    external_identities,
+    sessions,
+    verification,
+)
 
 log = logging.getLogger(__name__)
 
@@ -258,10 +267,22 @@ def _can_use_second_factor(user: User) -> bool:
     return bool(user.email) and user.email_verified
 
 
-def move(row: LoginTransaction, *, to: LoginState, user: User, amr: Sequence[str]) -> None:
-    """Change the state, if it still is what this step was allowed for. Raises StateInvalid."""
+def move(
+    row: LoginTransaction,
+    *,
+    to: LoginState,
+    user: User | None,
+    amr: Sequence[str],
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Change the state, if it still is what this step was allowed for. Raises StateInvalid.
+
+    data: what the next step needs, in place of what the row holds.
+    """
     now = timezone.now()
-    values = {"state": to, "user": user, "amr": list(amr), "expires_at": now + STEP_LIFETIME}
+    values: dict[str, Any] = {"state": to, "user": user, "amr": list(amr), "expires_at": now + STEP_LIFETIME}
+    if data is not None:
+        values["data"] = dict(data)
     still = LoginTransaction.objects.filter(pk=row.pk, state=row.state, finished_at=None, expires_at__gt=now)
     if not still.update(**values):
         raise StateInvalid(log_detail=f"login_transaction={row.pk} left {row.state}")
@@ -288,6 +309,9 @@ def finish(row: LoginTransaction, *, context: RequestContext, session: SSOSessio
         user = User.objects.select_related("tenant__session_policy").get(pk=user.pk)
         if not user.is_usable:
             raise AccountDisabled(log_detail=f"user={user.pk}")
+        if "external" in row.data:
+            # Whoever came from another provider is linked now, when everything that is due was proved (S28).
+            external_identities.link_parked(row.data["external"], user=user, tenant=row.tenant, context=context)
         own = session if session is not None and session.user_id == user.pk else None
         if "step_up" in row.data:
             if own is None or own.pk != row.data["step_up"]:

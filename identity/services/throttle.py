@@ -114,11 +114,27 @@ def count_source(*, tenant: Tenant, context: RequestContext) -> None:
     limit(tenant=tenant, kind=CounterKind.SOURCE, key=source_of(context), limit=by_source)
 
 
+def succeed_source(*, tenant: Tenant, context: RequestContext) -> None:
+    """Take a good try back that `count_source` counted."""
+    succeed(Attempt(tenant, None, source_of(context), 0))
+
+
 def limit(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit) -> None:
     """Count one event against any other limit of a tenant. Raises TooManyRequests with the time to wait."""
     now = timezone.now()
     if not _count(tenant=tenant, kind=kind, key=key, limit=limit, now=now):
         raise _too_many(tenant=tenant, kind=kind, key=key, now=now)
+
+
+def limit_client(*, tenant: Tenant, client_id: str, per_minute: int | None) -> None:
+    """Count a call of a client to one of our own APIs; None does not limit it. Raises TooManyRequests."""
+    if per_minute is not None:
+        limit(
+            tenant=tenant,
+            kind=CounterKind.API_CLIENT,
+            key=client_id,
+            limit=Limit(per_minute, timedelta(minutes=1)),
+        )
 
 
 def source_of(context: RequestContext) -> str:

@@ -25,6 +25,7 @@ from identity.events import EventType
 from identity.models import (
     AppAccount,
     AttributeEditor,
+    ExternalIdentity,
     Membership,
     MFADevice,
     Organization,
@@ -36,7 +37,7 @@ from identity.models import (
 )
 from identity.models.users import make_email_key, make_user_key
 from identity.operator_groups import TENANT_OPERATORS
-from identity.services import access, attributes, audit, credentials, sessions
+from identity.services import access, attributes, audit, credentials, devices, sessions
 from identity.services.attributes import Rule
 from identity.services.integrity import check_references, refusing
 from identity.texts import is_storable
@@ -295,8 +296,9 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
     with transaction.atomic():
         row = _locked(user)
         access.revoke_everything(user=row, reason=SessionEndReason.USER_DELETED, context=context, actor=actor)
-        for model in (AppAccount, Membership, MFADevice, UniqueAttributeValue):
+        for model in (AppAccount, ExternalIdentity, Membership, MFADevice, UniqueAttributeValue):
             model.objects.filter(user=row).delete()
+        devices.forget_all(row)
         credentials.remove_password(user=row)
         blank = User(tenant=row.tenant)
         for name in [*attributes.BUILT_IN, "email_verified", "phone_number_verified", "address", "extension"]:
