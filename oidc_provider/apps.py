@@ -11,12 +11,23 @@ class OIDCProviderConfig(AppConfig):
     verbose_name = _("OpenID provider")
 
     def ready(self) -> None:
-        """Register the system checks and the purger, and listen to news of sessions, users and clients."""
+        """Register the system checks, the purger and both ways of telling of sign-outs; listen to news."""
         from identity.registry import register_consent_source, register_purger
-        from oidc_provider import checks, clients, config, consent, grants, listeners  # noqa: F401
+        from oidc_provider import (  # noqa: F401 - checks registers itself
+            backchannel_logout,
+            checks,
+            clients,
+            config,
+            consent,
+            frontchannel_logout,
+            grants,
+            listeners,
+        )
 
         register_purger("oidc_provider", grants.purge)
         register_consent_source("openid", consent.AccountConsents())
         clients.connect()
         config.connect()
         listeners.connect()
+        backchannel_logout.connect()
+        frontchannel_logout.connect()

@@ -326,7 +326,7 @@ def _approve(
                 scopes=list(scopes),
                 credentials={"user": user},
             )
-            participation.join(session, client)
+            participation.join(session, client, issuer=context.issuer)
             audit.record(
                 EventType.AUTHORIZATION_GRANT,
                 tenant=context.tenant,

@@ -27,13 +27,15 @@ def read(token: str, *, tenant: Tenant, issuer: str) -> IdTokenHint:
     """Verify a hint and return what it says. Raises HintRefused.
 
     An expired token is as good as a fresh one (OIDCRIL-2): it proves who was signed in, and grants nothing.
+    A logout token, which is signed by the same keys, proves that somebody was signed out (OIDCBCL-2.4).
     """
     try:
         claims = keys.verify(tenant=tenant, token=token, verify_exp=False)
+        kind = jwt.get_unverified_header(token).get("typ", "JWT")
     except jwt.InvalidTokenError as error:
         raise HintRefused(type(error).__name__) from None
     audience = claims.get("aud", [])
     client_ids = tuple(audience) if isinstance(audience, list) else (audience,)
-    if claims.get("iss") != issuer or not isinstance(claims.get("sub"), str) or not client_ids:
+    if kind != "JWT" or claims.get("iss") != issuer or not isinstance(claims.get("sub"), str) or not client_ids:
         raise HintRefused("not an id_token of this issuer")
     return IdTokenHint(subject=claims["sub"], client_ids=client_ids, sid=str(claims.get("sid", "")))

@@ -19,7 +19,12 @@ def origin(context: RequestContext) -> str:
         return context.origin
     if context.tenant is None:
         raise LookupError("There is no issuer outside a tenant.")
-    return f"https://{_first_domain(context.tenant)}"
+    return public_origin(context.tenant)
+
+
+def public_origin(tenant: Tenant) -> str:
+    """The same without a request: `https://` and the tenant's first domain."""
+    return f"https://{_first_domain(tenant)}"
 
 
 def clear_cache() -> None:

@@ -6,14 +6,15 @@ from typing import Any
 
 from identity.models import SessionEndReason, SSOSession, User
 from identity.signals import session_ended, user_disabled
-from oidc_provider import grants
+from oidc_provider import backchannel_logout, grants
 
 # Decision 14: offline grants survive a plain sign-out. Whoever ends a session from elsewhere means the device.
 PLAIN = frozenset({SessionEndReason.SIGNED_OUT, SessionEndReason.REPLACED})
 
 
 def on_session_ended(*, session: SSOSession, reason: str, **kwargs: Any) -> None:
-    """End what was granted in the session."""
+    """End what was granted in the session, and let its clients be told."""
+    backchannel_logout.enqueue(session)
     grants.revoke_for_session(session, with_offline=reason not in PLAIN)
 
 

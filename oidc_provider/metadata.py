@@ -82,6 +82,11 @@ def describe(dialect: Dialect, *, issuer: str, origin: str, app_code: str = "") 
         "prompt_values_supported": sorted(PROMPTS),
         "display_values_supported": ["page"],
         "ui_locales_supported": list(UI_LOCALES),
+        # OIDCBCL-2.1, OIDCFCL-3: every id_token has a sid.
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
     }
 
 

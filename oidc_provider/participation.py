@@ -10,23 +10,48 @@ from functools import partial
 
 from django.db import transaction
 
-from identity.models import SSOSession
+from identity.models import SessionParticipant, SSOSession
 from identity.services import sessions
+from oidc_provider import dialects, issuers
 from oidc_provider.models import Client
 
-MAX_REMEMBERED = 10_000  # pairs, about 2 MB; forgetting only costs the statement again
+PROTOCOL = "oidc"
+MAX_REMEMBERED = 10_000  # about 3 MB; forgetting only costs the statement again
 
-_joined: set[tuple[str, str]] = set()  # sid and client_id
+_joined: set[tuple[str, str, str]] = set()  # sid, client_id and issuer
 
 
-def join(session: SSOSession, client: Client) -> None:
-    """Note that the session was used to sign in to the client's application. In the caller's transaction."""
-    pair = (session.sid, client.client_id)
-    if pair in _joined:
+def join(session: SSOSession, client: Client, *, issuer: str) -> None:
+    """Note that the session was used to sign in to the client's application. In the caller's transaction.
+
+    issuer: under which the client knows us, for what it is told of the session's end.
+    """
+    key = (session.sid, client.client_id, issuer)
+    if key in _joined:
         return
-    sessions.join(session, client.catalogue_entry, protocol="oidc", client_ref=client.client_id)
+    entry, data = client.catalogue_entry, {"iss": issuer}
+    sessions.join(session, entry, protocol=PROTOCOL, client_ref=client.client_id, data=data)
     # Not before: what is rolled back has not happened.
-    transaction.on_commit(partial(_remember, pair))
+    transaction.on_commit(partial(_remember, key))
+
+
+def of(session: SSOSession) -> list[tuple[Client, SessionParticipant]]:
+    """The clients that the session was used to sign in to, disabled ones too: they are told as well. Two queries."""
+    rows = SessionParticipant.objects.filter(session=session, protocol=PROTOCOL).order_by("pk")
+    participants = {row.registration: row for row in rows}
+    clients = Client.objects.select_related("catalogue_entry").filter(client_id__in=participants, tenant=session.tenant)
+    found = {client.client_id: client for client in clients} if participants else {}
+    return [(found[client_id], row) for client_id, row in participants.items() if client_id in found]
+
+
+def issuer(participant: SessionParticipant, client: Client) -> str:
+    """Who we are to the client: what its id_tokens of this session say, for it compares."""
+    if "iss" in participant.data:
+        known: str = participant.data["iss"]
+        return known
+    # It joined before that was noted.
+    dialect = dialects.get(client.dialect)
+    return dialect.issuer(issuers.public_origin(client.tenant), app_code=client.catalogue_entry.code)
 
 
 def forget() -> None:
@@ -34,7 +59,7 @@ def forget() -> None:
     _joined.clear()
 
 
-def _remember(pair: tuple[str, str]) -> None:
+def _remember(key: tuple[str, str, str]) -> None:
     if len(_joined) >= MAX_REMEMBERED:
         _joined.clear()
-    _joined.add(pair)
+    _joined.add(key)

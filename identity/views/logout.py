@@ -125,7 +125,7 @@ def find_sign_out(request: HttpRequest, handle: str) -> SignOut | None:
     """The sign-out of this handle in this browser, for views that take an application's answer."""
     binding = cookies.read(cookies.BROWSER, request)
     tenant = _context(request).tenant
-    if not binding or tenant is None:
+    if not handle or not binding or tenant is None:
         return None
     return sign_outs.find(handle=handle[:100], tenant=tenant, bindings=[binding])
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from identity.views.content_security import allow_form_targets
+from oidc_provider.addresses import with_parameters
 
 
 def to_client(
@@ -26,13 +27,6 @@ def to_client(
     if response_mode == "fragment" and parameters:
         return redirect(request, f"{redirect_uri}#{urlencode(parameters, quote_via=quote)}")
     return redirect(request, with_parameters(redirect_uri, parameters))
-
-
-def with_parameters(address: str, parameters: Mapping[str, str]) -> str:
-    """The address with these parameters in its query. RFC6749-3.1.2: the query that was registered is kept as it is."""
-    encoded = urlencode(parameters, quote_via=quote)
-    separator = "" if not encoded or address.endswith(("?", "&")) else "&" if "?" in address else "?"
-    return f"{address}{separator}{encoded}"
 
 
 def redirect(request: HttpRequest, address: str) -> HttpResponse:

@@ -17,13 +17,14 @@ from identity.views.content_security import allow_form_targets
 from identity.views.logout import leave
 from oidc_provider import dialects, issuers
 from oidc_provider import logout as rules
+from oidc_provider.addresses import with_parameters
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.logout import LogoutRequest
 from oidc_provider.request_checks import Parameters, merge
 from oidc_provider.views import found, languages, parking
-from oidc_provider.views.answers import protect_page, redirect, with_parameters
+from oidc_provider.views.answers import protect_page, redirect
 from oidc_provider.views.error_page import refuse
 from oidc_provider.views.parameters import form_parameters, query_parameters
 

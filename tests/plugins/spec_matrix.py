@@ -44,6 +44,7 @@ DOCUMENTS = {  # prefix of an id, and the document it stands for
     "OIDCD": "OpenID Connect Discovery 1.0",
     "OIDCRIL": "OpenID Connect RP-Initiated Logout 1.0",
     "OIDCBCL": "OpenID Connect Back-Channel Logout 1.0",
+    "OIDCFCL": "OpenID Connect Front-Channel Logout 1.0",
     "OIDCR": "OpenID Connect Dynamic Client Registration 1.0",
     "OAuthFormPost": "OAuth 2.0 Form Post Response Mode",
     "OAuthMultiple": "OAuth 2.0 Multiple Response Types",

@@ -69,7 +69,7 @@ def test_nothing_is_claimed_that_does_not_work(document: dict[str, Any]) -> None
     # Each of these is the promise of a feature that does not exist.
     promises = {
         "registration_endpoint", "device_authorization_endpoint", "pushed_authorization_request_endpoint",
-        "check_session_iframe", "frontchannel_logout_supported", "request_object_signing_alg_values_supported",
+        "check_session_iframe", "request_object_signing_alg_values_supported",
         "userinfo_signing_alg_values_supported", "dpop_signing_alg_values_supported",
         "id_token_encryption_alg_values_supported",
     }  # fmt: skip
