@@ -1,6 +1,7 @@
 """System checks of this app's settings. Codes are stable: cas_saml.E… stops the start.
 
-E001 unknown key, E002 not a positive timedelta, E003 a default above its ceiling, E004 a ceiling above five minutes.
+E001 unknown key, E002 not a positive timedelta, E003 a default above its ceiling, E004 a ceiling above five minutes,
+E005 a message may come again when its ID is forgotten, E006 assertions that live longer than five minutes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 
 from cas_saml.conf import current, unknown_settings
+from identity.services import pending_requests
 
 _CEILING = timedelta(minutes=5)
 
@@ -39,4 +41,11 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     if conf.max_service_ticket_lifetime > _CEILING:
         # CAS-3.1.1
         found.append(Error("CAS_SAML['max_service_ticket_lifetime'] is above five minutes.", id="cas_saml.E004"))
+    # A request may wait for its user for as long as parked requests do, at most twice: to sign in and to step up.
+    if conf.saml_message_memory < conf.saml_message_lifetime + conf.saml_clock_skew + 2 * pending_requests.LIFETIME:
+        text = "CAS_SAML['saml_message_memory'] is shorter than a request may wait."
+        found.append(Error(text, id="cas_saml.E005"))
+    if conf.saml_assertion_lifetime > _CEILING:
+        # OneAccess-3.3.3.1, x-saml-response
+        found.append(Error("CAS_SAML['saml_assertion_lifetime'] is above five minutes.", id="cas_saml.E006"))
     return found

@@ -24,6 +24,20 @@ class CASSAMLConf:
     # How long a ticket that nobody may use any more is kept.
     spent_ticket_retention: timedelta = timedelta(hours=1)
 
+    # SAML: how old a message may be when it arrives, and how far ahead of ours its sender's clock may be.
+    saml_message_lifetime: timedelta = timedelta(minutes=10)
+    saml_clock_skew: timedelta = timedelta(minutes=3)
+    # How long the ID of a message that was taken is remembered: longer than one may wait here for its user.
+    saml_message_memory: timedelta = timedelta(hours=24)
+    # How long an assertion may be used after it was made.
+    saml_assertion_lifetime: timedelta = timedelta(minutes=5)
+    # How long a browser is given to tell a provider of a sign-out before we try to do it without.
+    saml_front_channel_wait: timedelta = timedelta(minutes=2)
+    # What a provider was told of a session is kept this long after it ended, for logout requests that are sent late.
+    saml_session_retention: timedelta = timedelta(days=30)
+    # How long before a certificate or a metadata file of a provider runs out operators are warned.
+    saml_expiry_warning: timedelta = timedelta(days=30)
+
 
 _FIELD_NAMES = frozenset(field.name for field in fields(CASSAMLConf))
 

@@ -1,10 +1,14 @@
-"""Routes of CAS, at the vendor's paths (OneAccess-3.3.2). The names of proxying are those of the CAS protocol."""
+"""Routes of CAS and SAML, at the vendor's paths (OneAccess-3.3.2, OneAccess-3.3.3).
+
+The names of CAS proxying are those of the CAS protocol; single logout of SAML stands beside the vendor's two paths.
+"""
 
 from typing import Any
 
 from django.urls import URLPattern, path
 
 from cas_saml.cas import views as cas
+from cas_saml.saml.views import metadata, sign_on
 
 app_name = "cas_saml"
 _WITH: dict[str, Any] = {"with_attributes": True}
@@ -21,5 +25,8 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/cas/p3/proxyValidate", cas.service_validate, _WITH, name="cas_proxy_validate_3"),
     path("api/v1/cas/proxy", cas.proxy, name="cas_proxy"),
     path("api/v1/cas/logout", cas.logout, name="cas_logout"),
+    path("api/v1/saml2/idp/sso", sign_on.single_sign_on, name="saml_sso"),
+    path("api/v1/saml2/idp/sso/continue", sign_on.resume, name="saml_sso_continue"),
+    path("api/v1/saml2/idp/metadata", metadata.show, name="saml_metadata"),
     path("api/v1/login/form", cas.login_form, name="login_form"),
 ]

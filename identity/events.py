@@ -7,6 +7,7 @@ class EventType(StrEnum):
     """What an audit event tells of. Refusals carry outcome `refused` and a reason."""
 
     LOGIN_PASSWORD = "login:password"
+    LOGIN_MOBILE = "login:mobile"
     LOGIN_SECOND_FACTOR = "login:second_factor"
     LOGIN_EXTERNAL = "login:external"
     LOGIN_SUCCESS = "login:success"
@@ -69,6 +70,7 @@ class EventType(StrEnum):
     LOGOUT_REQUEST = "logout:request"
     TICKET_GRANT = "ticket:grant"
     TICKET_VALIDATE = "ticket:validate"
+    ASSERTION_GRANT = "assertion:grant"
 
     KEY_CREATE = "key:create"
     KEY_ROTATE = "key:rotate"

@@ -1,0 +1,221 @@
+"""Responses and assertions (SAMLCore-2.3.3, SAMLProf-4.1.4.2): built as elements, signed, encrypted, serialised.
+
+The target, the audience and the recipient are the registration's. Everything here is pure: what is said was decided
+before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cas_saml.conf import conf
+from cas_saml.saml import certificates, encryption, formats, signatures, xml
+from cas_saml.saml.certificates import Credential
+from cas_saml.saml.errors import SUCCESS, ErrorSpec
+from cas_saml.saml.models import ServiceProvider
+from cas_saml.saml.xml import Element
+from identity.models import Tenant
+
+_BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+_BASIC = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
+_URI = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is said of one person to one provider."""
+
+    issuer: str  # our entity ID
+    audience: str  # the provider's
+    consumer_url: str
+    in_response_to: str  # "" where nobody asked
+    name_id: str
+    name_id_format: str  # a short name of `formats`
+    authenticated_at: datetime
+    session_index: str
+    session_expires_at: datetime
+    authn_class: str
+    issued_at: datetime
+    attributes: Mapping[str, Any] = field(default_factory=dict)  # name to value or values, None where there is none
+
+
+def credential_for(provider: ServiceProvider, tenant: Tenant) -> Credential:
+    """The key that signs for a provider."""
+    return certificates.active(tenant=tenant, algorithm=signatures.key_algorithm(provider.signature_algorithm))
+
+
+def success(statement: Statement, provider: ServiceProvider, *, credential: Credential) -> bytes:
+    """The signed Response with its assertion, as bytes that must not be reformatted. Raises xml.Refused."""
+    made = assertion(statement)
+    algorithm = provider.signature_algorithm
+    if provider.sign_assertion:
+        made = signatures.sign(made, credential, algorithm=algorithm)
+    if provider.encrypt_assertions:
+        # SAMLCore-6.2: signed first, so that the signature is hidden too.
+        made = encryption.encrypt(
+            made,
+            certificates.load(provider.encryption_certificate),
+            data_algorithm=provider.encryption_algorithm,
+            key_algorithm=provider.key_transport,
+        )
+    response = _response(
+        "samlp:Response",
+        made,
+        issuer=statement.issuer,
+        destination=statement.consumer_url,
+        in_response_to=statement.in_response_to,
+        issued_at=statement.issued_at,
+        status=status(SUCCESS),
+    )
+    if provider.sign_response:
+        response = signatures.sign(response, credential, algorithm=algorithm)
+    return xml.serialize(response)
+
+
+def refusal(
+    spec: ErrorSpec,
+    provider: ServiceProvider,
+    *,
+    issuer: str,
+    consumer_url: str,
+    in_response_to: str,
+    issued_at: datetime,
+    credential: Credential,
+) -> bytes:
+    """The signed Response that says what was wrong."""
+    response = _response(
+        "samlp:Response",
+        issuer=issuer,
+        destination=consumer_url,
+        in_response_to=in_response_to,
+        issued_at=issued_at,
+        status=status(spec.status, spec.second_status, spec.text),
+    )
+    return xml.serialize(signatures.sign(response, credential, algorithm=provider.signature_algorithm))
+
+
+def logout_response(
+    *, issuer: str, destination: str, in_response_to: str, issued_at: datetime, status_element: Element
+) -> Element:
+    """A LogoutResponse (SAMLCore-3.7.2), not yet signed: that is the binding's matter."""
+    return _response(
+        "samlp:LogoutResponse",
+        issuer=issuer,
+        destination=destination,
+        in_response_to=in_response_to,
+        issued_at=issued_at,
+        status=status_element,
+    )
+
+
+def status(code: str, second: str = "", text: str = "") -> Element:
+    """A samlp:Status (SAMLCore-3.2.2.1)."""
+    inner = xml.element("samlp:StatusCode", {"Value": second}) if second else None
+    message = xml.element("samlp:StatusMessage", None, text) if text else None
+    return xml.element("samlp:Status", None, xml.element("samlp:StatusCode", {"Value": code}, inner), message)
+
+
+def name_id(value: str, kind: str, *, issuer: str, audience: str) -> Element:
+    """A saml:NameID (SAMLCore-2.2.3). The lasting and the passing ones say between whom they hold."""
+    is_qualified = kind in (formats.PERSISTENT, formats.TRANSIENT)
+    attributes = {
+        "Format": formats.URIS[kind],
+        "NameQualifier": issuer if is_qualified else None,
+        "SPNameQualifier": audience if is_qualified else None,
+    }
+    return xml.element("saml:NameID", attributes, value)
+
+
+def assertion(statement: Statement) -> Element:
+    """The saml:Assertion, not yet signed."""
+    not_after = xml.instant(statement.issued_at + conf.saml_assertion_lifetime)
+    confirmation_data = {
+        "InResponseTo": statement.in_response_to or None,
+        "NotOnOrAfter": not_after,
+        "Recipient": statement.consumer_url,
+    }
+    subject = xml.element(
+        "saml:Subject",
+        None,
+        name_id(statement.name_id, statement.name_id_format, issuer=statement.issuer, audience=statement.audience),
+        xml.element(
+            "saml:SubjectConfirmation",
+            {"Method": _BEARER},
+            xml.element("saml:SubjectConfirmationData", confirmation_data),
+        ),
+    )
+    conditions = xml.element(
+        "saml:Conditions",
+        # Clocks of providers may be behind ours.
+        {"NotBefore": xml.instant(statement.issued_at - conf.saml_clock_skew), "NotOnOrAfter": not_after},
+        xml.element("saml:AudienceRestriction", None, xml.element("saml:Audience", None, statement.audience)),
+    )
+    return xml.element(
+        "saml:Assertion",
+        {"ID": xml.new_id(), "Version": "2.0", "IssueInstant": xml.instant(statement.issued_at)},
+        xml.element("saml:Issuer", None, statement.issuer),
+        subject,
+        conditions,
+        _authn_statement(statement),
+        attribute_statement(statement.attributes),
+        prefixes=("xs", "xsi"),
+    )
+
+
+def _authn_statement(statement: Statement) -> Element:
+    return xml.element(
+        "saml:AuthnStatement",
+        {
+            "AuthnInstant": xml.instant(statement.authenticated_at),
+            "SessionIndex": statement.session_index,
+            "SessionNotOnOrAfter": xml.instant(statement.session_expires_at),
+        },
+        xml.element("saml:AuthnContext", None, xml.element("saml:AuthnContextClassRef", None, statement.authn_class)),
+    )
+
+
+def attribute_statement(attributes: Mapping[str, Any]) -> Element | None:
+    """The saml:AttributeStatement; None where nothing is released, for an empty one is not allowed (SAMLCore-2.7.3)."""
+    made = [_attribute(name, value) for name, value in attributes.items() if value is not None]
+    return xml.element("saml:AttributeStatement", None, *made) if made else None
+
+
+def _attribute(name: str, value: Any) -> Element:
+    """SAMLProf-8.1 and 8.2: a name with a colon is a URI."""
+    values = value if isinstance(value, list) else [value]
+    name_format = _URI if ":" in name else _BASIC
+    return xml.element("saml:Attribute", {"Name": name, "NameFormat": name_format}, *map(_value, values))
+
+
+def _value(value: Any) -> Element:
+    if isinstance(value, bool):
+        kind, text = "xs:boolean", "true" if value else "false"
+    elif isinstance(value, int):
+        kind, text = "xs:integer", str(value)
+    elif isinstance(value, datetime):
+        kind, text = "xs:dateTime", xml.instant(value)
+    else:
+        kind, text = "xs:string", str(value)
+    return xml.element("saml:AttributeValue", {"xsi:type": kind}, text, prefixes=("xs", "xsi"))
+
+
+def _response(
+    name: str,
+    *content: Element,
+    issuer: str,
+    destination: str,
+    in_response_to: str,
+    issued_at: datetime,
+    status: Element,
+) -> Element:
+    attributes = {
+        "ID": xml.new_id(),
+        "Version": "2.0",
+        "IssueInstant": xml.instant(issued_at),
+        "Destination": destination,
+        "InResponseTo": in_response_to or None,
+    }
+    return xml.element(name, attributes, xml.element("saml:Issuer", None, issuer), status, *content)

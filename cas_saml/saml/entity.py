@@ -1,0 +1,39 @@
+"""Who we are to service providers: our entity ID and our endpoints, from configuration (decision 10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from identity import origins
+from identity.context import RequestContext
+from identity.models import Tenant
+
+
+@dataclass(frozen=True)
+class Entity:
+    """The identity provider of one tenant."""
+
+    entity_id: str  # the address of its metadata (SAMLMeta-4.1.1)
+    sso: str
+    slo: str
+
+
+def of(context: RequestContext) -> Entity:
+    """The identity provider that a request came to."""
+    return at(origins.origin(context))
+
+
+def of_tenant(tenant: Tenant) -> Entity:
+    """The same without a request."""
+    return at(origins.public_origin(tenant))
+
+
+def at(origin: str) -> Entity:
+    """The identity provider at an origin."""
+    return Entity(
+        entity_id=f"{origin}{reverse('cas_saml:saml_metadata')}",
+        sso=f"{origin}{reverse('cas_saml:saml_sso')}",
+        slo=f"{origin}{reverse('cas_saml:saml_slo')}",
+    )

@@ -1,0 +1,137 @@
+"""Single sign-on, started by a provider (SAMLProf-4.1) or here (OneAccess-3.3.3.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods
+
+from cas_saml.saml import bindings, entity, interaction, messages, providers, requests, sso, xml
+from cas_saml.saml.errors import MessageRefused, Refusal, SAMLError, from_domain
+from cas_saml.saml.interaction import Passed, Step
+from cas_saml.saml.messages import Incoming
+from cas_saml.saml.models import ServiceProvider
+from cas_saml.saml.requests import AuthnRequest
+from cas_saml.saml.views import parking
+from cas_saml.saml.views.error_page import refuse
+from identity import cookies
+from identity.errors import IdentityError
+from identity.events import EventType
+from identity.services import login as sign_ins
+
+
+@csrf_exempt  # another site's page may send it, as it may send a GET; nothing is granted by it without our cookies
+@never_cache
+@require_http_methods(["GET", "POST"])
+def single_sign_on(request: HttpRequest) -> HttpResponse:
+    """Take an AuthnRequest (SAMLProf-4.1), or begin a sign-in for the provider that `sp` names.
+
+    A POST may come from a page of another site, without our cookies (SameSite=Lax). It is checked, parked, and taken
+    up again by a GET of our own.
+    """
+    try:
+        if request.method == "GET" and messages.REQUEST not in request.GET:
+            return _unsolicited(request)
+        incoming = receive(request)
+        wanted, _ = requests.read(incoming, tenant=_context(request).tenant, entity=entity.of(_context(request)))
+    except (IdentityError, xml.Refused) as error:
+        return refuse(request, error, event=EventType.ASSERTION_GRANT)
+    if request.method == "POST":
+        return parking.park_post(request, "cas_saml:saml_sso_continue", interaction.to_json(wanted, Passed()))
+    return _answer(request, wanted, Passed())
+
+
+@never_cache
+@require_GET
+def resume(request: HttpRequest) -> HttpResponse:
+    """Take up a request after a POST, or after the user has done something for it."""
+    try:
+        wanted, passed = interaction.from_json(parking.take(request))
+    except IdentityError as error:
+        return refuse(request, error, event=EventType.ASSERTION_GRANT)
+    return _answer(request, wanted, passed)
+
+
+def receive(request: HttpRequest) -> Incoming:
+    """The message of a request, by either binding. Raises MessageRefused and xml.Refused."""
+    if request.method == "POST":
+        return messages.from_form(dict(request.POST.lists()))
+    return messages.from_query(request.META.get("QUERY_STRING", ""))
+
+
+def _unsolicited(request: HttpRequest) -> HttpResponse:
+    """OneAccess-3.3.3.1: `sp` is the entity ID, compared character by character. No other parameter counts (S22)."""
+    if len(request.GET.getlist("sp")) > 1:
+        raise MessageRefused(Refusal.PARAMETER)  # S45
+    provider = providers.get(request.GET.get("sp", ""), tenant=_context(request).tenant)
+    return _answer(request, requests.unsolicited(provider), Passed())
+
+
+def _answer(request: HttpRequest, wanted: AuthnRequest, passed: Passed) -> HttpResponse:
+    """Check everything, then ask the user or answer the provider. What was checked before is checked again (S43)."""
+    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+    context = _context(request)
+    us = entity.of(context)
+    provider = None
+    try:
+        provider = providers.get_by_id(wanted.provider_id, tenant=context.tenant)
+        requests.check_consumer(wanted, provider)
+        step = interaction.decide(wanted, provider=provider, session=session, passed=passed)
+        if step is not Step.ANSWER:
+            return _ask(request, step, wanted, passed, provider)
+        response = sso.answer(wanted, provider=provider, session=session, entity=us, context=context)
+    except MessageRefused as error:
+        return refuse(request, error, event=EventType.ASSERTION_GRANT)
+    except (IdentityError, SAMLError) as error:
+        if provider is None or (wanted.is_unsolicited and isinstance(error, IdentityError)):
+            return refuse(request, error, event=EventType.ASSERTION_GRANT, provider=provider)
+        return _tell(request, error, wanted, provider)
+    return _post(request, wanted, response)
+
+
+def _tell(
+    request: HttpRequest, error: IdentityError | SAMLError, wanted: AuthnRequest, provider: ServiceProvider
+) -> HttpResponse:
+    """Let the provider hear of a refusal; nobody asked where the sign-in started here, so then it is our page."""
+    told = error if isinstance(error, SAMLError) else from_domain(error)
+    if wanted.is_unsolicited:
+        refusal = MessageRefused(told.fault.value, log_detail=told.log_detail, client_ref=provider.public_id)
+        return refuse(request, refusal, event=EventType.ASSERTION_GRANT, provider=provider)
+    context = _context(request)
+    try:
+        response = sso.refuse(told, wanted, provider=provider, entity=entity.of(context), context=context)
+    except MessageRefused as repeated:
+        return refuse(request, repeated, event=EventType.ASSERTION_GRANT, provider=provider)
+    return _post(request, wanted, response)
+
+
+def _post(request: HttpRequest, wanted: AuthnRequest, response: bytes) -> HttpResponse:
+    fields = bindings.form_fields(messages.RESPONSE, response, relay_state=wanted.relay_state)
+    return bindings.auto_post(request, address=wanted.consumer_url, fields=fields)
+
+
+def _ask(
+    request: HttpRequest, step: Step, wanted: AuthnRequest, passed: Passed, provider: ServiceProvider
+) -> HttpResponse:
+    """Park the request and send the browser to identity's pages, which send it back."""
+    payload = interaction.to_json(wanted, passed.after(step))
+    handle = sign_ins.begin(
+        tenant=_context(request).tenant,
+        binding=cookies.browser_binding(request),
+        context=_context(request),
+        session=request.sso_session,  # type: ignore[attr-defined]
+        application=provider.application,
+        next_url=parking.park(request, "cas_saml:saml_sso_continue", payload),
+        reauthenticate=step is Step.SIGN_IN_AGAIN,
+        required_acr=wanted.wish.required_acr,
+    )
+    return bindings.go(request, f"{reverse('identity:login')}?{urlencode({'transaction': handle})}")
+
+
+def _context(request: HttpRequest) -> Any:
+    return request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
