@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +20,10 @@ from tenant_api.serializers.token import TokenRequest, TokenResponse
 from tenant_api.views.base import TenantAPIView
 
 _MAX_FIELDS = 100
+# Decision 46: on the shared host the tenant is looked for first, and its refusal has the product's form.
+_REFUSAL = PolymorphicProxySerializer(
+    component_name="TokenRefusal", serializers=[common.OAuthError, common.Error], resource_type_field_name=None
+)
 
 
 class TokenView(TenantAPIView):
@@ -40,7 +44,11 @@ class TokenView(TenantAPIView):
         request={"application/x-www-form-urlencoded": TokenRequest},
         responses={
             200: OpenApiResponse(TokenResponse, "Token issued."),
-            400: OpenApiResponse(common.OAuthError, "Invalid parameter or bad client credentials."),
+            400: OpenApiResponse(
+                _REFUSAL,
+                "Invalid parameter or bad client credentials; on the shared host also APP.0001, when X-tenant-id "
+                "names no tenant.",
+            ),
             503: OpenApiResponse(common.Error, "System busy."),
         },
     )

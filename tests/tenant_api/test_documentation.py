@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client as HttpClient
 from django.urls import resolve
+from jsonschema import Draft202012Validator
 
 from identity.models import User
 from tenant_api.views.docs import openapi
@@ -123,6 +124,26 @@ def test_every_operation_but_the_tokens_is_called_with_a_bearer_token() -> None:
     for row in operations():
         expected = [] if row.name == "obtainAccessToken" else [{"bearerAuth": []}]
         assert [entry for entry in served(row).get("security", []) if entry] == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "form", "member"),
+    [
+        ({"HTTP_HOST": "api.monban.example", "HTTP_X_TENANT_ID": "nobody"}, {}, "error_code"),
+        ({"HTTP_HOST": "api.monban.example"}, {}, "error_code"),
+        ({}, {"client_id": "nobody"}, "error"),
+    ],
+)
+def test_every_refusal_of_a_token_is_described(
+    world: World, headers: dict[str, str], form: dict[str, str], member: str
+) -> None:
+    answer = world.ask_for_token(headers, **form)
+    described = openapi()["paths"]["/api/v2/tenant/token"]["post"]["responses"]["400"]
+    (_media_type, schema) = content(described)
+    assert (answer.status_code, member in answer.json()) == (400, True)
+    assert list(Draft202012Validator({**openapi(), **schema}).iter_errors(answer.json())) == []
+    assert "APP.0001" in described["description"]
+    assert list(Draft202012Validator({**openapi(), **schema}).iter_errors({"neither": "nor"})) != []
 
 
 # Pages -----------------------------------------------------------------------------------------------------

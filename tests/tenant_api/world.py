@@ -102,7 +102,7 @@ class World:
         client.api_scopes.set(tenant_rights.chosen(self.tenant, self.rights))
         return client
 
-    def ask_for_token(self, **changes: str) -> Any:
+    def ask_for_token(self, headers: dict[str, str] | None = None, **changes: str) -> Any:
         form = {
             "grant_type": "client_credentials",
             "client_id": self.client.client_id,
@@ -110,7 +110,7 @@ class World:
             **changes,
         }
         body = urlencode({name: value for name, value in form.items() if value})
-        return self.http.post("/api/v2/tenant/token", body, content_type=FORM)
+        return self.http.generic("POST", "/api/v2/tenant/token", body, content_type=FORM, **(headers or {}))
 
     @cached_property
     def token(self) -> str:
