@@ -1,7 +1,8 @@
 """System checks of this app's settings. Codes are stable: identity.E… stops the start, W… is advice.
 
 E001 unknown key, E002 wrong type, E003 out of range, E004 missing secret, E005 weak secret, E006 one secret
-used twice, E007 settings that contradict each other, W101 on deployment.
+used twice, E007 settings that contradict each other, E008 codes on the terminal outside development, W101 on
+deployment.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ _ITEM_TYPES: dict[Any, tuple[type, ...]] = {
 # Smallest and largest sensible values, both included.
 _RANGES: dict[str, tuple[Any, Any]] = {
     "session_retention": (timedelta(days=1), timedelta(days=3650)),
+    "gateway_timeout_seconds": (0.1, 10),
+    "sent_message_retention": (timedelta(hours=1), timedelta(days=366)),
     "process_cache_seconds": (0, 5),  # decision 22 promises 5 s to operators who switch something off
     "rsa_key_bits": (2048, 8192),
     "key_rotation_interval": (timedelta(0), timedelta(days=3650)),
@@ -58,6 +61,7 @@ _RANGES: dict[str, tuple[Any, Any]] = {
     "worker_key_check_interval": (timedelta(seconds=1), timedelta(days=1)),
     "worker_audit_chain_interval": (timedelta(seconds=1), timedelta(days=1)),
 }
+CONSOLE_SENDER = "identity.senders.console.ConsoleSender"
 _AES_KEY_BYTES = 32
 _MIN_SECRET_BYTES = 32
 
@@ -87,6 +91,14 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
                 "Every address is a trusted proxy, so anybody can forge a client address.",
                 hint="Name the networks of your proxies in TRUSTED_PROXIES.",
                 id="identity.W101",
+            )
+        )
+    if not conf.debug and CONSOLE_SENDER in (*conf.email_senders, *conf.sms_senders):
+        messages.append(
+            checks.Error(
+                "Verification codes would be printed on the terminal, and refused there.",
+                hint="Take the console sender out of email_senders and sms_senders.",
+                id="identity.E008",
             )
         )
     return messages

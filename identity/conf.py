@@ -34,9 +34,16 @@ class IdentityConf:
     shared_host: str | None = None
     # Ended or expired sessions are kept this long, for operators and late logout messages.
     session_retention: timedelta = timedelta(days=90)
-    # What carries verification codes, by dotted path, first choice first; SMS gateways come with the SDK API.
+    # Devices that nobody has signed in from are kept this long, spent SSO tickets that long.
+    device_retention: timedelta = timedelta(days=365)
+    spent_ticket_retention: timedelta = timedelta(days=1)
+    # What carries verification codes of tenants that have no gateways of their own, by dotted path, first choice first.
     email_senders: tuple[str, ...] = ("identity.senders.mail.MailSender",)
     sms_senders: tuple[str, ...] = ()
+    # Decision 26: how long one gateway may take before the next one is asked.
+    gateway_timeout_seconds: float = 2.0
+    # How long operators see what was sent.
+    sent_message_retention: timedelta = timedelta(days=30)
     # Send the code of a forgotten password beside the answer, whose time would else tell who has an account (S33).
     send_beside_answer: bool = True
 

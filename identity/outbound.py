@@ -8,6 +8,8 @@ S34, for every call:
   application is marked so); link-local ones, where cloud metadata lives, never;
 - no redirects, no cookies, no proxies from the environment, no compressed bodies;
 - limits for connecting, for each read, for the whole call from name look-up to last byte, and for size.
+
+`tcp` does the same, as far as it goes, for the one protocol beside HTTP: mail servers that a tenant names.
 """
 
 from __future__ import annotations
@@ -178,10 +180,38 @@ def check_url(url: str, *, internal: bool = False) -> SplitResult:
     # S2: user information is the usual way to make two parsers see two hosts.
     if not host or "@" in target.netloc or "%" in target.netloc or target.fragment:
         raise AddressRefused("the URL has no host, or has user information or a fragment")
+    check_host(host, internal=internal)
+    return target
+
+
+def check_host(host: str, *, internal: bool = False) -> None:
+    """Refuse an address that would never be called; of a name, only its look-up tells. Raises AddressRefused."""
     literal = _literal(host)
     if literal is not None and not _is_allowed(literal, internal=internal):
         raise AddressRefused(f"{host} is not a public address")
-    return target
+
+
+@contextmanager
+def tcp(host: str, port: int, *, internal: bool = False, limits: Limits | None = None) -> Iterator[socket.socket]:
+    """Connect to a judged address; the connection is cut when the block ends or the time is over.
+
+    Errors of the connection inside the block become OutboundError too; other protocols' own ones pass.
+    """
+    limits = limits or Limits.from_settings()
+    deadline = time.monotonic() + limits.total_seconds
+    check_host(host, internal=internal)
+    connection = _Pinned(host, port)
+    connection.addresses = list(_allowed(host, _resolve(host, port, deadline=deadline), internal=internal))
+    connection.deadline = deadline
+    connection.connect_seconds = limits.connect_seconds
+    with _typed_errors(host, deadline), _ends_at(connection, deadline), connection.open() as opened:
+        opened.settimeout(limits.read_seconds)
+        yield opened
+
+
+def tls_context() -> ssl.SSLContext:
+    """Whom we trust, for connections that `tcp` made."""
+    return _tls(conf.outbound_ca_file)
 
 
 # Addresses -------------------------------------------------------------------------------------------------
@@ -265,6 +295,10 @@ class _Pinned(HTTPConnection):
     connect_seconds: float
     # A second descriptor of the TCP connection, by which it is ended from outside even during a handshake.
     handle: socket.socket | None = None
+
+    def open(self) -> socket.socket:
+        """Connect to the first address that answers. Raises OSError."""
+        return self._new_conn()
 
     def _new_conn(self) -> socket.socket:
         last: OSError = TimeoutError("no time left")

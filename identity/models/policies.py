@@ -1,5 +1,7 @@
 """Per-tenant policy. Rows, not settings: an operator changes them in the admin."""
 
+import phonenumbers
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -137,3 +139,11 @@ class MessagePolicy(models.Model):
 
     def __str__(self) -> str:
         return f"message policy {self.tenant_id}"
+
+    def clean(self) -> None:
+        """Refuse codes that are no country's. Raises ValidationError."""
+        for name in ("country", "allowed_countries"):
+            unknown = set(getattr(self, name).split()) - phonenumbers.SUPPORTED_REGIONS - {"*"}
+            if unknown:
+                text = _("There are no telephone numbers in %(country)s.") % {"country": sorted(unknown)[0]}
+                raise ValidationError({name: text})

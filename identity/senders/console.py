@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import sys
 
+from django.utils.translation import gettext_lazy as _
+
 from identity.conf import conf
-from identity.senders.base import Message, NotSent
+from identity.models import VerificationChannel
+from identity.senders.base import GatewayKind, Message, NotSent, Receipt
 
 
 class ConsoleSender:
     """Print the code. Refuses to where DEBUG is off, as terminals end up in logs."""
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Receipt:
         """Print one line. Raises NotSent."""
         if not conf.debug:
             raise NotSent("the console sender works with DEBUG only")
         sys.stdout.write(f"{message.channel} to {message.target}: {message.verification_code} ({message.purpose})\n")
         sys.stdout.flush()
+        return Receipt()
+
+
+KIND = GatewayKind(
+    name="console",
+    label=_("Console (development only)"),
+    channels=(VerificationChannel.SMS, VerificationChannel.EMAIL),
+    make=lambda facts: ConsoleSender(),
+    is_development_only=True,
+)

@@ -14,15 +14,17 @@ from identity.context import RequestContext
 from identity.errors import IdentityError, StateInvalid, TooManyRequests
 from identity.events import EventType
 from identity.models import (
+    AuditOutcome,
     CounterKind,
     LoginState,
     LoginTransaction,
+    SessionKind,
     Tenant,
     User,
     VerificationChannel,
     VerificationPurpose,
 )
-from identity.services import authentication, credentials, login_steps, throttle, verification
+from identity.services import audit, authentication, credentials, login_steps, throttle, users, verification
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def begin(*, tenant: Tenant, identifier: str, binding: str, context: RequestCont
         tenant=tenant,
         kind=CounterKind.SEND_SOURCE,
         key=f"{CHANNEL}:{throttle.source_of(context)}",
-        limit=verification.PER_SOURCE,
+        limit=verification.source_limit(tenant),
     )
     resolved = authentication.resolve(identifier, tenant=tenant)
     user = resolved.user
@@ -90,6 +92,46 @@ def finish(*, handle: str, binding: str, verification_code: str, new_password: s
         login_steps.record_refusal(EventType.PASSWORD_RESET, row=row, error=error, context=context)
         raise
     # Whoever guessed until the account was locked has not got the mailbox.
+    throttle.unlock(user, context=context, actor=user)
+    return user
+
+
+def reset_by_mobile(
+    *, tenant: Tenant, mobile: str, verification_code: str, new_password: str, context: RequestContext
+) -> User:
+    """Set a new password on the proof of a code that was sent to the number; all sessions and tokens end.
+
+    Raises TooManyRequests, VerificationRefused, then NotFound (USER.0001), AccountDisabled, PasswordRefused. A refused
+    password leaves the code open, as its holder has proved themselves.
+    """
+    resolved = authentication.resolve_mobile(mobile, tenant=tenant)
+    target = verification.mobile_target(mobile, tenant=tenant)
+    try:
+        # Not the account's own counter, as in `_prove_reset`.
+        throttle.count_source(tenant=tenant, context=context)
+        proved = verification.prove(
+            tenant=tenant,
+            purpose=VerificationPurpose.RESET_PASSWORD,
+            target=target,
+            verification_code=verification_code,
+        )
+        user = authentication.check_holder(resolved.user, proved=proved)
+        with transaction.atomic():
+            verification.spend(proved)
+            users.mark_verified(user=user, attribute="mobile", context=context)
+            credentials.set_password(user=user, password=new_password, context=context, actor=user)
+    except IdentityError as error:
+        audit.record(
+            EventType.PASSWORD_RESET,
+            tenant=tenant,
+            target=resolved.user,
+            context=context,
+            outcome=AuditOutcome.REFUSED,
+            reason=error.error_code,
+            details={"channel": SessionKind.SDK},
+        )
+        raise
+    throttle.succeed_source(tenant=tenant, context=context)
     throttle.unlock(user, context=context, actor=user)
     return user
 

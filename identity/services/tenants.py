@@ -21,7 +21,7 @@ from identity.conf import conf
 from identity.context import RequestContext
 from identity.errors import NotFound
 from identity.events import EventType
-from identity.models import PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
+from identity.models import MessagePolicy, PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
 from identity.services import audit
 from identity.services.integrity import assign
 from identity.texts import is_storable
@@ -33,6 +33,7 @@ _EDITABLE = ("name", "logo_url", "time_zone", "language", "localize_errors", "is
 
 _by_host: dict[str, tuple[float, Tenant | None]] = {}  # host to (good until, monotonic; tenant)
 _DEFAULT_KEY = ""  # never a host
+_POLICIES = ("password_policy", "session_policy", "message_policy")
 
 
 # Finding ---------------------------------------------------------------------------------------------------
@@ -64,7 +65,7 @@ def get_by_public_id(public_id: str) -> Tenant:
 
 def find_by_code(code: str) -> Tenant | None:
     """The tenant of that code, active or not; for operators' tools."""
-    return Tenant.objects.select_related("password_policy", "session_policy").filter(code=code).first()
+    return Tenant.objects.select_related(*_POLICIES).filter(code=code).first()
 
 
 def has_demo_data() -> bool:
@@ -84,7 +85,7 @@ def forget_cached(**kwargs: object) -> None:
 
 
 def _usable() -> QuerySet[Tenant]:
-    return Tenant.objects.select_related("password_policy", "session_policy").filter(is_active=True)
+    return Tenant.objects.select_related(*_POLICIES).filter(is_active=True)
 
 
 def _cached(key: str, find: Callable[[], Tenant | None]) -> Tenant | None:
@@ -105,7 +106,7 @@ def _forget_after_change(**kwargs: object) -> None:
     transaction.on_commit(forget_cached)
 
 
-for _model in (Tenant, TenantDomain, PasswordPolicy, SessionPolicy):
+for _model in (Tenant, TenantDomain, PasswordPolicy, SessionPolicy, MessagePolicy):
     for _signal in (post_save, post_delete):
         _signal.connect(_forget_after_change, sender=_model, dispatch_uid=f"tenants.forget.{_model.__name__}")
 
@@ -123,6 +124,7 @@ def create(
     is_default: bool = False,
     password_policy: Mapping[str, Any] | None = None,
     session_policy: Mapping[str, Any] | None = None,
+    message_policy: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> Tenant:
     """Make a tenant with its policies and host names.
@@ -135,8 +137,11 @@ def create(
         tenant = Tenant(code=code, name=name or code, is_default=is_default, **values)
         tenant.full_clean()
         tenant.save()
-        for model, given in ((PasswordPolicy, password_policy), (SessionPolicy, session_policy)):
-            policy = model(tenant=tenant, **(given or {}))
+        for policy in (
+            PasswordPolicy(tenant=tenant, **(password_policy or {})),
+            SessionPolicy(tenant=tenant, **(session_policy or {})),
+            MessagePolicy(tenant=tenant, **(message_policy or {})),
+        ):
             policy.full_clean()
             policy.save()
         UserCount.objects.create(tenant=tenant)
@@ -182,9 +187,9 @@ def update(
 
 
 def update_policy(
-    *, policy: PasswordPolicy | SessionPolicy, context: RequestContext, actor: Any = None, **values: Any
+    *, policy: PasswordPolicy | SessionPolicy | MessagePolicy, context: RequestContext, actor: Any = None, **values: Any
 ) -> dict[str, list[Any]]:
-    """Change a password or session policy and tell what changed. Raises django's ValidationError."""
+    """Change one of a tenant's policies and tell what changed. Raises django's ValidationError."""
     changes = assign(policy, values)
     if changes:
         with transaction.atomic():

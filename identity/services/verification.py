@@ -1,6 +1,7 @@
 """Verification codes: send one, prove one, spend one.
 
 Six digits, kept as a keyed hash, valid for five minutes and five tries. One code is open for each purpose and target.
+How many leave the house, and to which countries, is the tenant's MessagePolicy; gateways are `messages`' business.
 Tries are counted before the code is compared, and one conditional UPDATE spends it (S29, S30).
 """
 
@@ -15,14 +16,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, close_old_connections, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from identity import crypto
 from identity.conf import conf
 from identity.context import RequestContext
-from identity.errors import SendFailed, TooManyRequests, VerificationRefused
+from identity.errors import SendFailed, TooManyRequests, ValueInvalid, VerificationRefused
 from identity.events import EventType
 from identity.models import (
     CounterKind,
@@ -32,9 +33,10 @@ from identity.models import (
     VerificationCode,
     VerificationPurpose,
 )
-from identity.models.users import make_email_key
-from identity.senders.base import Message, NotSent, senders_for
-from identity.services import audit, throttle, users
+from identity.models.users import make_email_key, make_mobile_key
+from identity.senders.base import Message
+from identity.senders.texts import Content
+from identity.services import audit, messages, phone, throttle, users
 from identity.services.throttle import Limit
 
 log = logging.getLogger(__name__)
@@ -44,10 +46,7 @@ LIFETIME = timedelta(minutes=5)
 MAX_TRIES = 5
 RESEND_INTERVAL = timedelta(seconds=60)
 
-# How many codes leave the house: to one person for one purpose, because of one source, and for one tenant in all.
-PER_TARGET = Limit(5, timedelta(hours=1), timedelta(hours=1))
-PER_SOURCE = Limit(30, timedelta(hours=1), timedelta(hours=1))
-PER_TENANT = Limit(10_000, timedelta(days=1), timedelta(hours=1))
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 _PURPOSE = "verification_code"
 
@@ -62,7 +61,8 @@ class Target:
     @property
     def key(self) -> str:
         """The form in which addresses are compared."""
-        return make_email_key(self.address) if self.channel == VerificationChannel.EMAIL else self.address.strip()
+        make_key = make_email_key if self.channel == VerificationChannel.EMAIL else make_mobile_key
+        return make_key(self.address)
 
     @property
     def masked(self) -> str:
@@ -92,6 +92,16 @@ def email_of(user: User) -> Target:
     return Target(VerificationChannel.EMAIL, user.email)
 
 
+def mobile_of(user: User) -> Target:
+    """The user's telephone."""
+    return mobile_target(user.mobile, tenant=user.tenant)
+
+
+def mobile_target(mobile: str, *, tenant: Tenant) -> Target:
+    """The telephone with this number, whoever has it."""
+    return Target(VerificationChannel.SMS, mobile)
+
+
 def send(
     *,
     tenant: Tenant,
@@ -104,13 +114,15 @@ def send(
 ) -> SentCode:
     """Make a code and send it; an earlier one for the same purpose and target is void.
 
+    Call it outside of a transaction: the code is committed before a gateway is asked.
     is_deliverable: False does everything but the sending, for an identifier that nobody has (S33).
     is_beside_answer: do not wait for the gateway, so that its time tells nothing; failures are only logged.
-    Raises TooManyRequests, SendFailed.
+    Raises TooManyRequests, SendFailed, and ValueInvalid (USER.0038) for a number to which the tenant sends nothing.
     """
+    address = _deliverable_address(tenant=tenant, target=target, is_deliverable=is_deliverable)
     verification_code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
     try:
-        with transaction.atomic():
+        with transaction.atomic(durable=True):
             _check_limits(tenant=tenant, purpose=purpose, target=target, context=context)
             row = _open(
                 tenant=tenant,
@@ -125,23 +137,36 @@ def send(
         raise TooManyRequests(
             retry_after_seconds=int(RESEND_INTERVAL.total_seconds()), log_detail="sent at the same moment"
         ) from None
+    content = Content(tenant, verification_code, int(LIFETIME.total_seconds() // 60))
+    text = messages.text_of(content, channel=target.channel, purpose=purpose, language=context.language)
     message = Message(
         tenant=tenant,
         channel=target.channel,
         purpose=purpose,
-        target=target.address,
+        target=address,
         verification_code=verification_code,
-        valid_minutes=int(LIFETIME.total_seconds() // 60),
+        valid_minutes=content.valid_minutes,
         language=context.language,
+        subject=text.subject,
+        text=text.body,
     )
+    ways = messages.routes(tenant=tenant, channel=target.channel)
+    envelope = messages.envelope_of(user=user, target_masked=target.masked, context=context)
     if is_deliverable:
         try:
-            _dispatch(lambda: _deliver(message, row_id=row.pk), is_beside_answer=is_beside_answer)
+            _dispatch(
+                lambda: messages.hand_over(message, ways=ways, envelope=envelope), is_beside_answer=is_beside_answer
+            )
         except SendFailed:
             # Nobody has this code, so nobody need wait for the next one.
             VerificationCode.objects.filter(pk=row.pk, consumed_at=None).update(consumed_at=timezone.now())
             raise
     return SentCode(target.masked, row.expires_at, row.created_at + RESEND_INTERVAL)
+
+
+def source_limit(tenant: Tenant) -> Limit:
+    """How many codes one network address may cause."""
+    return Limit(messages.policy_of(tenant).per_source_hour, _HOUR, _HOUR)
 
 
 def find_open(*, tenant: Tenant, purpose: VerificationPurpose, target: Target) -> SentCode | None:
@@ -204,6 +229,11 @@ def verify_email(*, user: User, verification_code: str, context: RequestContext)
         users.mark_verified(user=user, attribute="email", context=context)
 
 
+def is_same(one: Target, other: Target, *, tenant: Tenant) -> bool:
+    """Whether both are one telephone or mailbox, however they are spelled."""
+    return one.channel == other.channel and _index(tenant, one) == _index(tenant, other)
+
+
 def purge_expired(now: datetime, limit: int) -> int:
     """Delete codes that ran out a day ago."""
     old = VerificationCode.objects.filter(expires_at__lt=now - timedelta(days=1))
@@ -213,7 +243,10 @@ def purge_expired(now: datetime, limit: int) -> int:
 
 
 def _index(tenant: Tenant, target: Target) -> str:
-    return crypto.blind_index(target.key, tenant_id=tenant.pk, field=f"verification:{target.channel}")
+    key = target.key
+    if target.channel == VerificationChannel.SMS:
+        key = phone.key(target.address, country=messages.country_of(tenant))
+    return crypto.blind_index(key, tenant_id=tenant.pk, field=f"verification:{target.channel}")
 
 
 def _hashed_value(tenant: Tenant, purpose: str, target_index: str, verification_code: str) -> str:
@@ -227,15 +260,38 @@ def _open_rows(*, tenant: Tenant, purpose: VerificationPurpose, target: Target) 
     )
 
 
+def _deliverable_address(*, tenant: Tenant, target: Target, is_deliverable: bool) -> str:
+    """The address as gateways take it. Raises ValueInvalid for a number that is none, or none that is paid for."""
+    if target.channel != VerificationChannel.SMS:
+        return target.address
+    number = phone.parse(target.address, country=messages.country_of(tenant))
+    if number is None:
+        if not is_deliverable:
+            return ""  # stands for nobody's number
+        raise ValueInvalid("USER.0038", log_detail="no number that a message reaches")
+    # Asked for nobody's number too, as the answer must not tell whose it is (S33).
+    if not messages.is_country_allowed(number.country, tenant=tenant):
+        raise ValueInvalid("USER.0038", log_detail=f"country={number.country or number.calling_code} is not allowed")
+    return number.e164
+
+
 def _check_limits(*, tenant: Tenant, purpose: VerificationPurpose, target: Target, context: RequestContext) -> None:
     """Check that a code may leave the house now. Raises TooManyRequests."""
+    policy = messages.policy_of(tenant)
+    # By purpose: anybody may ask for somebody's reset, and must not use up the codes of that person's sign-ins.
+    target_key = f"{purpose}:{_index(tenant, target)}"
     # The counter's row comes first: whoever sends to this target at the same moment waits there, and sees our code.
-    for kind, key, limit in (
-        # By purpose: anybody may ask for somebody's reset, and must not use up the codes of that person's sign-ins.
-        (CounterKind.SEND_TARGET, f"{purpose}:{_index(tenant, target)}", PER_TARGET),
-        (CounterKind.SEND_SOURCE, throttle.source_of(context), PER_SOURCE),
-        (CounterKind.SEND_TENANT, "", PER_TENANT),
-    ):
+    limits = [
+        (CounterKind.SEND_TARGET, target_key, Limit(policy.per_target_hour, _HOUR, _HOUR)),
+        (CounterKind.SEND_TARGET_DAY, target_key, Limit(policy.per_target_day, _DAY)),
+        (CounterKind.SEND_SOURCE, throttle.source_of(context), source_limit(tenant)),
+        (CounterKind.SEND_TENANT, "", Limit(policy.per_tenant_day, _DAY)),
+    ]
+    if context.device is not None:
+        # An app can say what it likes, so this only stops those who do not trouble to; the address stops the others.
+        fingerprint = context.device.fingerprint
+        limits.insert(2, (CounterKind.SEND_DEVICE, fingerprint, Limit(policy.per_device_hour, _HOUR, _HOUR)))
+    for kind, key, limit in limits:
         throttle.limit(tenant=tenant, kind=kind, key=key, limit=limit)
     now = timezone.now()
     recent = _open_rows(tenant=tenant, purpose=purpose, target=target).filter(created_at__gt=now - RESEND_INTERVAL)
@@ -278,16 +334,22 @@ def _open(
     return row
 
 
-def _dispatch(deliver: Callable[[], None], *, is_beside_answer: bool) -> None:
+def _dispatch(deliver: Callable[[], object], *, is_beside_answer: bool) -> None:
     if is_beside_answer and conf.send_beside_answer:
-        _background().submit(_deliver_quietly, deliver)
+        _background().submit(_deliver_in_thread, deliver)
     elif is_beside_answer:
         _deliver_quietly(deliver)
     else:
         deliver()
 
 
-def _deliver_quietly(deliver: Callable[[], None]) -> None:
+def _deliver_in_thread(deliver: Callable[[], object]) -> None:
+    close_old_connections()  # a thread of the pool has no request that would do it
+    _deliver_quietly(deliver)
+    close_old_connections()
+
+
+def _deliver_quietly(deliver: Callable[[], object]) -> None:
     try:
         deliver()
     except SendFailed as error:
@@ -295,19 +357,6 @@ def _deliver_quietly(deliver: Callable[[], None]) -> None:
     except Exception:
         # Nobody waits for this thread's answer, so the log is the only place where it can tell.
         log.exception("verification.send_error")
-
-
-def _deliver(message: Message, *, row_id: int) -> None:
-    """Hand the message to the first gateway that takes it. Raises SendFailed. Asks no database."""
-    reasons = []
-    for sender in senders_for(message.channel):
-        try:
-            sender.send(message)
-        except NotSent as error:
-            reasons.append(f"{type(sender).__name__}: {error}")
-            continue
-        return
-    raise SendFailed(log_detail=f"verification_code={row_id}: {'; '.join(reasons) or 'no gateway'}")
 
 
 @cache

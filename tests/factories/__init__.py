@@ -21,6 +21,7 @@ from identity.models import (
     AppRoleMember,
     AttributeDefinition,
     Membership,
+    MessagePolicy,
     Organization,
     PasswordPolicy,
     SessionPolicy,
@@ -45,6 +46,7 @@ def make_tenant(
     host: str | None = None,
     password_policy: dict[str, Any] | None = None,
     session_policy: dict[str, Any] | None = None,
+    message_policy: dict[str, Any] | None = None,
     **values: Any,
 ) -> Tenant:
     """A tenant with its policies and one domain: `tenant.domains.get().host` is `host`."""
@@ -54,6 +56,7 @@ def make_tenant(
     TenantDomain.objects.create(tenant=tenant, host=host or f"{tenant.code}.monban.example")
     PasswordPolicy.objects.create(tenant=tenant, **(password_policy or {}))
     SessionPolicy.objects.create(tenant=tenant, **(session_policy or {}))
+    MessagePolicy.objects.create(tenant=tenant, **(message_policy or {}))
     return tenant
 
 

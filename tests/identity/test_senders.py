@@ -1,4 +1,4 @@
-"""How a code leaves the house."""
+"""The installation's own gateways and the texts that Monban brings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from django.core import mail
 from identity.context import RequestContext
 from identity.errors import SendFailed
 from identity.models import VerificationChannel, VerificationCode, VerificationPurpose
-from identity.senders.base import Message, NotSent, senders_for
+from identity.senders import texts
+from identity.senders.base import Message, NotSent, Receipt, senders_for
 from identity.senders.console import ConsoleSender
 from identity.senders.mail import MailSender
 from identity.services import verification
@@ -22,7 +23,7 @@ class Broken:
 
     asked = 0
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Receipt:
         Broken.asked += 1
         raise NotSent("away")
 
@@ -33,7 +34,9 @@ def tenant(db):
 
 
 def message(tenant, purpose=VerificationPurpose.SECOND_FACTOR, language="en") -> Message:
-    return Message(tenant, VerificationChannel.EMAIL, purpose, "a@example.org", CODE, 5, language)
+    channel = VerificationChannel.EMAIL
+    text = texts.default(texts.Content(tenant, CODE, 5), channel=channel, purpose=purpose, language=language)
+    return Message(tenant, channel, purpose, "a@example.org", CODE, 5, language, text.subject, text.body)
 
 
 def configure(settings, **values) -> None:
@@ -43,12 +46,13 @@ def configure(settings, **values) -> None:
 @pytest.mark.parametrize("purpose", list(VerificationPurpose))
 @pytest.mark.parametrize("language", ["en", "ja", "zh-hans"])
 def test_every_purpose_has_a_mail_in_every_language(tenant, purpose, language):
-    MailSender().send(message(tenant, purpose, language))
+    receipt = MailSender().send(message(tenant, purpose, language))
     sent = mail.outbox[0]
     assert CODE in sent.body
     assert sent.to == ["a@example.org"]
     assert "\n" not in sent.subject
     assert (sent.body.isascii()) is (language == "en")
+    assert sent.message()["Message-ID"] == receipt.reference
 
 
 def test_message_hides_its_code_from_logs(tenant):

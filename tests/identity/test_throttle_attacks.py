@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from identity.context import RequestContext
 from identity.errors import AccountLocked, CredentialsRefused, TooManyRequests
-from identity.models import AttemptCounter, PasswordPolicy, VerificationCode, VerificationPurpose
+from identity.models import AttemptCounter, MessagePolicy, PasswordPolicy, VerificationCode, VerificationPurpose
 from identity.services import authentication, login, password_reset, verification
 from tests.factories import make_tenant, make_user
 
@@ -46,7 +46,7 @@ def test_a_network_of_ipv6_is_one_source(tenant):
 
 @pytest.mark.security("S31")
 def test_asking_for_codes_from_one_network_of_ipv6_is_limited(tenant, alice):
-    for number in range(verification.PER_SOURCE.count):
+    for number in range(MessagePolicy().per_source_hour):
         context = RequestContext(tenant=tenant, ip=f"2001:db8:7:7::{number:x}")
         password_reset.begin(tenant=tenant, identifier=f"nobody-{number}", binding="b", context=context)
     context = RequestContext(tenant=tenant, ip="2001:db8:7:7:1::")
@@ -58,11 +58,11 @@ def test_asking_for_codes_from_one_network_of_ipv6_is_limited(tenant, alice):
 def test_asking_for_somebodys_resets_does_not_keep_them_from_their_second_factor(tenant, alice):
     stranger, own = RequestContext(tenant=tenant, ip="203.0.113.9"), RequestContext(tenant=tenant, ip="198.51.100.7")
     now = timezone.now()
-    for minute in range(verification.PER_TARGET.count + 1):
+    for minute in range(MessagePolicy().per_target_hour + 1):
         with time_machine.travel(now + timedelta(minutes=2 * minute), tick=False):
             password_reset.begin(tenant=tenant, identifier="alice", binding="b", context=stranger)
     resets = VerificationCode.objects.filter(user=alice, purpose=VerificationPurpose.RESET_PASSWORD)
-    assert resets.count() == verification.PER_TARGET.count
+    assert resets.count() == MessagePolicy().per_target_hour
     with time_machine.travel(now + timedelta(minutes=12), tick=False):
         verification.send(
             tenant=tenant,
