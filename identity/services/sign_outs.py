@@ -79,7 +79,8 @@ def begin(
     browser is wanted elsewhere.
 
     return_url: where the browser goes in the end, judged by the caller. binding: the browser's own handle.
-    initiator: protocol and client_ref of the application that asked for the sign-out and needs no step.
+    initiator: protocol and client_ref of the application that asked for the sign-out, has ended its own session, and
+    needs no step.
     """
     participants = list(SessionParticipant.objects.filter(session=session).order_by("pk"))
     wanted: set[int] = set()
@@ -87,6 +88,9 @@ def begin(
         its_own = [row for row in participants if row.protocol == protocol]
         others = [row for row in its_own if (row.protocol, row.registration) != initiator]
         wanted.update(channel.wanted(others) if others else ())
+    asked = [row.pk for row in participants if (row.protocol, row.registration) == initiator]
+    if asked:
+        _move(asked, FrontChannelState.NONE, FrontChannelState.CONFIRMED)
     if not participants or (return_url and not wanted):
         return ""
     if wanted:
