@@ -60,6 +60,7 @@ class Migration(migrations.Migration):
                 ('name_id_format', models.CharField(choices=[('unspecified', 'Unspecified'), ('persistent', 'Persistent, another one for each application'), ('transient', 'Transient, another one for each session'), ('emailAddress', 'E-mail address')], max_length=16, verbose_name='format of the name')),
                 ('name_id', models.CharField(max_length=256, verbose_name='name identifier')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
+                ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended by the provider at')),
                 ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='identity.ssosession', verbose_name='SSO session')),
                 ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='identity.tenant', verbose_name='tenant')),
                 ('service_provider', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sessions', to='cas_saml.serviceprovider', verbose_name='service provider')),

@@ -313,6 +313,7 @@ class SAMLSession(models.Model):
     name_id_format = models.CharField(_("format of the name"), max_length=16, choices=formats.CHOICES)
     name_id = models.CharField(_("name identifier"), max_length=MAX_NAME_ID)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    ended_at = models.DateTimeField(_("ended by the provider at"), null=True, blank=True)  # its own one, by its word
 
     class Meta:
         verbose_name = _("SAML session")
