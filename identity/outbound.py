@@ -21,7 +21,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPException
@@ -158,8 +158,8 @@ def request(
     sent = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity", "Connection": "close", **(headers or {})}
     with _typed_errors(host, deadline), _ends_at(connection, deadline):
         connection.request(method, path, body=body, headers=sent, preload_content=False, decode_content=False)
-        answer = connection.getresponse()
-        content = _read(answer, host=host, limits=limits, deadline=deadline)
+        with closing(connection.getresponse()) as answer:  # it holds the socket too, after an answer given up midway
+            content = _read(answer, host=host, limits=limits, deadline=deadline)
     received = {name.lower(): value for name, value in answer.headers.items()}
     if received.get("content-encoding", "identity") != "identity":
         raise UnexpectedResponse(f"{host}: compressed although not asked for", status=answer.status)
