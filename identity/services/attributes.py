@@ -195,6 +195,19 @@ def clean(rule: Rule, value: Any) -> Any:
     return _clean_text(rule, value)
 
 
+def clean_mobile(mobile: str, *, tenant: Tenant) -> str:
+    """A number that somebody typed, by the tenant's rule for it. One query.
+
+    Raises ValueRequired (USER.0010) and ValueInvalid (USER.0038).
+    """
+    definition = AttributeDefinition.objects.filter(tenant=tenant, target=AttributeTarget.USER, name="mobile").first()
+    rule = _rule(definition) if definition else BUILT_IN["mobile"]
+    number: str = clean(rule, mobile)
+    if not number:
+        raise rule.required()
+    return number
+
+
 def check_required(rules: Mapping[str, Rule], values: Mapping[str, Any], *, editor: str) -> None:
     """Refuse a new row in which something is empty that this kind of writer must give.
 

@@ -11,10 +11,10 @@ from django.db.models import Q
 
 from identity import crypto
 from identity.context import RequestContext
-from identity.errors import AccountDisabled, CredentialsRefused
+from identity.errors import AccountDisabled, CredentialsRefused, NotFound
 from identity.models import Tenant, User, VerificationPurpose
 from identity.models.users import make_email_key, make_mobile_key, make_user_key
-from identity.services import credentials, throttle, verification
+from identity.services import credentials, messages, phone, throttle, verification
 
 MAX_IDENTIFIER_LENGTH = 254
 
@@ -55,13 +55,22 @@ def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
 
 
 def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
-    """Find the person who has this mobile number. One query, whether anybody has it or not."""
-    name = make_mobile_key(mobile)
-    index = User.mobile.index(mobile, tenant_id=tenant.pk)
-    user = User.objects.present().filter(tenant=tenant, mobile_index=index).first() if index else None
+    """Find the person who has this mobile number, in this spelling or with or without the own country's calling code.
+
+    One query, whether anybody has it or not.
+    """
+    own_country = messages.country_of(tenant)
+    number = phone.parse(mobile, country=own_country)
+    spellings = [mobile]
+    if number is not None:
+        spellings += [number.e164, *([number.national] if number.country == own_country else [])]
+    indexes = [User.mobile.index(spelling, tenant_id=tenant.pk) for spelling in spellings]
+    found = {user.mobile_index: user for user in User.objects.present().filter(tenant=tenant, mobile_index__in=indexes)}
+    user = next((found[index] for index in indexes if index and index in found), None)
     if user is not None:
         user.tenant = tenant
-    return Resolved(name=name, user=user)
+    # Counted in one spelling where nobody has it (S31).
+    return Resolved(name=number.e164 if number else make_mobile_key(mobile), user=user)
 
 
 def check_password_login(*, tenant: Tenant, identifier: str, password: str, context: RequestContext) -> User:
@@ -111,6 +120,37 @@ def check_code(
     )
     throttle.succeed(attempt)
     return proved
+
+
+def check_mobile_code(
+    *, tenant: Tenant, purpose: VerificationPurpose, mobile: str, verification_code: str, context: RequestContext
+) -> tuple[User, verification.Proved]:
+    """Check a code that was sent to whoever has this number; the caller spends what this returns.
+
+    The number need not be verified: an operator says whose it is, and the code proves that the caller has it.
+    Raises AccountLocked, TooManyRequests or VerificationRefused; what there is to tell of the person only after the
+    code was proved, which that spends (decision 24): NotFound (USER.0001) or AccountDisabled.
+    """
+    resolved = resolve_mobile(mobile, tenant=tenant)
+    attempt = throttle.admit(tenant=tenant, user=resolved.user, name=resolved.name, context=context)
+    target = verification.mobile_target(mobile, tenant=tenant)
+    proved = verification.prove(tenant=tenant, purpose=purpose, target=target, verification_code=verification_code)
+    throttle.succeed(attempt)
+    return check_holder(resolved.user, proved=proved), proved
+
+
+def check_holder(user: User | None, *, proved: verification.Proved) -> User:
+    """Return the person whose number was proved.
+
+    Raises NotFound (USER.0001) or AccountDisabled, and spends the code.
+    """
+    if user is None:
+        verification.spend(proved)
+        raise NotFound("USER.0001", log_detail="no user has this mobile")
+    if not user.is_usable:
+        verification.spend(proved)
+        raise AccountDisabled(log_detail=f"user={user.pk}")
+    return user
 
 
 def unknown_name_hash(name: str, *, tenant: Tenant) -> str:

@@ -8,9 +8,22 @@ Order of checks: lock, credentials, disabled, and then what `login_steps.advance
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db import transaction
+
 from identity import assurance
 from identity.context import RequestContext
-from identity.errors import AccountDisabled, CredentialsRefused, IdentityError, PasswordRefused, StateInvalid
+from identity.errors import (
+    AccessDenied,
+    AccountDisabled,
+    AlreadyExists,
+    CredentialsRefused,
+    IdentityError,
+    PasswordRefused,
+    StateInvalid,
+    ValueInvalid,
+)
 from identity.events import EventType
 from identity.models import (
     LoginState,
@@ -21,7 +34,16 @@ from identity.models import (
     VerificationChannel,
     VerificationPurpose,
 )
-from identity.services import audit, authentication, credentials, login_steps, verification
+from identity.services import (
+    audit,
+    authentication,
+    credentials,
+    login_steps,
+    registration,
+    throttle,
+    users,
+    verification,
+)
 from identity.services.login_steps import LoginOutcome, begin, find, purge_expired, second_factor_target
 
 __all__ = [
@@ -29,12 +51,17 @@ __all__ = [
     "begin",
     "change_expired_password",
     "choose_account",
+    "choose_second_factor",
     "find",
+    "mobile_of_second_factor",
+    "other_second_factors",
     "purge_expired",
     "second_factor_target",
     "send_second_factor",
     "skip_password_warning",
+    "submit_mobile_code",
     "submit_password",
+    "submit_registration",
     "submit_second_factor",
 ]
 
@@ -73,6 +100,122 @@ def submit_password(
     return login_steps.advance(row, proved=assurance.PASSWORD, context=context, session=session)
 
 
+def submit_mobile_code(
+    *,
+    handle: str,
+    mobile: str,
+    verification_code: str,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+    session: SSOSession | None = None,
+) -> LoginOutcome:
+    """Take a mobile number and the code that was sent to it. A wrong one counts like a wrong password (S30).
+
+    Raises StateInvalid, TooManyRequests, AccountLocked, VerificationRefused, then NotFound (USER.0001) or
+    AccountDisabled.
+    """
+    row = login_steps.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.START)
+    try:
+        user, proved = authentication.check_mobile_code(
+            tenant=row.tenant,
+            purpose=VerificationPurpose.LOGIN,
+            mobile=mobile,
+            verification_code=verification_code,
+            context=context,
+        )
+        with transaction.atomic():
+            verification.spend(proved)
+            users.mark_verified(user=user, attribute="mobile", context=context)
+            audit.record(EventType.LOGIN_MOBILE, tenant=row.tenant, actor=user, target=user, context=context)
+    except IdentityError as error:
+        login_steps.record_refusal(EventType.LOGIN_MOBILE, row=row, error=error, mobile=mobile, context=context)
+        raise
+    row.user = user
+    return login_steps.advance(row, proved=assurance.TEXT_MESSAGE, context=context, session=session)
+
+
+def submit_registration(
+    *,
+    handle: str,
+    mobile: str,
+    verification_code: str,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+    session: SSOSession | None = None,
+    **person: Any,
+) -> LoginOutcome:
+    """Make a user whose mobile number the code proves, and sign them in. ACCESS_DENIED where the tenant lets nobody in.
+
+    person: as `registration.register` takes it. What is refused there leaves the code good, as its holder has proved
+    themselves; tries count for their source, because with them names could be asked for.
+    Raises StateInvalid, TooManyRequests, VerificationRefused, and as `registration.register`.
+    """
+    row = login_steps.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.START)
+    tenant = row.tenant
+    if not tenant.allow_registration:
+        error = AccessDenied("CAPTCHA.0005", log_detail="registration is switched off")
+        return login_steps.deny(row, error=error, context=context)
+    target = verification.mobile_target(mobile, tenant=tenant)
+    try:
+        throttle.count_source(tenant=tenant, context=context)
+        proved = verification.prove(
+            tenant=tenant, purpose=VerificationPurpose.REGISTER, target=target, verification_code=verification_code
+        )
+        if authentication.resolve_mobile(mobile, tenant=tenant).user is not None:
+            # In another spelling too, which the database would not know for the same number.
+            raise AlreadyExists("USER.0030", log_detail="attribute=mobile")
+        with transaction.atomic():
+            verification.spend(proved)
+            row.user = registration.register(tenant=tenant, mobile=mobile, context=context, **person)
+            outcome = login_steps.advance(row, proved=assurance.TEXT_MESSAGE, context=context, session=session)
+    except IdentityError as error:
+        row.user = None  # whoever was made is not, after the rollback
+        login_steps.record_refusal(EventType.USER_CREATE, row=row, error=error, context=context)
+        raise
+    throttle.succeed_source(tenant=tenant, context=context)
+    return outcome
+
+
+def choose_second_factor(
+    *,
+    handle: str,
+    target_channel: str,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+) -> None:
+    """Choose where the code goes, of the places that there are. Raises StateInvalid."""
+    row = login_steps.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
+    places = login_steps.second_factors(row, user=login_steps.user_of(row), amr=row.amr)
+    if target_channel not in [target.channel for target in places]:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} has no such second factor")
+    row.data = {**row.data, "second_factor": target_channel}
+    LoginTransaction.objects.filter(pk=row.pk, state=LoginState.MFA_AUTH, finished_at=None).update(data=row.data)
+
+
+def other_second_factors(row: LoginTransaction) -> list[verification.Target]:
+    """Return where the code could go instead."""
+    target = second_factor_target(row)
+    places = login_steps.second_factors(row, user=login_steps.user_of(row), amr=row.amr)
+    return [place for place in places if place != target]
+
+
+def mobile_of_second_factor(
+    *, handle: str, binding: str, context: RequestContext, channel: str = SessionKind.BROWSER
+) -> str:
+    """Return the number to which the second factor's code goes, in full: its holder has proved the first factor.
+
+    Raises StateInvalid.
+    """
+    row = login_steps.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
+    target = login_steps.second_factor_target(row)
+    if target.channel != VerificationChannel.SMS:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} has no text message")
+    return target.address
+
+
 def submit_second_factor(
     *,
     handle: str,
@@ -81,15 +224,19 @@ def submit_second_factor(
     context: RequestContext,
     channel: str = SessionKind.BROWSER,
     session: SSOSession | None = None,
+    mobile: str | None = None,
 ) -> LoginOutcome:
     """Take the code of the second factor. A wrong one counts like a wrong password (S30).
 
+    mobile: where the protocol names the number again; another one than the user's is refused as MOBILE.0002.
     Raises StateInvalid, TooManyRequests, AccountLocked, VerificationRefused, AccountDisabled.
     """
     row = login_steps.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
     user = login_steps.user_of(row)
     target = second_factor_target(row)
     try:
+        if mobile is not None and not _is_number_of(target, mobile=mobile, user=user):
+            raise ValueInvalid("MOBILE.0002", log_detail=f"user={user.pk} has another number")
         proved = authentication.check_code(
             user,
             purpose=VerificationPurpose.SECOND_FACTOR,
@@ -102,9 +249,12 @@ def submit_second_factor(
         login_steps.record_refusal(EventType.LOGIN_SECOND_FACTOR, row=row, error=error, context=context)
         raise
     audit.record(EventType.LOGIN_SECOND_FACTOR, tenant=row.tenant, actor=user, target=user, context=context)
-    is_mail = target.channel == VerificationChannel.EMAIL
-    method = assurance.ONE_TIME_CODE if is_mail else assurance.TEXT_MESSAGE
+    method = login_steps.METHODS[target.channel]
     return login_steps.advance(row, proved=method, context=context, session=session)
+
+
+def _is_number_of(target: verification.Target, *, mobile: str, user: User) -> bool:
+    return verification.is_same(target, verification.mobile_target(mobile, tenant=user.tenant), tenant=user.tenant)
 
 
 def send_second_factor(

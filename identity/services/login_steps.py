@@ -33,6 +33,7 @@ from identity.models import (
     SSOSession,
     Tenant,
     User,
+    VerificationChannel,
 )
 from identity.services import (
     access,
@@ -51,6 +52,8 @@ log = logging.getLogger(__name__)
 START_LIFETIME = timedelta(minutes=30)
 STEP_LIFETIME = timedelta(minutes=10)
 MAX_FAILURES = 20  # of one transaction, whatever the counters of account and source say
+
+METHODS = {VerificationChannel.SMS: assurance.TEXT_MESSAGE, VerificationChannel.EMAIL: assurance.ONE_TIME_CODE}
 
 _HANDLE = "login_transaction.handle"
 _BINDING = "login_transaction.binding"
@@ -142,12 +145,33 @@ def find(
 # The machine -----------------------------------------------------------------------------------------------
 
 
+def second_factors(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> list[verification.Target]:
+    """Where a code of the second factor may go, the one that is taken without a choice first.
+
+    Only to verified addresses, and only what makes two factors of what was proved already: after a sign-in by text
+    message another one shows nothing new (S28).
+    """
+    possible = []
+    if user.mobile_index and user.phone_number_verified:
+        possible.append(verification.mobile_of(user))
+    # The SDK's document has a step for text messages only.
+    if user.email and user.email_verified and row.channel != SessionKind.SDK:
+        possible.append(verification.email_of(user))
+    multi_factor = assurance.MULTI_FACTOR
+    return [target for target in possible if assurance.acr_of([*amr, METHODS[target.channel]]) == multi_factor]
+
+
 def second_factor_target(row: LoginTransaction) -> verification.Target:
-    """Return where the second factor's code goes. Raises StateInvalid if there is nowhere (any more)."""
+    """Return where the second factor's code goes: as was chosen, else the first place.
+
+    Raises StateInvalid if there is nowhere (any more).
+    """
     user = user_of(row)
-    if user.email and user.email_verified:
-        return verification.email_of(user)
-    raise StateInvalid(log_detail=f"user={user.pk} has no verified target")
+    targets = second_factors(row, user=user, amr=row.amr)
+    chosen = [target for target in targets if target.channel == row.data.get("second_factor")]
+    if not targets:
+        raise StateInvalid(log_detail=f"user={user.pk} has no verified target")
+    return (chosen or targets)[0]
 
 
 def purge_expired(now: datetime, limit: int) -> int:
@@ -224,7 +248,7 @@ def advance(row: LoginTransaction, *, proved: str, context: RequestContext, sess
         except AccessDenied as error:
             return deny(row, error=error, context=context)
     if _needs_factor(row, user=user, amr=amr):
-        if not _can_use_second_factor(user):
+        if not second_factors(row, user=user, amr=amr):
             return deny(row, error=AccessDenied(log_detail=f"user={user.pk} has no second factor"), context=context)
         move(row, to=LoginState.MFA_AUTH, user=user, amr=amr)
         return LoginOutcome(LoginState.MFA_AUTH, row, user=user, next_url=row.next_url)
@@ -246,7 +270,7 @@ def step_up(row: LoginTransaction, *, session: SSOSession) -> bool:
     required_acr = row.data.get("required_acr", "")
     if access.is_sufficient(session=session, application=row.application, required_acr=required_acr):
         return False
-    if not _can_use_second_factor(session.user):
+    if not second_factors(row, user=session.user, amr=session.amr):
         return False
     # What the session recorded counts; who begins this holds the session's handle (S28).
     row.data = {**row.data, "step_up": session.pk}
@@ -261,10 +285,6 @@ def _needs_factor(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> b
     return access.needs_second_factor(
         user=user, application=row.application, required_acr=row.data.get("required_acr", "")
     )
-
-
-def _can_use_second_factor(user: User) -> bool:
-    return bool(user.email) and user.email_verified
 
 
 def move(
@@ -359,12 +379,17 @@ def record_refusal(
     error: IdentityError,
     context: RequestContext,
     identifier: str | None = None,
+    mobile: str | None = None,
 ) -> None:
-    """Count the failure on the transaction and record it; the name only as a hash where nobody has it."""
+    """Count the failure on the transaction and record it; the name or number only as a hash where nobody has it."""
     LoginTransaction.objects.filter(pk=row.pk).update(failures=F("failures") + 1)
     user, details = row.user, {"channel": row.channel}
+    resolved = None
     if identifier is not None:
         resolved = authentication.resolve(identifier, tenant=row.tenant)
+    elif mobile is not None:
+        resolved = authentication.resolve_mobile(mobile, tenant=row.tenant)
+    if resolved is not None:
         user = resolved.user
         if user is None:
             details["name_hash"] = authentication.unknown_name_hash(resolved.name, tenant=row.tenant)

@@ -97,7 +97,7 @@ def show_second_factor(
     status: int = 200,
 ) -> HttpResponse:
     """Ask for the code, and send one if none is on its way."""
-    target = login.second_factor_target(row)
+    target, others = login.second_factor_target(row), login.other_second_factors(row)
     sent = verification.find_open(tenant=row.tenant, purpose=VerificationPurpose.SECOND_FACTOR, target=target)
     if sent is None and error is None:
         try:
@@ -107,6 +107,7 @@ def show_second_factor(
     seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
     context = {
         "masked_target": target.masked,
+        "others": [{"channel": other.channel, "masked": other.masked} for other in others],
         "can_resend": seconds <= 0,
         "seconds_to_resend": max(seconds, 0),
     }
@@ -178,9 +179,12 @@ def take_password(request: HttpRequest, row: LoginTransaction, handle: str) -> l
 
 
 def take_second_factor(request: HttpRequest, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
-    """Check the code, or send another one."""
+    """Check the code, or send another one, or one to another place."""
     form = VerificationCodeForm(request.POST)
     try:
+        if "send_to" in request.POST:
+            login.choose_second_factor(handle=handle, target_channel=request.POST["send_to"], **_proof(request))
+            return HttpResponseRedirect(_address(handle))
         if "resend" in request.POST:
             login.send_second_factor(handle=handle, **_proof(request))
             return HttpResponseRedirect(_address(handle))

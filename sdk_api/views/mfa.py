@@ -1,0 +1,48 @@
+"""The second factor (OneAccess-3.2.8)."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request as HttpCall
+from rest_framework.response import Response
+
+from identity.events import EventType
+from identity.models import LoginState, SessionKind
+from identity.services import login
+from sdk_api.views.login import answer
+from sdk_api.views.password import StepView
+
+
+class MobileByTokenView(StepView):
+    """OneAccess-3.2.8.1. It spends nothing."""
+
+    event = EventType.LOGIN_SECOND_FACTOR
+    steps = (LoginState.MFA_AUTH,)
+
+    def get(self, request: HttpCall) -> Response:
+        """Tell the number to which the code goes, in full: sms/send needs it."""
+        caller = self.caller
+        mobile = login.mobile_of_second_factor(
+            handle=self.handle, binding=caller.binding, channel=SessionKind.SDK, context=caller.context
+        )
+        return Response({"mobile": mobile})
+
+
+class SecondFactorView(StepView):
+    """OneAccess-3.2.8.2."""
+
+    event = EventType.LOGIN_SECOND_FACTOR
+    steps = (LoginState.MFA_AUTH,)
+
+    def post(self, request: HttpCall) -> Response:
+        """Take the code."""
+        body = self.required_with_mobile(verify_code="PARAM.0009")
+        caller = self.caller
+        outcome = login.submit_second_factor(
+            handle=self.handle,
+            mobile=body["mobile"],
+            verification_code=body["verify_code"],
+            binding=caller.binding,
+            channel=SessionKind.SDK,
+            context=caller.context,
+        )
+        return answer(outcome, handle=self.handle, caller=caller)
