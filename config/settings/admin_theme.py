@@ -66,10 +66,13 @@ def admin_theme() -> dict[str, Any]:
                     ("oidc_provider", "consent", _("Consents"), "handshake"),
                     ("identity", "auditevent", _("Audit"), "fact_check"),
                     ("identity", "delivery", _("Deliveries"), "outbox"),
+                    ("identity", "sentmessage", _("Sent messages"), "sms"),
                 ),
                 _group(
                     _("Installation"),
                     ("identity", "tenant", _("Tenants"), "domain"),
+                    ("identity", "messagegateway", _("Message gateways"), "cell_tower"),
+                    ("identity", "messagetemplate", _("Message texts"), "edit_note"),
                     ("identity", "keypair", _("Keys"), "vpn_key"),
                     ("auth", "group", _("Operator groups"), "shield_person"),
                 ),

@@ -6,7 +6,15 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from identity.admin.base import ReadOnly, StackedInline, TabularInline, TenantScoped
-from identity.models import AttributeDefinition, PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
+from identity.models import (
+    AttributeDefinition,
+    MessagePolicy,
+    PasswordPolicy,
+    SessionPolicy,
+    Tenant,
+    TenantDomain,
+    UserCount,
+)
 from identity.services import attributes
 
 
@@ -32,6 +40,11 @@ class SessionPolicyInline(StackedInline):
     can_delete = False
 
 
+class MessagePolicyInline(StackedInline):
+    model = MessagePolicy
+    can_delete = False
+
+
 @admin.register(Tenant)
 class TenantAdmin(TenantScoped):
     tenant_lookup = "pk"
@@ -39,7 +52,7 @@ class TenantAdmin(TenantScoped):
     list_display = ("name", "code", "is_active", "is_default", "language", "time_zone")
     search_fields = ("name", "code")
     readonly_fields = ("public_id", "created_at", "updated_at")
-    inlines = (DomainInline, PasswordPolicyInline, SessionPolicyInline)
+    inlines = (DomainInline, PasswordPolicyInline, SessionPolicyInline, MessagePolicyInline)
     fields = (
         "code",
         "name",

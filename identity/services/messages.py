@@ -144,14 +144,15 @@ def hand_over(message: Message, *, ways: Sequence[Route], envelope: Envelope) ->
     """
     reasons = []
     for attempt, way in enumerate(ways, start=1):
-        row = _try(message, way=way, envelope=envelope, attempt=attempt)
+        row = hand_over_once(message, way=way, envelope=envelope, attempt=attempt)
         if row.state == SentState.SENT:
             return row
         reasons.append(f"{way.name}: {row.error_code}")
     raise SendFailed(log_detail="; ".join(reasons) or "no gateway")
 
 
-def _try(message: Message, *, way: Route, envelope: Envelope, attempt: int) -> SentMessage:
+def hand_over_once(message: Message, *, way: Route, envelope: Envelope, attempt: int = 1) -> SentMessage:
+    """Ask one gateway and write down what became of it. Call it outside of a transaction."""
     state, reference, error_code = SentState.SENT, "", ""
     began = time.monotonic()
     try:

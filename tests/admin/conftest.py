@@ -17,9 +17,12 @@ from identity.models import (
     AuditBatch,
     Delivery,
     LoginTransaction,
+    MessageGateway,
+    MessageTemplate,
     MFADevice,
     PasswordHistory,
     PendingRequest,
+    SentMessage,
     SessionParticipant,
     SpentNonce,
     SSOSession,
@@ -114,6 +117,13 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
     hashed = crypto.keyed_hash(secrets["handle"], purpose="test")
     audit.record("user:update", tenant=tenant, actor=user, target=user, changes={"name": ["before", "after"]})
     keys.ensure(tenant=tenant, use="sig", alg="ES256")
+    gateway = MessageGateway.objects.create(
+        tenant=tenant,
+        name="Texts",
+        channel="sms",
+        kind="aliyun",
+        secret_sealed=crypto.seal(secrets["handle"], purpose="messagegateway.secret"),
+    )
     rows: list[models.Model] = [
         tenant,
         user,
@@ -160,6 +170,22 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
             tenant=tenant, kind="test", url="https://rp.example/", jti=crypto.new_handle(), next_attempt_at=now
         ),
         UserCount.objects.get_or_create(tenant=tenant)[0],
+        gateway,
+        MessageTemplate.objects.create(
+            tenant=tenant, channel="sms", purpose="login", language="en", text="{tenant}: {code}"
+        ),
+        SentMessage.objects.create(
+            tenant=tenant,
+            user=user,
+            gateway=gateway,
+            gateway_name="Texts",
+            channel="sms",
+            purpose="login",
+            target_masked="138****2222",
+            attempt=1,
+            state="sent",
+            duration_ms=12,
+        ),
         AuditBatch.objects.create(tenant=tenant, number=1, row_count=1, hash="0" * 64),
         *tenant.keys.all(),
         AuthorizationCode.objects.create(code_hash=hashed, auth_time=now, redirect_uri="https://rp.example/", **bound),
