@@ -8,7 +8,19 @@ from django.contrib.sessions.models import Session
 
 from identity.models import PendingRequest
 from identity.registry import register_purger
-from identity.services import delivery, keys, login, nonces, sessions, throttle, verification
+from identity.services import (
+    captcha,
+    delivery,
+    devices,
+    keys,
+    login,
+    messages,
+    nonces,
+    sessions,
+    sso_tickets,
+    throttle,
+    verification,
+)
 
 
 def purge_pending_requests(now: datetime, limit: int) -> int:
@@ -27,10 +39,14 @@ def purge_admin_sessions(now: datetime, limit: int) -> int:
 
 register_purger("admin_sessions", purge_admin_sessions)
 register_purger("attempt_counters", throttle.purge_idle)
+register_purger("captchas", captcha.purge_expired)
 register_purger("deliveries", delivery.purge)
+register_purger("devices", devices.purge_unseen)
 register_purger("keys", keys.purge)
 register_purger("login_transactions", login.purge_expired)
 register_purger("pending_requests", purge_pending_requests)
+register_purger("sent_messages", messages.purge_sent)
 register_purger("spent_nonces", nonces.purge)
 register_purger("sso_sessions", sessions.purge_ended)
+register_purger("sso_tickets", sso_tickets.purge)
 register_purger("verification_codes", verification.purge_expired)

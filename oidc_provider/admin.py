@@ -258,6 +258,7 @@ class ClientAdmin(WrittenByService, TenantScoped):
                     "require_pkce",
                     "allow_implicit",
                     "may_introspect",
+                    "may_use_sdk",
                     "api_requests_per_minute",
                 )
             },

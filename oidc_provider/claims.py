@@ -132,6 +132,17 @@ def sign_id_token(token: Mapping[str, Any], *, scopes: Sequence[str], state: Exc
     return keys.sign(tenant=state.context.tenant, alg=state.client.id_token_signed_response_alg, claims=claims)
 
 
+def sign_session_id_token(*, state: Exchange) -> str:
+    """An id_token for a session that a native app opened in its own pages (OneAccess-3.2.11.1).
+
+    There is no access token to ask userinfo with, so the claims of all the client's scopes are in it (OIDCC-5.4).
+    """
+    scopes = [scope for scope in state.client.scopes if scope != "offline_access"]
+    claims = _id_token_claims({}, scopes=scopes, state=state)
+    claims["exp"] = claims["iat"] + int(grants.sdk_id_token_lifetime(state.client).total_seconds())
+    return keys.sign(tenant=state.context.tenant, alg=state.client.id_token_signed_response_alg, claims=claims)
+
+
 def sign_client_id_token(token: Mapping[str, Any], *, client: Client, context: EngineContext) -> str:
     """An id_token about the client itself, for the one API whose document promises it (OneAccess-3.1.2.1).
 

@@ -22,6 +22,8 @@ class OIDCProviderConf:
     authorization_code_lifetime: timedelta = timedelta(seconds=60)
     access_token_lifetime: timedelta = timedelta(hours=1)
     refresh_token_lifetime: timedelta = timedelta(days=30)
+    # Of id_tokens that come with a native app's sign-in (OneAccess-3.2.11.1), where the client says nothing.
+    sdk_id_token_lifetime: timedelta = timedelta(hours=2)
     # Ceilings, whatever a client or dialect says. RFC6749-4.1.2 recommends ten minutes at most for codes.
     max_authorization_code_lifetime: timedelta = timedelta(minutes=10)
     max_access_token_lifetime: timedelta = timedelta(hours=24)

@@ -22,6 +22,7 @@ from identity.errors import (
     ApplicationDisabled,
     CredentialsRefused,
     IdentityError,
+    IdTokenFailed,
     NotAllowed,
     NotFound,
     PasswordRefused,
@@ -378,6 +379,7 @@ FROM_DOMAIN: Mapping[type[IdentityError], Fault] = MappingProxyType(
         StateInvalid: Fault.PARKED_REQUEST,
         VerificationRefused: Fault.LOGIN_REQUIRED,
         SendFailed: Fault.TEMPORARILY_UNAVAILABLE,
+        IdTokenFailed: Fault.SERVER_ERROR,
         TooManyRequests: Fault.TEMPORARILY_UNAVAILABLE,
         SystemBusy: Fault.TEMPORARILY_UNAVAILABLE,
     }

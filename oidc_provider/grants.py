@@ -100,6 +100,11 @@ def id_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
     )
 
 
+def sdk_id_token_lifetime(client: Client) -> timedelta:
+    """How long the id_token of a native app's sign-in lives."""
+    return _lifetime(client.id_token_lifetime_seconds, conf.sdk_id_token_lifetime, conf.max_id_token_lifetime)
+
+
 def refresh_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
     """How long a family of refresh tokens lives."""
     return _lifetime(

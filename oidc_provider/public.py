@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from identity.context import RequestContext
-from identity.errors import ApplicationDisabled, NotFound
-from identity.models import Application, Tenant, User
-from oidc_provider import claims, client_authentication, clients, engine, grants, issuers, request_checks
+from identity.crypto import UnsealError
+from identity.errors import ApplicationDisabled, IdTokenFailed, NotFound
+from identity.models import Application, SSOSession, Tenant, User
+from identity.services.keys import UnsupportedAlgorithm
+from oidc_provider import claims, client_authentication, clients, dialects, engine, grants, issuers, request_checks
+from oidc_provider.bearer import BearerRefusal
+from oidc_provider.bearer import read_header as read_bearer_header
+from oidc_provider.bearer import refusal_of as bearer_refusal_of
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.engine import EngineContext
 from oidc_provider.errors import Fault, OAuthError
@@ -33,6 +39,7 @@ from oidc_provider.tenant_rights import RIGHTS as TENANT_RIGHTS
 __all__ = [
     "TENANT_API",
     "TENANT_RIGHTS",
+    "BearerRefusal",
     "ConsentQuestion",
     "Host",
     "Principal",
@@ -40,16 +47,24 @@ __all__ = [
     "ask",
     "authenticate_bearer",
     "authenticate_host",
+    "authenticate_machine",
+    "bearer_refusal_of",
     "check_access",
     "decline",
     "find_application",
+    "find_sdk_application",
     "get_application",
+    "get_sdk_application",
     "grant_client_token",
     "issue_code",
     "parameters",
+    "read_bearer_header",
     "record_check",
     "revoke_for_user",
+    "sign_session_id_token",
 ]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,23 @@ def authenticate_bearer(
         sid=row.session.sid if row.session else "",
         requests_per_minute=client.api_requests_per_minute,
     )
+
+
+def authenticate_machine(token: str, *, tenant: Tenant, rights: Iterable[str] = ()) -> Principal:
+    """The client that calls one of our own APIs for itself (decision 45). rights: one of these scopes is needed.
+
+    Raises OAuthError with ACCESS_TOKEN_MISSING, ACCESS_TOKEN or INSUFFICIENT_SCOPE.
+    """
+    if not token:
+        raise OAuthError(Fault.ACCESS_TOKEN_MISSING)
+    found = authenticate_bearer(token, tenant=tenant, audience=TENANT_API)
+    if found.user is not None:
+        # Rights are the client's own. Whoever signs in at it could ask for them, too, and would have them here.
+        raise OAuthError(Fault.ACCESS_TOKEN, log_detail="of a user", client_id=found.client_id)
+    wanted = tuple(rights)
+    if wanted and not found.scopes & set(wanted):
+        raise OAuthError(Fault.INSUFFICIENT_SCOPE, client_id=found.client_id, scope=" ".join(wanted))
+    return found
 
 
 def grant_client_token(
@@ -155,6 +187,50 @@ def get_application(*, client_id: str, tenant: Tenant) -> Application:
         raise ApplicationDisabled(log_detail=f"client={client.pk}")
     application: Application = client.catalogue_entry
     return application
+
+
+def find_sdk_application(*, client_id: str, tenant: Tenant) -> Application | None:
+    """The application of an enabled client that may sign users in through the SDK API."""
+    client = clients.find(client_id=client_id, tenant=tenant)
+    is_open = client is not None and clients.is_usable(client) and client.may_use_sdk
+    return client.catalogue_entry if client is not None and is_open else None
+
+
+def get_sdk_application(*, client_id: str, tenant: Tenant) -> Application:
+    """The same, for those who tell what is wrong; a client that was not opened for it is disabled there.
+
+    Raises NotFound (APP.0001) or ApplicationDisabled (APP.0003).
+    """
+    application = get_application(client_id=client_id, tenant=tenant)
+    if find_sdk_application(client_id=client_id, tenant=tenant) is None:
+        raise ApplicationDisabled(log_detail=f"client={client_id} may_use_sdk is off")
+    return application
+
+
+def sign_session_id_token(*, session: SSOSession, client_id: str, context: RequestContext) -> str:
+    """An id_token about the session for a client that opened it in pages of its own; "" for one without OpenID Connect.
+
+    context: with the tenant. Raises IdTokenFailed (LOGIN.0003) when it cannot be made.
+    """
+    tenant = context.tenant
+    if tenant is None:
+        raise LookupError("A client is looked for in a tenant.")
+    client = clients.find(client_id=client_id, tenant=tenant)
+    if client is None or "openid" not in client.scopes:
+        return ""
+    dialect = dialects.get(client.dialect)
+    app_code = client.catalogue_entry.code
+    try:
+        issuer = dialect.issuer(issuers.origin(context), app_code=app_code)
+        engine_context = EngineContext(
+            tenant=tenant, dialect=dialect, request=context, issuer=issuer, session=session, app_code=app_code
+        )
+        state = grants.Exchange(context=engine_context, client=client, session=session, user=session.user)
+        return claims.sign_session_id_token(state=state)
+    except (UnsealError, UnsupportedAlgorithm, LookupError) as error:
+        # A key that no configured secret unseals, or a tenant without a domain to be an issuer on.
+        log.exception("id_token.failed", extra={"client_id": client_id})
+        raise IdTokenFailed(log_detail=f"session={session.pk} {type(error).__name__}") from error
 
 
 def revoke_for_user(user: User, *, client_id: str | None = None) -> int:

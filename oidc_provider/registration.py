@@ -61,6 +61,7 @@ FIELDS = (
     "scopes",
     "api_requests_per_minute",
     "may_introspect",
+    "may_use_sdk",
     "flags",
     "redirect_uris",
     "post_logout_redirect_uris",

@@ -1,4 +1,5 @@
-"""Who calls: X-client-id to an application of the tenant, X-state-token to a step of a sign-in (decision 25).
+"""Who calls: X-client-id to an application of the tenant, X-state-token to a step of a sign-in (decision 25), an
+access token to the client of a back end.
 
 The state_token is a JWT, because clients were shown one, around the handle of a LoginTransaction. The row decides: the
 envelope adds that it is for one client and one kind of step, and runs out.
@@ -16,14 +17,18 @@ from django.http import HttpRequest
 from identity import crypto
 from identity.context import DeviceFacts, RequestContext
 from identity.errors import StateInvalid, ValueRequired
+from identity.languages import supported_language
 from identity.models import Application, LoginState, LoginTransaction, Tenant
+from identity.services import throttle
 from identity.views.product_api import with_tenant
 from oidc_provider import public
+from oidc_provider.public import Principal
 from sdk_api.headers import read_device
 
 _ALGORITHM = "HS256"  # the header of the document's example
 _PURPOSE = "sdk_api.state_token"
 _CLAIMS = ("txn", "step", "aud", "iss", "exp")
+RIGHT = "auth_api"  # what a back end must have been granted to hand sign-ins on (decision 45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,28 @@ def identify(http: HttpRequest) -> Caller:
     if not client_id:
         raise ValueRequired("PARAM.0002", log_detail="X-client-id")
     context = replace(with_tenant(http), user_agent=device.agent, device=device)
+    if language := supported_language(http.headers.get("X-L", "").strip()):
+        context = replace(context, language=language)  # of the messages that this call sends
     if context.tenant is None:
         raise LookupError("with_tenant has found one.")
-    application = public.get_application(client_id=client_id, tenant=context.tenant)
+    application = public.get_sdk_application(client_id=client_id, tenant=context.tenant)
     return Caller(context.tenant, application, client_id, device, context)
+
+
+def identify_back_end(http: HttpRequest) -> tuple[Principal, RequestContext]:
+    """Find which client's access token came, and count the call where its registration limits them.
+
+    Raises NotFound (APP.0001) for no tenant, OAuthError, TooManyRequests.
+    """
+    context = with_tenant(http)
+    if context.tenant is None:
+        raise LookupError("with_tenant has found one.")
+    token = public.read_bearer_header(http.headers.get("Authorization", ""))
+    principal = public.authenticate_machine(token, tenant=context.tenant, rights=(RIGHT,))
+    throttle.limit_client(
+        tenant=context.tenant, client_id=principal.client_id, per_minute=principal.requests_per_minute
+    )
+    return principal, context
 
 
 def issue_state_token(row: LoginTransaction, *, handle: str, caller: Caller) -> str:

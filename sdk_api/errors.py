@@ -15,9 +15,12 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.response import Response
 
 from identity.errors import IdentityError
+from identity.events import EventType
 from identity.models import AuditOutcome
 from identity.services import audit
 from identity.views import product_api
+from oidc_provider import public
+from oidc_provider.errors import OAuthError
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,8 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an exception of a view; None lets it pass on as a fault of ours."""
     view = context["view"]
     http: HttpRequest = context["request"]._request
+    if isinstance(error, OAuthError) and (refusal := public.bearer_refusal_of(error)):
+        return _refuse_bearer(error, refusal, http)
     if isinstance(error, IdentityError) and (status := product_api.status_of(error)):
         return _refuse_by_rule(error, status, http, view=view)
     if isinstance(error, OperationalError | InterfaceError):
@@ -46,9 +51,9 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
 
 def _refuse_by_rule(error: IdentityError, status: int, http: HttpRequest, *, view: Any) -> Response:
     log.info("sdk_api.refused", extra={"reason": error.error_code, "detail": error.log_detail, "path": http.path})
-    if not view.is_admitted and view.event is not None:
+    if view.is_audited_at_the_edge and view.event is not None:
         context = http.context  # type: ignore[attr-defined]
-        client_id = http.headers.get("X-client-id", "")
+        client_id = view.client_id
         audit.record(
             view.event,
             tenant=context.tenant,
@@ -59,6 +64,25 @@ def _refuse_by_rule(error: IdentityError, status: int, http: HttpRequest, *, vie
         )
     body = product_api.error_body(error.error_code, error.params, http)
     return _answer(body, status, retry_after_seconds=product_api.retry_after_of(error))
+
+
+def _refuse_bearer(error: OAuthError, refusal: public.BearerRefusal, http: HttpRequest) -> Response:
+    reason = error.fault.value
+    extra = {"reason": reason, "client_id": error.client_id, "detail": error.log_detail, "path": http.path}
+    log.info("sdk_api.caller_refused", extra=extra)
+    context = http.context  # type: ignore[attr-defined]
+    audit.record(
+        EventType.TOKEN_USE,
+        tenant=context.tenant,
+        outcome=AuditOutcome.REFUSED,
+        reason=reason,
+        client_id=error.client_id,
+        context=context,
+        details={"scope": error.scope} if error.scope else None,
+    )
+    response = _answer(dict(refusal.body), refusal.status)
+    response["WWW-Authenticate"] = refusal.challenge
+    return response
 
 
 def _answer(body: dict[str, str], status: int, *, retry_after_seconds: int | None = None) -> Response:

@@ -31,6 +31,8 @@ PROTOCOL = "sdk"  # of the participant that ties a session to the application th
 WINDOW_MS = 300_000
 NONCE_LIFETIME = timedelta(milliseconds=2 * WINDOW_MS)
 
+MAX_SESSION_TOKEN_BYTES = 120
+
 _NONCES = "sdk_signature"
 _MAX_HEADER = 2000  # 344 characters for RSA 2048, 684 for RSA 4096
 _NOTHING = "-"  # looked for where no session is named; no handle is that short
@@ -106,6 +108,8 @@ def read(plaintext: str | None, *, now_ms: int) -> Claim | None:
     match = _PLAINTEXT.fullmatch(plaintext)
     if match is None or abs(now_ms - int(match.group(2))) >= WINDOW_MS:
         return None
+    if len(match.group(1).encode()) > MAX_SESSION_TOKEN_BYTES:
+        return None  # A larger key than RSA 2048 would carry more; no session_token is that long.
     return Claim(session_token=match.group(1), nonce=match.group(3))
 
 

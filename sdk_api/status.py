@@ -14,8 +14,8 @@ _UNDER_WAY = (LoginState.MFA_AUTH, LoginState.PASSWORD_EXPIRED, LoginState.PASSW
 _ABOUT_PASSWORDS = (LoginState.PASSWORD_EXPIRED, LoginState.PASSWORD_WARN)
 
 
-def spell(outcome: LoginOutcome, *, handle: str, caller: Caller) -> dict[str, Any]:
-    """The body of a step's answer. handle: of the login transaction."""
+def spell(outcome: LoginOutcome, *, handle: str, caller: Caller, id_token: str = "") -> dict[str, Any]:
+    """The body of a step's answer. handle: of the login transaction. id_token: of a new session, "" for none."""
     body: dict[str, Any] = {"status": str(outcome.state)}
     if outcome.state in _UNDER_WAY:
         body["state_token"] = issue_state_token(outcome.transaction, handle=handle, caller=caller)
@@ -25,6 +25,8 @@ def spell(outcome: LoginOutcome, *, handle: str, caller: Caller) -> dict[str, An
         session = outcome.session
         body["session_token"] = outcome.session_handle
         body["expire"] = round((session.expires_at - session.authenticated_at).total_seconds())
+        if id_token:
+            body["id_token"] = id_token
     return body
 
 

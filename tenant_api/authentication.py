@@ -57,20 +57,12 @@ class BearerAuthentication(BaseAuthentication):
 
 def bearer_token(http: HttpRequest) -> str:
     """The token of the header; "" without one. Raises OAuthError for another scheme."""
-    scheme, _, token = http.headers.get("Authorization", "").partition(" ")
-    if scheme and scheme.lower() != "bearer":
-        raise OAuthError(Fault.ACCESS_TOKEN_MISSING, log_detail="another scheme than Bearer")
-    return token.strip()
+    return public.read_bearer_header(http.headers.get("Authorization", ""))
 
 
 def find_principal(token: str, *, tenant: Tenant) -> TenantPrincipal:
     """Whom a token proves. Raises OAuthError."""
-    if not token:
-        raise OAuthError(Fault.ACCESS_TOKEN_MISSING)
-    found = public.authenticate_bearer(token, tenant=tenant, audience=public.TENANT_API)
-    if found.user is not None:
-        # Rights are the client's own. Whoever signs in at it could ask for them, too, and would have them here.
-        raise OAuthError(Fault.ACCESS_TOKEN, log_detail="of a user", client_id=found.client_id)
+    found = public.authenticate_machine(token, tenant=tenant)
     return TenantPrincipal(
         tenant=found.tenant,
         application=found.application,

@@ -7,8 +7,6 @@ has localisation on (decision 28).
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -22,26 +20,11 @@ from identity.events import EventType
 from identity.models import AuditOutcome
 from identity.services import audit
 from identity.views import product_api
+from oidc_provider import public
 from oidc_provider.errors import Fault, OAuthError
 
 log = logging.getLogger(__name__)
 
-# Status, error and error_description, word for word what the contract shows where it shows something.
-BEARER: Mapping[Fault, tuple[int, str, str]] = MappingProxyType(
-    {
-        Fault.ACCESS_TOKEN_MISSING: (
-            401,
-            "unauthorized",
-            "Full authentication is required to access this resource",
-        ),  # OneAccess-3.3.4.3
-        Fault.ACCESS_TOKEN: (401, "invalid_token", "Invalid access token."),  # OneAccess-3.1.1.2, later revision
-        Fault.INSUFFICIENT_SCOPE: (
-            403,
-            "insufficient_scope",
-            "Insufficient scope for this resource",
-        ),  # RFC6750-3.1, decision 45
-    }
-)
 _BAD_CLIENT = ("invalid_client", "Bad client credentials")  # OneAccess-3.1.1.2
 _CLIENT_FAULTS = frozenset(
     {
@@ -57,8 +40,8 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an exception of a view; None lets it pass on as a fault of ours."""
     view = context["view"]
     http: HttpRequest = context["request"]._request
-    if isinstance(error, OAuthError) and error.fault in BEARER:
-        return _refuse_caller(error, http)
+    if isinstance(error, OAuthError) and (refusal := public.bearer_refusal_of(error)):
+        return _refuse_caller(error, refusal, http)
     if isinstance(error, IdentityError) and (status := product_api.status_of(error)):
         return _refuse_by_rule(error, status, http, operation=view.operation, caller=context["request"])
     if isinstance(error, OperationalError | InterfaceError):
@@ -104,16 +87,10 @@ def _refuse_by_rule(error: IdentityError, status: int, http: HttpRequest, *, ope
     return _answer(body, status, retry_after_seconds=product_api.retry_after_of(error))
 
 
-def _refuse_caller(error: OAuthError, http: HttpRequest) -> Response:
+def _refuse_caller(error: OAuthError, refusal: public.BearerRefusal, http: HttpRequest) -> Response:
     _record_refused(EventType.TOKEN_USE, error, http)
-    status, code, text = BEARER[error.fault]
-    response = _answer({"error": code, "error_description": text}, status)
-    challenge = "Bearer"
-    if error.fault is not Fault.ACCESS_TOKEN_MISSING:  # RFC6750-3.1: no code for a request without any token
-        challenge += f' error="{code}", error_description="{text}"'
-    if error.scope:
-        challenge += f', scope="{error.scope}"'
-    response["WWW-Authenticate"] = challenge
+    response = _answer(dict(refusal.body), refusal.status)
+    response["WWW-Authenticate"] = refusal.challenge
     return response
 
 

@@ -30,7 +30,7 @@ from identity.models import (
     Tenant,
     User,
 )
-from identity.services import audit
+from identity.services import audit, devices
 from identity.signals import session_ended
 
 __all__ = [
@@ -45,8 +45,10 @@ __all__ = [
     "is_recently_confirmed",
     "is_usable",
     "join",
+    "joined_by",
     "list_open",
     "policy_of",
+    "refresh",
     "renew",
     "start",
     "touch",
@@ -76,6 +78,7 @@ def start(
     handle = crypto.new_handle()
     idle, lifetime = _lifetimes(policy_of(user.tenant), kind)
     with transaction.atomic():
+        device_index = devices.record(user=user, context=context) if kind == SessionKind.SDK else ""
         session = SSOSession.objects.create(
             sid=crypto.new_handle(),
             handle_hash=crypto.hash_handle(handle, purpose=_HANDLE),
@@ -90,6 +93,7 @@ def start(
             expires_at=now + lifetime,
             ip=context.ip or None,
             user_agent=context.user_agent,
+            device_index=device_index,
         )
         audit.record(
             EventType.SESSION_START,
@@ -144,6 +148,45 @@ def renew(
             details={"kind": session.kind, "amr": session.amr, "acr": session.acr, "renewed": True},
         )
     return session, handle
+
+
+def refresh(session: SSOSession, *, handle: str, context: RequestContext) -> str:
+    """Give an app's session a new handle and its lifetime once more; the old handle is dead at once.
+
+    handle: the present one. Of any number of tries with it, one is told a new one. What was proved, and when, stays as
+    it is; so does the limit that is counted from the sign-in (`sdk_max_seconds`). Raises StateInvalid.
+    """
+    now = timezone.now()
+    policy = policy_of(session.tenant)
+    _idle, lifetime = _lifetimes(policy, session.kind)
+    expires_at = min(now + lifetime, session.authenticated_at + timedelta(seconds=policy.sdk_max_seconds))
+    if expires_at <= now:
+        raise StateInvalid(log_detail=f"session={session.pk} may not be refreshed any more")
+    new_handle = crypto.new_handle()
+    values: dict[str, Any] = {
+        "handle_hash": crypto.hash_handle(new_handle, purpose=_HANDLE),
+        "last_seen_at": now,
+        "idle_expires_at": expires_at,
+        "expires_at": expires_at,
+        "ip": context.ip or None,
+    }
+    present = SSOSession.objects.filter(pk=session.pk, ended_at=None, expires_at__gt=now)
+    with transaction.atomic():
+        if not present.filter(handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE)).update(**values):
+            raise StateInvalid(log_detail=f"session={session.pk} ended, or refreshed by somebody else")
+        for name, value in values.items():
+            setattr(session, name, value)
+        devices.record(user=session.user, context=context)
+        audit.record(
+            EventType.SESSION_REFRESH,
+            tenant=session.tenant,
+            actor=session.user,
+            target=session,
+            sid=session.sid,
+            context=context,
+            details={"expires_at": expires_at.isoformat()},
+        )
+    return new_handle
 
 
 def find_by_handle(*, handle: str, tenant: Tenant, kind: str = "") -> SSOSession | None:
@@ -248,6 +291,12 @@ def has_joined(session: SSOSession | None, *, protocol: str, client_ref: str) ->
     """Whether the session was used to sign in to that registration. No session has joined nothing, at the same cost."""
     joined = SessionParticipant.objects.filter(protocol=protocol, registration=client_ref)
     return joined.filter(session_id=session.pk if session else 0).exists()
+
+
+def joined_by(session: SSOSession, application: Application, *, protocol: str) -> str:
+    """By which registration of the application the session was used there; "" where it was not."""
+    joined = SessionParticipant.objects.filter(session=session, application=application, protocol=protocol)
+    return joined.order_by("pk").values_list("registration", flat=True).first() or ""
 
 
 def end(session: SSOSession, *, reason: str, context: RequestContext, actor: Any = None) -> bool:

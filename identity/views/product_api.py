@@ -43,6 +43,7 @@ STATUSES: Mapping[type[IdentityError], int] = MappingProxyType(
         domain.StateInvalid: 400,
         domain.VerificationRefused: 400,
         domain.SendFailed: 400,
+        domain.IdTokenFailed: 400,
         domain.TooManyRequests: 429,
         domain.SystemBusy: 503,
     }

@@ -19,8 +19,9 @@ from identity.events import EventType
 from identity.models import SSOSession
 from identity.services import sessions
 from identity.views.product_api import read_document
+from oidc_provider.public import Principal
 from sdk_api import errors, signature
-from sdk_api.authentication import Caller, identify
+from sdk_api.authentication import Caller, identify, identify_back_end
 
 
 class JSONAlways(BaseContentNegotiation):
@@ -38,8 +39,8 @@ class JSONAlways(BaseContentNegotiation):
         return renderer, str(renderer.media_type)
 
 
-class SDKView(APIView):
-    """Knows which application calls, on which device; answers in the documented form."""
+class JSONView(APIView):
+    """Takes and gives JSON in the documented form, whoever calls."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -51,21 +52,19 @@ class SDKView(APIView):
     # No HEAD: two of the GETs change something.
     http_method_names = ["get", "post"]
     event: EventType | None = None  # what it is audited as when a caller is refused; None for questions
-    is_admitted = False
-
-    caller: Caller
+    # Whether a refusal is recorded by `errors`: until a caller is admitted; after that the services do it.
+    is_audited_at_the_edge = True
 
     def initial(self, request: HttpCall, *args: Any, **kwargs: Any) -> None:
-        """Find the caller before anything else."""
+        """Refuse other methods before anything else."""
         if request.method not in self.allowed_methods:
             self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
-        self.caller = identify(self.http)
-        self.admit()
-        self.is_admitted = True
 
-    def admit(self) -> None:
-        """Ask for the proof that this operation needs."""
+    @property
+    def client_id(self) -> str:
+        """The client by which the request says it comes, for the audit of a refusal."""
+        return ""
 
     @property
     def allowed_methods(self) -> list[str]:
@@ -89,11 +88,6 @@ class SDKView(APIView):
         http: HttpRequest = self.request._request
         return http
 
-    @property
-    def context(self) -> RequestContext:
-        """Where the call comes from."""
-        return self.caller.context
-
     def required(self, **codes: str) -> dict[str, str]:
         """Texts of the body, each with the code of its absence, in the contract's order. Raises ValueRequired."""
         document = read_document(self.http)
@@ -104,6 +98,49 @@ class SDKView(APIView):
                 raise ValueRequired(code, log_detail=name)
             found[name] = value
         return found
+
+
+class SDKView(JSONView):
+    """Knows which application calls, on which device."""
+
+    caller: Caller
+
+    def initial(self, request: HttpCall, *args: Any, **kwargs: Any) -> None:
+        """Find the caller before anything else."""
+        super().initial(request, *args, **kwargs)
+        self.caller = identify(self.http)
+        self.admit()
+        self.is_audited_at_the_edge = False
+
+    def admit(self) -> None:
+        """Ask for the proof that this operation needs."""
+
+    @property
+    def client_id(self) -> str:
+        """X-client-id, believed or not."""
+        return self.http.headers.get("X-client-id", "")
+
+    @property
+    def context(self) -> RequestContext:
+        """Where the call comes from."""
+        return self.caller.context
+
+
+class BackEndView(JSONView):
+    """An operation of an application's back end, which proves itself by an access token (OneAccess-3.2.10)."""
+
+    principal: Principal
+    context: RequestContext
+
+    def initial(self, request: HttpCall, *args: Any, **kwargs: Any) -> None:
+        """Find the client that calls. Raises NotFound (APP.0001), OAuthError, TooManyRequests."""
+        super().initial(request, *args, **kwargs)
+        self.principal, self.context = identify_back_end(self.http)
+
+    @property
+    def client_id(self) -> str:
+        """Whom the token proved, "" for nobody."""
+        return self.principal.client_id if hasattr(self, "principal") else ""
 
 
 class SignedView(SDKView):

@@ -5,20 +5,31 @@ from __future__ import annotations
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
+from identity.errors import IdTokenFailed
 from identity.events import EventType
 from identity.models import SessionEndReason, SessionKind
 from identity.services import login, sessions
 from identity.services.login import LoginOutcome
+from oidc_provider import public
 from sdk_api import signature, status
 from sdk_api.authentication import Caller
 from sdk_api.views.base import SDKView, SignedView
 
 
 def answer(outcome: LoginOutcome, *, handle: str, caller: Caller) -> Response:
-    """Spell an outcome. A new session is tied to the application: only its X-client-id can use it."""
-    if outcome.session is not None:
-        sessions.join(outcome.session, caller.application, protocol=signature.PROTOCOL, client_ref=caller.client_id)
-    return Response(status.spell(outcome, handle=handle, caller=caller))
+    """Spell an outcome. A new session is tied to the application: only its X-client-id can use it.
+
+    Raises IdTokenFailed (LOGIN.0003); then there is no session either, for nobody was told of it.
+    """
+    session, id_token = outcome.session, ""
+    if session is not None:
+        sessions.join(session, caller.application, protocol=signature.PROTOCOL, client_ref=caller.client_id)
+        try:
+            id_token = public.sign_session_id_token(session=session, client_id=caller.client_id, context=caller.context)
+        except IdTokenFailed:
+            sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=caller.context, actor=session.user)
+            raise
+    return Response(status.spell(outcome, handle=handle, caller=caller, id_token=id_token))
 
 
 class LoginView(SDKView):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from django.http import HttpRequest
@@ -20,7 +19,7 @@ from rest_framework.views import APIView
 from identity.context import RequestContext
 from identity.decorators import machine_endpoint
 from identity.events import EventType
-from identity.models import Application, CounterKind, Tenant
+from identity.models import Application, Tenant
 from identity.services import applications, throttle
 from identity.views.product_api import read_document
 from tenant_api import errors, fields
@@ -141,12 +140,11 @@ class TenantAPIView(APIView):
 
     def check_throttles(self, request: HttpCall) -> None:
         """Count the call where the client's registration limits them. Raises TooManyRequests."""
-        most = self.principal.requests_per_minute
-        if most is not None:
-            per_minute = throttle.Limit(most, timedelta(minutes=1))
-            throttle.limit(
-                tenant=self.tenant, kind=CounterKind.API_CLIENT, key=self.principal.client_id, limit=per_minute
-            )
+        throttle.limit_client(
+            tenant=self.tenant,
+            client_id=self.principal.client_id,
+            per_minute=self.principal.requests_per_minute,
+        )
 
     def finalize_response(self, request: HttpCall, response: Response, *args: Any, **kwargs: Any) -> Any:
         """Personal data stays out of caches."""

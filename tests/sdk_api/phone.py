@@ -7,6 +7,7 @@ import json
 import secrets
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -15,10 +16,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.test import Client as HttpClient
 
 from identity.models import Tenant, User
+from oidc_provider import tenant_rights
 from oidc_provider.models import Client
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
-from tests.factories.oidc import make_client
+from tests.factories.oidc import CLIENT_SECRET, make_client
 
 JSON = "application/json;charset=utf8"  # spelled as in the document
 MGF1_HASHES: dict[str, HashAlgorithm] = {"bouncycastle": SHA256(), "sunjce": SHA1()}
@@ -88,6 +90,49 @@ class Phone:
         return self.get("profile", X_signature=signature)
 
 
+class BackEnd:
+    """The back end of an application: it knows a client_secret and gets a token for itself (OneAccess-3.1.2.1)."""
+
+    def __init__(self, client: Client, phone: Phone, *, right: str = "auth_api") -> None:
+        self.client, self.phone, self.http = client, phone, HttpClient()
+        scopes = tenant_rights.chosen(client.tenant, [right])
+        client.api_scopes.add(*scopes)
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": client.client_id,
+            "client_secret": CLIENT_SECRET,
+        }
+        kind = "application/x-www-form-urlencoded"
+        to = {"headers": {"host": phone.host}, "secure": True}
+        answer = self.http.post("/api/v2/tenant/token", urlencode(form), content_type=kind, **to)
+        self.token: str = answer.json()["access_token"]
+
+    def device(self, **changes: Any) -> dict[str, Any]:
+        """What the phone told of itself, as a back end repeats it; None leaves a member out."""
+        body = {
+            "operating_sys_version": self.phone.device["X-operating-sys-version"],
+            "device_ip": "10.10.10.1",
+            "device_fingerprint": self.phone.device["X-device-fingerprint"],
+            "agent": self.phone.device["X-agent"],
+            **changes,
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+    def post(self, path: str, body: Any, *, authorization: str | None = None, **headers: str) -> Any:
+        sent = {"host": self.phone.host, "authorization": authorization or f"Bearer {self.token}", **headers}
+        text = body if isinstance(body, str) else json.dumps(body)
+        return self.http.post(f"/api/v2/tenant/sso/{path}", text, content_type=JSON, headers=sent, secure=True)
+
+    def issue(self, session_token: str, **changes: Any) -> Any:
+        return self.post("session-token/sso-ticket", self.device(session_token=session_token, **changes))
+
+    def verify(self, sso_ticket: str, **changes: Any) -> Any:
+        return self.post("sso-ticket/verify", self.device(sso_ticket=sso_ticket, **changes))
+
+    def refresh(self, session_token: str, **changes: Any) -> Any:
+        return self.post("session-token/refresh", self.device(session_token=session_token, **changes))
+
+
 def make_phone(tenant: Tenant | None = None, *, application: dict[str, Any] | None = None, **user: Any) -> Phone:
     """An app and its user, in a tenant with keys."""
     if tenant is None:
@@ -95,5 +140,5 @@ def make_phone(tenant: Tenant | None = None, *, application: dict[str, Any] | No
     make_keys(tenant)
     make_keys(tenant, use="enc", alg="RSA-OAEP-256")
     values = {"user_name": "alice", "name": "Alice Example", "email": "alice@example.org", **user}
-    client = make_client(make_application(tenant, **(application or {})))
+    client = make_client(make_application(tenant, **(application or {})), may_use_sdk=True)
     return Phone(make_user(tenant, **values), client)

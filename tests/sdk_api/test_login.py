@@ -70,7 +70,8 @@ def test_the_right_password_opens_an_app_session(phone: Phone) -> None:
     response = phone.login()
     body = response.json()
     assert response.status_code == 200
-    assert body == {"status": "SUCCESS", "session_token": body["session_token"], "expire": 604800}
+    told_once = {name: body[name] for name in ("session_token", "id_token")}
+    assert body == {"status": "SUCCESS", "expire": 604800, **told_once}
     assert response["Cache-Control"] == "no-store"
     session = SSOSession.objects.get()
     assert (session.kind, session.amr, session.user_agent) == ("sdk", ["pwd"], phone.device["X-agent"])
@@ -239,7 +240,12 @@ def test_an_expired_password_must_be_changed(expired: Phone) -> None:
     answer = update(expired, body["state_token"])
     assert (answer.status_code, answer.json()) == (
         200,
-        {"status": "SUCCESS", "session_token": answer.json()["session_token"], "expire": 604800},
+        {
+            "status": "SUCCESS",
+            "session_token": answer.json()["session_token"],
+            "expire": 604800,
+            "id_token": answer.json()["id_token"],
+        },
     )
     assert expired.profile(expired.sign(answer.json()["session_token"])).status_code == 200
     assert expired.login(password=NEW_PASSWORD).json()["status"] == "SUCCESS"
@@ -324,7 +330,7 @@ def of_another_device(token: str, phone: Phone) -> str:
 
 
 def of_another_client(token: str, phone: Phone) -> str:
-    phone.device["X-client-id"] = make_client(make_application(phone.tenant)).client_id
+    phone.device["X-client-id"] = make_client(make_application(phone.tenant), may_use_sdk=True).client_id
     return token
 
 
