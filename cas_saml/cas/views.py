@@ -31,8 +31,8 @@ from identity.services import audit, pending_requests
 from identity.services import login as sign_ins
 from identity.services.login_steps import START_LIFETIME
 from identity.views import errors
-from identity.views.login import follow
 from identity.views.logout import leave
+from identity.views.steps import follow
 
 log = logging.getLogger(__name__)
 

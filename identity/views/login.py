@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
-from django import forms
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -23,8 +21,9 @@ from identity.forms import LoginForm, NewPasswordForm, TransactionForm, Verifica
 from identity.languages import supported_language, use_language
 from identity.models import LoginState, LoginTransaction, SSOSession, VerificationPurpose
 from identity.services import access, credentials, login, verification
-from identity.views import errors, next_urls
-from identity.views.messages import add_refusal, set_retry_after, status_of
+from identity.views import errors, next_urls, steps
+from identity.views.messages import status_of
+from identity.views.steps import follow
 
 Page = Callable[..., HttpResponse]
 
@@ -37,7 +36,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     handle = request.POST.get("transaction", "") or request.GET.get("transaction", "")
     if not handle and request.method != "POST":
         return _begin(request)
-    row = _find(request, handle)
+    row = steps.find(request, handle)
     if row is None:
         return _over(request, handle)
     _speak(request, row)
@@ -48,20 +47,6 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     except StateInvalid:
         return _over(request, handle)
     return outcome if isinstance(outcome, HttpResponse) else follow(request, outcome, handle)
-
-
-def follow(request: HttpRequest, outcome: login.LoginOutcome, handle: str) -> HttpResponse:
-    """Go where a step led: to the next page, or out with a session."""
-    if outcome.state == LoginState.ACCESS_DENIED:
-        # For want of a second factor only: a browser's access to the application is the protocol's to judge.
-        return errors.refuse(request, 403, template="403_second_factor.html")
-    if outcome.state != LoginState.SUCCESS:
-        return HttpResponseRedirect(_address(handle))
-    response = HttpResponseRedirect(outcome.next_url or reverse("identity:account"))
-    if outcome.session_handle:
-        cookies.set_session(response, request, outcome.session_handle)
-    _allow_form_targets(response, outcome.transaction)
-    return response
 
 
 # Pages -----------------------------------------------------------------------------------------------------
@@ -84,7 +69,9 @@ def show_password(
         "upstreams": [],
         "notice": "",
     }
-    return _render(request, "identity/login.html", row, handle, form=form, error=error, status=status, **context)
+    return steps.render_page(
+        request, "identity/login.html", row, handle, form=form, error=error, status=status, **context
+    )
 
 
 def show_second_factor(
@@ -101,7 +88,7 @@ def show_second_factor(
     sent = verification.find_open(tenant=row.tenant, purpose=VerificationPurpose.SECOND_FACTOR, target=target)
     if sent is None and error is None:
         try:
-            sent = login.send_second_factor(handle=handle, **_proof(request))
+            sent = login.send_second_factor(handle=handle, **steps.proof(request))
         except IdentityError as refusal:
             error, status = refusal, status_of(refusal)
     seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
@@ -112,7 +99,7 @@ def show_second_factor(
         "seconds_to_resend": max(seconds, 0),
     }
     form = form or VerificationCodeForm()
-    return _render(
+    return steps.render_page(
         request, "identity/login_second_factor.html", row, handle, form=form, error=error, status=status, **context
     )
 
@@ -140,7 +127,7 @@ def show_new_password(
         "can_skip": row.state == LoginState.PASSWORD_WARN,
     }
     form = form or NewPasswordForm()
-    return _render(
+    return steps.render_page(
         request, "identity/login_change_password.html", row, handle, form=form, error=error, status=status, **context
     )
 
@@ -151,7 +138,7 @@ def show_accounts(request: HttpRequest, row: LoginTransaction, handle: str, *, s
         "user": request.user,
         "application_name": row.application.name if row.application else "",
     }
-    return _render(
+    return steps.render_page(
         request, "identity/select_account.html", row, handle, form=TransactionForm(), status=status, **context
     )
 
@@ -170,7 +157,7 @@ def take_password(request: HttpRequest, row: LoginTransaction, handle: str) -> l
             identifier=form.cleaned_data["identifier"],
             password=form.cleaned_data["password"],
             session=request.sso_session,  # type: ignore[attr-defined]
-            **_proof(request),
+            **steps.proof(request),
         )
     except StateInvalid:
         raise
@@ -183,18 +170,18 @@ def take_second_factor(request: HttpRequest, row: LoginTransaction, handle: str)
     form = VerificationCodeForm(request.POST)
     try:
         if "send_to" in request.POST:
-            login.choose_second_factor(handle=handle, target_channel=request.POST["send_to"], **_proof(request))
-            return HttpResponseRedirect(_address(handle))
+            login.choose_second_factor(handle=handle, target_channel=request.POST["send_to"], **steps.proof(request))
+            return HttpResponseRedirect(steps.address(handle))
         if "resend" in request.POST:
-            login.send_second_factor(handle=handle, **_proof(request))
-            return HttpResponseRedirect(_address(handle))
+            login.send_second_factor(handle=handle, **steps.proof(request))
+            return HttpResponseRedirect(steps.address(handle))
         if not form.is_valid():
             return show_second_factor(request, row, handle, form=form, status=400)
         return login.submit_second_factor(
             handle=handle,
             verification_code=form.cleaned_data["verification_code"],
             session=request.sso_session,  # type: ignore[attr-defined]
-            **_proof(request),
+            **steps.proof(request),
         )
     except StateInvalid:
         raise
@@ -209,11 +196,11 @@ def take_new_password(request: HttpRequest, row: LoginTransaction, handle: str) 
     form = NewPasswordForm(request.POST)
     try:
         if "skip" in request.POST:
-            return login.skip_password_warning(handle=handle, session=session, **_proof(request))
+            return login.skip_password_warning(handle=handle, session=session, **steps.proof(request))
         if not form.is_valid():
             return show_new_password(request, row, handle, form=form, status=400)
         return login.change_expired_password(
-            handle=handle, new_password=form.cleaned_data["new_password"], session=session, **_proof(request)
+            handle=handle, new_password=form.cleaned_data["new_password"], session=session, **steps.proof(request)
         )
     except StateInvalid:
         raise
@@ -230,7 +217,7 @@ def take_account(request: HttpRequest, row: LoginTransaction, handle: str) -> lo
         handle=handle,
         session=request.sso_session,  # type: ignore[attr-defined]
         goes_on=choice == "continue",
-        **_proof(request),
+        **steps.proof(request),
     )
 
 
@@ -254,7 +241,7 @@ _STATE_PAGES = {
 
 
 def _page_of(row: LoginTransaction, request: HttpRequest) -> str:
-    if row.state == LoginState.START and row.data.get("select_account") and _session(request) is not None:
+    if row.state == LoginState.START and row.data.get("select_account") and steps.session_of(request) is not None:
         return "account"
     return _STATE_PAGES.get(LoginState(row.state), "password")
 
@@ -264,7 +251,7 @@ def _page_of(row: LoginTransaction, request: HttpRequest) -> str:
 
 def _begin(request: HttpRequest) -> HttpResponse:
     """Begin a sign-in of our own making, for whoever opens the page."""
-    next_url, session = next_urls.requested(request), _session(request)
+    next_url, session = next_urls.requested(request), steps.session_of(request)
     if session is not None and access.is_sufficient(session=session, application=None):
         if next_url:
             return HttpResponseRedirect(next_url)
@@ -286,9 +273,9 @@ def _fresh(
         session=session,
         login_hint=request.GET.get("login_hint", ""),
         tenant=request.context.tenant,  # type: ignore[attr-defined]
-        **_proof(request),
+        **steps.proof(request),
     )
-    row = _find(request, handle)
+    row = steps.find(request, handle)
     if row is None:
         return errors.bad_request(request)
     return PAGES[_page_of(row, request)](request, row, handle, error=error, status=status)
@@ -304,30 +291,9 @@ def _over(request: HttpRequest, handle: str) -> HttpResponse:
     )
     # What was finished has been followed once already: its target may be spent.
     next_url = row.next_url if row is not None and row.finished_at is None else ""
-    if _session(request) is not None:
+    if steps.session_of(request) is not None:
         return HttpResponseRedirect(next_url or reverse("identity:account"))
     return _fresh(request, next_url=next_url, error=StateInvalid(), status=400)
-
-
-def _find(request: HttpRequest, handle: str) -> LoginTransaction | None:
-    return login.find(
-        handle=handle,
-        tenant=request.context.tenant,  # type: ignore[attr-defined]
-        binding=cookies.browser_binding(request),
-    )
-
-
-def _proof(request: HttpRequest) -> dict[str, Any]:
-    """What every step must bring: the browser's handle, and where the request came from."""
-    return {"binding": cookies.browser_binding(request), "context": request.context}  # type: ignore[attr-defined]
-
-
-def _session(request: HttpRequest) -> Any:
-    return request.sso_session  # type: ignore[attr-defined]
-
-
-def _address(handle: str) -> str:
-    return f"{reverse('identity:login')}?{urlencode({'transaction': handle})}"
 
 
 def _speak(request: HttpRequest, row: LoginTransaction) -> None:
@@ -338,30 +304,3 @@ def _speak(request: HttpRequest, row: LoginTransaction) -> None:
     language = next((wish for wish in wishes if wish), None)
     if language:
         use_language(request, language)
-
-
-def _render(
-    request: HttpRequest,
-    template: str,
-    row: LoginTransaction,
-    handle: str,
-    *,
-    form: forms.Form,
-    error: IdentityError | None = None,
-    status: int = 200,
-    **context: Any,
-) -> HttpResponse:
-    form.initial["transaction"] = handle
-    if error is not None:
-        add_refusal(form, error)
-    response = render(request, template, {"form": form, **context}, status=status)
-    set_retry_after(response, error)
-    _allow_form_targets(response, row)
-    return response
-
-
-def _allow_form_targets(response: HttpResponse, row: LoginTransaction) -> None:
-    """Let the form of this page end at the application: browsers judge every redirect that follows a POST."""
-    origins = row.data.get("return_origins") or []
-    if origins:
-        response._csp_update = {"form-action": origins}  # type: ignore[attr-defined]

@@ -1,0 +1,84 @@
+"""What every page of a sign-in has in common: the transaction it belongs to, how it is drawn, where it leads."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+
+from identity import cookies
+from identity.errors import IdentityError
+from identity.models import LoginState, LoginTransaction
+from identity.services import login
+from identity.views import errors
+from identity.views.messages import add_refusal, set_retry_after
+
+
+def find(request: HttpRequest, handle: str) -> LoginTransaction | None:
+    """The sign-in under way with this handle, if this browser began it."""
+    return login.find(
+        handle=handle,
+        tenant=request.context.tenant,  # type: ignore[attr-defined]
+        binding=cookies.browser_binding(request),
+    )
+
+
+def proof(request: HttpRequest) -> dict[str, Any]:
+    """What every step must bring: the browser's handle, and where the request came from."""
+    return {"binding": cookies.browser_binding(request), "context": request.context}  # type: ignore[attr-defined]
+
+
+def session_of(request: HttpRequest) -> Any:
+    """The session that this browser has already."""
+    return request.sso_session  # type: ignore[attr-defined]
+
+
+def address(handle: str, **query: str) -> str:
+    """Where the page of the transaction's state is."""
+    return f"{reverse('identity:login')}?{urlencode({'transaction': handle, **query})}"
+
+
+def follow(request: HttpRequest, outcome: login.LoginOutcome, handle: str) -> HttpResponse:
+    """Go where a step led: to the next page, or out with a session."""
+    if outcome.state == LoginState.ACCESS_DENIED:
+        # For want of a second factor only: a browser's access to the application is the protocol's to judge.
+        return errors.refuse(request, 403, template="403_second_factor.html")
+    if outcome.state != LoginState.SUCCESS:
+        return HttpResponseRedirect(address(handle))
+    response = HttpResponseRedirect(outcome.next_url or reverse("identity:account"))
+    if outcome.session_handle:
+        cookies.set_session(response, request, outcome.session_handle)
+    allow_form_targets(response, outcome.transaction)
+    return response
+
+
+def render_page(
+    request: HttpRequest,
+    template: str,
+    row: LoginTransaction,
+    handle: str,
+    *,
+    form: forms.Form,
+    error: IdentityError | None = None,
+    status: int = 200,
+    **context: Any,
+) -> HttpResponse:
+    """Draw a page of the transaction, with the refusal of the step before."""
+    form.initial["transaction"] = handle
+    if error is not None:
+        add_refusal(form, error)
+    response = render(request, template, {"form": form, **context}, status=status)
+    set_retry_after(response, error)
+    allow_form_targets(response, row)
+    return response
+
+
+def allow_form_targets(response: HttpResponse, row: LoginTransaction) -> None:
+    """Let the form of this page end at the application: browsers judge every redirect that follows a POST."""
+    origins = row.data.get("return_origins") or []
+    if origins:
+        response._csp_update = {"form-action": origins}  # type: ignore[attr-defined]
