@@ -9,9 +9,20 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from identity.models import AppAccount, AppRoleMember, AuditEvent, Organization, User
+from identity.models import (
+    AppAccount,
+    AppRoleMember,
+    AuditEvent,
+    Delivery,
+    Organization,
+    SessionEndReason,
+    SSOSession,
+    User,
+)
 from identity.services import applications
+from identity.signals import session_ended
 from tests.factories import (
     make_account,
     make_app_organization,
@@ -21,7 +32,8 @@ from tests.factories import (
     make_role,
     make_user,
 )
-from tests.factories.oidc import make_client
+from tests.factories.cas import make_cas_service, make_ticket
+from tests.factories.oidc import make_client, make_session
 from tests.support.machine import Machine
 from tests.tenant_api.world import NEW_PASSWORD, Call, World, new_user
 
@@ -464,8 +476,16 @@ def test_wrong_old_passwords_are_counted_like_failed_sign_ins(world: World) -> N
     assert re.search(r"in 1[45] minutes and \d+ seconds", answer.json()["error_msg"])
 
 
+ENDING = {
+    "disableUser": "user_disabled",
+    "deleteUser": "user_deleted",
+    "changeUserPassword": "password_changed",
+    "changeUserPasswordWithVerification": "password_changed",
+}
+
+
 @pytest.mark.security("S27")
-@pytest.mark.parametrize("name", ["disableUser", "deleteUser", "changeUserPassword"])
+@pytest.mark.parametrize("name", ENDING)
 def test_sessions_and_tokens_of_the_user_end_at_once(world: World, name: str) -> None:
     machine = Machine(make_client(make_application(world.tenant)), world.user)
     tokens = machine.tokens(scope="openid offline_access")
@@ -476,6 +496,40 @@ def test_sessions_and_tokens_of_the_user_end_at_once(world: World, name: str) ->
     assert machine.session is not None
     machine.session.refresh_from_db()
     assert machine.session.ended_at is not None
+
+
+@pytest.mark.parametrize("name", ENDING)
+def test_every_application_of_the_users_sessions_is_told_once(world: World, name: str) -> None:
+    web = make_client(make_application(world.tenant), backchannel_logout_uri="https://web.example/logout")
+    machine = Machine(web, world.user)
+    machine.tokens(scope="openid")
+    assert machine.session is not None
+    service = make_cas_service(tenant=world.tenant)
+    query = {"service": service.url, "ticket": make_ticket(service, machine.session)}
+    assert b"authenticationSuccess" in world.http.get("/api/v1/cas/serviceValidate", query, secure=True).content
+    bystander = make_session(world.other)
+    over = make_session(world.user, ended_at=timezone.now(), end_reason=SessionEndReason.SIGNED_OUT)
+    heard: list[tuple[str, str]] = []
+
+    def hear(*, session: SSOSession, reason: str, **kwargs: Any) -> None:
+        heard.append((session.sid, reason))
+
+    session_ended.connect(hear)
+    try:
+        assert world.call(name).status_code in (200, 204)
+        if name != "changeUserPasswordWithVerification":  # the old password is another one now
+            world.call(name)
+    finally:
+        session_ended.disconnect(hear)
+    assert heard == [(machine.session.sid, ENDING[name])]
+    told = Delivery.objects.values_list("kind", "url", "sid")
+    assert sorted(told) == [
+        ("cas_logout", service.url, machine.session.sid),
+        ("oidc_backchannel_logout", "https://web.example/logout", machine.session.sid),
+    ]
+    bystander.refresh_from_db()
+    over.refresh_from_db()
+    assert (bystander.ended_at, over.end_reason) == (None, "signed_out")
 
 
 def test_a_password_that_is_set_must_be_changed_unless_said_otherwise(world: World) -> None:
@@ -504,6 +558,18 @@ def fill(world: World, count: int) -> None:
         make_role(world.application, account, world.account)
         AppRoleMember.objects.create(role=world.role, account=account)
         make_account(world.user, make_application(world.tenant))
+
+
+def test_a_creation_asks_as_often_however_much_is_given(world: World) -> None:
+    # The token, the attributes' definitions, the names; the row, the number of users, the organisations, memberships.
+    control = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "SET CONSTRAINTS")
+    assert world.token
+    world.call("getUserById")  # what the process keeps is read
+    for body in (new_user(), {"user_name": "x", "mobile": "12345678904", "org_code": "10000"}):
+        with CaptureQueriesContext(connection) as captured:
+            assert world.call("createUser", Call(body=body)).status_code == 201
+        sent = [query["sql"] for query in captured if not query["sql"].startswith(control)]
+        assert len([sql for sql in sent if AuditEvent._meta.db_table not in sql]) == 7
 
 
 @pytest.mark.parametrize("name", LISTS)
