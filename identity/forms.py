@@ -95,6 +95,16 @@ class VerificationCodeForm(TransactionForm):
     verification_code = _code_field()
 
 
+class MobileForm(TransactionForm):
+    """A mobile number. Whether it is one is the tenant's rule."""
+
+    mobile = forms.CharField(
+        label=_("Mobile number"),
+        max_length=40,
+        widget=forms.TextInput(attrs={"autocomplete": "tel", "inputmode": "tel", "autofocus": True}),
+    )
+
+
 class IdentifierForm(forms.Form):
     """Whose password was forgotten."""
 

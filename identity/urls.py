@@ -2,12 +2,14 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from identity.views import account, forgot_password, health, home, language, login, logout
+from identity.views import account, external, forgot_password, health, home, language, login, logout
 
 app_name = "identity"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("login", login.sign_in, name="login"),
+    path("login/with/<str:upstream_id>", external.start, name="external_login"),
+    path("login/with/<str:upstream_id>/callback", external.callback, name="external_callback"),
     path("logout", logout.sign_out, name="logout"),
     path("logged-out", logout.signed_out, name="logged_out"),
     path("logged-out/next", logout.go_on, name="logged_out_next"),
@@ -18,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/password", account.change_password, name="change_password"),
     path("account/email", account.verify_email, name="verify_email"),
     path("account/sessions/<str:sid>/end", account.end_session, name="end_session"),
+    path("account/links/<str:link_id>/unlink", external.unlink, name="unlink_external"),
     path("account/consents/<slug:source>/<str:consent_id>/withdraw", account.withdraw_consent, name="withdraw_consent"),
     path("confirm-password", account.confirm_password, name="confirm_password"),
     path("language", language.set_language, name="set_language"),

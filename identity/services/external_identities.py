@@ -22,7 +22,7 @@ from django.db import IntegrityError, transaction
 from identity import crypto
 from identity.connectors.base import ExternalPerson, connectors
 from identity.context import RequestContext
-from identity.errors import AlreadyExists, NotAllowed, NotFound
+from identity.errors import AlreadyExists, NotAllowed, StateInvalid
 from identity.events import EventType
 from identity.models import ExternalAccount, ExternalIdentity, Tenant, Upstream, User
 from identity.services import audit, upstreams
@@ -194,10 +194,10 @@ def park(*, upstream: Upstream, person: ExternalPerson) -> dict[str, str]:
 
 
 def unpark(parked: dict[str, str], *, tenant: Tenant) -> tuple[Upstream, ExternalPerson]:
-    """What `park` kept. Raises NotFound where the source was taken away or switched off meanwhile."""
+    """What `park` kept. Raises StateInvalid where the source was taken away or switched off meanwhile."""
     upstream = Upstream.objects.filter(tenant=tenant, public_id=parked["upstream"], is_active=True).first()
     if upstream is None or upstream.kind not in connectors():
-        raise NotFound("PARAM.0014", log_detail="upstream is gone")
+        raise StateInvalid(log_detail="upstream is gone")
     upstream.tenant = tenant
     return upstream, ExternalPerson(**json.loads(crypto.unseal(parked["person"], purpose=_PARKED)))
 

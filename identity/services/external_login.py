@@ -12,16 +12,18 @@ by the user's password, never by what the provider says of numbers or mailboxes 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 
-from identity import assurance
+from identity import assurance, crypto
 from identity.connectors.base import ExternalPerson
 from identity.context import RequestContext
 from identity.errors import AccessDenied, AccountDisabled, IdentityError, StateInvalid, ValueInvalid
 from identity.events import EventType
 from identity.models import (
+    CounterKind,
     LoginState,
     LoginTransaction,
     SessionKind,
@@ -44,8 +46,16 @@ from identity.services import (
     verification,
 )
 from identity.services.login_steps import LoginOutcome
+from identity.services.throttle import Limit
 
 UNLINKED = (LoginState.SOCIAL_BIND, LoginState.USER_REGISTER)
+
+_PURPOSES = {
+    LoginState.SOCIAL_BIND: VerificationPurpose.BIND,
+    LoginState.USER_REGISTER: VerificationPurpose.REGISTER,
+}
+_MOBILE = "login_transaction.mobile"
+_SENDS = Limit(5, timedelta(hours=1))  # of one sign-in
 
 
 def submit_code(
@@ -108,12 +118,13 @@ def bind(
 ) -> LoginOutcome:
     """Link to the user with this mobile number, on the proof of a code sent to it, and sign that user in.
 
-    Raises StateInvalid, TooManyRequests, AccountLocked, VerificationRefused, then NotFound (USER.0001),
-    AccountDisabled, AlreadyExists (SOCIAL.0001).
+    Raises StateInvalid, ValueInvalid (USER.0038), TooManyRequests, AccountLocked, VerificationRefused, then NotFound
+    (USER.0001), AccountDisabled, AlreadyExists (SOCIAL.0001).
     """
     row = login_steps.get(
         handle=handle, binding=binding, context=context, channel=channel, state=LoginState.SOCIAL_BIND
     )
+    _check_number(row, mobile)
     try:
         row.user, proved = authentication.check_mobile_code(
             tenant=row.tenant,
@@ -143,12 +154,13 @@ def register_and_bind(
 ) -> LoginOutcome:
     """Link to the user with this mobile number or make one, on the proof of a code sent to it, and sign in.
 
-    Raises StateInvalid, TooManyRequests, AccountLocked, VerificationRefused, AccountDisabled, AlreadyExists
-    (SOCIAL.0001), and as `registration.register`; then the code stays good.
+    Raises StateInvalid, ValueInvalid (USER.0038), TooManyRequests, AccountLocked, VerificationRefused,
+    AccountDisabled, AlreadyExists (SOCIAL.0001), and as `registration.register`; then the code stays good.
     """
     row = login_steps.get(
         handle=handle, binding=binding, context=context, channel=channel, state=LoginState.USER_REGISTER
     )
+    _check_number(row, mobile)
     try:
         resolved = authentication.resolve_mobile(mobile, tenant=row.tenant)
         attempt = throttle.admit(tenant=row.tenant, user=resolved.user, name=resolved.name, context=context)
@@ -230,8 +242,14 @@ def link_by_password(
     return login_steps.advance(row, proved=assurance.PASSWORD, context=context, session=session)
 
 
-def person_of(row: LoginTransaction) -> dict[str, Any]:
-    """What the pages of linking show: the provider's name, the nickname there, and whether registering is offered."""
+# The browser's page of linking -----------------------------------------------------------------------------
+
+
+def shown_of(row: LoginTransaction) -> dict[str, Any]:
+    """What the page shows: the provider's name, the nickname there, and whether registering is offered.
+
+    Raises as `external_identities.unpark`.
+    """
     upstream, person = _external_of(row)
     return {
         "provider": upstreams.label_of(upstream),
@@ -240,26 +258,74 @@ def person_of(row: LoginTransaction) -> dict[str, Any]:
     }
 
 
-def send_code(
-    *, handle: str, mobile: str, binding: str, context: RequestContext, channel: str = SessionKind.BROWSER
-) -> verification.SentCode:
-    """Send the code that links. Where only users may be linked, a number that nobody has is told the same, and sent
-    nothing (S33).
+def target_of(row: LoginTransaction) -> verification.Target | None:
+    """The telephone to which this browser had a code sent."""
+    sealed = row.data.get("mobile")
+    if not sealed:
+        return None
+    return verification.mobile_target(crypto.unseal(sealed, purpose=_MOBILE), tenant=row.tenant)
 
-    Raises StateInvalid, TooManyRequests, SendFailed.
+
+def find_sent(row: LoginTransaction) -> verification.SentCode | None:
+    """What is known of the code that is open for that telephone."""
+    target = target_of(row)
+    if target is None:
+        return None
+    return verification.find_open(tenant=row.tenant, purpose=_PURPOSES[LoginState(row.state)], target=target)
+
+
+def send_code(*, handle: str, mobile: str, binding: str, context: RequestContext) -> None:
+    """Send the code that links, and remember where it went.
+
+    Where only users may be linked, a number that nobody has is told the same, and sent nothing (S33). One account at a
+    provider orders few codes, and each of them took a sign-in there: that is what stands in the place of a captcha.
+    Raises StateInvalid, ValueInvalid (USER.0038), TooManyRequests, SendFailed.
     """
-    row = login_steps.get(handle=handle, binding=binding, context=context, channel=channel, state=UNLINKED)
+    row = _get_unlinked(handle=handle, binding=binding, context=context)
+    _check_number(row, mobile)
+    throttle.limit(tenant=row.tenant, kind=CounterKind.SEND_DEVICE, key=f"{_MOBILE}:{row.pk}", limit=_SENDS)
+    user = authentication.resolve_mobile(mobile, tenant=row.tenant).user
     may_register = row.state == LoginState.USER_REGISTER
-    resolved = authentication.resolve_mobile(mobile, tenant=row.tenant)
-    return verification.send(
+    verification.send(
         tenant=row.tenant,
-        purpose=VerificationPurpose.REGISTER if may_register else VerificationPurpose.BIND,
+        purpose=_PURPOSES[LoginState(row.state)],
         target=verification.mobile_target(mobile, tenant=row.tenant),
-        user=None,
+        user=user,
         context=context,
-        is_deliverable=may_register or resolved.user is not None,
+        is_deliverable=may_register or user is not None,
         is_beside_answer=not may_register,
     )
+    _remember(row, mobile=mobile)
+
+
+def send_code_again(*, handle: str, binding: str, context: RequestContext) -> None:
+    """Send another code to the same telephone. Raises as `send_code`."""
+    target = target_of(_get_unlinked(handle=handle, binding=binding, context=context))
+    if target is None:
+        raise StateInvalid(log_detail="no number to send a code to")
+    send_code(handle=handle, mobile=target.address, binding=binding, context=context)
+
+
+def forget_number(*, handle: str, binding: str, context: RequestContext) -> None:
+    """Ask for the number again. Raises StateInvalid."""
+    _remember(_get_unlinked(handle=handle, binding=binding, context=context), mobile="")
+
+
+def _get_unlinked(*, handle: str, binding: str, context: RequestContext) -> LoginTransaction:
+    return login_steps.get(handle=handle, binding=binding, context=context, channel=SessionKind.BROWSER, state=UNLINKED)
+
+
+def _remember(row: LoginTransaction, *, mobile: str) -> None:
+    row.data = {**row.data, "mobile": crypto.seal(mobile, purpose=_MOBILE) if mobile else ""}
+    LoginTransaction.objects.filter(pk=row.pk, state=row.state, finished_at=None).update(data=row.data)
+
+
+# Both ------------------------------------------------------------------------------------------------------
+
+
+def _check_number(row: LoginTransaction, mobile: str) -> None:
+    """Refuse what the tenant takes for no number. Raises ValueRequired (USER.0010) and ValueInvalid (USER.0038)."""
+    attributes.clean_mobile(mobile, tenant=row.tenant)
 
 
 def _check_free(row: LoginTransaction, user: User) -> None:

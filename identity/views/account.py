@@ -18,9 +18,9 @@ from identity import cookies, crypto, registry
 from identity.decorators import session_required
 from identity.errors import CredentialsRefused, IdentityError, NotFound
 from identity.forms import ChangePasswordForm, ConfirmPasswordForm, VerificationCodeForm
-from identity.models import SessionEndReason, SSOSession, User, VerificationPurpose
-from identity.services import account, credentials, sessions, verification
-from identity.views import errors, next_urls
+from identity.models import Device, SessionEndReason, SSOSession, User, VerificationPurpose
+from identity.services import account, credentials, devices, sessions, verification
+from identity.views import errors, external, next_urls
 from identity.views.logout import leave
 from identity.views.messages import add_refusal, set_retry_after, status_of
 
@@ -48,7 +48,9 @@ def overview(request: HttpRequest) -> HttpResponse:
         "email": user.email,
         "email_verified": user.email_verified,
         "sessions": [_session_row(row, request=request) for row in sessions.list_open(user)],
+        "devices": [_device_row(row) for row in devices.list_of(user)],
         "consents": _consents(user),
+        "links": external.rows_of(user),
         "change_password_url": reverse("identity:change_password"),
         "verify_email_url": reverse("identity:verify_email"),
         "logout_url": reverse("identity:logout"),
@@ -213,6 +215,16 @@ def _session_row(row: SSOSession, *, request: HttpRequest) -> dict[str, Any]:
         "last_seen_at": row.last_seen_at,
         "applications": sorted(names),
         "end_url": reverse("identity:end_session", args=[row.sid]),
+    }
+
+
+def _device_row(row: Device) -> dict[str, Any]:
+    return {
+        "name": device_name(row.agent),
+        "os_version": row.os_version,
+        "ip": row.ip or "",
+        "first_seen_at": row.first_seen_at,
+        "last_seen_at": row.last_seen_at,
     }
 
 

@@ -21,7 +21,7 @@ from identity.forms import LoginForm, NewPasswordForm, TransactionForm, Verifica
 from identity.languages import supported_language, use_language
 from identity.models import LoginState, LoginTransaction, SSOSession, VerificationPurpose
 from identity.services import access, credentials, login, verification
-from identity.views import errors, next_urls, steps
+from identity.views import errors, external, next_urls, steps
 from identity.views.messages import status_of
 from identity.views.steps import follow
 
@@ -66,8 +66,8 @@ def show_password(
     context = {
         "application_name": row.application.name if row.application else "",
         "forgot_password_url": reverse("identity:forgot_password"),
-        "upstreams": [],
-        "notice": "",
+        "upstreams": external.buttons(request, row, handle),
+        "notice": external.notice(request),
     }
     return steps.render_page(
         request, "identity/login.html", row, handle, form=form, error=error, status=status, **context
@@ -226,15 +226,19 @@ PAGES: dict[str, Page] = {
     "account": show_accounts,
     "second_factor": show_second_factor,
     "new_password": show_new_password,
+    "link": external.show_link,
 }
 ANSWERS: dict[str, Callable[[HttpRequest, LoginTransaction, str], login.LoginOutcome | HttpResponse]] = {
     "password": take_password,
     "account": take_account,
     "second_factor": take_second_factor,
     "new_password": take_new_password,
+    "link": external.take_link,
 }
 _STATE_PAGES = {
     LoginState.MFA_AUTH: "second_factor",
+    LoginState.SOCIAL_BIND: "link",
+    LoginState.USER_REGISTER: "link",
     LoginState.PASSWORD_WARN: "new_password",
     LoginState.PASSWORD_EXPIRED: "new_password",
 }

@@ -6,7 +6,7 @@ from django import forms
 from django.forms.utils import ErrorDict
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from identity.errors import (
     AccessDenied,
@@ -44,9 +44,22 @@ def explain(error: IdentityError) -> str:
         return _("This page is out of date. Please start again.")
     if isinstance(error, AccessDenied):
         return _("You may not use this application.")
+    if error.error_code in _BY_CODE:
+        return str(_BY_CODE[error.error_code])
     if isinstance(error, PasswordRefused | ValueRequired):
         return explain_password(error)
     return _("Something went wrong. Please try again later.")
+
+
+# Codes that several kinds of refusals share, each with one meaning on our pages.
+_BY_CODE = {
+    "SOCIAL.0001": gettext_lazy(
+        "This account, or another one of the same provider, is linked already. Unlink it first."
+    ),
+    "SOCIAL.0002": gettext_lazy("This is your last way to sign in. Set a password first."),
+    "USER.0001": gettext_lazy("Nobody here has this mobile number. Choose another one, or use your password."),
+    "USER.0038": gettext_lazy("This is no mobile number that a code can be sent to."),
+}
 
 
 def explain_password(error: IdentityError) -> str:

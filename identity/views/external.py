@@ -1,0 +1,286 @@
+"""Signing in with an account at another provider: to the provider and back, and the page that links the account.
+
+What goes to the provider as `state` is the handle of a parked request: bound to this browser, to this sign-in and to
+this one source, and spent by the first answer that brings it back, so that nobody else's answer fits (S27, S45).
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from identity import cookies
+from identity.connectors.base import connectors
+from identity.decorators import session_required
+from identity.errors import (
+    AccountDisabled,
+    ExternalCodeRefused,
+    IdentityError,
+    NotAllowed,
+    NotFound,
+    StateInvalid,
+    SystemBusy,
+)
+from identity.forms import LoginForm, MobileForm, TransactionForm, VerificationCodeForm
+from identity.models import LoginState, LoginTransaction, Upstream, User
+from identity.services import external_identities, external_login, login, pending_requests, upstreams
+from identity.views import errors, steps
+from identity.views.messages import explain, status_of
+
+_STATE_LIFETIME = timedelta(minutes=10)
+_MAX_STATE_LENGTH = 128
+_BY_PASSWORD = "password"
+
+
+# To the provider and back ----------------------------------------------------------------------------------
+
+
+@never_cache
+@require_GET
+def start(request: HttpRequest, upstream_id: str) -> HttpResponse:
+    """Send the browser to the provider."""
+    handle = request.GET.get("transaction", "")
+    row = steps.find(request, handle)
+    if row is None or row.state != LoginState.START:
+        return HttpResponseRedirect(steps.address(handle) if row else reverse("identity:login"))
+    try:
+        upstream = upstreams.get_for_page(tenant=row.tenant, public_id=upstream_id)
+    except NotFound:
+        return errors.not_found(request)
+    path = _callback_path(upstream)
+    parked = pending_requests.park(
+        tenant=row.tenant,
+        path=path,
+        payload={"transaction": handle},
+        binding=cookies.browser_binding(request),
+        lifetime=_STATE_LIFETIME,
+    )
+    # The host was found among the tenant's, and the browser's cookies are this host's.
+    redirect_uri = f"{request.context.origin}{path}"  # type: ignore[attr-defined]
+    # In hexadecimal, as WeChat takes letters and digits only.
+    return HttpResponseRedirect(
+        upstreams.authorization_url(upstream, redirect_uri=redirect_uri, state=parked.encode().hex())
+    )
+
+
+@never_cache
+@require_GET
+def callback(request: HttpRequest, upstream_id: str) -> HttpResponse:
+    """Take what the provider sends the browser back with."""
+    tenant = request.context.tenant  # type: ignore[attr-defined]
+    try:
+        upstream = upstreams.get_for_page(tenant=tenant, public_id=upstream_id)
+    except NotFound:
+        return errors.not_found(request)
+    if any(len(values) > 1 for _name, values in request.GET.lists()):
+        return errors.bad_request(request)  # S45: which one would be meant?
+    try:
+        parked = pending_requests.consume(
+            tenant=tenant,
+            path=_callback_path(upstream),
+            handle=_handle_in(request.GET.get("state", "")),
+            bindings=[cookies.browser_binding(request)],
+        )
+        handle = parked["transaction"]
+        authorization_code = request.GET.get(upstreams.connector_of(upstream).code_parameter, "")
+        if not authorization_code:
+            return HttpResponseRedirect(steps.address(handle, notice="declined"))
+        outcome = external_login.submit_code(
+            handle=handle,
+            upstream=upstream,
+            authorization_code=authorization_code,
+            session=steps.session_of(request),
+            **steps.proof(request),
+        )
+    except StateInvalid:
+        # An old answer, a second one, or one that this browser did not ask for: begin anew.
+        return HttpResponseRedirect(f"{reverse('identity:login')}?notice=over")
+    except IdentityError as error:
+        return HttpResponseRedirect(steps.address(handle, notice=_word_for(error)))
+    return steps.follow(request, outcome, handle)
+
+
+def _callback_path(upstream: Upstream) -> str:
+    return reverse("identity:external_callback", args=[upstream.public_id])
+
+
+def _handle_in(state: str) -> str:
+    if len(state) > _MAX_STATE_LENGTH:
+        return ""
+    try:
+        return binascii.unhexlify(state).decode()
+    except ValueError:  # not hexadecimal, not ASCII, or no text
+        return ""
+
+
+def _word_for(error: IdentityError) -> str:
+    words: dict[type[IdentityError], str] = {
+        SystemBusy: "busy",
+        AccountDisabled: "disabled",
+        ExternalCodeRefused: "refused",
+    }
+    return words.get(type(error), "failed")  # too many tries
+
+
+def buttons(request: HttpRequest, row: LoginTransaction, handle: str) -> list[dict[str, str]]:
+    """The sources that the sign-in page offers to this browser."""
+    query = urlencode({"transaction": handle})
+    return [
+        {
+            "name": upstreams.label_of(upstream),
+            "url": f"{reverse('identity:external_login', args=[upstream.public_id])}?{query}",
+        }
+        for upstream in upstreams.list_for_page(
+            tenant=row.tenant,
+            user_agent=request.context.user_agent,  # type: ignore[attr-defined]
+        )
+    ]
+
+
+def notice(request: HttpRequest) -> str:
+    """What the sign-in page says of a sign-in that came to nothing elsewhere."""
+    texts = {
+        "declined": _("You did not sign in there. Choose another way, or try again."),
+        "refused": _("The sign-in there did not work. Please try again."),
+        "busy": _("The other service does not answer. Try again later, or choose another way."),
+        "disabled": _("You cannot sign in with this account. Please ask your administrator."),
+        "failed": _("Too many attempts. Please wait a little and try again."),
+        "over": _("This page is out of date. Please start again."),
+    }
+    return str(texts.get(request.GET.get("notice", ""), ""))
+
+
+# The account page ------------------------------------------------------------------------------------------
+
+
+def rows_of(user: User) -> list[dict[str, Any]]:
+    """The linked accounts as the account page shows them."""
+    known = connectors()
+    return [
+        {
+            "provider": known[link.kind].label if link.kind in known else link.kind,
+            "nickname": link.nickname,
+            "linked_at": link.created_at,
+            "unlink_url": reverse("identity:unlink_external", args=[link.public_id]),
+        }
+        for link in external_identities.list_of(user)
+    ]
+
+
+@never_cache
+@require_POST
+@session_required
+def unlink(request: HttpRequest, link_id: str) -> HttpResponse:
+    """Take one of the person's own links away, unless nothing else lets them in."""
+    link = external_identities.find_own(user=request.user, public_id=link_id)  # type: ignore[arg-type]
+    if link is None:
+        return errors.not_found(request)
+    try:
+        external_identities.unlink(identity=link, context=request.context)  # type: ignore[attr-defined]
+    except NotAllowed as refusal:
+        messages.error(request, explain(refusal))
+    return HttpResponseRedirect(reverse("identity:account"))
+
+
+# The page that links ---------------------------------------------------------------------------------------
+
+
+def show_link(
+    request: HttpRequest,
+    row: LoginTransaction,
+    handle: str,
+    *,
+    form: TransactionForm | None = None,
+    error: IdentityError | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """Ask who the person is here: by mobile number and code, or by password."""
+    try:
+        shown = external_login.shown_of(row)
+    except StateInvalid:  # the source was switched off meanwhile
+        return HttpResponseRedirect(f"{reverse('identity:login')}?notice=over")
+    by_password = request.GET.get("way") == _BY_PASSWORD
+    target = None if by_password else external_login.target_of(row)
+    sent = external_login.find_sent(row)
+    seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
+    if form is None:
+        form = LoginForm() if by_password else VerificationCodeForm() if target else MobileForm()
+    context = {
+        **shown,
+        "by_password": by_password,
+        "masked_target": target.masked if target else "",
+        "can_resend": seconds <= 0,
+        "seconds_to_resend": max(seconds, 0),
+        "password_url": steps.address(handle, way=_BY_PASSWORD),
+        "mobile_url": steps.address(handle),
+    }
+    return steps.render_page(
+        request, "identity/login_link.html", row, handle, form=form, error=error, status=status, **context
+    )
+
+
+def take_link(request: HttpRequest, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
+    """Take a step of linking."""
+    form = _form_of(request, row)
+    here = HttpResponseRedirect(steps.address(handle))
+    try:
+        if "other_number" in request.POST:
+            external_login.forget_number(handle=handle, **steps.proof(request))
+            return here
+        if "resend" in request.POST:
+            external_login.send_code_again(handle=handle, **steps.proof(request))
+            return here
+        if not form.is_valid():
+            return show_link(request, row, handle, form=form, status=400)
+        if isinstance(form, MobileForm):
+            external_login.send_code(handle=handle, mobile=form.cleaned_data["mobile"], **steps.proof(request))
+            return here
+        return _submit(form, request, row, handle)
+    except StateInvalid:
+        raise
+    except IdentityError as error:
+        # The question may be another one now: a number that was not taken is asked for again.
+        shown = None if "resend" in request.POST else form
+        return show_link(request, row, handle, form=shown, error=error, status=status_of(error))
+
+
+def _form_of(request: HttpRequest, row: LoginTransaction) -> LoginForm | VerificationCodeForm | MobileForm:
+    if request.GET.get("way") == _BY_PASSWORD:
+        return LoginForm(request.POST)
+    return VerificationCodeForm(request.POST) if external_login.target_of(row) else MobileForm(request.POST)
+
+
+def _submit(
+    form: LoginForm | VerificationCodeForm, request: HttpRequest, row: LoginTransaction, handle: str
+) -> login.LoginOutcome:
+    session = steps.session_of(request)
+    if isinstance(form, LoginForm):
+        return external_login.link_by_password(
+            handle=handle,
+            identifier=form.cleaned_data["identifier"],
+            password=form.cleaned_data["password"],
+            session=session,
+            **steps.proof(request),
+        )
+    target = external_login.target_of(row)
+    if target is None:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} has no number")
+    link = external_login.bind if row.state == LoginState.SOCIAL_BIND else external_login.register_and_bind
+    return link(
+        handle=handle,
+        mobile=target.address,
+        verification_code=form.cleaned_data["verification_code"],
+        session=session,
+        **steps.proof(request),
+    )
