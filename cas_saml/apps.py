@@ -11,11 +11,13 @@ class CASSAMLConfig(AppConfig):
     verbose_name = _("CAS and SAML")
 
     def ready(self) -> None:
-        """Register the system checks, the purger and the configuration section, and listen to the ends of sessions."""
+        """Register the system checks, purgers and configuration sections, and listen to the ends of sessions."""
         from cas_saml import checks, config  # noqa: F401
         from cas_saml.cas import logout, tickets
+        from cas_saml.saml import logout as saml_logout
         from identity.registry import register_purger
 
         register_purger("service_tickets", tickets.purge)
         config.connect()
         logout.connect()
+        saml_logout.connect()

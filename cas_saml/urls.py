@@ -8,7 +8,7 @@ from typing import Any
 from django.urls import URLPattern, path
 
 from cas_saml.cas import views as cas
-from cas_saml.saml.views import metadata, sign_on
+from cas_saml.saml.views import logout, metadata, sign_on
 
 app_name = "cas_saml"
 _WITH: dict[str, Any] = {"with_attributes": True}
@@ -27,6 +27,10 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/cas/logout", cas.logout, name="cas_logout"),
     path("api/v1/saml2/idp/sso", sign_on.single_sign_on, name="saml_sso"),
     path("api/v1/saml2/idp/sso/continue", sign_on.resume, name="saml_sso_continue"),
+    path("api/v1/saml2/idp/slo", logout.single_logout, name="saml_slo"),
+    path("api/v1/saml2/idp/slo/continue", logout.resume, name="saml_slo_continue"),
+    path("api/v1/saml2/idp/slo/answered", logout.answered, name="saml_slo_answered"),
+    path("api/v1/saml2/idp/slo/finish", logout.finish, name="saml_slo_finish"),
     path("api/v1/saml2/idp/metadata", metadata.show, name="saml_metadata"),
     path("api/v1/login/form", cas.login_form, name="login_form"),
 ]

@@ -50,7 +50,7 @@ class Refusal(StrEnum):
     REPLAY = "replayed"
     CONSUMER = "consumer_unknown"
     RELAY_STATE = "relay_state"
-    NO_LOGOUT_SERVICE = "no_logout_service"
+    IN_RESPONSE_TO = "in_response_to"
 
 
 class Fault(StrEnum):
@@ -65,7 +65,6 @@ class Fault(StrEnum):
     IDP_LIST = "idp_list"
     UNSUPPORTED = "unsupported"
     DENIED = "denied"
-    LOGOUT_EXPIRED = "logout_expired"
     PRINCIPAL = "principal"
     INTERNAL = "internal"
 
@@ -108,7 +107,6 @@ ROWS: dict[Fault, ErrorSpec] = {
     Fault.DENIED: ErrorSpec(
         RESPONDER, f"{_STATUS}RequestDenied", "the person may not use the application", "SAMLCore-3.2.2.2"
     ),
-    Fault.LOGOUT_EXPIRED: ErrorSpec(REQUESTER, f"{_STATUS}RequestDenied", "the request has expired", "SAMLCore-3.7.1"),
     Fault.PRINCIPAL: ErrorSpec(REQUESTER, UNKNOWN_PRINCIPAL, "nobody is known by these words", "SAMLCore-3.7.3.2"),
     Fault.INTERNAL: ErrorSpec(RESPONDER, "", "internal error", "SAMLCore-3.2.2.2"),
 }

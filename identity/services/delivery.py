@@ -8,9 +8,10 @@ number of workers share the work on either database.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import connections
@@ -43,11 +44,13 @@ def enqueue(
     payload: Mapping[str, Any],
     application: Application | None = None,
     sid: str = "",
+    not_before: datetime | None = None,
 ) -> Delivery:
     """Write a delivery; call it inside the transaction that causes it.
 
     kind: name of a sender that an app registered. Raises UnknownDeliveryKind, a programming error.
     payload: JSON, what the sender needs to make the message when it is sent. No secrets: operators see it.
+    not_before: for what may become unnecessary until then (`note_told`).
     """
     registry.delivery_sender(kind)
     return Delivery.objects.create(
@@ -58,8 +61,14 @@ def enqueue(
         jti=crypto.new_handle(16),
         payload=dict(payload),
         sid=sid,
-        next_attempt_at=timezone.now(),
+        next_attempt_at=not_before or timezone.now(),
     )
+
+
+def note_told(deliveries: Iterable[int]) -> int:
+    """Note that receivers were told otherwise, for example by the browser. Return how many still waited."""
+    waiting = Delivery.objects.filter(pk__in=list(deliveries), state=DeliveryState.PENDING)
+    return waiting.update(state=DeliveryState.DELIVERED, delivered_at=timezone.now(), claimed_until=None)
 
 
 def post_form(delivery: Delivery, fields: Mapping[str, str]) -> None:
@@ -67,14 +76,25 @@ def post_form(delivery: Delivery, fields: Mapping[str, str]) -> None:
 
     Raises DeliveryFailed unless the answer is 2xx.
     """
+    _called(delivery, partial(outbound.post_form, delivery.url, fields))
+
+
+def post(delivery: Delivery, body: bytes, *, headers: Mapping[str, str]) -> bytes:
+    """POST a body and return the answer's; otherwise as `post_form`."""
+    return _called(delivery, partial(outbound.request, "POST", delivery.url, headers=headers, body=body))
+
+
+def _called(delivery: Delivery, call: Callable[..., outbound.Response]) -> bytes:
     limits = outbound.Limits.from_settings(total_seconds=conf.delivery_timeout_seconds)
     internal = delivery.application is not None and delivery.application.is_internal  # decision 12
     try:
-        response = outbound.post_form(delivery.url, fields, internal=internal, limits=limits)
+        response = call(internal=internal, limits=limits)
     except outbound.OutboundError as error:
         raise DeliveryFailed(f"{type(error).__name__}: {error}") from error
+    delivery.last_status = response.status
     if not response.is_success:
         raise DeliveryFailed(f"status {response.status}", status=response.status)
+    return response.body
 
 
 def send_due(*, now: datetime, limit: int, executor: Executor | None = None) -> int:
@@ -107,6 +127,7 @@ def claim(*, now: datetime, limit: int) -> list[Delivery]:
 
 def attempt(delivery: Delivery) -> None:
     """Send one claimed delivery and note what came of it."""
+    delivery.last_status = None  # A sender that speaks HTTP notes the answer's.
     try:
         if delivery.attempts > conf.delivery_max_attempts:
             raise DeliveryFailed("the worker died during the last attempt", is_final=True)
@@ -122,17 +143,25 @@ def attempt(delivery: Delivery) -> None:
             state=DeliveryState.DELIVERED,
             delivered_at=timezone.now(),
             claimed_until=None,
-            last_status=None,
+            last_status=delivery.last_status,
             last_error="",
         )
         log.info("delivery.done", extra={"delivery": delivery.pk, "kind": delivery.kind})
 
 
 def retry(deliveries: Iterable[Delivery]) -> int:
-    """Give deliveries that were given up a fresh set of attempts; for operators. Return how many."""
-    return Delivery.objects.filter(pk__in=[row.pk for row in deliveries], state=DeliveryState.FAILED).update(
-        state=DeliveryState.PENDING, attempts=0, next_attempt_at=timezone.now(), claimed_until=None
+    """Let deliveries that failed be tried now; for operators. Return how many.
+
+    Those that were given up get a fresh set of attempts; those that wait for their next attempt wait no longer.
+    """
+    now = timezone.now()
+    chosen = Delivery.objects.filter(pk__in=[row.pk for row in deliveries])
+    given_up = chosen.filter(state=DeliveryState.FAILED).update(
+        state=DeliveryState.PENDING, attempts=0, next_attempt_at=now, claimed_until=None
     )
+    # One that a worker has in its hands is being tried.
+    waiting = chosen.filter(Q(claimed_until=None) | Q(claimed_until__lte=now), state=DeliveryState.PENDING)
+    return given_up + waiting.filter(next_attempt_at__gt=now).update(next_attempt_at=now)
 
 
 def purge(now: datetime, limit: int) -> int:
