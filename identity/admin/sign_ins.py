@@ -9,6 +9,7 @@ from identity.admin.base import ReadOnly, TabularInline, context_of, operator_of
 from identity.models import (
     AttemptCounter,
     Delivery,
+    Device,
     LoginTransaction,
     MFADevice,
     PasswordHistory,
@@ -17,6 +18,7 @@ from identity.models import (
     SessionParticipant,
     SpentNonce,
     SSOSession,
+    SSOTicket,
     UniqueAttributeValue,
     VerificationCode,
 )
@@ -39,7 +41,7 @@ class SSOSessionAdmin(ReadOnly):
     list_filter = ("kind", "end_reason")
     list_select_related = ("user",)
     search_fields = ("=sid", "=user__user_key", "=user__public_id")
-    hidden_fields = ("handle_hash",)
+    hidden_fields = ("handle_hash", "device_index")
     fields = (
         "tenant",
         "user",
@@ -79,6 +81,25 @@ class SSOSessionAdmin(ReadOnly):
         sessions.end(
             row, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context_of(request), actor=operator_of(request)
         )
+
+
+@admin.register(Device)
+class DeviceAdmin(ReadOnly):
+    list_display = ("user", "agent", "os_version", "ip", "first_seen_at", "last_seen_at")
+    list_select_related = ("user",)
+    search_fields = ("=user__user_key", "=user__public_id")
+    hidden_fields = ("fingerprint_index",)
+    fields = ("tenant", "user", "agent", "os_version", "ip", "claimed_ip", "first_seen_at", "last_seen_at")
+    readonly_fields = fields
+
+
+@admin.register(SSOTicket)
+class SSOTicketAdmin(ReadOnly):
+    list_display = ("created_at", "application", "client_id", "expires_at", "consumed_at")
+    list_select_related = ("application",)
+    hidden_fields = ("ticket_hash", "device_index")
+    fields = ("tenant", "session", "application", "client_id", "created_at", "expires_at", "consumed_at")
+    readonly_fields = fields
 
 
 @admin.register(SessionParticipant)

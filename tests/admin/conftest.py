@@ -16,6 +16,7 @@ from identity.models import (
     AttemptCounter,
     AuditBatch,
     Delivery,
+    Device,
     LoginTransaction,
     MessageGateway,
     MessageTemplate,
@@ -26,6 +27,7 @@ from identity.models import (
     SessionParticipant,
     SpentNonce,
     SSOSession,
+    SSOTicket,
     Tenant,
     UniqueAttributeValue,
     User,
@@ -157,6 +159,19 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
         AttemptCounter.objects.create(tenant=tenant, kind="source", key_hash=hashed, window_started_at=now),
         SpentNonce.objects.create(tenant=tenant, key_hash=hashed, expires_at=later),
         MFADevice.objects.create(user=user, kind="email"),
+        Device.objects.create(
+            tenant=tenant, user=user, fingerprint_index=hashed, first_seen_at=now, last_seen_at=now, agent="App 1"
+        ),
+        SSOTicket.objects.create(
+            tenant=tenant,
+            ticket_hash=hashed,
+            session=session,
+            application=application,
+            client_id=client.client_id,
+            device_index=hashed,
+            created_at=now,
+            expires_at=later,
+        ),
         PasswordHistory.objects.create(user=user, password=user.password),
         PendingRequest.objects.create(
             handle_hash=hashed,
