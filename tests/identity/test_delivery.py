@@ -244,7 +244,7 @@ def test_a_form_reaches_an_internal_application(tenant, posts, receiver):
     assert (row.state, row.last_status, row.last_error) == ("pending", 500, "status 500")
     send_due(timedelta(minutes=1))
     row.refresh_from_db()
-    assert (row.state, row.last_status) == ("delivered", None)
+    assert (row.state, row.last_status) == ("delivered", 200)
     assert receiver.forms == [{"logout_token": [row.jti]}] * 2
 
 

@@ -13,7 +13,6 @@ from cas_saml.cas import logout, tickets
 from cas_saml.models import ServiceTicket
 from identity.context import RequestContext
 from identity.models import Delivery, SessionEndReason, SessionParticipant, SSOSession, User
-from identity.outbound import Response
 from identity.services import delivery, sessions, users
 from tests.specs.cas.conftest import SERVICE, Service
 from tests.specs.conformance import Browser, Callback, Page
@@ -21,23 +20,6 @@ from tests.specs.conformance import Browser, Callback, Page
 NewService = Callable[..., Service]
 LOGOUT = "/api/v1/cas/logout"
 SAMLP = "{urn:oasis:names:tc:SAML:2.0:protocol}"
-
-
-@pytest.fixture
-def posted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str], bool]]:
-    """What would leave the house; `posted.status` is what the service answers."""
-
-    class Posted(list[tuple[str, dict[str, str], bool]]):
-        status = 200
-
-    calls = Posted()
-
-    def post_form(url: str, fields: dict[str, str], *, internal: bool, limits: Any) -> Response:
-        calls.append((url, fields, internal))
-        return Response(status=calls.status, headers={}, body=b"")
-
-    monkeypatch.setattr("identity.outbound.post_form", post_form)
-    return calls
 
 
 def send() -> int:
