@@ -11,16 +11,21 @@ from identity.services.login import LoginOutcome
 from sdk_api.authentication import Caller, issue_state_token
 
 _UNDER_WAY = (LoginState.MFA_AUTH, LoginState.PASSWORD_EXPIRED, LoginState.PASSWORD_WARN)
+_UNLINKED = (LoginState.SOCIAL_BIND, LoginState.USER_REGISTER)
 _ABOUT_PASSWORDS = (LoginState.PASSWORD_EXPIRED, LoginState.PASSWORD_WARN)
+# How an account at another provider is linked, as the vendor's apps are told: by a code to the telephone.
+_LINK_BY_MOBILE = json.dumps({"socialBindOrRegisterFlow": ["VERIFY_PHONE"]}, separators=(",", ":"))
 
 
 def spell(outcome: LoginOutcome, *, handle: str, caller: Caller, id_token: str = "") -> dict[str, Any]:
     """The body of a step's answer. handle: of the login transaction. id_token: of a new session, "" for none."""
     body: dict[str, Any] = {"status": str(outcome.state)}
-    if outcome.state in _UNDER_WAY:
+    if outcome.state in (*_UNDER_WAY, *_UNLINKED):
         body["state_token"] = issue_state_token(outcome.transaction, handle=handle, caller=caller)
     if outcome.state in _ABOUT_PASSWORDS:
         body["data"] = _password_rule(caller.tenant)
+    if outcome.state in _UNLINKED:
+        body["data"] = _LINK_BY_MOBILE
     if outcome.state == LoginState.SUCCESS and outcome.session is not None:
         session = outcome.session
         body["session_token"] = outcome.session_handle
