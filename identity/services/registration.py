@@ -64,8 +64,8 @@ def register(
         raise TypeError(f"not for a registration: {', '.join(closed)}")
     rules = attributes.user_rules(tenant)
     _check_open(rules, extension or {})
-    if not values.get("user_name") and AttributeEditor.USER not in rules["user_name"].required_for:
-        values["user_name"] = _new_user_name()
+    _check_names(rules, values)
+    values["user_name"] = values.get("user_name") or _new_user_name()
     with transaction.atomic():
         user = users.create(
             tenant=tenant,
@@ -79,6 +79,13 @@ def register(
         )
         users.mark_verified(user=user, attribute="mobile", context=context)
     return user
+
+
+def _check_names(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> None:
+    """Refuse what the tenant demands, before something is put in its place."""
+    for name in ("user_name", "name"):
+        if not values.get(name) and AttributeEditor.USER in rules[name].required_for:
+            raise rules[name].required()
 
 
 def _check_open(rules: Mapping[str, Rule], extension: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from identity.context import RequestContext
 from identity.errors import ValueRequired
 from identity.events import EventType
 from identity.models import SSOSession
-from identity.services import sessions
+from identity.services import attributes, sessions
 from identity.views.product_api import read_document
 from oidc_provider.public import Principal
 from sdk_api import errors, signature
@@ -104,6 +104,11 @@ class SDKView(JSONView):
     """Knows which application calls, on which device."""
 
     caller: Caller
+
+    def required_with_mobile(self, **codes: str) -> dict[str, str]:
+        """As `required`, with a mobile number first. Raises ValueInvalid (USER.0038) too."""
+        body = self.required(mobile="USER.0010", **codes)
+        return {**body, "mobile": attributes.clean_mobile(body["mobile"], tenant=self.caller.tenant)}
 
     def initial(self, request: HttpCall, *args: Any, **kwargs: Any) -> None:
         """Find the caller before anything else."""

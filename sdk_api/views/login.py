@@ -1,4 +1,4 @@
-"""Sign-in by password, and sign-out (OneAccess-3.2.5)."""
+"""Sign-in by password or text message, and sign-out (OneAccess-3.2.5)."""
 
 from __future__ import annotations
 
@@ -52,6 +52,33 @@ class LoginView(SDKView):
             handle=handle,
             identifier=body["user_name"],
             password=body["password"],
+            binding=caller.binding,
+            channel=SessionKind.SDK,
+            context=caller.context,
+        )
+        return answer(outcome, handle=handle, caller=caller)
+
+
+class MobileLoginView(SDKView):
+    """OneAccess-3.2.5.2."""
+
+    event = EventType.LOGIN_MOBILE
+
+    def post(self, request: HttpCall) -> Response:
+        """Take a mobile number and the code that was sent to it."""
+        body = self.required_with_mobile(verify_code="PARAM.0009")
+        caller = self.caller
+        handle = login.begin(
+            tenant=caller.tenant,
+            binding=caller.binding,
+            channel=SessionKind.SDK,
+            application=caller.application,
+            context=caller.context,
+        )
+        outcome = login.submit_mobile_code(
+            handle=handle,
+            mobile=body["mobile"],
+            verification_code=body["verify_code"],
             binding=caller.binding,
             channel=SessionKind.SDK,
             context=caller.context,

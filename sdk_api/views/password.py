@@ -1,4 +1,4 @@
-"""Passwords that are too old, or soon will be (OneAccess-3.2.7)."""
+"""Passwords that are too old, or soon will be, or are forgotten (OneAccess-3.2.7)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from identity.events import EventType
 from identity.models import LoginState, SessionKind
-from identity.services import login
+from identity.services import login, password_reset
 from sdk_api.authentication import read_state_token
 from sdk_api.views.base import SDKView
 from sdk_api.views.login import answer
@@ -60,3 +60,21 @@ class UpdateView(StepView):
             context=caller.context,
         )
         return answer(outcome, handle=self.handle, caller=caller)
+
+
+class UpdateByMobileView(SDKView):
+    """OneAccess-3.2.7.3. It gives no token: the user signs in next."""
+
+    event = EventType.PASSWORD_RESET
+
+    def post(self, request: HttpCall) -> Response:
+        """Take a new password on the proof of a code."""
+        body = self.required_with_mobile(verify_code="PARAM.0009", password="PWD.0008")
+        password_reset.reset_by_mobile(
+            tenant=self.caller.tenant,
+            mobile=body["mobile"],
+            verification_code=body["verify_code"],
+            new_password=body["password"],
+            context=self.context,
+        )
+        return Response()

@@ -7,7 +7,11 @@ from typing import Any
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
-from identity.models import User
+from identity.events import EventType
+from identity.models import AttributeEditor, User
+from identity.services import users
+from identity.views.product_api import read_document
+from sdk_api import persons
 from sdk_api.views.base import SignedView
 
 
@@ -36,3 +40,16 @@ class ProfileView(SignedView):
     def get(self, request: HttpCall) -> Response:
         """Tell the user of the session who they are."""
         return Response(spell(self.session.user))
+
+
+class UpdateView(SignedView):
+    """OneAccess-3.2.9.2. Password, mobile and e-mail are not changed here: what comes of them is ignored (D04)."""
+
+    event = EventType.USER_UPDATE
+
+    def post(self, request: HttpCall) -> Response:
+        """Change what is sent."""
+        user = self.session.user
+        changes = persons.read(read_document(self.http))
+        users.update(user=user, editor=AttributeEditor.USER, actor=user, context=self.context, **changes)
+        return Response()
