@@ -5,8 +5,13 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.decorators import action
 
 from identity.admin.base import LargeTable, TabularInline, TenantScoped
 from identity.models import AppAccount, Application, AppOrganization, AppRole, AppRoleMember
@@ -39,6 +44,16 @@ class ApplicationAdmin(TenantScoped):
         "updated_at",
     )
     readonly_fields = ("public_id", "created_at", "updated_at")
+    actions_detail = ("deliveries",)
+
+    @action(description=gettext_lazy("Sign-out notices"), url_path="deliveries", permissions=["deliveries"])
+    def deliveries(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """List what the application was told of sign-outs, and what it answered."""
+        row = get_object_or_404(self.get_queryset(request), pk=object_id)
+        return HttpResponseRedirect(f"{reverse('admin:identity_delivery_changelist')}?{urlencode({'q': row.code})}")
+
+    def has_deliveries_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return bool(request.user.has_perm("identity.view_delivery"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         readonly = super().get_readonly_fields(request, obj)

@@ -8,6 +8,7 @@ from unfold.decorators import action
 from identity.admin.base import ReadOnly, TabularInline, context_of, operator_of
 from identity.models import (
     AttemptCounter,
+    Captcha,
     Delivery,
     Device,
     LoginTransaction,
@@ -28,7 +29,7 @@ from identity.services import delivery, sessions
 class ParticipantInline(TabularInline):
     model = SessionParticipant
     can_delete = False
-    fields = ("application", "protocol", "registration", "joined_at")
+    fields = ("application", "protocol", "registration", "joined_at", "front_channel_state")
     readonly_fields = fields
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
@@ -105,9 +106,9 @@ class SSOTicketAdmin(ReadOnly):
 @admin.register(SessionParticipant)
 class SessionParticipantAdmin(ReadOnly):
     tenant_lookup = "session__tenant"
-    list_display = ("session", "application", "protocol", "registration", "joined_at")
+    list_display = ("session", "application", "protocol", "registration", "joined_at", "front_channel_state")
     list_select_related = ("session", "application")
-    fields = ("session", "application", "protocol", "registration", "joined_at")
+    fields = ("session", "application", "protocol", "registration", "joined_at", "front_channel_state")
     readonly_fields = fields
 
 
@@ -146,6 +147,13 @@ class VerificationCodeAdmin(ReadOnly):
         "expires_at",
         "consumed_at",
     )
+    readonly_fields = fields
+
+
+@admin.register(Captcha)
+class CaptchaAdmin(ReadOnly):
+    list_display = ("created_at", "expires_at", "checked_at", "consumed_at")
+    fields = ("tenant", "created_at", "expires_at", "checked_at", "consumed_at")
     readonly_fields = fields
 
 
@@ -200,10 +208,12 @@ class SpentNonceAdmin(ReadOnly):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnly):
-    list_display = ("created_at", "application", "kind", "state", "attempts", "last_status", "next_attempt_at")
+    list_display = (
+        "created_at", "application", "kind", "state", "attempts", "last_status", "last_error", "next_attempt_at",
+    )  # fmt: skip
     list_filter = ("state", "kind")
     list_select_related = ("application",)
-    search_fields = ("=jti", "=sid")
+    search_fields = ("=jti", "=sid", "=application__code")
     fields = (
         "tenant",
         "application",
@@ -227,7 +237,7 @@ class DeliveryAdmin(ReadOnly):
 
     @action(description=_("Try again"), url_path="try-again", permissions=["retry"])
     def try_again(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Let the worker send a delivery that was given up once more."""
+        """Let the worker send a delivery now that was given up, or that waits for its next attempt."""
         return self.confirmed_action(
             request,
             object_id,
@@ -239,4 +249,7 @@ class DeliveryAdmin(ReadOnly):
 
     def _try_again(self, request: HttpRequest, row: Delivery) -> None:
         if delivery.retry([row]):
-            self.record_change(request, row, before={"state": "failed"}, after={"state": "pending"})
+            before = {"state": row.state, "next_attempt_at": str(row.next_attempt_at)}
+            row.refresh_from_db()
+            after = {"state": row.state, "next_attempt_at": str(row.next_attempt_at)}
+            self.record_change(request, row, before=before, after=after)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from identity import crypto
@@ -46,6 +46,7 @@ __all__ = [
     "is_usable",
     "join",
     "joined_by",
+    "list_ended",
     "list_open",
     "policy_of",
     "refresh",
@@ -56,6 +57,7 @@ __all__ = [
 ]
 
 TOUCH_INTERVAL = timedelta(minutes=1)
+MAX_ENDED_SHOWN = 5
 _HANDLE = "sso_session.handle"
 VOUCHED = "vouched"  # protocol of the participant for whose word a session was opened
 
@@ -338,6 +340,13 @@ def list_open(user: User) -> list[SSOSession]:
         .order_by("-last_seen_at", "-pk")
     )
     return list(rows)
+
+
+def list_ended(user: User, *, since: datetime) -> list[SSOSession]:
+    """Return the user's sessions that were ended since then and were used for an application, the last one first."""
+    joined = Exists(SessionParticipant.objects.filter(session=OuterRef("pk")))
+    ended = SSOSession.objects.filter(joined, user=user, ended_at__gte=since)
+    return list(ended.order_by("-ended_at", "-pk")[:MAX_ENDED_SHOWN])
 
 
 def get_own(*, user: User, sid: str) -> SSOSession:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -19,13 +21,14 @@ from identity.decorators import session_required
 from identity.errors import CredentialsRefused, IdentityError, NotFound
 from identity.forms import ChangePasswordForm, ConfirmPasswordForm, VerificationCodeForm
 from identity.models import Device, SessionEndReason, SSOSession, User, VerificationPurpose
-from identity.services import account, credentials, devices, sessions, verification
+from identity.services import account, credentials, devices, sessions, sign_outs, verification
 from identity.views import errors, external, next_urls
 from identity.views.logout import leave
 from identity.views.messages import add_refusal, set_retry_after, status_of
 
 # What a browser calls itself, roughly; the first that fits. Everything else is "Browser".
 _BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_ENDED_SHOWN_FOR = timedelta(days=1)
 _SYSTEMS = (
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
@@ -49,6 +52,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "email_verified": user.email_verified,
         "sessions": [_session_row(row, request=request) for row in sessions.list_open(user)],
         "devices": [_device_row(row) for row in devices.list_of(user)],
+        "ended_sessions": _ended_sessions(user),
         "consents": _consents(user),
         "links": external.rows_of(user),
         "change_password_url": reverse("identity:change_password"),
@@ -226,6 +230,22 @@ def _device_row(row: Device) -> dict[str, Any]:
         "first_seen_at": row.first_seen_at,
         "last_seen_at": row.last_seen_at,
     }
+
+
+def _ended_sessions(user: User) -> list[dict[str, Any]]:
+    """What the applications of sessions that ended lately have answered."""
+    ended = sessions.list_ended(user, since=timezone.now() - _ENDED_SHOWN_FOR)
+    reports = sign_outs.report(ended)
+    return [
+        {
+            "device": device_name(row.user_agent),
+            "ended_at": row.ended_at,
+            "reason": row.get_end_reason_display(),
+            "applications": reports[row.pk],
+        }
+        for row in ended
+        if row.pk in reports
+    ]
 
 
 def device_name(user_agent: str) -> str:

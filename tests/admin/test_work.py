@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from identity.events import EventType
-from identity.models import AppendOnlyError, AuditEvent, KeyPair, Organization, Tenant, User
+from identity.models import AppendOnlyError, AuditEvent, Delivery, KeyPair, Organization, Tenant, User
 from identity.operator_groups import AUDITORS, HELP_DESK
 from identity.services import credentials, keys
 from oidc_provider.models import Client
@@ -119,6 +119,24 @@ def test_one_session_is_ended(browser: Browser, operator: User) -> None:
     assert act(browser, session, "end").status_code == 302
     session.refresh_from_db()
     assert session.end_reason == "ended_by_operator"
+
+
+def test_what_an_application_was_told_of_sign_outs_is_shown_and_tried_again(browser: Browser, operator: User) -> None:
+    application = make_application(operator.tenant, code="wiki")
+    values = {"tenant": operator.tenant, "kind": "test", "next_attempt_at": timezone.now()}
+    row = Delivery.objects.create(
+        application=application, url="https://wiki.example/out", jti="a", state="failed", attempts=5,
+        last_status=503, last_error="status 503", **values,
+    )  # fmt: skip
+    Delivery.objects.create(url="https://other.example/out", jti="b", last_error="status 418", **values)
+    listed = browser.get(f"{page(application).removesuffix('change/')}deliveries/", follow=True).content.decode()
+    assert "status 503" in listed
+    assert "status 418" not in listed
+    assert "https://wiki.example/out" in browser.get(page(row)).content.decode()
+    assert act(browser, row, "try-again").status_code == 302
+    row.refresh_from_db()
+    assert (row.state, row.attempts, row.jti) == ("pending", 0, "a")
+    assert last_event(operator.tenant, "admin:change").changes["state"] == ["failed", "pending"]
 
 
 def test_a_user_is_disabled_and_enabled(browser: Browser, operator: User) -> None:

@@ -182,6 +182,17 @@ def test_an_operator_gives_a_delivery_another_try(tenant, sent):
     assert (row.state, row.attempts) == ("delivered", 1)
 
 
+def test_an_operator_need_not_wait_for_the_next_attempt(tenant, sent):
+    waiting, taken = enqueue(tenant), enqueue(tenant)
+    later = timezone.now() + timedelta(hours=1)
+    Delivery.objects.filter(pk__in=[waiting.pk, taken.pk]).update(attempts=2, next_attempt_at=later)
+    Delivery.objects.filter(pk=taken.pk).update(claimed_until=later)
+    assert delivery.retry([waiting, taken]) == 1
+    assert send_due() == 1
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.attempts) == ("delivered", 3)
+
+
 def test_the_oldest_are_claimed_first(tenant, sent):
     rows = [enqueue(tenant) for _ in range(4)]
     Delivery.objects.filter(pk=rows[3].pk).update(next_attempt_at=timezone.now() - timedelta(hours=1))

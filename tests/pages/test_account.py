@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from identity import registry
 from identity.context import RequestContext
-from identity.models import AuditEvent, SessionEndReason, SessionKind, SSOSession, User
+from identity.models import AuditEvent, Delivery, SessionEndReason, SessionKind, SSOSession, User
 from identity.services import sessions
 from identity.signals import session_ended
 from tests.factories import PASSWORD, make_application, make_user
@@ -35,6 +35,27 @@ def test_account_shows_profile_sessions_and_applications(signed_in, tenant, alic
     for text in ("Alice", "alice@example.org", "Wiki", f"/account/sessions/{session.sid}/end", "This device"):
         assert text in page
     assert session.handle_hash not in page
+
+
+def test_account_says_what_the_applications_of_an_ended_session_answered(signed_in, tenant, alice):
+    other = Browser()
+    other.sign_in(alice)
+    session = SSOSession.objects.order_by("pk").last()
+    wiki = make_application(tenant, name="Wiki", code="wiki")
+    sessions.join(session, wiki, client_ref="wiki")
+    sessions.join(session, make_application(tenant, name="Notes", code="notes"), client_ref="notes")
+    values = {"tenant": tenant, "application": wiki, "kind": "test", "sid": session.sid}
+    Delivery.objects.create(**values, url="https://wiki.example/", jti="a", next_attempt_at=timezone.now())
+    assert "Where you were signed out" not in signed_in.get("/account").content.decode()
+    signed_in.post(f"/account/sessions/{session.sid}/end")
+    page = signed_in.get("/account").content.decode()
+    assert "Ended by the user from elsewhere" in page
+    assert re.findall(r'row-name">(\w+)</p>\s*<p>([^<]+)</p>', page) == [
+        ("Notes", "It takes no notice of sign-outs. Sign out there yourself."),
+        ("Wiki", "It is being told."),
+    ]
+    Delivery.objects.update(state="delivered")
+    assert "It has confirmed the sign-out." in signed_in.get("/account").content.decode()
 
 
 def test_account_page_masks_the_mobile_number(signed_in, alice):
