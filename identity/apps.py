@@ -11,5 +11,5 @@ class IdentityConfig(AppConfig):
     verbose_name = _("Directory and sign-in")
 
     def ready(self) -> None:
-        """Register the system checks and the purgers."""
-        from identity import checks, purgers  # noqa: F401 - both register themselves
+        """Register the system checks, the purgers and the sections of configuration files."""
+        from identity import checks, message_configuration, purgers  # noqa: F401 - all register themselves

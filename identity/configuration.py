@@ -37,13 +37,14 @@ from identity.models import (
 from identity.selectors import directory
 from identity.services import accounts, applications, attributes, audit, organizations, roles, tenants, users
 from identity.services.credentials import policy_of as password_policy_of
+from identity.services.messages import policy_of as message_policy_of
 from identity.services.sessions import policy_of as session_policy_of
 from identity.services.users import Relation
 
 ACTOR = "system"
 MAX_FILE_BYTES = 10 * 1024 * 1024
 # Sections of apps, and where they stand. One whose app is not installed is refused by its name.
-TENANT_SECTIONS = ("api_scopes",)
+TENANT_SECTIONS = ("message_gateways", "message_templates", "api_scopes")
 LATE_TENANT_SECTIONS = ("host_applications",)  # they name clients, so they come after the applications
 APPLICATION_SECTIONS = ("clients", "cas_services", "saml_service_providers")
 
@@ -314,7 +315,11 @@ class _Loader(yaml.SafeLoader):
 
 def _apply_tenant(entry: Any, plan: Plan, path: str) -> Tenant:
     entry = check_mapping({"code": entry} if isinstance(entry, str) else entry, path)
-    check_keys(entry, {"code", "domains", "default", "password_policy", "session_policy", *_TENANT_KEYS}, path)
+    check_keys(
+        entry,
+        {"code", "domains", "default", "password_policy", "session_policy", "message_policy", *_TENANT_KEYS},
+        path,
+    )
     code = check_text(entry, "code", path)
     values = {name: entry[name] for name in _TENANT_KEYS if name in entry}
     is_default = check_flag(entry, "default", path)
@@ -346,6 +351,7 @@ def _apply_policies(entry: Mapping[str, Any], tenant: Tenant, plan: Plan, path: 
     for name, policy in (
         ("password_policy", password_policy_of(tenant)),
         ("session_policy", session_policy_of(tenant)),
+        ("message_policy", message_policy_of(tenant)),
     ):
         if name not in entry:
             continue

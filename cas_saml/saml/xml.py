@@ -170,7 +170,7 @@ def _walk(root: Element) -> Iterator[tuple[Element, int]]:
 
 
 def qname(name: str) -> str:
-    """lxml's spelling of "saml:Issuer"."""
+    """Lxml's spelling of "saml:Issuer"."""
     prefix, _, local = name.rpartition(":")
     return f"{{{NAMESPACES[prefix]}}}{local}" if prefix else local
 

@@ -137,6 +137,13 @@ def limit_client(*, tenant: Tenant, client_id: str, per_minute: int | None) -> N
         )
 
 
+def raise_limit(*, tenant: Tenant, kind: CounterKind, count: int) -> None:
+    """Lift the locks of a kind whose limit is higher now than what was counted."""
+    AttemptCounter.objects.filter(tenant=tenant, kind=kind, failures__lt=count).exclude(locked_until=None).update(
+        locked_until=None
+    )
+
+
 def source_of(context: RequestContext) -> str:
     """The source of a request as it is counted: its address; of IPv6, the 64 bits that belong to one subscriber.
 

@@ -18,6 +18,8 @@ from functools import cache
 
 from django.db import IntegrityError, close_old_connections, transaction
 from django.db.models import F, QuerySet
+from django.db.models.signals import post_save
+from django.dispatch import receiver
 from django.utils import timezone
 
 from identity import crypto
@@ -27,6 +29,7 @@ from identity.errors import SendFailed, TooManyRequests, ValueInvalid, Verificat
 from identity.events import EventType
 from identity.models import (
     CounterKind,
+    MessagePolicy,
     Tenant,
     User,
     VerificationChannel,
@@ -258,6 +261,12 @@ def _open_rows(*, tenant: Tenant, purpose: VerificationPurpose, target: Target) 
     return VerificationCode.objects.filter(
         tenant=tenant, purpose=purpose, target_index=_index(tenant, target), consumed_at=None
     )
+
+
+@receiver(post_save, sender=MessagePolicy, dispatch_uid="verification.raise_limit")
+def _lift_the_day(*, instance: MessagePolicy, **kwargs: object) -> None:
+    """An operator who raises the limit of the day does it because the day is used up."""
+    throttle.raise_limit(tenant=instance.tenant, kind=CounterKind.SEND_TENANT, count=instance.per_tenant_day)
 
 
 def _deliverable_address(*, tenant: Tenant, target: Target, is_deliverable: bool) -> str:
