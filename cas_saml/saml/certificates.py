@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -44,8 +44,8 @@ class Credential:
 
     kid: str
     algorithm: str  # RFC7518-3.1: RS256, RS512, ES256
-    private: keys.PrivateKey
     certificate: x509.Certificate
+    private: keys.PrivateKey = field(compare=False, repr=False)
 
     @property
     def certificate_base64(self) -> str:

@@ -54,6 +54,9 @@ DOCUMENTS = {  # prefix of an id, and the document it stands for
     "OneAccess": "Huawei OneAccess, API reference",
     "CAS": "CAS protocol",
     "SAMLCore": "SAML 2.0 core",
+    "SAMLBind": "SAML 2.0 bindings",
+    "SAMLProf": "SAML 2.0 profiles",
+    "SAMLMeta": "SAML 2.0 metadata",
     "FETCH": "Fetch standard (CORS)",
 }
 
