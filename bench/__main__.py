@@ -27,7 +27,7 @@ from typing import Any
 import jwt
 
 from bench import cpu
-from bench.http import Connection
+from bench.http import Connection, WrongAnswerError
 from bench.operations import (
     CAS_SERVICE,
     OPERATIONS,
@@ -35,11 +35,12 @@ from bench.operations import (
     Person,
     Target,
     Worker,
-    WrongAnswerError,
     mint_codes,
+    mint_tickets,
     redeem,
     sign_in,
 )
+from bench.sdk import new_phone
 from tests.clients.provider import Provider, tail
 
 DEFAULT_DATABASE = "postgres://postgres@127.0.0.1:5432/postgres"
@@ -77,6 +78,7 @@ class Statements:
     queries: int
     audit: int
     budget: int | None
+    decrypt_ms: float = 0.0  # of the processor's time for the RSA decryption of X-signature
 
 
 def configuration(people: list[Person], client_secret: str) -> dict[str, Any]:
@@ -89,6 +91,8 @@ def configuration(people: list[Person], client_secret: str) -> dict[str, Any]:
             "redirect_uris": ["http://127.0.0.1:9/callback"],
             "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
             "may_introspect": True,
+            "may_use_sdk": True,
+            "tenant_api": ["auth_api"],
             "response_types": ["code"],
             "scopes": ["openid", "profile", "email"],
             "id_token_signed_response_alg": "RS256",
@@ -117,7 +121,8 @@ def start(directory: Path, database_url: str, environment: dict[str, str]) -> It
         database_url=database_url,
         settings="bench.settings",
         log_requests=False,
-        environment=environment,
+        # The SDK's calls name another address each (see bench/sdk.py).
+        environment={"TRUSTED_PROXIES": "127.0.0.1/32", **environment},
     ) as provider:
         try:
             yield provider
@@ -167,6 +172,8 @@ async def new_worker(target: Target, person: Person, provider: Provider) -> Work
     authorization_code, verifier = await sign_in(worker, browser)
     await redeem(worker, authorization_code, verifier)
     worker.subject = verified_subject(target, worker.token["id_token"])
+    if target.client_id == "bench-standard":
+        worker.phone = await new_phone(target, person, connection)
     return worker
 
 
@@ -208,8 +215,7 @@ async def measure(operation: Operation, workers: list[Worker], provider: Provide
     await stretch(operation, workers, WARM_UP_SECONDS)
     watch, requests = Stopwatch(provider), 0
     while watch.seconds < duration:
-        if operation.uses_codes:
-            await asyncio.gather(*(refill(worker) for worker in workers))
+        await refill(operation, workers)
         before = watch.read()
         requests += await stretch(operation, workers, duration - watch.seconds)
         watch.add(before)
@@ -225,20 +231,30 @@ async def measure(operation: Operation, workers: list[Worker], provider: Provide
     )
 
 
-async def refill(worker: Worker) -> None:
-    worker.codes.clear()
-    await mint_codes(worker, CODES_PER_BATCH)
+async def refill(operation: Operation, workers: list[Worker]) -> None:
+    """What the operation uses up, for every worker."""
+    for worker in workers:
+        worker.codes.clear()
+        worker.tickets.clear()
+    if operation.uses_codes:
+        await asyncio.gather(*(mint_codes(worker, CODES_PER_BATCH) for worker in workers))
+    if operation.uses_tickets:
+        await asyncio.gather(*(mint_tickets(worker, CODES_PER_BATCH) for worker in workers))
+
+
+def has_supplies(operation: Operation, worker: Worker) -> bool:
+    return bool(worker.codes or not operation.uses_codes) and bool(worker.tickets or not operation.uses_tickets)
 
 
 async def stretch(operation: Operation, workers: list[Worker], duration: float) -> int:
     """All workers at once until the time is over or the codes are used up; how many requests that were."""
-    if operation.uses_codes and not workers[0].codes:
-        await asyncio.gather(*(refill(worker) for worker in workers))
+    if not has_supplies(operation, workers[0]):
+        await refill(operation, workers)
     end = time.monotonic() + duration
 
     async def repeat(worker: Worker) -> int:
         count = 0
-        while time.monotonic() < end and (worker.codes or not operation.uses_codes):
+        while time.monotonic() < end and has_supplies(operation, worker):
             await operation.run(worker)
             count += 1
         return count
@@ -263,11 +279,14 @@ async def statements(provider: Provider, operations: list[Operation]) -> list[St
     for dialect, target in targets_of(provider, [person]).items():
         worker = await new_worker(target, person, provider)
         await mint_codes(worker, 2)
+        if worker.phone is not None:
+            await mint_tickets(worker, 2)
         for operation in operations_of(dialect, operations):
             await operation.run(worker)
             response = await operation.run(worker)
             counted = int(response.header("x-queries")), int(response.header("x-audit-queries"))
-            found.append(Statements(operation.name, *counted, operation.budget))
+            decrypt_ms = float(response.header("x-decrypt-ms"))
+            found.append(Statements(operation.name, *counted, operation.budget, decrypt_ms))
     return found
 
 
@@ -285,6 +304,10 @@ def table(measured: list[Figure], counted: list[Statements]) -> str:
             f"| {figure.operation} | {figure.per_second:,.1f}{'*' if figure.disturbed else ''} "
             f"| {figure.server_ms:.2f} | {figure.database_ms:.2f} | {number} | {budget} |"
         )
+    for figure in measured:
+        if decrypt_ms := queries[figure.operation].decrypt_ms if figure.operation in queries else 0.0:
+            share = decrypt_ms / figure.server_ms
+            lines.append(f"\n{figure.operation}: RSA decryption takes {decrypt_ms:.2f} ms of the server, {share:.0%}.")
     return "\n".join(lines)
 
 

@@ -23,6 +23,15 @@ class Response:
         return document
 
 
+class WrongAnswerError(Exception):
+    """The server's answer is not what it has to be."""
+
+
+def check(condition: bool, what: str, response: Response) -> None:
+    if not condition:
+        raise WrongAnswerError(f"{what}: {response.status} {response.header('location')} {response.body[:300]!r}")
+
+
 @dataclass
 class Connection:
     """One connection to the server, opened when needed and again when the server has closed it."""

@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
-from bench.http import Connection, Response
+from bench import sdk
+from bench.http import Connection, Response, WrongAnswerError, check
+from bench.sdk import Phone
 
 MAX_LOGIN_STEPS = 8
 CAS_SERVICE = "http://127.0.0.1:9/cas"
-
-
-class WrongAnswerError(Exception):
-    """The server's answer is not what it has to be."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +54,10 @@ class Worker:
     connection: Connection
     browser: Connection
     codes: list[tuple[str, str]] = field(default_factory=list)  # authorization code, verifier
+    tickets: list[str] = field(default_factory=list)  # SSO tickets
     token: dict[str, Any] = field(default_factory=dict)
     subject: str = ""
-
-
-def check(condition: bool, what: str, response: Response) -> None:
-    if not condition:
-        raise WrongAnswerError(f"{what}: {response.status} {response.header('location')} {response.body[:300]!r}")
+    phone: Phone | None = None  # in the standard dialect
 
 
 async def discovery(worker: Worker) -> Response:
@@ -224,12 +219,17 @@ async def mint_codes(worker: Worker, count: int) -> None:
         worker.codes.append((authorization_code_of(worker.target, response, state), verifier))
 
 
+async def mint_tickets(worker: Worker, count: int) -> None:
+    worker.tickets += [await sdk.mint_ticket(worker) for _ in range(count)]
+
+
 @dataclass(frozen=True)
 class Operation:
     name: str
     run: Callable[[Worker], Awaitable[Response]]
     budget: int | None = None  # statements a request; None where no budget is set
     uses_codes: bool = False
+    uses_tickets: bool = False
 
 
 OPERATIONS = (
@@ -243,4 +243,9 @@ OPERATIONS = (
     Operation("authorize", authorize, budget=3),
     Operation("cas_login_and_validate", cas_login_and_validate),
     Operation("login_flow", login_flow),
+    Operation("sdk_login", sdk.sdk_login),
+    Operation("sdk_profile", sdk.sdk_profile, budget=4),
+    Operation("sdk_captcha", sdk.sdk_captcha),
+    Operation("sso_ticket_issue", sdk.sso_ticket_issue),
+    Operation("sso_ticket_verify", sdk.sso_ticket_verify, budget=3, uses_tickets=True),
 )

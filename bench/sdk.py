@@ -1,0 +1,140 @@
+"""The SDK API as a phone app and its back end drive it: one app on one device for each worker."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from bench.http import Connection, Response, check
+
+if TYPE_CHECKING:
+    from bench.operations import Person, Target, Worker
+
+FINGERPRINT = "bench-device"
+SYSTEM = "Android 14"
+_PADDING = OAEP(mgf=MGF1(SHA256()), algorithm=SHA256(), label=None)
+
+
+@dataclass
+class Phone:
+    """One app on one device, and its back end, signed in."""
+
+    origin: str
+    client_id: str
+    key: RSAPublicKey
+    session_token: str
+    access_token: str
+
+    def headers(self) -> dict[str, str]:
+        # Puzzles are limited by address; each request comes from another one.
+        return device_headers(self.client_id) | {"X-Forwarded-For": f"10.{'.'.join(map(str, secrets.token_bytes(3)))}"}
+
+    def signature(self) -> str:
+        text = (
+            f"session_token={self.session_token}&timestamp={time.time_ns() // 1_000_000}&nonce={secrets.token_hex(6)}"
+        )
+        return base64.b64encode(self.key.encrypt(text.encode(), _PADDING)).decode()
+
+    def device(self, **members: str) -> dict[str, str]:
+        return {
+            "operating_sys_version": SYSTEM,
+            "device_ip": "10.10.10.1",
+            "device_fingerprint": FINGERPRINT,
+            **members,
+        }
+
+
+def device_headers(client_id: str) -> dict[str, str]:
+    return {
+        "X-operating-sys-version": SYSTEM,
+        "X-device-fingerprint": FINGERPRINT,
+        "X-agent": "Bench 1",
+        "X-client-id": client_id,
+    }
+
+
+async def post(connection: Connection, url: str, body: dict[str, Any], headers: dict[str, str]) -> Response:
+    sent = {"Content-Type": "application/json;charset=utf8", **headers}
+    return await connection.request("POST", url, sent, json.dumps(body).encode())
+
+
+async def new_phone(target: Target, person: Person, connection: Connection) -> Phone:
+    """An app that is signed in and knows its key, and a back end with a token of its own."""
+    parts = urlsplit(target.issuer)
+    origin, headers = f"{parts.scheme}://{parts.netloc}", device_headers(target.client_id)
+    response = await connection.get(f"{origin}/api/v2/sdk/public-key", headers)
+    key = load_pem_public_key(response.json()["public_key"].encode())
+    assert isinstance(key, RSAPublicKey)
+    body = {"user_name": person.user_name, "password": person.password}
+    signed_in = await post(connection, f"{origin}/api/v2/sdk/login", body, headers)
+    check(signed_in.status == 200 and "session_token" in signed_in.json(), "sdk_login", signed_in)
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": target.client_id,
+        "client_secret": target.client_secret,
+    }
+    granted = await connection.post(f"{origin}/api/v2/tenant/token", form)
+    check(granted.status == 200, "tenant token", granted)
+    return Phone(origin, target.client_id, key, signed_in.json()["session_token"], granted.json()["access_token"])
+
+
+def phone_of(worker: Worker) -> Phone:
+    assert worker.phone is not None
+    return worker.phone
+
+
+async def sdk_login(worker: Worker) -> Response:
+    phone, person = phone_of(worker), worker.person
+    body = {"user_name": person.user_name, "password": person.password}
+    response = await post(worker.connection, f"{phone.origin}/api/v2/sdk/login", body, phone.headers())
+    check(response.status == 200 and response.json()["status"] == "SUCCESS", "sdk_login", response)
+    return response
+
+
+async def sdk_profile(worker: Worker) -> Response:
+    phone = phone_of(worker)
+    headers = phone.headers() | {"X-signature": phone.signature()}
+    response = await worker.connection.get(f"{phone.origin}/api/v2/sdk/profile", headers)
+    check(response.status == 200 and response.json()["user_name"] == worker.person.user_name, "sdk_profile", response)
+    return response
+
+
+async def sdk_captcha(worker: Worker) -> Response:
+    phone = phone_of(worker)
+    response = await worker.connection.get(f"{phone.origin}/api/v2/sdk/captcha", phone.headers())
+    check(response.status == 200 and len(response.json()["originalImageBase64"]) > 1000, "sdk_captcha", response)
+    return response
+
+
+async def sso_ticket_issue(worker: Worker) -> Response:
+    phone = phone_of(worker)
+    body = phone.device(session_token=phone.session_token)
+    bearer = {"Authorization": f"Bearer {phone.access_token}"}
+    response = await post(worker.connection, f"{phone.origin}/api/v2/tenant/sso/session-token/sso-ticket", body, bearer)
+    check(response.status == 200 and "sso_ticket" in response.json(), "sso_ticket_issue", response)
+    return response
+
+
+async def mint_ticket(worker: Worker) -> str:
+    ticket: str = (await sso_ticket_issue(worker)).json()["sso_ticket"]
+    return ticket
+
+
+async def sso_ticket_verify(worker: Worker) -> Response:
+    phone = phone_of(worker)
+    body = phone.device(sso_ticket=worker.tickets.pop())
+    bearer = {"Authorization": f"Bearer {phone.access_token}"}
+    response = await post(worker.connection, f"{phone.origin}/api/v2/tenant/sso/sso-ticket/verify", body, bearer)
+    is_good = response.status == 200 and response.json()["data"]["user"]["userName"] == worker.person.user_name
+    check(is_good, "sso_ticket_verify", response)
+    return response
