@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import codecs
 import json
+import logging
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from django.utils import translation
 
@@ -22,6 +25,8 @@ from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.languages import supported_language
 from identity.services import tenants
+
+log = logging.getLogger(__name__)
 
 TENANT_HEADER = "X-tenant-id"
 RETRY_AFTER_SECONDS = 5
@@ -53,19 +58,48 @@ _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 _NO_CHARSETS = frozenset({"punycode", "idna"})
 
 
-def status_of(error: IdentityError) -> int | None:
-    """The HTTP status of a domain error; None for one that no table names."""
-    return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that refuses, before any framework has wrapped it."""
+
+    status: int
+    body: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def retry_after_of(error: IdentityError) -> int | None:
-    """The seconds of Retry-After, where the refusal is for now only."""
+def refusal_of(error: Exception, http: HttpRequest, *, allowed_methods: Iterable[str]) -> Refusal | None:
+    """The answer to what any of these APIs may meet; None for a fault of ours.
+
+    A rule's refusal, a database that is away, a method that the address does not have, a body beyond all bounds.
+    allowed_methods: of the address.
+    """
+    if isinstance(error, IdentityError):
+        return _refusal_by_rule(error, http)
+    if isinstance(error, OperationalError | InterfaceError):
+        log.error("database.away", extra={"path": http.path}, exc_info=error)
+        return Refusal(503, _error_body(BUSY, (), http), {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    # The views' framework says it with an error of its own, which is not known here.
+    if getattr(error, "status_code", None) == 405:
+        body = {"error": "method_not_allowed", "error_description": "This method is not allowed here."}
+        return Refusal(405, body, {"Allow": ", ".join(allowed_methods)})
+    if isinstance(error, RequestDataTooBig):
+        return Refusal(413, {"error": "invalid_request", "error_description": "The body is too large."})
+    return None
+
+
+def _refusal_by_rule(error: IdentityError, http: HttpRequest) -> Refusal | None:
+    """None for an error that no table names."""
+    status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
+    if status is None:
+        return None
+    seconds = RETRY_AFTER_SECONDS if status == 503 else None
     if isinstance(error, domain.TooManyRequests):
-        return error.retry_after_seconds
-    return RETRY_AFTER_SECONDS if status_of(error) == 503 else None
+        seconds = error.retry_after_seconds
+    headers = {} if seconds is None else {"Retry-After": str(seconds)}
+    return Refusal(status, _error_body(error.error_code, error.params, http), headers)
 
 
-def error_body(code: str, params: tuple[object, ...], http: HttpRequest) -> dict[str, str]:
+def _error_body(code: str, params: tuple[object, ...], http: HttpRequest) -> dict[str, str]:
     """`error_code` and `error_msg`, the text in the language that the caller may have."""
     with translation.override(_language(http)):
         text = translation.gettext(domain.catalogue()[code].message)
