@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from cas_saml import attributes
 from cas_saml.cas.models import CASService, ServiceTicket
+from cas_saml.saml import admin as saml_admin  # noqa: F401 - registers its pages
 from identity.admin.base import ReadOnly, TenantScoped, context_of
 from identity.conf import conf as identity_conf
 from identity.models import Tenant

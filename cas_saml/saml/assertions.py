@@ -7,9 +7,12 @@ before.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from lxml import etree
 
 from cas_saml.conf import conf
 from cas_saml.saml import certificates, encryption, formats, signatures, xml
@@ -181,6 +184,13 @@ def attribute_statement(attributes: Mapping[str, Any]) -> Element | None:
     """The saml:AttributeStatement; None where nothing is released, for an empty one is not allowed (SAMLCore-2.7.3)."""
     made = [_attribute(name, value) for name, value in attributes.items() if value is not None]
     return xml.element("saml:AttributeStatement", None, *made) if made else None
+
+
+def readable(element: Element) -> str:
+    """An element for people to read: indented, so no signature would fit it."""
+    copied = deepcopy(element)
+    etree.indent(copied)
+    return xml.serialize(copied).decode()
 
 
 def _attribute(name: str, value: Any) -> Element:

@@ -54,6 +54,7 @@ def admin_theme() -> dict[str, Any]:
                     ("identity", "application", _("Applications"), "apps"),
                     ("oidc_provider", "client", _("OAuth clients"), "key"),
                     ("cas_saml", "casservice", _("CAS services"), "confirmation_number"),
+                    ("cas_saml", "serviceprovider", _("SAML service providers"), "swap_horiz"),
                     ("oidc_provider", "apiscope", _("API scopes"), "api"),
                     ("oidc_provider", "hostapplication", _("Host applications"), "phone_iphone"),
                     ("identity", "appaccount", _("Application accounts"), "badge"),

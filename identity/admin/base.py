@@ -228,7 +228,7 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
             raise PermissionDenied
         if not is_password_confirmed(request):
             return ask_for_password(request)
-        form = form_class(request.POST or None) if form_class else None
+        form = form_class(request.POST or None, request.FILES or None) if form_class else None
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
         if request.method == "POST" and (form is None or form.is_valid()):
             try:

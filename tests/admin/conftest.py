@@ -10,11 +10,12 @@ from django.db import models
 from django.test import Client as Browser
 from django.utils import timezone
 
-from cas_saml.models import ServiceTicket
+from cas_saml.models import PersistentName, SAMLSession, ServiceTicket
 from identity import cookies, crypto
 from identity.models import (
     AttemptCounter,
     AuditBatch,
+    Captcha,
     Delivery,
     Device,
     LoginTransaction,
@@ -60,6 +61,7 @@ from tests.factories import (
 )
 from tests.factories.cas import make_cas_service
 from tests.factories.oidc import make_client, make_session
+from tests.factories.saml import make_saml_keys, make_service_provider
 
 
 def sign_in(user: User, *, is_confirmed: bool = True) -> Browser:
@@ -115,6 +117,8 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
     session = make_session(user, handle_hash=crypto.hash_handle(secrets["handle"]))
     client = make_client(application, api_scopes={f"read-{tenant.code}": "https://api.example"})
     cas_service = make_cas_service(application)
+    make_saml_keys(tenant)  # ready ones, as the page of a provider shows the certificate
+    service_provider = make_service_provider(application)
     bound = {"user": user, "application": client, "session": session, "expires": later, "scope": "openid"}
     hashed = crypto.keyed_hash(secrets["handle"], purpose="test")
     audit.record("user:update", tenant=tenant, actor=user, target=user, changes={"name": ["before", "after"]})
@@ -154,6 +158,13 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
             channel="email",
             target_index=hashed,
             code_hash=hashed,
+            expires_at=later,
+        ),
+        Captcha.objects.create(
+            tenant=tenant,
+            token_hash=hashed,
+            binding_hash=hashed,
+            solution_sealed=crypto.seal('{"x": 237, "key": null}', purpose="captcha.solution"),
             expires_at=later,
         ),
         AttemptCounter.objects.create(tenant=tenant, kind="source", key_hash=hashed, window_started_at=now),
@@ -225,6 +236,16 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
             consumed_at=now,
             session_index_sealed=crypto.seal("ST-0", purpose="serviceticket.session_index"),
         ),
+        service_provider,
+        SAMLSession.objects.create(
+            tenant=tenant,
+            service_provider=service_provider,
+            session=session,
+            session_index=f"_index-{tenant.code}",
+            name_id_format="unspecified",
+            name_id=user.user_name,
+        ),
+        PersistentName.objects.create(service_provider=service_provider, user=user, value=f"name-{tenant.code}"),
     ]
     from identity.models import AuditEvent
 

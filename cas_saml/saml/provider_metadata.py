@@ -1,0 +1,188 @@
+"""Metadata of service providers in (SAMLMeta-2): from a file or pasted by an operator, turned into a registration.
+
+The operator vouches for the file; a signature in it is not checked, and its date of expiry is a warning. What is not
+for the profiles that we speak is left out; what is for them and wrong is refused with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from cas_saml.saml import certificates, encryption, formats, xml
+from cas_saml.saml.endpoints import BINDING_BY_URI, POST
+from cas_saml.saml.xml import Element
+
+_PROTOCOL = xml.NAMESPACES["samlp"]
+
+
+class MetadataRefused(ValueError):
+    """The text is no metadata of one service provider. Says why, for the operator."""
+
+
+@dataclass(frozen=True)
+class ProviderMetadata:
+    """What one EntityDescriptor says, as far as it concerns us."""
+
+    entity_id: str
+    consumers: list[dict[str, Any]]
+    logout_services: list[dict[str, Any]]
+    signing_certificates: list[str]  # PEM
+    encryption_certificate: str  # PEM, "" where there is none
+    encryption_algorithm: str  # "" where it names none that we know
+    key_transport: str
+    name_id_formats: list[str]
+    signs_requests: bool
+    wants_signed_assertions: bool
+    valid_until: datetime | None
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """Columns that follow the provider's metadata at each import: its addresses and its keys."""
+        return {
+            "assertion_consumer_services": self.consumers,
+            "single_logout_services": self.logout_services,
+            "signing_certificates": self.signing_certificates,
+            "encryption_certificate": self.encryption_certificate,
+            "metadata_valid_until": self.valid_until,
+        }
+
+    @property
+    def preferences(self) -> dict[str, Any]:
+        """Columns that a new registration begins with, and operators change."""
+        values: dict[str, Any] = {"requests_must_be_signed": self.signs_requests and bool(self.signing_certificates)}
+        if self.wants_signed_assertions:
+            values["sign_assertion"] = True
+        if self.name_id_formats:
+            values["name_id_formats"] = self.name_id_formats
+        if self.encryption_algorithm:
+            values["encryption_algorithm"] = self.encryption_algorithm
+        if self.key_transport:
+            values["key_transport"] = self.key_transport
+        return values
+
+
+def read(data: bytes, *, entity_id: str = "") -> ProviderMetadata:
+    """Read the metadata of one service provider. Raises MetadataRefused.
+
+    entity_id: which one of several, or whose it must be.
+    """
+    try:
+        root = xml.parse(data, max_bytes=xml.MAX_METADATA_BYTES, are_comments_dropped=True)
+        return _read(_choose(root, entity_id))
+    except xml.Refused as error:
+        reason = f"{error.reason} {error.log_detail}".strip()
+        raise MetadataRefused(_("The metadata cannot be read (%(reason)s).") % {"reason": reason}) from error
+
+
+def _choose(root: Element, entity_id: str) -> Element:
+    """The one descriptor of a service provider; its root may be a list of entities, of any depth."""
+    if not xml.is_named(root, "md:EntityDescriptor") and not xml.is_named(root, "md:EntitiesDescriptor"):
+        raise MetadataRefused(_("It is no SAML 2.0 metadata."))
+    found = [entity for entity in root.iter(xml.qname("md:EntityDescriptor")) if _role(entity) is not None]
+    if not found:
+        raise MetadataRefused(_("It describes no SAML 2.0 service provider."))
+    if entity_id:
+        found = [entity for entity in found if entity.get("entityID") == entity_id]
+        if not found:
+            raise MetadataRefused(_("It does not describe %(entity_id)s.") % {"entity_id": entity_id})
+    if len(found) > 1:
+        raise MetadataRefused(_("It describes several service providers. Give the entity ID of one."))
+    entity: Element = found[0]
+    return entity
+
+
+def _role(entity: Element) -> Element | None:
+    """SAMLMeta-2.4.1: the role of a service provider that speaks SAML 2.0."""
+    roles = xml.find_all(entity, "md:SPSSODescriptor")
+    return next((role for role in roles if _PROTOCOL in role.get("protocolSupportEnumeration", "").split()), None)
+
+
+def _read(entity: Element) -> ProviderMetadata:
+    role = _role(entity)
+    assert role is not None  # `_choose` found it
+    signing, to_encrypt, methods = _keys(role)
+    listed = [formats.BY_URI.get(xml.text_of(each), "") for each in xml.find_all(role, "md:NameIDFormat")]
+    return ProviderMetadata(
+        entity_id=entity.get("entityID", ""),
+        consumers=_consumers(role),
+        logout_services=_logout_services(role),
+        signing_certificates=signing,
+        encryption_certificate=to_encrypt,
+        encryption_algorithm=_known(methods, {name: each.uri for name, each in encryption.DATA_ALGORITHMS.items()}),
+        key_transport=_known(methods, encryption.KEY_ALGORITHMS),
+        name_id_formats=list(dict.fromkeys(name for name in listed if name)),
+        signs_requests=_is_true(role, "AuthnRequestsSigned"),
+        wants_signed_assertions=_is_true(role, "WantAssertionsSigned"),
+        valid_until=_earliest(each.get("validUntil") for each in (*entity.iterancestors(), entity, role)),
+    )
+
+
+def _consumers(role: Element) -> list[dict[str, Any]]:
+    """SAMLMeta-2.4.4: indexed endpoints. Those of other bindings are for other profiles."""
+    found = []
+    for each in xml.find_all(role, "md:AssertionConsumerService"):
+        if BINDING_BY_URI.get(each.get("Binding", "")) != POST:
+            continue
+        index = each.get("index", "")
+        if not index.isdecimal() or len(index) > 5:
+            raise MetadataRefused(_("An endpoint has no index."))
+        found.append(
+            {"index": int(index), "location": each.get("Location", ""), "is_default": _is_true(each, "isDefault")}
+        )
+    if not found:
+        raise MetadataRefused(_("It names no assertion consumer service with the HTTP-POST binding."))
+    return found
+
+
+def _logout_services(role: Element) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for each in xml.find_all(role, "md:SingleLogoutService"):
+        binding = BINDING_BY_URI.get(each.get("Binding", ""))
+        if binding is not None and binding not in found:
+            response_location = each.get("ResponseLocation", "")
+            found[binding] = {
+                "binding": binding,
+                "location": each.get("Location", ""),
+                "response_location": response_location,
+            }
+    return list(found.values())
+
+
+def _keys(role: Element) -> tuple[list[str], str, list[str]]:
+    """Certificates that sign, the one to encrypt for, and the encryption methods that stand beside it."""
+    signing: list[str] = []
+    to_encrypt, methods = "", []
+    for descriptor in xml.find_all(role, "md:KeyDescriptor"):
+        use = descriptor.get("use", "")
+        pems = [
+            certificates.to_pem(certificates.load(xml.text_of(each)))
+            for each in descriptor.iterfind(
+                "/".join(map(xml.qname, ("ds:KeyInfo", "ds:X509Data", "ds:X509Certificate")))
+            )
+        ]
+        if use in ("signing", ""):
+            signing += [text for text in pems if text not in signing]
+        if use in ("encryption", "") and pems and not to_encrypt:
+            to_encrypt = pems[0]
+            methods = [each.get("Algorithm", "") for each in xml.find_all(descriptor, "md:EncryptionMethod")]
+    return signing, to_encrypt, methods
+
+
+def _known(listed: Iterable[str], uris: Any) -> str:
+    """The first of ours that is listed: ours are in order of strength; "" where none is."""
+    given = set(listed)
+    return next((name for name, uri in uris.items() if uri in given), "")
+
+
+def _is_true(element: Element, name: str) -> bool:
+    return element.get(name, "") in ("true", "1")
+
+
+def _earliest(values: Iterable[str | None]) -> datetime | None:
+    moments = [xml.parse_instant(value) for value in values if value]
+    return min(moments, default=None)
