@@ -48,7 +48,15 @@ TENANT_SECTIONS = ("message_gateways", "message_templates", "api_scopes")
 LATE_TENANT_SECTIONS = ("host_applications",)  # they name clients, so they come after the applications
 APPLICATION_SECTIONS = ("clients", "cas_services", "saml_service_providers")
 
-_TENANT_KEYS = ("name", "logo_url", "time_zone", "language", "localize_errors")
+_TENANT_KEYS = (
+    "name",
+    "logo_url",
+    "time_zone",
+    "language",
+    "localize_errors",
+    "allow_registration",
+    "encrypt_captcha",
+)
 _USER_KEYS = (*attributes.BUILT_IN, "email_verified", "phone_number_verified", "address", "extension")
 # Our columns say is_…; a file says what it means.
 _APPLICATION_COLUMNS = {

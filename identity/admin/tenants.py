@@ -1,5 +1,7 @@
 """Tenants, their host names, policies and attribute definitions."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import Model
 from django.forms import ModelForm
@@ -62,10 +64,23 @@ class TenantAdmin(TenantScoped):
         "time_zone",
         "language",
         "localize_errors",
+        "allow_registration",
+        "registration_organization",
+        "encrypt_captcha",
         "public_id",
         "created_at",
         "updated_at",
     )
+
+    def get_form(
+        self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form_class = super().get_form(request, obj, change, **kwargs)
+        field: Any = form_class.base_fields.get("registration_organization")
+        if field is not None:
+            # Of this tenant only, for those too who see every tenant's.
+            field.queryset = field.queryset.filter(tenant=obj) if obj else field.queryset.none()
+        return form_class
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         readonly = list(super().get_readonly_fields(request, obj))

@@ -29,7 +29,16 @@ from identity.texts import is_storable
 # Hosts come from outside, so the cache is bounded; more hosts than this only cost their query again.
 _CACHE_SIZE = 4096
 _MAX_HOST_LENGTH = 260  # a name of 253 characters and a port
-_EDITABLE = ("name", "logo_url", "time_zone", "language", "localize_errors", "is_active")
+_EDITABLE = (
+    "name",
+    "logo_url",
+    "time_zone",
+    "language",
+    "localize_errors",
+    "allow_registration",
+    "encrypt_captcha",
+    "is_active",
+)
 
 _by_host: dict[str, tuple[float, Tenant | None]] = {}  # host to (good until, monotonic; tenant)
 _DEFAULT_KEY = ""  # never a host

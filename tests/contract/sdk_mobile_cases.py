@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import time_machine
@@ -209,6 +209,25 @@ def broken(name: str, wire: str, code: str) -> tuple[tuple[str, str], Cause]:
     )
 
 
+def emptied(name: str, wire: str, code: str, value: Any = "before") -> tuple[tuple[str, str], Cause]:
+    """Somebody takes out of their profile what the tenant demands."""
+
+    def cause(phone: Phone) -> Any:
+        User.objects.filter(pk=phone.user.pk).update(**{name: value})
+        return defined("updateProfile", name, given={wire: ""}, is_required=True)(phone)
+
+    return ("updateProfile", code), cause
+
+
+def emptied_badge(phone: Phone) -> Any:
+    User.objects.filter(pk=phone.user.pk).update(extension={"badge": "7"})
+    return defined("updateProfile", "badge", given={"extension": {"badge": ""}}, is_required=True)(phone)
+
+
+def spoiled(name: str, wire: str, code: str) -> tuple[tuple[str, str], Cause]:
+    return ("updateProfile", code), defined("updateProfile", name, given={wire: "not so"}, pattern="[a-z]+")
+
+
 def passwords(operation: str, member: str, name: str, **kept: str) -> dict[tuple[str, str], Cause]:
     refused = {
         "PWD.0002": f"{name[::-1]}-Amber-77",
@@ -305,4 +324,26 @@ CAUSES: dict[tuple[str, str], Cause] = {
         ask(phone, "updateProfile", user_name="Bob"),
     )[1],
     ("updateProfile", "USER.0035"): taken_badge("updateProfile"),
+    ("updateProfile", "USER.0028"): emptied_badge,
+    ("updateProfile", "USER.0044"): having("updateProfile", attr_birthday="2022-13-01"),
+    ("updateProfile", "USER.0045"): having("updateProfile", attr_gender=["male"]),
+    ("updateProfile", "USER.0056"): having("updateProfile", extension={"undefined": "7"}),
+    **dict(
+        [
+            (("updateProfile", "USER.0008"), having("updateProfile", user_name="")),
+            emptied("name", "name", "USER.0009"),
+            emptied("first_name", "first_name", "USER.0012"),
+            emptied("middle_name", "middle_name", "USER.0013"),
+            emptied("last_name", "last_name", "USER.0014"),
+            emptied("nick_name", "attr_nick_name", "USER.0015"),
+            emptied("birth_date", "attr_birthday", "USER.0016", date(2000, 2, 29)),
+            emptied("gender", "attr_gender", "USER.0017", "male"),
+            spoiled("user_name", "user_name", "USER.0036"),
+            spoiled("name", "name", "USER.0037"),
+            spoiled("first_name", "first_name", "USER.0040"),
+            spoiled("middle_name", "middle_name", "USER.0041"),
+            spoiled("last_name", "last_name", "USER.0042"),
+            spoiled("nick_name", "attr_nick_name", "USER.0043"),
+        ]
+    ),
 }
