@@ -21,27 +21,30 @@ from jsonschema import Draft202012Validator
 from identity.errors import catalogue
 from identity.models import MFAMode, PasswordHistory, PasswordPolicy, SessionPolicy, User
 from oidc_provider import registration
-from tests.contract import oidc_contract, sdk_mobile_cases, sdk_sso_cases
+from tests.contract import oidc_contract, sdk_mobile_cases, sdk_social_cases, sdk_sso_cases
+from tests.contract.sdk_social_cases import providers
 from tests.factories import PASSWORD, make_tenant
 from tests.sdk_api.conftest import fresh_process
 from tests.sdk_api.mobile import inbox
 from tests.sdk_api.phone import Phone, make_phone
 
-__all__ = ["fresh_process", "inbox"]
+__all__ = ["fresh_process", "inbox", "providers"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("inbox")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("inbox", "providers")]
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "contract" / "sdk_api.yaml"
 NEW_PASSWORD = "Amber-Meadow-77"
 BUILT = {
     "getServerDate",
     "getPublicKey",
+    "listCountryCodes",
     "loginByPassword",
     "logout",
     "getProfile",
     "skipPasswordUpdate",
     "updateExpiredPassword",
     *sdk_mobile_cases.OPERATIONS,
+    *sdk_social_cases.OPERATIONS,
     *sdk_sso_cases.OPERATIONS,
 }
 Cause = Callable[[Phone], Any]
@@ -69,6 +72,8 @@ def call(phone: Phone, operation: str, **headers: str | None) -> Any:
     path = path.removeprefix("/api/v2/sdk/")
     if operation in sdk_mobile_cases.PATHS:
         return sdk_mobile_cases.ask(phone, operation, headers)
+    if operation in sdk_social_cases.OPERATIONS:
+        return sdk_social_cases.ask(phone, operation, headers)
     if operation in sdk_sso_cases.BACK_END:
         return sdk_sso_cases.ask(phone, operation)
     required = description["x-headers"]["required"]
@@ -90,6 +95,8 @@ def new_phone(operation: str) -> Phone:
     """An app whose user stands where the operation begins."""
     if operation in sdk_mobile_cases.OPERATIONS:
         return sdk_mobile_cases.new_phone(operation)
+    if operation in sdk_social_cases.OPERATIONS:
+        return sdk_social_cases.new_phone(operation)
     if operation in ("skipPasswordUpdate", "updateExpiredPassword"):
         tenant = make_tenant(password_policy={"max_age_days": 30, "warn_days": 7})
         return make_phone(tenant, password_changed_at=timezone.now() - timedelta(days=28), mobile="13812345678")
@@ -157,6 +164,7 @@ CAUSES: dict[tuple[str, str], Cause] = {
     ("updateExpiredPassword", "PWD.0006"): too_many_identical,
     ("updateExpiredPassword", "PWD.0007"): updated_with(new_password="Sh-1"),
     **sdk_mobile_cases.CAUSES,
+    **sdk_social_cases.CAUSES,
     **sdk_sso_cases.CAUSES,
 }
 
@@ -262,4 +270,7 @@ def test_what_is_routed_is_what_is_listed_here() -> None:
         if getattr(resolver, "app_name", None) == "sdk_api"
         for pattern in resolver.url_patterns
     }
-    assert routed == {operations()[operation][1] for operation in BUILT}
+    listed = {operations()[operation][1] for operation in BUILT}
+    aliases = {path for operation in BUILT for path in operations()[operation][2].get("x-alias-paths", [])}
+    assert routed == listed | aliases
+    assert set(operations()) == BUILT

@@ -1,4 +1,4 @@
-"""Sign-in with WeChat and Alipay in a phone app: the roads of the state machine, and the ways round it that are shut."""
+"""Sign-in with WeChat and Alipay in a phone app: the roads of the state machine; ways round it are shut."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def test_alipay_has_two_paths(phone: Phone, alipay: AlipayStub, path: str) -> No
     source = alipay_source(phone.tenant, alipay)
     make_link(phone.user, source, subject=SOMEBODY.user_id)
     text = json.dumps({"code": alipay.code_for(SOMEBODY)})
-    sent = {"content_type": "application/json", "headers": phone.headers(), "secure": True}
-    assert phone.http.post(path, text, **sent).json()["status"] == "SUCCESS"
+    answer = phone.http.post(path, text, content_type="application/json", headers=phone.headers(), secure=True)
+    assert answer.json()["status"] == "SUCCESS"
 
 
 @pytest.mark.security("S26")
