@@ -12,4 +12,4 @@ class IdentityConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, the purgers and the sections of configuration files."""
-        from identity import checks, message_configuration, purgers  # noqa: F401 - all register themselves
+        from identity import checks, message_configuration, purgers, upstream_configuration  # noqa: F401 - all register themselves

@@ -45,7 +45,8 @@ ACTOR = "system"
 MAX_FILE_BYTES = 10 * 1024 * 1024
 # Sections of apps, and where they stand. One whose app is not installed is refused by its name.
 TENANT_SECTIONS = ("message_gateways", "message_templates", "api_scopes")
-LATE_TENANT_SECTIONS = ("host_applications",)  # they name clients, so they come after the applications
+# They name clients or applications, so they come after these.
+LATE_TENANT_SECTIONS = ("host_applications", "upstreams")
 APPLICATION_SECTIONS = ("clients", "cas_services", "saml_service_providers")
 
 _TENANT_KEYS = (

@@ -65,6 +65,7 @@ def admin_theme() -> dict[str, Any]:
                     _("Sign-ins"),
                     ("identity", "ssosession", _("Sessions"), "devices"),
                     ("oidc_provider", "consent", _("Consents"), "handshake"),
+                    ("identity", "externalidentity", _("Linked accounts"), "link"),
                     ("identity", "auditevent", _("Audit"), "fact_check"),
                     ("identity", "delivery", _("Deliveries"), "outbox"),
                     ("identity", "sentmessage", _("Sent messages"), "sms"),
@@ -72,6 +73,7 @@ def admin_theme() -> dict[str, Any]:
                 _group(
                     _("Installation"),
                     ("identity", "tenant", _("Tenants"), "domain"),
+                    ("identity", "upstream", _("Sign-in sources"), "login"),
                     ("identity", "messagegateway", _("Message gateways"), "cell_tower"),
                     ("identity", "messagetemplate", _("Message texts"), "edit_note"),
                     ("identity", "keypair", _("Keys"), "vpn_key"),

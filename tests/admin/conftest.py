@@ -62,6 +62,7 @@ from tests.factories import (
 from tests.factories.cas import make_cas_service
 from tests.factories.oidc import make_client, make_session
 from tests.factories.saml import make_saml_keys, make_service_provider
+from tests.factories.upstreams import make_link, make_upstream
 
 
 def sign_in(user: User, *, is_confirmed: bool = True) -> Browser:
@@ -123,6 +124,8 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
     hashed = crypto.keyed_hash(secrets["handle"], purpose="test")
     audit.record("user:update", tenant=tenant, actor=user, target=user, changes={"name": ["before", "after"]})
     keys.ensure(tenant=tenant, use="sig", alg="ES256")
+    upstream = make_upstream(tenant, secret=secrets["handle"])
+    link = make_link(user, upstream, subject="u-1", openid="o-1")
     gateway = MessageGateway.objects.create(
         tenant=tenant,
         name="Texts",
@@ -196,6 +199,9 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
             tenant=tenant, kind="test", url="https://rp.example/", jti=crypto.new_handle(), next_attempt_at=now
         ),
         UserCount.objects.get_or_create(tenant=tenant)[0],
+        upstream,
+        link,
+        link.accounts.get(),
         gateway,
         MessageTemplate.objects.create(
             tenant=tenant, channel="sms", purpose="login", language="en", text="{tenant}: {code}"
