@@ -9,6 +9,8 @@ It keeps no knowledge of Monban: everything comes from discovery and from the ar
     /refresh          redeem the refresh token, check the new ID token
     /logout           RP-initiated sign-out
     /signed-out       the post-logout address
+    /backchannel      takes logout tokens
+    /frontchannel     is loaded in a frame of the provider's signed-out page
     /blank            an empty page of this origin
     /session.json     what this browser's session holds, for the test to look at
 
@@ -168,6 +170,20 @@ class Client:
         }
         return f"{self.metadata['end_session_endpoint']}?{urlencode(query)}"
 
+    def check_logout_token(self, encoded: str) -> str:
+        """OIDCBCL-2.6: the sid that a logout token names."""
+        decoded = self._decode(encoded)
+        claims, now = decoded.claims, time.time()
+        if decoded.header.get("typ") != "logout+jwt" or "nonce" in claims:
+            raise RefusedError("not a logout token")
+        if (claims["iss"], claims["aud"]) != (self.issuer, self.client_id):
+            raise RefusedError("a logout token of or for somebody else")
+        if not claims["iat"] - LEEWAY_SECONDS < now < claims["exp"] + LEEWAY_SECONDS:
+            raise RefusedError("a logout token of another time")
+        if claims["events"] != {"http://schemas.openid.net/event/backchannel-logout": {}} or not claims["jti"]:
+            raise RefusedError("a logout token of another event")
+        return str(claims["sid"])
+
     def _decode(self, encoded: str) -> jwt.Token:
         # Keys are fetched each time, so that a rotation shows at once.
         keys = KeySet.import_key_set({"keys": self._get_json(self.metadata["jwks_uri"])["keys"]})
@@ -208,6 +224,8 @@ class Handler(BaseHTTPRequestHandler):
             ("GET", "/refresh"): self.refresh,
             ("GET", "/logout"): self.logout,
             ("GET", "/signed-out"): self.signed_out,
+            ("POST", "/backchannel"): self.backchannel,
+            ("GET", "/frontchannel"): self.frontchannel,
             ("GET", "/blank"): self.blank,
             ("GET", "/session.json"): self.session_json,
         }
@@ -274,6 +292,22 @@ class Handler(BaseHTTPRequestHandler):
         if browser is None or parameters.get("state") != browser.logout_state:
             raise RefusedError("logout state differs")
         self._answer(200, "<p id=signed-out>Signed out.</p>")
+
+    def backchannel(self, parameters: dict[str, str]) -> None:
+        self._forget(self.client.check_logout_token(parameters["logout_token"]))
+        self._answer(200, "")
+
+    def frontchannel(self, parameters: dict[str, str]) -> None:
+        # In a frame of another site no cookie comes along: the session is found by its sid.
+        if parameters["iss"] != self.client.issuer:
+            raise RefusedError("iss differs")
+        self._forget(parameters["sid"])
+        self._answer(200, "<p id=told>Signed out.</p>")
+
+    def _forget(self, sid: str) -> None:
+        for browser in self.sessions.values():
+            if browser.claims.get("sid") == sid:
+                browser.claims, browser.userinfo, browser.token = {}, {}, {}
 
     def blank(self, parameters: dict[str, str]) -> None:
         self._answer(200, "")
