@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from xml.sax.saxutils import quoteattr
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
-from signxml import DigestAlgorithm, SignatureMethod, XMLSigner, XMLVerifier
+from signxml import DigestAlgorithm, SignatureConfiguration, SignatureMethod, XMLSigner, XMLVerifier
 
 from tests.factories import PASSWORD
 from tests.specs.conformance import ISSUER, Browser, Callback, Page, Transport, new_transport
@@ -100,7 +101,7 @@ class Party:
         return self.message("LogoutResponse", attributes, code)
 
     def message(self, name: str, attributes: Mapping[str, str | None], *content: str) -> str:
-        written = "".join(f' {key}="{value}"' for key, value in attributes.items() if value is not None)
+        written = "".join(f" {key}={quoteattr(value)}" for key, value in attributes.items() if value is not None)
         return (
             f'<samlp:{name} xmlns:samlp="{NS["samlp"]}" xmlns:saml="{NS["saml"]}"{written}>'
             f"<saml:Issuer>{self.entity_id}</saml:Issuer>{''.join(content)}</samlp:{name}>"
@@ -252,8 +253,6 @@ class Answer:
 
 
 def _own_signature(element: Any) -> Any:
-    from signxml import SignatureConfiguration
-
     return SignatureConfiguration(location="./", expect_references=1)
 
 
@@ -272,6 +271,4 @@ def verify_query(address: str, certificate: x509.Certificate) -> None:
     signed, _, signature = query.rpartition("&Signature=")
     public = certificate.public_key()
     assert isinstance(public, rsa.RSAPublicKey)
-    from urllib.parse import unquote
-
     public.verify(base64.b64decode(unquote(signature)), signed.encode(), padding.PKCS1v15(), hashes.SHA256())

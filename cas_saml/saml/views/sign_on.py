@@ -20,7 +20,7 @@ from cas_saml.saml.requests import AuthnRequest
 from cas_saml.saml.views import parking
 from cas_saml.saml.views.error_page import refuse
 from identity import cookies
-from identity.errors import IdentityError
+from identity.errors import ApplicationDisabled, IdentityError
 from identity.events import EventType
 from identity.services import login as sign_ins
 
@@ -69,6 +69,8 @@ def _unsolicited(request: HttpRequest) -> HttpResponse:
     if len(request.GET.getlist("sp")) > 1:
         raise MessageRefused(Refusal.PARAMETER)  # S45
     provider = providers.get(request.GET.get("sp", ""), tenant=_context(request).tenant)
+    if not provider.allow_unsolicited:
+        raise ApplicationDisabled(log_detail=f"service_provider={provider.public_id} takes no unsolicited assertions")
     return _answer(request, requests.unsolicited(provider), Passed())
 
 
