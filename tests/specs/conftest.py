@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from identity.models import Tenant, User
-from identity.outbound import Response
 from oidc_provider import registration
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
 from tests.specs.conformance import AFTER_LOGOUT, CALLBACK, HOST, Browser, RelyingParty
+from tests.support.outgoing import posted
+
+__all__ = ["posted"]
 
 EVERY_SCOPE = ["openid", "profile", "email", "address", "phone", "roles", "organizations", "offline_access"]
 
@@ -99,20 +101,3 @@ def signed_in(browser: Browser, party: RelyingParty) -> Browser:
     party.authorize(browser)
     browser.shown.clear()
     return browser
-
-
-@pytest.fixture
-def posted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str], bool]]:
-    """What would leave the house; `posted.status` is what the service answers."""
-
-    class Posted(list[tuple[str, dict[str, str], bool]]):
-        status = 200
-
-    calls = Posted()
-
-    def post_form(url: str, fields: dict[str, str], *, internal: bool, limits: Any) -> Response:
-        calls.append((url, fields, internal))
-        return Response(status=calls.status, headers={}, body=b"")
-
-    monkeypatch.setattr("identity.outbound.post_form", post_form)
-    return calls
