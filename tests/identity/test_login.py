@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from django.core import mail
 from django.utils import timezone
 
 from identity.context import RequestContext
@@ -21,6 +20,9 @@ from identity.errors import (
 from identity.models import LoginState, LoginTransaction, PasswordPolicy, SessionKind, SessionPolicy, SSOSession, User
 from identity.services import login
 from tests.factories import PASSWORD, make_account, make_application, make_tenant, make_user
+from tests.sdk_api.mobile import MOBILE, inbox
+
+__all__ = ["inbox"]
 
 DEVICE = "a device's own handle"
 
@@ -32,7 +34,7 @@ def tenant(db):
 
 @pytest.fixture
 def alice(tenant):
-    return make_user(tenant, user_name="alice", email="alice@example.org", email_verified=True)
+    return make_user(tenant, user_name="alice", mobile=MOBILE, phone_number_verified=True)
 
 
 def set_policy(tenant, **values) -> None:
@@ -81,7 +83,7 @@ def test_disabled_application_is_refused(tenant, alice):
     assert SSOSession.objects.count() == 0
 
 
-def test_order_of_checks(tenant, alice):
+def test_order_of_checks(tenant, alice, inbox):
     """Lock, credentials, disabled, policy, second factor, age of the password."""
     application = make_application(tenant, access="assigned", mfa_mode="always")
     set_policy(tenant, max_age_days=30)
@@ -100,9 +102,9 @@ def test_order_of_checks(tenant, alice):
         make_account(alice, application)
         device = Device(tenant, application)
         assert device.give_password().state == LoginState.MFA_AUTH
-        assert mail.outbox == []  # an app asks for the code by itself
+        assert inbox.messages == []  # an app asks for the code by itself
         login.send_second_factor(handle=device.handle, **device.proof)
-        code = next(word for word in mail.outbox[-1].body.split() if word.isdigit() and len(word) == 6)
+        code = inbox.messages[-1].verification_code
         outcome = login.submit_second_factor(handle=device.handle, verification_code=code, **device.proof)
         assert (outcome.state, outcome.reason) == (LoginState.PASSWORD_EXPIRED, "expired")
         with pytest.raises(StateInvalid):
@@ -110,7 +112,7 @@ def test_order_of_checks(tenant, alice):
         with pytest.raises(PasswordRefused):
             login.change_expired_password(handle=device.handle, new_password=PASSWORD, **device.proof)
         done = login.change_expired_password(handle=device.handle, new_password="Calm-Lantern-58", **device.proof)
-        assert (done.state, done.session.amr) == (LoginState.SUCCESS, ["pwd", "otp"])
+        assert (done.state, done.session.amr) == (LoginState.SUCCESS, ["pwd", "sms"])
 
 
 @pytest.mark.security("S28")

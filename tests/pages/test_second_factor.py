@@ -1,4 +1,4 @@
-"""The second factor: a mailed code."""
+"""The second factor: a code by mail or text message."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ from identity.models import (
 from identity.services import access, login
 from tests.factories import PASSWORD, make_application, make_user
 from tests.pages.conftest import Browser, alert_of, handle_in
+from tests.sdk_api.mobile import MOBILE, inbox
+
+__all__ = ["inbox"]
 
 
 @pytest.fixture(autouse=True)
@@ -276,3 +279,61 @@ def test_mail_that_cannot_be_sent_is_told_and_can_be_tried_again(browser, alice,
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     assert give_code(browser, handle, "", resend="1").status_code == 302
     assert give_code(browser, handle, mailed_code()).status_code == 302
+
+
+# Text message or mail --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_number(alice, inbox):
+    """Alice has a verified number, beside her mailbox."""
+    alice.mobile, alice.phone_number_verified = MOBILE, True
+    alice.save()
+    return alice
+
+
+def test_a_text_message_is_the_second_factor_of_a_verified_number(browser, with_number, inbox):
+    User.objects.update(email_verified=False)
+    handle, page = first_step(browser, with_number)
+    assert "138****5678" in page.content.decode()
+    assert "send_to" not in page.content.decode()
+    assert ([message.target for message in inbox.messages], mail.outbox) == (["+8613812345678"], [])
+    assert give_code(browser, handle, inbox.messages[0].verification_code)["Location"] == "/account"
+    session = SSOSession.objects.get()
+    assert (session.amr, session.acr) == (["pwd", "sms"], "urn:monban:acr:multi-factor")
+
+
+def test_who_has_both_chooses(browser, with_number, inbox):
+    handle, page = first_step(browser, with_number)
+    assert "138****5678" in page.content.decode()
+    assert 'name="send_to" value="email"' in page.content.decode()
+    response = browser.post("/login", {"transaction": handle, "send_to": "email"})
+    page = browser.get(response["Location"])
+    assert "a***@example.org" in page.content.decode()
+    assert 'name="send_to" value="sms"' in page.content.decode()
+    assert [message.to for message in mail.outbox] == [["alice@example.org"]]
+    if inbox.messages[0].verification_code != mailed_code():
+        assert give_code(browser, handle, inbox.messages[0].verification_code).status_code == 400
+    assert give_code(browser, handle, mailed_code())["Location"] == "/account"
+    assert SSOSession.objects.get().amr == ["pwd", "otp"]
+
+
+@pytest.mark.security("S29")
+@pytest.mark.parametrize("place", ["sms", "", "totp", "\x00"])
+def test_what_is_no_place_of_this_person_cannot_be_chosen(browser, alice, inbox, place):
+    handle, _page = first_step(browser, alice)
+    browser.post("/login", {"transaction": handle, "send_to": place})
+    assert (inbox.messages, SSOSession.objects.count()) == ([], 0)
+    assert LoginTransaction.objects.get(user=alice).data.get("second_factor") is None
+
+
+@pytest.mark.security("S30")
+def test_both_places_count_on_one_row(browser, with_number, inbox):
+    handle, _page = first_step(browser, with_number)
+    sent = inbox.messages[0].verification_code
+    for _try in range(3):
+        give_code(browser, handle, wrong(sent))
+    page = browser.get(browser.post("/login", {"transaction": handle, "send_to": "email"})["Location"])
+    assert page.status_code == 200
+    answers = [give_code(browser, handle, wrong(mailed_code())).status_code for _try in range(3)]
+    assert answers == [400, 400, 429]

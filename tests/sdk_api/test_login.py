@@ -143,7 +143,8 @@ def test_a_user_without_an_account_is_denied(db: None) -> None:
 @pytest.mark.security("S28")
 def test_a_second_factor_comes_before_the_age_of_the_password(expired: Phone) -> None:
     SessionPolicy.objects.update(mfa_mode=MFAMode.ALWAYS)
-    User.objects.update(email_verified=True)
+    expired.user.mobile, expired.user.phone_number_verified = "13812345678", True
+    expired.user.save()
     response = expired.login()
     body = response.json()
     assert (response.status_code, body) == (200, {"status": "MFA_AUTH", "state_token": body["state_token"]})
