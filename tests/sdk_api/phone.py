@@ -103,8 +103,9 @@ class BackEnd:
             "client_secret": CLIENT_SECRET,
         }
         kind = "application/x-www-form-urlencoded"
-        to = {"headers": {"host": phone.host}, "secure": True}
-        answer = self.http.post("/api/v2/tenant/token", urlencode(form), content_type=kind, **to)
+        answer = self.http.post(
+            "/api/v2/tenant/token", urlencode(form), content_type=kind, headers={"host": phone.host}, secure=True
+        )
         self.token: str = answer.json()["access_token"]
 
     def device(self, **changes: Any) -> dict[str, Any]:
