@@ -36,6 +36,7 @@ from identity.senders.base import Setting
 from identity.senders.kinds import KINDS
 from identity.services import gateways
 
+_COLUMNS = ("name", "position", "is_active", "base_url", "is_internal")
 _SETTING = "setting_"  # before the name of a kind's setting, in the form
 
 
@@ -71,7 +72,7 @@ class GatewayForm(ServiceForm):
 
     class Meta:
         model = MessageGateway
-        fields = ("name", "position", "is_active", "base_url", "is_internal")
+        fields = _COLUMNS
 
     def apply(self) -> MessageGateway:
         """Change the gateway."""
@@ -86,7 +87,7 @@ class GatewayForm(ServiceForm):
                 settings=given,
                 secret=data.get("secret"),
                 may_be_internal=self.operator.is_superuser,
-                **{name: data[name] for name in self.Meta.fields if name in data},
+                **{name: data[name] for name in _COLUMNS if name in data},
             )
         except ValidationError as error:
             raise self._at_fields(error) from None

@@ -267,7 +267,7 @@ def test_a_code_goes_through_a_hook_that_checks_it_as_documented(tenant, receive
         }
     ]
     assert "123456" in receiver.received[0]["text"]
-    assert receiver.received[0]["text"].startswith("北方")
+    assert receiver.received[0]["text"].startswith("【北方】")
     assert (sent().state, sent().reference) == (SentState.SENT, "provider-42")
 
 
@@ -682,7 +682,7 @@ def test_a_tenants_own_text_is_sent_in_its_language_and_monbans_in_the_others(te
     )
     own, japanese = receiver.received
     assert own["text"] == f"【北方】{own['code']}，5分钟有效 {{{own['code']}}}"
-    assert japanese["text"].startswith("北方")
+    assert japanese["text"].startswith("【北方】")
     assert japanese["code"] in japanese["text"]
     assert "Give it to nobody" not in japanese["text"]
 
