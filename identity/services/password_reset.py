@@ -34,7 +34,7 @@ _TARGET = "login_transaction.target"
 
 
 def begin(*, tenant: Tenant, identifier: str, binding: str, context: RequestContext) -> str:
-    """Send a code to the verified mailbox of whoever the identifier names; return the handle of the reset.
+    """Send a code to a verified address of whoever the identifier names; return the handle of the reset.
 
     The answer, the rows written and the time are the same where nobody is named or nothing can be sent (S33).
     Raises TooManyRequests only for the source.
@@ -47,13 +47,14 @@ def begin(*, tenant: Tenant, identifier: str, binding: str, context: RequestCont
     )
     resolved = authentication.resolve(identifier, tenant=tenant)
     user = resolved.user
-    can_send = user is not None and user.is_usable and bool(user.email) and user.email_verified
-    target = verification.email_of(user) if user is not None and can_send else _nobodys_target(resolved.name)
+    place = _place_of(user, name=resolved.name) if user is not None and user.is_usable else None
+    can_send = place is not None
+    target = place or _nobodys_target(resolved.name)
     row, handle = login_steps.create(
         tenant=tenant,
         binding=binding,
         channel=CHANNEL,
-        data={"target": crypto.seal(target.address, purpose=_TARGET)},
+        data={"target": crypto.seal(target.address, purpose=_TARGET), "channel": target.channel},
         user=user if can_send else None,
     )
     try:
@@ -73,14 +74,15 @@ def begin(*, tenant: Tenant, identifier: str, binding: str, context: RequestCont
 
 
 def finish(*, handle: str, binding: str, verification_code: str, new_password: str, context: RequestContext) -> User:
-    """Set a new password on the proof of the mailed code; all sessions and tokens end.
+    """Set a new password on the proof of the code that was sent; all sessions and tokens end.
 
     Raises StateInvalid, AccountLocked, TooManyRequests, VerificationRefused, PasswordRefused. A refused password
     leaves the code open, as its holder has proved themselves.
     """
     row = login_steps.get(handle=handle, binding=binding, context=context, channel=CHANNEL, state=LoginState.START)
     address = crypto.unseal(row.data["target"], purpose=_TARGET)
-    target = verification.Target(VerificationChannel.EMAIL, address)
+    channel = VerificationChannel(row.data.get("channel", VerificationChannel.EMAIL))
+    target = verification.Target(channel, address)
     try:
         proved = _prove_reset(row, target=target, verification_code=verification_code, context=context)
         user = login_steps.user_of(row)
@@ -91,7 +93,7 @@ def finish(*, handle: str, binding: str, verification_code: str, new_password: s
     except IdentityError as error:
         login_steps.record_refusal(EventType.PASSWORD_RESET, row=row, error=error, context=context)
         raise
-    # Whoever guessed until the account was locked has not got the mailbox.
+    # Whoever guessed until the account was locked has not got the mailbox or the telephone.
     throttle.unlock(user, context=context, actor=user)
     return user
 
@@ -148,6 +150,18 @@ def _prove_reset(
         )
     proved = verification.prove(tenant=row.tenant, purpose=purpose, target=target, verification_code=verification_code)
     raise StateInvalid(log_detail=f"verification_code={proved.row.pk} of nobody was guessed")
+
+
+def _place_of(user: User, *, name: str) -> verification.Target | None:
+    """Where the code goes: to the number where that is what was typed, else to the mailbox, of the verified ones."""
+    mailbox = verification.email_of(user) if user.email and user.email_verified else None
+    telephone = None
+    if user.mobile_index and user.phone_number_verified:
+        telephone = verification.mobile_of(user)
+        if not verification.is_reachable(telephone, tenant=user.tenant):
+            telephone = None
+    is_number_typed = user.mobile_index == User.mobile.index(name, tenant_id=user.tenant_id)
+    return (telephone or mailbox) if is_number_typed else (mailbox or telephone)
 
 
 def _nobodys_target(name: str) -> verification.Target:

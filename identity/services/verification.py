@@ -237,6 +237,15 @@ def is_same(one: Target, other: Target, *, tenant: Tenant) -> bool:
     return one.channel == other.channel and _index(tenant, one) == _index(tenant, other)
 
 
+def is_reachable(target: Target, *, tenant: Tenant) -> bool:
+    """Whether the tenant sends messages there at all: of numbers, to its countries only."""
+    try:
+        _deliverable_address(tenant=tenant, target=target, is_deliverable=True)
+    except ValueInvalid:
+        return False
+    return True
+
+
 def purge_expired(now: datetime, limit: int) -> int:
     """Delete codes that ran out a day ago."""
     old = VerificationCode.objects.filter(expires_at__lt=now - timedelta(days=1))

@@ -17,6 +17,9 @@ from identity.models import AuditEvent, LoginTransaction, SSOSession, Verificati
 from identity.services import verification
 from tests.factories import PASSWORD, make_user
 from tests.pages.conftest import Browser, alert_of, handle_in
+from tests.sdk_api.mobile import MOBILE, inbox
+
+__all__ = ["inbox"]
 
 FRESH = "Calm-Lantern-58"
 
@@ -213,3 +216,33 @@ def test_mail_is_in_the_language_of_the_page(alice):
     browser.post("/forgot-password", {"identifier": "alice"}, headers={"accept-language": "ja"})
     assert mail.outbox[0].body != ""
     assert not mail.outbox[0].subject.isascii()
+
+
+# By text message -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "has_mailbox", "goes_to"),
+    [("alice", True, "mail"), (MOBILE, True, "sms"), ("alice", False, "sms"), ("alice@example.org", True, "mail")],
+)
+def test_a_code_goes_to_the_number_that_was_typed_or_is_all_there_is(
+    browser, alice, inbox, typed, has_mailbox, goes_to
+):
+    alice.mobile, alice.phone_number_verified, alice.email_verified = MOBILE, True, has_mailbox
+    alice.save()
+    handle = ask(browser, typed)
+    assert (len(mail.outbox), len(inbox.messages)) == ((1, 0) if goes_to == "mail" else (0, 1))
+    code = mailed_code() if goes_to == "mail" else inbox.messages[0].verification_code
+    assert reset(browser, handle, code)["Location"] == "/forgot-password/done"
+    assert browser.sign_in(alice, FRESH).status_code == 302
+
+
+@pytest.mark.security("S23")
+@pytest.mark.parametrize("number", [{"phone_number_verified": False}, {"mobile": "+12025550123"}])
+def test_no_code_goes_to_a_number_that_is_not_proved_or_not_paid_for(browser, alice, inbox, number):
+    alice.mobile, alice.phone_number_verified, alice.email_verified = MOBILE, True, False
+    for name, value in number.items():
+        setattr(alice, name, value)
+    alice.save()
+    ask(browser, "alice")
+    assert (mail.outbox, inbox.messages) == ([], [])
