@@ -47,7 +47,7 @@ class BCrypt(BCryptPasswordHasher):
         return f"{self.algorithm}${data.decode('ascii')}"
 
 
-class _LegacyHasher(BasePasswordHasher):
+class LegacyHasher(BasePasswordHasher):
     """A fast salted hash from another system, `algorithm$salt$hex`. It verifies; it is never chosen for new."""
 
     digest: ClassVar[str]
@@ -99,21 +99,21 @@ class _LegacyHasher(BasePasswordHasher):
         return hashlib.new(self.digest, (salt + password).encode()).hexdigest()
 
 
-class SaltedSHA256(_LegacyHasher):
+class SaltedSHA256(LegacyHasher):
     """`sha256$salt$hex`: SHA-256 of salt and password."""
 
     algorithm = "sha256"
     digest = "sha256"
 
 
-class SaltedSHA1(_LegacyHasher):
+class SaltedSHA1(LegacyHasher):
     """`sha1$salt$hex`: SHA-1 of salt and password."""
 
     algorithm = "sha1"
     digest = "sha1"
 
 
-class LDAPSaltedSHA(_LegacyHasher):
+class LDAPSaltedSHA(LegacyHasher):
     """`ssha$salt$hex`: SHA-1 of password and salt; the salt is any bytes, in hexadecimal."""
 
     algorithm = "ssha"

@@ -1,12 +1,11 @@
 """Attribute definitions: what a tenant demands of built-in and extended attributes."""
 
-import re
-
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from identity import patterns
 from identity.models.tenants import Tenant
 
 
@@ -32,11 +31,9 @@ class AttributeEditor(models.TextChoices):
 
 
 def validate_pattern(pattern: str) -> None:
-    """Refuse what is not a regular expression."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValidationError(_("This is not a regular expression.")) from error
+    """Refuse what is not a regular expression, or only one by which nothing can be judged."""
+    if not patterns.is_usable(pattern):
+        raise ValidationError(_("This is not a regular expression."))
 
 
 class AttributeDefinition(models.Model):
@@ -69,7 +66,7 @@ class AttributeDefinition(models.Model):
     is_unique = models.BooleanField(_("unique"), default=False)
     pattern = models.CharField(
         _("pattern"), max_length=500, blank=True, default="", validators=[validate_pattern]
-    )  # Python regular expression of the whole value
+    )  # regular expression of the whole value, in Python's syntax
     editable_by = models.CharField(
         _("may be edited by"), max_length=16, choices=AttributeEditor.choices, default=AttributeEditor.API
     )

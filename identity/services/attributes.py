@@ -6,6 +6,7 @@ Extended attributes exist only as definitions; their values stand in `extension`
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from identity import crypto
+from identity import crypto, patterns
 from identity.context import RequestContext
 from identity.errors import AlreadyExists, NotAllowed, ValueInvalid, ValueRequired
 from identity.events import EventType
@@ -37,7 +38,9 @@ from identity.models import (
 from identity.services import audit
 from identity.services.integrity import refusing
 
-MAX_TEXT_LENGTH = 500  # of an extended attribute; also bounds the work of a tenant's own pattern
+log = logging.getLogger(__name__)
+
+MAX_TEXT_LENGTH = 500  # of an extended attribute
 # Decision 3. Anything a tenant's numbering plan allows; only sending demands more.
 MOBILE_PATTERN = r"\+?[0-9-]{5,20}"
 _EXTENDED_REQUIRED = "USER.0028"
@@ -258,8 +261,7 @@ def _clean_text(rule: Rule, value: Any) -> str:
         raise rule.invalid("control character")
     if rule.choices and text not in rule.choices:
         raise rule.invalid("not one of the choices")
-    if rule.pattern and not _matches(rule.pattern, text):
-        raise rule.invalid("pattern")
+    _check_pattern(rule, text)
     if rule.name == "email" and rule.is_built_in:
         try:
             validate_email(text)
@@ -295,13 +297,20 @@ def _clean_boolean(rule: Rule, value: Any) -> bool:
 def _clean_integer(rule: Rule, value: Any) -> int:
     text = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
     # Beyond 18 digits the databases' JSON functions and many receivers lose precision.
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or (rule.pattern and not _matches(rule.pattern, text)):
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
         raise rule.invalid("not a whole number")
+    _check_pattern(rule, text)
     return int(text)
 
 
-def _matches(pattern: str, text: str) -> bool:
-    return re.fullmatch(pattern, text) is not None
+def _check_pattern(rule: Rule, text: str) -> None:
+    try:
+        if rule.pattern and not patterns.matches(rule.pattern, text):
+            raise rule.invalid("pattern")
+    except patterns.PatternUnusable as error:
+        # Refused, for nothing says that it fits; and told, for the pattern is at fault.
+        log.error("attribute.pattern_unusable", extra={"definition": rule.definition_id, "reason": str(error)})
+        raise rule.invalid("unusable pattern") from error
 
 
 # Unique extended values ------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from django.utils.translation import ngettext_lazy
 from identity.context import RequestContext
 from identity.errors import AccountDisabled, CredentialsRefused, NotFound, PasswordRefused, ValueRequired
 from identity.events import EventType
+from identity.hashers import LegacyHasher
 from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, Tenant, User
 from identity.services import access, audit, weak_passwords
 from identity.texts import is_storable
@@ -53,7 +54,9 @@ class PasswordAge:
 def check_password(*, user: User | None, password: str) -> bool:
     """Whether it is the user's password. An unknown user, or one without a password, costs the same (S33).
 
-    A hash of another system, or of weaker parameters, is replaced by ours when the password was right.
+    A hash of another system, or of weaker parameters, is replaced by ours when the password was right. A wrong one
+    costs our hash beside the other, too: never less than that of an unknown user. It costs more where the other
+    system's was slow, until the first sign-in.
     """
     if user is None or not user.has_usable_password() or not _is_hashable(password):
         hashers.make_password("x" * min(len(password), _MAX_CHECKED_LENGTH))
@@ -66,7 +69,21 @@ def check_password(*, user: User | None, password: str) -> bool:
         if User.objects.filter(pk=user.pk, password=stored).update(password=encoded):
             user.password = encoded
 
-    return hashers.check_password(password, stored, setter=upgrade)
+    is_right = hashers.check_password(password, stored, setter=upgrade)
+    if not is_right and _is_cheaper_when_wrong(stored):
+        hashers.make_password(password)
+    return is_right
+
+
+def _is_cheaper_when_wrong(encoded: str) -> bool:
+    """Whether only a right password is hashed in our way, by the upgrade."""
+    try:
+        preferred, own = hashers.get_hasher(), hashers.identify_hasher(encoded)
+    except ValueError:
+        return False  # Damaged; Django has hashed already.
+    if own.algorithm == preferred.algorithm:
+        return preferred.must_update(encoded)
+    return not isinstance(own, LegacyHasher)
 
 
 def password_age(*, user: User, policy: PasswordPolicy | None = None, now: datetime | None = None) -> PasswordAge:

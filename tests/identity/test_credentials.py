@@ -13,6 +13,7 @@ from django.utils import translation
 
 from identity.context import RequestContext
 from identity.errors import AccountDisabled, CredentialsRefused, IdentityError, PasswordRefused, ValueRequired
+from identity.hashers import Argon2id
 from identity.models import AuditEvent, PasswordHistory, PasswordPolicy, SSOSession, Tenant, User
 from identity.services import credentials, sessions, users, weak_passwords
 from tests.factories import PASSWORD, make_tenant, make_user
@@ -326,6 +327,24 @@ def test_nobody_and_a_user_without_a_password_cost_one_hash_like_anybody(
         assert not credentials.check_password(user=person, password="a wrong one")
         costs.append(len(hashed))
     assert costs == [1, 1, 1]
+    weaker = type("Weaker", (Argon2id,), {"memory_cost": 16})()
+    for encoded in (
+        hashers.make_password(PASSWORD, hasher="pbkdf2_sha256"),
+        hashers.make_password(PASSWORD, hasher="bcrypt"),
+        hashers.make_password(PASSWORD, hasher="sha1"),
+    ):
+        for password, is_right in (("a wrong one", False), (PASSWORD, True)):
+            person = make_user(tenant)
+            person.password = encoded
+            person.save()
+            hashed.clear()
+            assert credentials.check_password(user=person, password=password) is is_right
+            assert hashed == [len(password)]
+    person = make_user(tenant)
+    person.password = weaker.encode(PASSWORD, weaker.salt())
+    hashed.clear()
+    assert not credentials.check_password(user=person, password="a wrong one")
+    assert len(hashed) == 2  # the weaker one, and ours
     hashed.clear()
     assert not credentials.check_password(user=user, password="x" * 100_000)
     assert hashed == [1024]

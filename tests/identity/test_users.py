@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection, connections
 
-from identity import signals
+from identity import patterns, signals
 from identity.context import RequestContext
 from identity.errors import (
     AlreadyExists,
@@ -252,6 +254,41 @@ def test_a_tenants_own_pattern_replaces_the_default(tenant: Tenant, context: Req
     refused = refusal_of(users.create, tenant=tenant, context=context, user_name="a1", mobile="+8613812345678")
     assert refused[:2] == (ValueInvalid, "USER.0038")
     assert users.create(tenant=tenant, context=context, user_name="a1", mobile="13812345678").mobile == "13812345678"
+
+
+@pytest.mark.parametrize("pattern", [r"(a|aa)+$b", r"(([a-z])+.)+[A-Z]([a-z])+", "(", "(a{999}){999}"])
+def test_a_pattern_that_never_ends_or_is_none_refuses_the_value_in_time(
+    tenant: Tenant, context: RequestContext, pattern: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_attribute(tenant, "size", pattern=pattern)
+    started = time.process_time()
+    refused = refusal_of(users.create, tenant=tenant, context=context, user_name="a1", extension={"size": "a" * 500})
+    # Without a limit the first two take longer than anybody would wait, and the last one more memory than there is.
+    assert time.process_time() - started < 20 * patterns.LIMIT_SECONDS
+    assert refused == (ValueInvalid, "USER.0056", "Extended attribute size is invalid.")
+    assert "attribute.pattern_unusable" in caplog.messages
+
+
+@pytest.mark.parametrize("pattern", ["(", "a{4000000000}", "((a{99}){99}){99}", "(?P<a>x)(?P<a>"])
+def test_a_pattern_that_nothing_can_be_judged_by_is_not_taken(
+    tenant: Tenant, context: RequestContext, pattern: str
+) -> None:
+    with pytest.raises(ValidationError):
+        attributes.define(tenant=tenant, name="size", context=context, pattern=pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value"),
+    [
+        (r"[1-9]\d{5}(18|19|20)\d{2}(0[1-9]|1[0-2])\d{5}[0-9X]", "11010519491231002X"),
+        (r"[\u4e00-\u9fff]{2,10}", "张三"),
+        (r"(?=.*\d)(?!.*@).{3,}", "a1b"),
+    ],
+)
+def test_patterns_are_written_as_in_python(tenant: Tenant, context: RequestContext, pattern: str, value: str) -> None:
+    attributes.define(tenant=tenant, name="size", context=context, pattern=pattern)
+    user = users.create(tenant=tenant, context=context, user_name="a1", extension={"size": value})
+    assert user.extension == {"size": value}
 
 
 @pytest.mark.parametrize(
