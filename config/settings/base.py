@@ -282,6 +282,8 @@ def identity(env: Environment) -> Settings:
         "blind_index_key": env.blind_index_key,
         "trusted_proxies": env.trusted_proxies,
         "shared_host": env.shared_host,
+        # A development machine has no gateway for text messages; elsewhere each tenant has its own (docs/messages.md).
+        "sms_senders": ("identity.senders.console.ConsoleSender",) if env.debug else (),
     }
 
 

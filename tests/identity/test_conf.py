@@ -122,3 +122,9 @@ def test_trusting_every_address_as_a_proxy_is_reported_on_deployment():
     assert deploy_ids() == []
     assert deploy_ids(trusted_proxies=(ip_network("0.0.0.0/0"),)) == ["identity.W101"]
     assert deploy_ids(trusted_proxies=(ip_network("10.0.0.0/8"),)) == []
+
+
+@pytest.mark.parametrize("name", ["sms_senders", "email_senders"])
+def test_codes_on_the_terminal_stop_a_deployment_outside_development(name):
+    assert deploy_ids(**{name: (checks.CONSOLE_SENDER,)}) == ["identity.E008"]
+    assert deploy_ids(**{name: (checks.CONSOLE_SENDER,), "debug": True}) == []
