@@ -72,9 +72,7 @@ class TenantAdmin(TenantScoped):
         "updated_at",
     )
 
-    def get_form(
-        self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any) -> Any:
         form_class = super().get_form(request, obj, change, **kwargs)
         field: Any = form_class.base_fields.get("registration_organization")
         if field is not None:

@@ -236,9 +236,7 @@ def passwords(operation: str, member: str, name: str, **kept: str) -> dict[tuple
         "PWD.0005": "meadowamber",
         "PWD.0007": "Sh-1",
     }
-    causes = {
-        (operation, code): having(operation, **{member: password, **kept}) for code, password in refused.items()
-    }
+    causes = {(operation, code): having(operation, **{member: password, **kept}) for code, password in refused.items()}
     return causes | {(operation, "PWD.0006"): too_many_identical(operation, member)}
 
 
