@@ -13,7 +13,7 @@ class CASSAMLConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, purgers and configuration sections, and listen to the ends of sessions."""
         from cas_saml import checks, config  # noqa: F401
-        from cas_saml.cas import logout, tickets
+        from cas_saml.cas import logout, services, tickets
         from cas_saml.saml import config as saml_config
         from cas_saml.saml import logout as saml_logout
         from identity.registry import register_purger
@@ -21,5 +21,6 @@ class CASSAMLConfig(AppConfig):
         register_purger("service_tickets", tickets.purge)
         config.connect()
         saml_config.connect()
+        services.connect()
         logout.connect()
         saml_logout.connect()

@@ -1,14 +1,6 @@
-"""Note which clients a session was used to sign in to, so that its end is told to them.
-
-A participant's row stays as long as its session, so a process that has once seen it committed need not ask again:
-the second sign-in of a browser to the same application costs one statement less.
-"""
+"""Which clients a session was used to sign in to, and who we are to each, so that its end is told to them."""
 
 from __future__ import annotations
-
-from functools import partial
-
-from django.db import transaction
 
 from identity.models import SessionParticipant, SSOSession
 from identity.services import sessions
@@ -16,9 +8,6 @@ from oidc_provider import dialects, issuers
 from oidc_provider.models import Client
 
 PROTOCOL = "oidc"
-MAX_REMEMBERED = 10_000  # about 3 MB; forgetting only costs the statement again
-
-_joined: set[tuple[str, str, str]] = set()  # sid, client_id and issuer
 
 
 def join(session: SSOSession, client: Client, *, issuer: str) -> None:
@@ -26,13 +15,8 @@ def join(session: SSOSession, client: Client, *, issuer: str) -> None:
 
     issuer: under which the client knows us, for what it is told of the session's end.
     """
-    key = (session.sid, client.client_id, issuer)
-    if key in _joined:
-        return
     entry, data = client.catalogue_entry, {"iss": issuer}
-    sessions.join(session, entry, protocol=PROTOCOL, client_ref=client.client_id, data=data)
-    # Not before: what is rolled back has not happened.
-    transaction.on_commit(partial(_remember, key))
+    sessions.join_once(session, entry, protocol=PROTOCOL, client_ref=client.client_id, data=data)
 
 
 def of(session: SSOSession) -> list[tuple[Client, SessionParticipant]]:
@@ -52,14 +36,3 @@ def issuer(participant: SessionParticipant, client: Client) -> str:
     # It joined before that was noted.
     dialect = dialects.get(client.dialect)
     return dialect.issuer(issuers.public_origin(client.tenant), app_code=client.catalogue_entry.code)
-
-
-def forget() -> None:
-    """Forget what this process has seen."""
-    _joined.clear()
-
-
-def _remember(key: tuple[str, str, str]) -> None:
-    if len(_joined) >= MAX_REMEMBERED:
-        _joined.clear()
-    _joined.add(key)

@@ -27,7 +27,7 @@ from identity.services.keys import Key
 
 CODE = "PARAM.0030"
 KEY_ALG = "RSA-OAEP-256"
-PROTOCOL = "sdk"  # of the participant that ties a session to the application that opened it
+PROTOCOL = sessions.HOLDER  # of the participant that ties a session to the application that opened it
 WINDOW_MS = 300_000
 NONCE_LIFETIME = timedelta(milliseconds=2 * WINDOW_MS)
 

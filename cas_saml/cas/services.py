@@ -1,16 +1,41 @@
-"""Find the service that an address belongs to."""
+"""Find the service that an address belongs to, from a copy in the process.
+
+It is a few seconds old at most (decision 22). Copies are shared between threads: never write to one.
+"""
 
 from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
 
 from cas_saml import addresses
 from cas_saml.addresses import AddressInvalid
 from cas_saml.cas.models import CASService, ServiceMatch
+from identity.conf import conf
 from identity.errors import NotFound
-from identity.models import Tenant
+from identity.models import Application, Tenant
+
+
+@dataclass(frozen=True)
+class _Copy:
+    loaded_at: float
+    services: tuple[CASService, ...]  # of one origin, enabled
+
+    @property
+    def is_fresh(self) -> bool:
+        return 0 <= time.monotonic() - self.loaded_at < conf.process_cache_seconds
+
+
+_copies: dict[tuple[int, str], _Copy] = {}
 
 
 def find(service_url: str, *, tenant: Tenant) -> CASService | None:
-    """The enabled service of the tenant that owns the address, or None: one query.
+    """The enabled service of the tenant that owns the address, or None: one query at most.
 
     An exact registration comes first, then the longest path.
     """
@@ -18,10 +43,7 @@ def find(service_url: str, *, tenant: Tenant) -> CASService | None:
         address = addresses.read(service_url)
     except AddressInvalid:
         return None
-    rows = CASService.objects.select_related("application").filter(tenant=tenant, origin=address.origin, is_active=True)
-    owners = [row for row in rows if row.owns(address)]
-    for row in owners:
-        row.application.tenant = tenant
+    owners = [row for row in _of_origin(address.origin, tenant=tenant) if row.owns(address)]
     return max(owners, key=lambda row: (row.match == ServiceMatch.EXACT, len(row.url)), default=None)
 
 
@@ -31,3 +53,35 @@ def get(service_url: str, *, tenant: Tenant) -> CASService:
     if service is None:
         raise NotFound("APP.0001", log_detail="no CAS service has this address")
     return service
+
+
+def clear_cache(**kwargs: Any) -> None:
+    """Forget every copy of this process."""
+    _copies.clear()
+
+
+def connect() -> None:
+    """Forget copies when what they copy is written. Called once, by `apps.ready`."""
+    for sender in (CASService, Application):
+        post_save.connect(_changed, sender=sender, dispatch_uid=f"cas_saml.services.save.{sender.__name__}")
+        post_delete.connect(_changed, sender=sender, dispatch_uid=f"cas_saml.services.delete.{sender.__name__}")
+
+
+def _of_origin(origin: str, *, tenant: Tenant) -> tuple[CASService, ...]:
+    key = (tenant.pk, origin)
+    copy = _copies.get(key)
+    if copy is None or not copy.is_fresh:
+        loaded_at = time.monotonic()
+        rows = CASService.objects.select_related("application").filter(tenant=tenant, origin=origin, is_active=True)
+        copy = _Copy(loaded_at, tuple(rows))
+        for row in copy.services:
+            row.application.tenant = tenant
+        if copy.services:  # Others are not remembered: anybody can invent origins.
+            _copies[key] = copy
+    return copy.services
+
+
+def _changed(**kwargs: Any) -> None:
+    # Now, for this transaction; and again when it has committed, for another thread may have read the old row since.
+    clear_cache()
+    transaction.on_commit(partial(clear_cache))

@@ -63,7 +63,7 @@ def issue(
             created_at=now,
             expires_at=now + service.ticket_lifetime,
         )
-        sessions.join(session, service.application, protocol=PROTOCOL, client_ref=service.public_id)
+        sessions.join_once(session, service.application, protocol=PROTOCOL, client_ref=service.public_id)
         audit.record(
             EventType.TICKET_GRANT,
             tenant=session.tenant,

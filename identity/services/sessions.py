@@ -6,8 +6,10 @@ every gain of rights (S27); `sid` is the public name of the session and stays.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -40,11 +42,13 @@ __all__ = [
     "end_all",
     "find_by_handle",
     "find_by_sid",
+    "forget_joined",
     "get_own",
     "has_joined",
     "is_recently_confirmed",
     "is_usable",
     "join",
+    "join_once",
     "joined_by",
     "list_ended",
     "list_open",
@@ -58,7 +62,10 @@ __all__ = [
 
 TOUCH_INTERVAL = timedelta(minutes=1)
 MAX_ENDED_SHOWN = 5
+MAX_JOINED_REMEMBERED = 10_000  # about 3 MB; forgetting only costs the statement again
+_joined: set[tuple[str, str, str, str]] = set()  # sid, protocol, client_ref and data
 _HANDLE = "sso_session.handle"
+HOLDER = "sdk"  # protocol of the participant that holds the session itself, by its session_token
 VOUCHED = "vouched"  # protocol of the participant for whose word a session was opened
 
 
@@ -287,6 +294,38 @@ def join(
         participant.data = data
         participant.save(update_fields=["data"])
     return participant
+
+
+def join_once(
+    session: SSOSession,
+    application: Application,
+    *,
+    protocol: str,
+    client_ref: str,
+    data: dict[str, Any] | None = None,
+) -> None:
+    """Do the same in the caller's transaction, and ask the database once for each process.
+
+    A participant's row stays as long as its session, so a process that has seen it committed need not look again: the
+    second sign-in of a browser to the same application costs one statement less.
+    """
+    key = (session.sid, protocol, client_ref, json.dumps(data, sort_keys=True))
+    if key in _joined:
+        return
+    join(session, application, protocol=protocol, client_ref=client_ref, data=data)
+    # Not before: what is rolled back has not happened.
+    transaction.on_commit(partial(_remember_joined, key))
+
+
+def _remember_joined(key: tuple[str, str, str, str]) -> None:
+    if len(_joined) >= MAX_JOINED_REMEMBERED:
+        _joined.clear()
+    _joined.add(key)
+
+
+def forget_joined() -> None:
+    """Forget what this process has seen."""
+    _joined.clear()
 
 
 def has_joined(session: SSOSession | None, *, protocol: str, client_ref: str) -> bool:

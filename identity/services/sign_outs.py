@@ -29,10 +29,12 @@ from identity.models import (
 )
 from identity.registry import Frame, Visit
 from identity.services import pending_requests
-from identity.services.sessions import VOUCHED
+from identity.services.sessions import HOLDER, VOUCHED
 
 # A browser that has not come back from an application by then has been left there, or closed.
 PATIENCE = timedelta(minutes=2)
+# The session was these applications' own, or by their word: its end is theirs.
+_NOT_TOLD = (HOLDER, VOUCHED)
 _PATH = "sign_out"  # of the parked request: no address of its own
 
 
@@ -148,7 +150,7 @@ def report(sessions: Iterable[SSOSession]) -> dict[int, list[ApplicationReport]]
     """What is known of the applications of ended sessions, by the session's key: two queries."""
     ended = {session.sid: session for session in sessions}
     told: dict[tuple[int, Application], set[Told]] = defaultdict(set)
-    rows = SessionParticipant.objects.filter(session__in=ended.values()).exclude(protocol=VOUCHED)
+    rows = SessionParticipant.objects.filter(session__in=ended.values()).exclude(protocol__in=_NOT_TOLD)
     for row in rows.select_related("application").order_by("pk"):
         told[row.session_id, row.application].update(_told_by_browser(row))
     deliveries = Delivery.objects.filter(sid__in=ended, application__isnull=False).select_related("application")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -9,7 +10,11 @@ from django.db import connection
 from django.test import Client as HttpClient
 from django.test.utils import CaptureQueriesContext
 
+from cas_saml.cas import services
+from cas_saml.models import CASService
+from identity.context import RequestContext
 from identity.models import AuditEvent
+from identity.services import sessions
 from tests.factories import make_tenant, make_user
 from tests.factories.cas import make_cas_service, make_ticket
 from tests.factories.oidc import make_session
@@ -36,3 +41,37 @@ def test_a_validation_takes_two_statements(endpoint: str) -> None:
     ask()  # the process has read the tenant once
     statements = ask()
     assert [statement.split()[0] for statement in statements] == ["UPDATE", "SELECT"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_login_to_a_known_service_takes_two_statements() -> None:
+    tenant = make_tenant()
+    http = HttpClient(headers={"host": tenant.domains.get().host})
+    service = make_cas_service(tenant=tenant)
+    _session, handle = sessions.start(user=make_user(tenant), amr=["pwd"], context=RequestContext(tenant=tenant))
+    http.cookies["__Host-monban_session"] = handle
+
+    def ask() -> list[str]:
+        with CaptureQueriesContext(connection) as captured:
+            response = http.get("/api/v1/cas/login", {"service": service.url}, secure=True)
+        assert response["Location"].startswith(f"{service.url}?ticket=ST-")
+        return [query["sql"] for query in captured if not query["sql"].startswith(NOT_COUNTED)]
+
+    first = ask()  # reads the tenant and the service, and joins the session
+    assert len([statement for statement in first if statement.startswith("INSERT")]) == 2
+    assert [statement.split()[0] for statement in ask()] == ["SELECT", "INSERT"]
+    service.is_active = False
+    service.save()
+    with CaptureQueriesContext(connection):
+        assert http.get("/api/v1/cas/login", {"service": service.url}, secure=True).status_code == 400
+
+
+def test_what_another_process_changed_is_known_after_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    tenant = make_tenant()
+    service = make_cas_service(tenant=tenant)
+    assert services.find(service.url, tenant=tenant) == service
+    CASService.objects.update(is_active=False)  # tells this process nothing
+    assert services.find(service.url, tenant=tenant) == service
+    now = time.monotonic()
+    monkeypatch.setattr("cas_saml.cas.services.time.monotonic", lambda: now + 5)
+    assert services.find(service.url, tenant=tenant) is None

@@ -40,7 +40,8 @@ def test_an_exact_service_comes_before_a_path_and_a_longer_path_before_a_shorter
     assert find("https://a.example/wiki", tenant) == wiki
     assert find("https://a.example/other", tenant) == root
     assert find("https://a.example/other", make_tenant()) is None
-    CASService.objects.filter(pk=page.pk).update(is_active=False)
+    page.is_active = False
+    page.save()
     assert find("https://a.example/wiki/home", tenant) == wiki
 
 

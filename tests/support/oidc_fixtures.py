@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from identity.models import Tenant, User
-from identity.services import keys, tenants
-from oidc_provider import clients, issuers, participation
+from identity.services import keys, sessions, tenants
+from oidc_provider import clients, issuers
 from oidc_provider.client_authentication import clear_cache as forget_jwks
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
@@ -20,7 +20,7 @@ from tests.support.machine import Machine
 def forget_everything() -> None:
     """As a process that has read nothing yet."""
     caches = (clients.clear_cache, issuers.clear_cache, keys.clear_cache, tenants.forget_cached)
-    for forget in (*caches, forget_jwks, participation.forget):
+    for forget in (*caches, forget_jwks, sessions.forget_joined):
         forget()
 
 
