@@ -1,7 +1,6 @@
-"""Sign-in for native apps (/api/v2/sdk/*).
+"""Sign-in for native apps (/api/v2/sdk/*), and its hand-over to web applications (/api/v2/tenant/sso/*).
 
-Owns: the wire form of the login service: headers, signatures, statuses. No models. Built so far: clock, key, sign-in
-by password with its password steps, profile, sign-out.
+Owns: the wire form of the login service and of what a session is good for: headers, signatures, statuses. No models.
 Entry points: `urls`.
 Must not know: rules of signing in (identity.services.login has them), its siblings tenant_api and miniapp.
 """

@@ -36,7 +36,14 @@ def key_of_vectors() -> keys.Key:
     assert isinstance(private, RSAPrivateKey)
     columns = keys.key_columns(private, use="enc", alg="RSA-OAEP-256")
     return keys.Key(
-        columns["kid"], "enc", "RSA-OAEP-256", KeyState.ACTIVE, None, columns["public_jwk"], columns["private_sealed"]
+        kid=columns["kid"],
+        use="enc",
+        alg="RSA-OAEP-256",
+        state=KeyState.ACTIVE,
+        published_until=None,
+        jwk=columns["public_jwk"],
+        created_at=timezone.now(),
+        _sealed=columns["private_sealed"],
     )
 
 
@@ -96,7 +103,7 @@ def test_other_spellings_of_base64_are_taken(phone: Phone, respell: Callable[[st
 
 
 def other_client(phone: Phone, token: str) -> str | None:
-    phone.device["X-client-id"] = make_client(make_application(phone.tenant)).client_id
+    phone.device["X-client-id"] = make_client(make_application(phone.tenant), may_use_sdk=True).client_id
     return phone.sign(token)
 
 
@@ -218,6 +225,12 @@ def test_every_header_is_tried_with_every_key_and_variant(
         monkeypatch.setitem(key.__dict__, "private", counter)
     assert signature.decrypt(header, live) == expected
     assert [counter.tried for counter in counting] == [2, 2]
+
+
+@pytest.mark.parametrize(("length", "fits"), [(120, True), (121, False)])
+def test_no_session_token_is_longer_than_an_app_can_encrypt(length: int, fits: bool) -> None:
+    plaintext = f"session_token={'é' * (length // 2)}{'x' * (length % 2)}&timestamp={T}&nonce=n"
+    assert (signature.read(plaintext, now_ms=T) is not None) is fits
 
 
 @pytest.mark.security("S11")
