@@ -223,7 +223,7 @@ class ClientAdmin(WrittenByService, TenantScoped):
     is_sensitive = True
     hidden_fields = ("secret_hash", "previous_secret_hash")
     list_display = ("client_id", "catalogue_entry", "dialect", "token_endpoint_auth_method", "is_active", "tenant")
-    list_filter = ("dialect", "is_active", "token_endpoint_auth_method")
+    list_filter = ("dialect", "is_active", "may_use_sdk", "token_endpoint_auth_method")
     list_select_related = ("catalogue_entry", "tenant")
     search_fields = ("=client_id", "catalogue_entry__name", "catalogue_entry__code")
     filter_horizontal = ("api_scopes",)
