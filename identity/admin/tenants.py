@@ -1,7 +1,5 @@
 """Tenants, their host names, policies and attribute definitions."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import Model
 from django.forms import ModelForm
@@ -53,6 +51,7 @@ class TenantAdmin(TenantScoped):
     is_sensitive = True
     list_display = ("name", "code", "is_active", "is_default", "language", "time_zone")
     search_fields = ("name", "code")
+    autocomplete_fields = ("registration_organization",)
     readonly_fields = ("public_id", "created_at", "updated_at")
     inlines = (DomainInline, PasswordPolicyInline, SessionPolicyInline, MessagePolicyInline)
     fields = (
@@ -72,16 +71,10 @@ class TenantAdmin(TenantScoped):
         "updated_at",
     )
 
-    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any) -> Any:
-        form_class = super().get_form(request, obj, change, **kwargs)
-        field: Any = form_class.base_fields.get("registration_organization")
-        if field is not None:
-            # Of this tenant only, for those too who see every tenant's.
-            field.queryset = field.queryset.filter(tenant=obj) if obj else field.queryset.none()
-        return form_class
-
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         readonly = list(super().get_readonly_fields(request, obj))
+        if obj is None:
+            readonly.append("registration_organization")  # there is none yet
         if not request.user.is_superuser:
             readonly += ["code", "is_active", "is_default"]
         return readonly
