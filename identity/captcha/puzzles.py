@@ -29,6 +29,7 @@ _COLOURS = 128
 _chance = secrets.SystemRandom()
 
 Side = tuple[int, int]  # 1 knob, -1 hollow, 0 straight; its shift along the side in pixels
+_SIDES: tuple[Side, ...] = ((0, 0), *((kind, shift) for kind in (1, -1) for shift in (-4, 0, 4)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,9 @@ def _decoy_place(x: int, y: int) -> tuple[int, int]:
 def _shape() -> tuple[Side, Side, Side, Side]:
     """A random form: top, right, bottom, left; two knobs or hollows at least."""
     while True:
-        sides = tuple((_chance.choice((-1, -1, 0, 1, 1)), _chance.choice((-4, 0, 4))) for _side in range(4))
-        if sum(1 for kind, _shift in sides if kind) >= 2:
-            return sides  # type: ignore[return-value]  # four of them
+        top, right, bottom, left = (_chance.choice(_SIDES) for _side in range(4))
+        if sum(1 for kind, _shift in (top, right, bottom, left) if kind) >= 2:
+            return top, right, bottom, left
 
 
 @lru_cache(maxsize=1024)

@@ -107,7 +107,7 @@ def test_the_pictures_have_the_components_sizes(phone: Phone) -> None:
 
 @pytest.mark.spec("OneAccess-3.2.4.1")
 def test_the_hole_is_where_the_component_puts_it_and_the_piece_fits(phone: Phone) -> None:
-    seen = set()
+    seen, bright = set(), 0
     for _try in range(12):
         puzzle = puzzles.draw()
         assert CONTRACT["true_x"]["min"] <= puzzle.x <= CONTRACT["true_x"]["max"]
@@ -120,8 +120,11 @@ def test_the_hole_is_where_the_component_puts_it_and_the_piece_fits(phone: Phone
             box = (18, middle - 4, 28, middle + 4)
             cut = sum(piece.convert("L").crop(box).tobytes())
             hole = sum(picture.convert("L").crop((box[0] + puzzle.x, box[1], box[2] + puzzle.x, box[3])).tobytes())
-            assert hole < cut
+            if cut > 40 * 80:  # in a night sky nothing is much darker
+                bright += 1
+                assert hole < cut
     assert len(seen) == 12
+    assert bright >= 3
 
 
 @pytest.mark.security("S41")
