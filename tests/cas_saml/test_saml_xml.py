@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+import zlib
 from datetime import UTC, datetime
 
 import pytest
@@ -147,6 +148,24 @@ def test_the_number_of_nodes_is_bounded_in_large_documents_too():
 def test_what_is_not_base64_is_refused(value):
     with pytest.raises(xml.XMLRefused, match="not_"):
         xml.parse_base64(value)
+
+
+def test_a_posted_message_may_be_deflated_as_node_saml_sends_it():
+    written = xml.serialize(xml.element("samlp:AuthnRequest", {"ID": "_1"}))
+    for level in range(10):
+        compressor = zlib.compressobj(level, wbits=-15)
+        deflated = compressor.compress(written) + compressor.flush()
+        assert xml.parse_base64(base64.b64encode(deflated).decode()).get("ID") == "_1"
+
+
+@pytest.mark.security("S21")
+def test_a_posted_deflate_bomb_is_refused():
+    compressor = zlib.compressobj(9, wbits=-15)
+    bomb = compressor.compress(b"<a>" + b" " * 20_000_000) + compressor.flush()
+    started = time.process_time()
+    with pytest.raises(xml.XMLRefused, match="too_large"):
+        xml.parse_base64(base64.b64encode(bomb).decode())
+    assert time.process_time() - started < 1
 
 
 def test_base64_may_have_line_breaks():
