@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,11 +13,14 @@ from typing import Any
 
 import jwt
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
+from identity import crypto
 from identity.models import MFAMode, PasswordPolicy, SessionPolicy, SSOSession, Tenant, UnknownUser, User
 from identity.services import tenants
 from oidc_provider import tenant_rights
+from oidc_provider.client_authentication import SECRET_PURPOSE
 from oidc_provider.models import Client
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
@@ -303,3 +307,16 @@ def test_the_example_can_be_used_by_hand(
     assert "Way: SUCCESS" in printed
     assert "Hello Alice Example." in printed
     assert printed.endswith("Signed out.\n")
+
+
+def test_the_readme_starts_the_clients_of_the_example_file(db: None) -> None:
+    call_command("apply_config", str(EXAMPLE.with_name("phone-app.yaml")), verbosity=0)
+    readme = (EXAMPLE.parents[2] / "README.md").read_text()
+    command = readme.partition("## Sign in from a phone app")[2].partition("```sh")[2].partition("```")[0]
+    named = dict(re.findall(r"([A-Z]+_(?:ID|SECRET))=(\S+)", command))
+    assert set(named) == {"CLIENT_ID", "APP_ID", "APP_SECRET", "WEB_ID", "WEB_SECRET"}
+    assert Client.objects.get(client_id=named["CLIENT_ID"]).may_use_sdk
+    for role in ("APP", "WEB"):
+        client = Client.objects.get(client_id=named[f"{role}_ID"])
+        assert client.secret_hash in crypto.keyed_hashes(named[f"{role}_SECRET"], purpose=SECRET_PURPOSE)
+        assert client.audiences == {"auth_api": "tenant-api"}
