@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.clients.provider import Provider, RelyingPartyProcess, tail
 
@@ -149,6 +149,7 @@ def chromium() -> Iterator[Browser]:
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
         missing("no chromium on this machine")
+    expect.set_options(timeout=PAGE_TIMEOUT_MS)  # as pages: on a busy machine five seconds are little
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, headless=True, args=CHROMIUM_ARGUMENTS)
         yield browser
