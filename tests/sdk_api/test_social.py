@@ -104,6 +104,28 @@ def test_alipay_has_two_paths(phone: Phone, alipay: AlipayStub, path: str) -> No
     assert answer.json()["status"] == "SUCCESS"
 
 
+@pytest.mark.security("S24")
+def test_a_new_nickname_is_the_same_person_and_an_old_one_is_nobody(
+    phone: Phone, wechat: WeChatStub, source: Upstream
+) -> None:
+    link = make_link(phone.user, source, subject=SOMEBODY.unionid, nickname="小明")
+    assert login(phone, wechat, replace(SOMEBODY, nickname="小红", openid="o-new")).json()["status"] == "SUCCESS"
+    link.refresh_from_db()
+    assert link.nickname == "小红"
+    assert login(phone, wechat, Person(openid="o-2", unionid="u-2")).json()["status"] == "SOCIAL_BIND"
+
+
+def test_a_sign_in_asks_the_database_a_fixed_number_of_times(
+    phone: Phone, wechat: WeChatStub, source: Upstream, django_assert_max_num_queries: Any
+) -> None:
+    make_link(phone.user, source, subject=SOMEBODY.unionid, openid=SOMEBODY.openid, nickname="小明")
+    person = replace(SOMEBODY, picture_url="")
+    body = {"code": wechat.code_for(person)}
+    login(phone, wechat, person)
+    with django_assert_max_num_queries(30):
+        assert phone.post("login/wechat", body).json()["status"] == "SUCCESS"
+
+
 @pytest.mark.security("S26")
 def test_a_disabled_user_is_told_so(phone: Phone, wechat: WeChatStub, source: Upstream) -> None:
     make_link(phone.user, source, subject=SOMEBODY.unionid)
