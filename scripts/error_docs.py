@@ -35,6 +35,7 @@ FAMILIES = {
     "PAGE": "Paging",
     "PARAM": "Parameters",
     "PWD": "Passwords",
+    "SAML": "SAML messages",
     "SOCIAL": "External identities",
     "USER": "Users",
 }
@@ -90,6 +91,28 @@ def cas() -> str:
     return "\n".join(["# CAS errors", "", GENERATED, "", intro, "", *table(head, rows)]) + "\n"
 
 
+def saml() -> str:
+    """Render the faults that service providers are told, and the reasons of refusals on our page."""
+    from cas_saml.saml.errors import REASONS, ROWS
+
+    prefix = "urn:oasis:names:tc:SAML:2.0:status:"
+    told = [
+        [f"`{fault.value}`", *(f"`{code.removeprefix(prefix)}`" if code else "" for code in (row.status, row.second_status)),
+         row.text, row.source]
+        for fault, row in ROWS.items()
+    ]  # fmt: skip
+    shown = [[f"`{reason.value}`", text] for reason, text in REASONS.items()]
+    intro = "What a service provider is told, in a signed Response, once its address was found in its registration."
+    second = (
+        "What is shown on our page as `SAML.0001`, and sent to nobody. Signatures, certificates and XML have further words; "
+        "each is a fixed one and stands beside its check."
+    )
+    head = ["Fault", "Status", "Second status", "Text", "Source"]
+    lines = ["# SAML errors", "", GENERATED, "", intro, "", *table(head, told), ""]
+    lines += ["## On our page", "", second, "", *table(["Reason", "What is wrong"], shown)]
+    return "\n".join(lines) + "\n"
+
+
 def dialect_page(dialect: Dialect) -> str:
     """Render the words of one vendor's dialect for the same faults."""
     from oidc_provider.errors import ROWS, OAuthError
@@ -112,7 +135,7 @@ def documents() -> dict[str, str]:
     from oidc_provider import dialects
 
     pages = {f"{each.name}.md": dialect_page(each) for each in dialects.ALL if each.errors}
-    return {"product.md": product(), "oauth.md": oauth(), "cas.md": cas(), **pages}
+    return {"product.md": product(), "oauth.md": oauth(), "cas.md": cas(), "saml.md": saml(), **pages}
 
 
 def main(arguments: list[str]) -> int:

@@ -21,11 +21,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 @pytest.fixture(autouse=True)
 def fresh_process() -> None:
     """Begin as a process that has read nothing yet: the rows of the test before, and their ids, are gone."""
+    from identity import origins
     from identity.services import keys, tenants
     from oidc_provider import clients, issuers
 
-    for forget in (keys.clear_cache, tenants.forget_cached, clients.clear_cache, issuers.clear_cache):
-        forget()
+    tenants.forget_cached()
+    for module in (keys, clients, issuers, origins):
+        module.clear_cache()
 
 
 @pytest.fixture(autouse=True)

@@ -144,14 +144,18 @@ class NewServiceProviderForm(MetadataFields, ServiceForm):
         fields = ("application",)
 
     def apply(self) -> ServiceProvider:
-        """Register the provider. Raises ValidationError by field."""
-        return registration.register(
-            application=self.cleaned_data["application"],
-            entity_id=self.entity,
-            context=context_of(self.request),
-            actor=self.operator,
-            **self.values,
-        )
+        """Register the provider. Raises ValidationError."""
+        try:
+            return registration.register(
+                application=self.cleaned_data["application"],
+                entity_id=self.entity,
+                context=context_of(self.request),
+                actor=self.operator,
+                **self.values,
+            )
+        except ValidationError as error:
+            # Of columns, which this form does not have one by one.
+            raise ValidationError(error.messages) from error
 
     def clean(self) -> dict[str, Any]:
         if not self.errors:

@@ -49,8 +49,20 @@ class Refusal(StrEnum):
     INSTANT = "issue_instant"
     REPLAY = "replayed"
     CONSUMER = "consumer_unknown"
-    RELAY_STATE = "relay_state"
     IN_RESPONSE_TO = "in_response_to"
+
+
+REASONS: dict[Refusal, str] = {
+    Refusal.PARAMETER: "A parameter comes twice.",
+    Refusal.KIND: "It is another message than the one that belongs here.",
+    Refusal.HEADER: "ID, issuer or the place of the signature is not as SAML has it.",
+    Refusal.VALUE: "An attribute has a value that it cannot have, or two exclude each other.",
+    Refusal.DESTINATION: "It is for another address, or it is signed and does not say for which.",
+    Refusal.INSTANT: "It is too old, or from the future.",
+    Refusal.REPLAY: "It was answered before.",
+    Refusal.CONSUMER: "The address for the answer is not registered.",
+    Refusal.IN_RESPONSE_TO: "It answers no request of ours that this browser carried.",
+}
 
 
 class Fault(StrEnum):

@@ -23,7 +23,7 @@ EXAMPLES = ROOT / "docs" / "examples"
 
 
 def printed_commands() -> list[str]:
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Connect a CAS application")[2]
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Connect a CAS or SAML application")[2]
     found = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
     assert found
     return found[1].strip().splitlines()
