@@ -95,17 +95,18 @@ def saml() -> str:
     """Render the faults that service providers are told, and the reasons of refusals on our page."""
     from cas_saml.saml.errors import REASONS, ROWS
 
-    prefix = "urn:oasis:names:tc:SAML:2.0:status:"
+    def code(status: str) -> str:
+        return f"`{status.rpartition(':')[2]}`" if status else ""
+
     told = [
-        [f"`{fault.value}`", *(f"`{code.removeprefix(prefix)}`" if code else "" for code in (row.status, row.second_status)),
-         row.text, row.source]
+        [f"`{fault.value}`", code(row.status), code(row.second_status), row.text, row.source]
         for fault, row in ROWS.items()
-    ]  # fmt: skip
+    ]
     shown = [[f"`{reason.value}`", text] for reason, text in REASONS.items()]
     intro = "What a service provider is told, in a signed Response, once its address was found in its registration."
     second = (
-        "What is shown on our page as `SAML.0001`, and sent to nobody. Signatures, certificates and XML have further words; "
-        "each is a fixed one and stands beside its check."
+        "What is shown on our page as `SAML.0001`, and sent to nobody. Signatures, certificates and XML have further "
+        "words; each is a fixed one and stands beside its check."
     )
     head = ["Fault", "Status", "Second status", "Text", "Source"]
     lines = ["# SAML errors", "", GENERATED, "", intro, "", *table(head, told), ""]
