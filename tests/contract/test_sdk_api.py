@@ -24,6 +24,7 @@ from oidc_provider import registration
 from tests.contract import oidc_contract, sdk_mobile_cases, sdk_social_cases, sdk_sso_cases
 from tests.contract.sdk_social_cases import providers
 from tests.factories import PASSWORD, make_tenant
+from tests.factories.oidc import make_client
 from tests.sdk_api.conftest import fresh_process
 from tests.sdk_api.mobile import inbox
 from tests.sdk_api.phone import Phone, make_phone
@@ -180,12 +181,10 @@ def without_signing_keys(operation: str) -> Cause:
 
 
 def disabled_client(phone: Phone, operation: str) -> Any:
-    _, _, description = operations()[operation]
-    headers: dict[str, str | None] = {}
-    for name in {"X-signature", "X-state-token"} & set(description["x-headers"]["required"]):
-        headers[name.replace("-", "_")] = "x"
-    registration.update_client(phone.client, is_active=False)
-    return call(phone, operation, **headers)
+    """Another one than the phone's, which goes on to make what the request needs."""
+    disabled = make_client(phone.client.catalogue_entry, may_use_sdk=True)
+    registration.update_client(disabled, is_active=False)
+    return call(phone, operation, X_client_id=disabled.client_id)
 
 
 COMMON: dict[str, Callable[[Phone, str], Any]] = {
