@@ -26,7 +26,7 @@ from typing import Any
 
 import jwt
 
-from bench import cpu
+from bench import cpu, saml
 from bench.http import Connection, WrongAnswerError
 from bench.operations import (
     CAS_SERVICE,
@@ -101,6 +101,7 @@ def configuration(people: list[Person], client_secret: str) -> dict[str, Any]:
     ]
     application = {"name": "Bench", "code": "bench", "access": "everyone", "skip_consent": True, "clients": clients}
     application["cas_services"] = [{"url": CAS_SERVICE, "attributes": {"mail": "email"}}]
+    application["saml_service_providers"] = [saml.registration()]
     users = [
         {
             "user_name": person.user_name,

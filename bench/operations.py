@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
-from bench import sdk
+from bench import saml, sdk
 from bench.http import Connection, Response, WrongAnswerError, check
 from bench.sdk import Phone
 
@@ -242,6 +242,7 @@ OPERATIONS = (
     Operation("introspection", introspection, budget=1),
     Operation("authorize", authorize, budget=3),
     Operation("cas_login_and_validate", cas_login_and_validate),
+    Operation("saml_redirect_sso", saml.saml_redirect_sso),
     Operation("login_flow", login_flow),
     Operation("sdk_login", sdk.sdk_login),
     Operation("sdk_profile", sdk.sdk_profile, budget=4),
