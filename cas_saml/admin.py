@@ -65,7 +65,7 @@ class CASServiceAdmin(TenantScoped):
             format_html_join(
                 "",
                 "<dt class='font-semibold'>{}</dt><dd class='mb-2'>"
-                "<pre class='break-all whitespace-pre-wrap'>{}</pre></dd>",
+                "<pre class='max-w-2xl overflow-x-auto'>{}</pre></dd>",
                 connection(origin),
             ),
         )

@@ -291,7 +291,7 @@ class ServiceProviderAdmin(WrittenByService, TenantScoped):
             format_html_join(
                 "",
                 "<dt class='font-semibold'>{}</dt><dd class='mb-2'>"
-                "<pre class='break-all whitespace-pre-wrap'>{}</pre></dd>",
+                "<pre class='max-w-2xl overflow-x-auto'>{}</pre></dd>",
                 guide.connection(us, provider),
             ),
         )
