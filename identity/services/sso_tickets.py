@@ -39,11 +39,12 @@ class Redeemed:
 
 
 def issue(
-    *, session: SSOSession, application: Application, client_id: str, context: RequestContext
+    *, session: SSOSession, application: Application, client_id: str, holder: Application, context: RequestContext
 ) -> tuple[str, timedelta]:
     """Make a ticket by which the application's back end learns who is signed in; return it with its lifetime.
 
-    client_id: the registration for which it was asked. The ticket is told this once.
+    client_id: the registration for which it was asked. holder: the application that opened the session and asks; for
+    another one it is noted that the session was used there. The ticket is told this once.
     Raises ApplicationDisabled, and AccessDenied where the user may not use the application, or has not proved enough
     factors for it (S28).
     """
@@ -63,7 +64,8 @@ def issue(
             created_at=now,
             expires_at=now + lifetime,
         )
-        sessions.join(session, application, protocol=PROTOCOL, client_ref=client_id)
+        if application.pk != holder.pk:
+            sessions.join_once(session, application, protocol=PROTOCOL, client_ref=client_id)
         audit.record(
             EventType.TICKET_GRANT,
             tenant=session.tenant,

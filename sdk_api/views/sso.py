@@ -63,7 +63,11 @@ class IssueTicketView(DeviceView):
         opened = self.opened()
         application, client_id = self._wanted()
         ticket, lifetime = sso_tickets.issue(
-            session=opened.session, application=application, client_id=client_id, context=self.context
+            session=opened.session,
+            application=application,
+            client_id=client_id,
+            holder=self.principal.application,
+            context=self.context,
         )
         return Response({"expire": int(lifetime.total_seconds()), "sso_ticket": ticket})
 

@@ -253,7 +253,8 @@ def test_a_session_of_a_client_that_was_closed_is_handed_to_nobody(phone: Phone,
     own = BackEnd(make_client(phone.client.catalogue_entry), phone)
     token = phone.sign_in()
     assert own.issue(token).status_code == 200
-    registration.update_client(phone.client, **{switch: False})
+    values: dict[str, Any] = {switch: False}
+    registration.update_client(phone.client, **values)
     assert own.issue(token).json() == SESSION_TOKEN
     assert own.refresh(token).json() == SESSION_TOKEN
 
@@ -514,12 +515,17 @@ def test_what_the_hot_calls_cost(
         assert back_end.verify(second).status_code == 200
 
 
-def test_tickets_that_are_over_are_deleted(phone: Phone, back_end: BackEnd) -> None:
-    ticket_of(back_end, phone.sign_in())
+def test_tickets_that_are_over_are_deleted_and_where_they_led_stays(
+    phone: Phone, back_end: BackEnd, web: BackEnd
+) -> None:
+    token = phone.sign_in()
+    ticket_of(back_end, token, client_id=web.client.client_id)
+    ticket_of(back_end, token)  # for the app itself, where the session is from
     now = timezone.now()
     assert sso_tickets.purge(now, 10) == 0
-    assert sso_tickets.purge(now + timedelta(days=2), 10) == 1
-    assert SessionParticipant.objects.filter(protocol="sdk_ticket").count() == 1
+    assert sso_tickets.purge(now + timedelta(days=2), 10) == 2
+    joined = SessionParticipant.objects.get(protocol="sdk_ticket")
+    assert joined.registration == web.client.client_id
 
 
 def _context(phone: Phone) -> Any:
