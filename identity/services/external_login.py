@@ -20,7 +20,7 @@ from django.db import transaction
 from identity import assurance, crypto
 from identity.connectors.base import ExternalPerson
 from identity.context import RequestContext
-from identity.errors import AccessDenied, AccountDisabled, IdentityError, StateInvalid, ValueInvalid
+from identity.errors import AccessDenied, AccountDisabled, IdentityError, StateInvalid, SystemBusy, ValueInvalid
 from identity.events import EventType
 from identity.models import (
     CounterKind,
@@ -79,7 +79,12 @@ def submit_code(
     try:
         # Codes are not guessed, but each one costs a call to the provider: a source that brings bad ones is stopped.
         throttle.count_source(tenant=row.tenant, context=context)
-        person = upstreams.ask(upstream, authorization_code=authorization_code)
+        try:
+            person = upstreams.ask(upstream, authorization_code=authorization_code)
+        except SystemBusy:
+            # The provider's fault: nobody is to be kept out for it when it is back.
+            throttle.succeed_source(tenant=row.tenant, context=context)
+            raise
         throttle.succeed_source(tenant=row.tenant, context=context)
         identity = external_identities.recognise(upstream=upstream, person=person, context=context)
         if identity is not None and not identity.user.is_usable:

@@ -521,6 +521,18 @@ def test_a_source_that_brings_bad_codes_without_end_is_stopped(
     assert len(wechat.calls) == calls
 
 
+def test_a_provider_that_is_down_keeps_nobody_out_when_it_is_back(
+    phone: Phone, wechat: WeChatStub, source: Upstream
+) -> None:
+    phone.tenant.password_policy.max_failures_per_source = 3
+    phone.tenant.password_policy.save()
+    wechat.fault = upstreams.always(502, b"")
+    for _try in range(5):
+        assert refusal(login(phone, wechat)) == (503, "COM.0002")
+    wechat.fault = None
+    assert login(phone, wechat).json()["status"] == "SOCIAL_BIND"
+
+
 def test_good_codes_are_not_counted(phone: Phone, wechat: WeChatStub, source: Upstream) -> None:
     phone.tenant.password_policy.max_failures_per_source = 3
     phone.tenant.password_policy.save()
