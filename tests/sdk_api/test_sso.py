@@ -173,7 +173,7 @@ def test_a_ticket_lasts_as_long_as_the_tenant_says_and_no_longer_than_the_sessio
         assert back_end.issue(token).json()["expire"] == 40
 
 
-@pytest.mark.security("S26")
+@pytest.mark.security("S13", "S26")
 @pytest.mark.parametrize("change", ["signed out", "disabled", "tokens ended", "no account", "application disabled"])
 def test_what_ended_since_the_ticket_was_made_ends_the_ticket(phone: Phone, back_end: BackEnd, change: str) -> None:
     target = make_application(phone.tenant)
@@ -225,6 +225,7 @@ def test_a_ticket_needs_an_account_in_the_other_application(phone: Phone, back_e
 
 
 @pytest.mark.spec("OneAccess-3.2.10.1", "OneAccess-3.2.10.3")
+@pytest.mark.security("S9", "S13", "S36")
 @pytest.mark.parametrize("path", ["session-token/sso-ticket", "session-token/refresh"])
 @pytest.mark.parametrize("whose", ["unknown", "another device", "another application", "another tenant", "a browser"])
 def test_a_back_end_hands_on_sessions_of_its_own_application_and_device_only(
