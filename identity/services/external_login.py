@@ -195,9 +195,8 @@ def _link_by_text_message(
 ) -> LoginOutcome:
     """Go on after a code to the user's number was spent, in its transaction."""
     users.mark_verified(user=login_steps.user_of(row), attribute="mobile", context=context)
-    # Decision 21: the code that was just spent is the text-message factor. Together with the provider's account that
-    # makes two, so a policy that demands a second factor is met: the contract knows no other answer than SUCCESS here.
-    row.amr = [assurance.FEDERATED]
+    # The code is the one factor here. Whoever holds the telephone has an account at the provider too, so the account
+    # that is being linked shows nothing: where two factors are due, linking is no way round them (S28).
     return login_steps.advance(row, proved=assurance.TEXT_MESSAGE, context=context, session=session)
 
 

@@ -298,7 +298,7 @@ def test_an_unknown_person_is_linked_by_a_code(
     response = submit(browser, handle, verification_code=Inbox.messages[-1].verification_code)
     assert response["Location"] == "/account"
     assert ExternalIdentity.objects.get().user == user
-    assert SSOSession.objects.get().amr == ["fed", "sms"]
+    assert SSOSession.objects.get().amr == ["sms"]
 
 
 @pytest.mark.security("S23")

@@ -183,12 +183,12 @@ def test_the_token_of_the_second_factor_opens_no_other_step(
 
 
 @pytest.mark.security("S28")
-def test_linking_under_a_policy_of_two_factors_records_both(phone: Phone, wechat: WeChatStub, source: Upstream) -> None:
-    """Decision 21: the code that links is the text-message factor, so the answer can be the documented SUCCESS."""
+def test_linking_is_no_way_round_the_second_factor(phone: Phone, wechat: WeChatStub, source: Upstream) -> None:
+    """A telephone alone is one factor, and its holder has an account at the provider too."""
     SessionPolicy.objects.update(mfa_mode=MFAMode.ALWAYS)
-    assert bind(phone, state_token(phone, wechat)).json()["status"] == "SUCCESS"
-    session = SSOSession.objects.get()
-    assert (session.amr, session.acr) == (["fed", "sms"], "urn:monban:acr:multi-factor")
+    assert bind(phone, state_token(phone, wechat)).json() == {"status": "ACCESS_DENIED"}
+    assert not SSOSession.objects.exists()
+    assert not ExternalIdentity.objects.exists()
 
 
 # Linking ---------------------------------------------------------------------------------------------------
