@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shlex
@@ -61,7 +62,8 @@ def test_the_readmes_steps_lead_to_a_signed_in_person_and_out_again(tmp_path: Pa
             told = person.sign_out(f"{provider.issuer}/logout")
             assert "It has confirmed the sign-out." in told.text
             assert "Nobody is signed in" in person.open(home).text
-            forged = requests.post(f"{home}acs", {"SAMLResponse": "PHg+"}, timeout=20)
+            text = b'<p:Response xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol" ID="_a" Version="2.0"/>'
+            forged = requests.post(f"{home}acs", {"SAMLResponse": base64.b64encode(text)}, timeout=20)
             assert forged.status_code == 403
         finally:
             stop(process)
