@@ -344,6 +344,21 @@ def test_a_malformed_body_is_an_empty_one(back_end: BackEnd, path: str, body: st
     assert (response.status_code, response.json()["error_code"]) == (400, code)
 
 
+NONSENSE = [None, 7, True, [], {}, "", " ", "\x00", "\ud800", "é" * 50_000, "' OR 1=1 --", 10**400]
+
+
+@pytest.mark.parametrize("member", ["session_token", "sso_ticket", "device_fingerprint", "device_ip", "agent"])
+def test_nonsense_is_refused_and_nothing_breaks(phone: Phone, back_end: BackEnd, member: str) -> None:
+    token = phone.sign_in()
+    for path in ("session-token/sso-ticket", "sso-ticket/verify", "session-token/refresh"):
+        for value in NONSENSE:
+            good = {"session_token": token, "sso_ticket": "ssoTicket-unknown"}
+            response = back_end.post(path, back_end.device(**{**good, member: value}))
+            assert response.status_code in (200, 400), (path, value)
+            if response.status_code == 200 and "refresh" in path:
+                token = response.json()["session_token"]
+
+
 def test_other_methods_are_refused(phone: Phone, back_end: BackEnd) -> None:
     response = back_end.http.get("/api/v2/tenant/sso/sso-ticket/verify", headers={"host": phone.host}, secure=True)
     assert (response.status_code, response["Allow"]) == (405, "POST")
