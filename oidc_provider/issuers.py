@@ -1,50 +1,5 @@
-"""Who we are: the origin of a tenant's addresses, from configuration and never from a request (decision 10, S32)."""
+"""Who we are to clients: the origin below which every issuer stands (decision 11)."""
 
-from __future__ import annotations
+from identity.origins import clear_cache, origin, public_origin
 
-import ipaddress
-import time
-from urllib.parse import urlsplit
-
-from identity.conf import conf
-from identity.context import RequestContext
-from identity.models import Tenant, TenantDomain
-
-_copies: dict[int, tuple[float, str]] = {}
-
-
-def origin(context: RequestContext) -> str:
-    """`https://` and the tenant's first domain. With DEBUG on loopback, scheme and host of the request."""
-    if conf.debug and _is_loopback(context.origin):
-        return context.origin
-    if context.tenant is None:
-        raise LookupError("There is no issuer outside a tenant.")
-    return public_origin(context.tenant)
-
-
-def public_origin(tenant: Tenant) -> str:
-    """The same without a request: `https://` and the tenant's first domain."""
-    return f"https://{_first_domain(tenant)}"
-
-
-def clear_cache() -> None:
-    """Forget every copy of this process."""
-    _copies.clear()
-
-
-def _first_domain(tenant: Tenant) -> str:
-    copy = _copies.get(tenant.pk)
-    if copy is None or time.monotonic() - copy[0] >= conf.process_cache_seconds:
-        host = TenantDomain.objects.filter(tenant=tenant).values_list("host", flat=True).first()
-        if host is None:
-            raise LookupError(f"Tenant {tenant.pk} has no domain, so it has no issuer.")
-        copy = _copies[tenant.pk] = (time.monotonic(), host)
-    return copy[1]
-
-
-def _is_loopback(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+__all__ = ["clear_cache", "origin", "public_origin"]

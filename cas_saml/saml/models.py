@@ -17,6 +17,7 @@ from cas_saml.saml.certificates import CertificateRefused
 from cas_saml.saml.certificates import load as load_certificate
 from identity.models import Application, SSOSession, Tenant
 from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
+from identity.texts import is_storable
 
 MAX_ENTITY_ID = 1024  # SAMLMeta-2.2.1
 MAX_NAME_ID = 256  # SAMLCore-8.3.7
@@ -220,6 +221,7 @@ def _check_signing_certificates(provider: ServiceProvider) -> None:
 
 
 def _check_encryption_certificate(provider: ServiceProvider) -> None:
+    _check_text(provider.encryption_certificate)
     if provider.encryption_certificate:
         _check_certificate(provider.encryption_certificate, needs_rsa=True)
     elif provider.encrypt_assertions:
@@ -233,6 +235,12 @@ def _check_certificate(text: str, *, needs_rsa: bool = False) -> None:
         raise ValueError(_now("Not a certificate that can be used (%(reason)s).") % {"reason": error.reason}) from error
     if needs_rsa and not isinstance(certificate.public_key(), rsa.RSAPublicKey):
         raise ValueError(_now("Its key is not an RSA key."))
+
+
+def _check_text(value: object) -> None:
+    """A column that may be empty: Django checks no more of it, and a configuration file may say null."""
+    if not isinstance(value, str) or not is_storable(value):
+        raise ValueError(_now("It is not a text."))
 
 
 def _check_signed(provider: ServiceProvider) -> None:
@@ -258,6 +266,7 @@ def _check_attributes(provider: ServiceProvider) -> None:
 
 
 def _check_relay_state(provider: ServiceProvider) -> None:
+    _check_text(provider.default_relay_state)
     if len(provider.default_relay_state.encode()) > RELAY_STATE_BYTES:
         raise ValueError(_now("At most 80 bytes."))
 

@@ -343,3 +343,16 @@ def test_what_runs_out_is_said(browser: Browser, tenant: Tenant, monkeypatch: py
     assert [expiry.what for expiry in registration.expiries(provider, now=soon) if not expiry.is_over] == ["signing"]
     ServiceProvider.objects.update(metadata_valid_until=now - timedelta(days=1))
     assert "The metadata was valid until" in browser.get(change_url(provider)).content.decode()
+
+
+@pytest.mark.parametrize("name", [name for name in registration.FIELDS if name != "metadata_valid_until"])
+def test_nonsense_is_refused_and_breaks_nothing(name: str) -> None:
+    """What a configuration file can say: each value is taken, or refused by its field."""
+    provider = make_service_provider()
+    nested: Any = [{"index": {}, "location": {}, "is_default": [], "binding": []}]
+    for value in (None, 5, True, "", "x" * 5000, "a\x00b", "\ud800", [], {}, [None], [5], [[]], nested, {"a": []}):
+        try:
+            registration.update(provider, context=SYSTEM, **{name: value})
+        except ValidationError as error:
+            assert list(error.message_dict) != []
+        provider.refresh_from_db()

@@ -158,6 +158,10 @@ def test_the_settings_are_judged(settings: Any) -> None:
     settings.CAS_SAML = {"max_service_ticket_lifetime": timedelta(minutes=6)}
     assert [message.id for message in check_settings(None)] == ["cas_saml.E004"]
     assert current().max_service_ticket_lifetime == timedelta(minutes=6)
+    settings.CAS_SAML = {"saml_message_memory": timedelta(hours=2)}
+    assert [message.id for message in check_settings(None)] == ["cas_saml.E005"]
+    settings.CAS_SAML = {"saml_assertion_lifetime": timedelta(minutes=6)}
+    assert [message.id for message in check_settings(None)] == ["cas_saml.E006"]
 
 
 # In the admin ----------------------------------------------------------------------------------------------
