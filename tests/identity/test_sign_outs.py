@@ -184,6 +184,13 @@ def test_deliveries_are_reported(
     assert sign_outs.is_settled(reports) == (expected in (Told.CONFIRMED, Told.FAILED))
 
 
+def test_an_app_whose_session_it_was_is_not_told_of_its_own_end(session: SSOSession) -> None:
+    join(session, sessions.HOLDER, "phone")
+    join(session, sessions.VOUCHED, "host")
+    join(session, "other", "a")
+    assert told(session) == {"A": Told.SILENT}
+
+
 @pytest.mark.security("S36")
 def test_a_handle_is_good_in_its_tenant_and_browser_only(
     session: SSOSession, context: RequestContext, channels: dict[str, Channel]
