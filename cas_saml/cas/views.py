@@ -22,6 +22,7 @@ from cas_saml.cas.errors import CASError, Fault
 from cas_saml.cas.interaction import LoginRequest, Passed, Step, is_set
 from cas_saml.cas.models import CASService
 from cas_saml.cas.tickets import Validated
+from cas_saml.decorators import of_a_tenant
 from identity import cookies
 from identity.decorators import machine_endpoint
 from identity.errors import IdentityError, NotFound, TooManyRequests
@@ -44,6 +45,7 @@ _HANDLE = "request"
 
 @never_cache
 @require_GET
+@of_a_tenant
 def login(request: HttpRequest) -> HttpResponse:
     """Take a login request (CAS-2.1)."""
     try:
@@ -55,6 +57,7 @@ def login(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_GET
+@of_a_tenant
 def resume(request: HttpRequest) -> HttpResponse:
     """Take up a login request after the user has done something for it."""
     try:
@@ -231,6 +234,7 @@ def _attributes(validated: Validated) -> dict[str, Any]:
 
 @never_cache
 @require_GET
+@of_a_tenant
 def logout(request: HttpRequest) -> HttpResponse:
     """End the session and go where the service asks, if it is one of ours (CAS-2.3, S22).
 
@@ -249,6 +253,7 @@ def logout(request: HttpRequest) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters("password")
 @require_POST
+@of_a_tenant
 def login_form(request: HttpRequest) -> HttpResponse:
     """Take name and password, and go on with the login request that waits (OneAccess-3.3.2.1)."""
     if request.headers.get("Origin", "") != _context(request).origin:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -351,8 +352,7 @@ def test_nonsense_is_refused_and_breaks_nothing(name: str) -> None:
     provider = make_service_provider()
     nested: Any = [{"index": {}, "location": {}, "is_default": [], "binding": []}]
     for value in (None, 5, True, "", "x" * 5000, "a\x00b", "\ud800", [], {}, [None], [5], [[]], nested, {"a": []}):
-        try:
+        with suppress(ValidationError):  # and nothing else
             registration.update(provider, context=SYSTEM, **{name: value})
-        except ValidationError as error:
-            assert list(error.message_dict) != []
         provider.refresh_from_db()
+        provider.full_clean()

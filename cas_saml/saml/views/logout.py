@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
+from cas_saml.decorators import of_a_tenant
 from cas_saml.saml import assertions, bindings, entity, logout, messages, providers, xml
 from cas_saml.saml.errors import SAMLError
 from cas_saml.saml.logout import LogoutRequest, LogoutResponse
@@ -29,6 +30,7 @@ _CONTINUE, _ANSWERED, _FINISH = (f"cas_saml:saml_slo_{name}" for name in ("conti
 @csrf_exempt  # a LogoutRequest is proved by its signature, an answer by the request that it names
 @never_cache
 @require_http_methods(["GET", "POST"])
+@of_a_tenant
 def single_logout(request: HttpRequest) -> HttpResponse:
     """Take a LogoutRequest or a LogoutResponse. A POST comes without our cookies and is taken up again by a GET."""
     if request.method == "GET" and not {messages.REQUEST, messages.RESPONSE} & set(request.GET):
@@ -51,6 +53,7 @@ def single_logout(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_GET
+@of_a_tenant
 def resume(request: HttpRequest) -> HttpResponse:
     """Take up a LogoutRequest that was posted."""
     try:
@@ -62,6 +65,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_GET
+@of_a_tenant
 def answered(request: HttpRequest) -> HttpResponse:
     """Take up a LogoutResponse that was posted."""
     try:
@@ -72,6 +76,7 @@ def answered(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_GET
+@of_a_tenant
 def finish(request: HttpRequest) -> HttpResponse:
     """Answer the provider that asked, after the others were told through the browser."""
     try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
+from cas_saml.decorators import of_a_tenant
 from cas_saml.saml import entity, metadata
 from identity.decorators import machine_endpoint
 
 
 @require_GET
 @machine_endpoint
+@of_a_tenant
 def show(request: HttpRequest) -> HttpResponse:
     """Say who we are."""
     context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware

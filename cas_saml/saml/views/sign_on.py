@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
+from cas_saml.decorators import of_a_tenant
 from cas_saml.saml import bindings, entity, interaction, messages, providers, requests, sso, xml
 from cas_saml.saml.errors import MessageRefused, Refusal, SAMLError, from_domain
 from cas_saml.saml.interaction import Passed, Step
@@ -28,6 +29,7 @@ from identity.services import login as sign_ins
 @csrf_exempt  # another site's page may send it, as it may send a GET; nothing is granted by it without our cookies
 @never_cache
 @require_http_methods(["GET", "POST"])
+@of_a_tenant
 def single_sign_on(request: HttpRequest) -> HttpResponse:
     """Take an AuthnRequest (SAMLProf-4.1), or begin a sign-in for the provider that `sp` names.
 
@@ -48,6 +50,7 @@ def single_sign_on(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_GET
+@of_a_tenant
 def resume(request: HttpRequest) -> HttpResponse:
     """Take up a request after a POST, or after the user has done something for it."""
     try:

@@ -1,0 +1,23 @@
+"""What the endpoints of both protocols ask of where a request came to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+View = Callable[..., HttpResponse]
+
+
+def of_a_tenant(view: View) -> View:
+    """Answer 404 on the host that all tenants share: it belongs to none, so nobody is an identity provider there."""
+
+    @wraps(view)
+    def found(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.context.tenant is None:  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return found
