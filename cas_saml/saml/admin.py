@@ -380,13 +380,13 @@ def _us(request: HttpRequest, provider: ServiceProvider) -> Entity:
 
 @admin.register(SAMLSession)
 class SAMLSessionAdmin(ReadOnly):
+    hidden_fields = ("session_index",)  # by which the session is named in commands
     list_display = ("service_provider", "session", "name_id_format", "created_at", "ended_at")
     list_select_related = ("service_provider", "session")
     fields = (
         "tenant",
         "service_provider",
         "session",
-        "session_index",
         "name_id_format",
         "name_id",
         "created_at",
