@@ -81,7 +81,7 @@ def read(incoming: Incoming, *, tenant: Tenant, us: Entity) -> LogoutRequest:
     element = messages.authenticate(incoming, provider, must_be_signed=True)
     head = messages.header(element, name="samlp:LogoutRequest", endpoint=us.slo, is_signed=True)
     expiry = element.get("NotOnOrAfter")
-    if expiry is not None and xml.parse_instant(expiry) + conf.saml_clock_skew <= timezone.now():
+    if expiry is not None and xml.parse_instant(expiry) <= timezone.now() - conf.saml_clock_skew:
         raise MessageRefused(Refusal.INSTANT, log_detail="NotOnOrAfter", client_ref=provider.public_id)
     messages.spend(head.message_id, provider=provider)
     try:

@@ -111,6 +111,15 @@ def test_a_provider_ends_the_session_and_is_answered(first: RegisteredParty, bro
     assert SessionParticipant.objects.get().front_channel_state == "confirmed"
 
 
+@pytest.mark.spec("SAMLCore-3.7.1")
+@pytest.mark.parametrize("expiry", ["9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59Z"], ids=["dotnet", "never"])
+def test_a_request_that_never_expires_is_taken(first: RegisteredParty, browser: Browser, expiry: str) -> None:
+    answer = first.sign_in(browser)
+    assert status_of(leave(first, browser, answer, ID="_request", NotOnOrAfter=expiry), first, "_request") == (
+        "Success",
+    )
+
+
 @pytest.mark.spec("SAMLProf-4.4.3.1")
 @pytest.mark.spec("SAMLBind-3.5.4")
 def test_a_request_by_post_is_answered_by_post(second: RegisteredParty, browser: Browser) -> None:
