@@ -8,8 +8,10 @@ number of workers share the work on either database.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -25,6 +27,8 @@ from identity.models import Application, Delivery, DeliveryState, Tenant
 log = logging.getLogger(__name__)
 
 _MAX_ERROR_CHARACTERS = 200
+_SPARE = 8  # rows looked at beyond those that are wanted
+_MAX_SENDING_SECONDS = 10  # before the worker looks after its other jobs
 
 
 class DeliveryFailed(Exception):
@@ -97,24 +101,56 @@ def _called(delivery: Delivery, call: Callable[..., outbound.Response]) -> bytes
     return response.body
 
 
-def send_due(*, now: datetime, limit: int, executor: Executor | None = None) -> int:
-    """Claim and send what is due; return how many were claimed. With an executor, at the same time."""
+def send_due(*, now: datetime, limit: int) -> int:
+    """Claim and send what is due, one after the other; return how many were claimed."""
     claimed = claim(now=now, limit=limit)
-    if executor is None:
-        for delivery in claimed:
-            attempt(delivery)
-    else:
-        # list() waits for all and raises what a thread raised.
-        list(executor.map(_attempt_in_thread, claimed))
+    for delivery in claimed:
+        attempt(delivery)
     return len(claimed)
 
 
-def claim(*, now: datetime, limit: int) -> list[Delivery]:
-    """Take up to `limit` due deliveries for this worker, oldest first. Each claim counts as an attempt."""
+def send_all_due(*, executor: Executor, parallel: int, is_stopping: Callable[[], bool] = lambda: False) -> int:
+    """Send everything that is due, `parallel` deliveries at the same time; return how many.
+
+    One application gets at most half of the threads, so that one which lets every call time out holds up no other.
+    A row is claimed only when a thread is free: it must not wait for others until its lease is over.
+    """
+    running: dict[Future[None], int | None] = {}
+    sent = 0
+    until = time.monotonic() + _MAX_SENDING_SECONDS
+    while True:
+        while len(running) < parallel and time.monotonic() < until and not is_stopping():
+            claimed = claim(now=timezone.now(), limit=1, without=_busy(running.values(), most=max(parallel // 2, 1)))
+            if not claimed:
+                break
+            running[executor.submit(_attempt_in_thread, claimed[0])] = claimed[0].application_id
+        if not running:
+            return sent
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            del running[future]
+            future.result()  # raises what the thread raised
+            sent += 1
+
+
+def _busy(applications: Iterable[int | None], *, most: int) -> list[int]:
+    """The applications that have as many threads as one may have."""
+    return [pk for pk, count in Counter(applications).items() if pk is not None and count >= most]
+
+
+def claim(*, now: datetime, limit: int, without: Collection[int] = ()) -> list[Delivery]:
+    """Take up to `limit` due deliveries for this worker, oldest first. Each claim counts as an attempt.
+
+    without: applications that have to wait.
+    """
     free = Q(claimed_until=None) | Q(claimed_until__lte=now)
     due = Delivery.objects.filter(free, state=DeliveryState.PENDING, next_attempt_at__lte=now)
-    claimed = []
-    for delivery in due.select_related("tenant", "application").order_by("next_attempt_at", "pk")[:limit]:
+    if without:
+        due = due.exclude(application_id__in=without)
+    claimed: list[Delivery] = []
+    # Some more than needed: other workers want the oldest ones too.
+    for delivery in due.select_related("tenant", "application").order_by("next_attempt_at", "pk")[: limit + _SPARE]:
+        if len(claimed) == limit:
+            break
         # Whoever makes this UPDATE first has the row; the count is the proof of it (see _note_failure).
         won = Delivery.objects.filter(
             free, pk=delivery.pk, state=DeliveryState.PENDING, attempts=delivery.attempts

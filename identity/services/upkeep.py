@@ -62,15 +62,11 @@ def _refresh_connections() -> None:
             connection.close_if_unusable_or_obsolete()
 
 
-def jobs(executor: Executor | None, *, is_stopping: Callable[[], bool] = lambda: False) -> list[Job]:
-    """The worker's jobs. Deliveries are sent through the executor, or one after the other."""
-    # No more than is sent at once: a claim must not wait for another's time-out until its lease is over.
-    batch = conf.worker_parallel_deliveries
+def jobs(executor: Executor, *, is_stopping: Callable[[], bool] = lambda: False) -> list[Job]:
+    """The worker's jobs. Deliveries are sent through the executor."""
 
     def send_everything_due(now: datetime) -> None:
-        # A full batch means that more may wait; a stop is heard between batches.
-        while delivery.send_due(now=now, limit=batch, executor=executor) == batch and not is_stopping():
-            continue
+        delivery.send_all_due(executor=executor, parallel=conf.worker_parallel_deliveries, is_stopping=is_stopping)
 
     def chain_audit(now: datetime) -> None:
         audit.chain_pending()

@@ -51,8 +51,8 @@ def enqueue(tenant, **changes):
     return delivery.enqueue(**(values | changes))
 
 
-def send_due(after=timedelta(0), **options):
-    return delivery.send_due(now=timezone.now() + after, limit=10, **options)
+def send_due(after=timedelta(0)):
+    return delivery.send_due(now=timezone.now() + after, limit=10)
 
 
 def test_a_delivery_is_sent_and_noted(tenant, sent):
@@ -295,8 +295,39 @@ def test_threads_send_at_the_same_time(monkeypatch):
         enqueue(tenant)
     with ThreadPoolExecutor(4) as executor:
         # Sent one after the other, the first would wait for the others until the barrier breaks.
-        assert send_due(executor=executor) == 4
+        assert delivery.send_all_due(executor=executor, parallel=4) == 4
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_application_that_answers_slowly_holds_up_no_other(monkeypatch):
+    tenant = Tenant.objects.create(code="outbox", name="Outbox")
+    slow, quick = (Application.objects.create(tenant=tenant, name=code, code=code) for code in ("slow", "quick"))
+    others_are_told = threading.Event()
+
+    def send(row):
+        if row.application_id == quick.pk:
+            others_are_told.set()
+        elif not others_are_told.wait(10):
+            raise delivery.DeliveryFailed("the other application was not told meanwhile")
+
+    monkeypatch.setattr(registry, "_delivery_senders", {KIND: send})
+    for _ in range(6):
+        enqueue(tenant, application=slow)
+    enqueue(tenant, application=quick)
+    with ThreadPoolExecutor(4) as executor:
+        assert delivery.send_all_due(executor=executor, parallel=4) == 7
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_more_is_claimed_when_the_worker_is_to_stop(sent):
+    tenant = Tenant.objects.create(code="outbox", name="Outbox")
+    for _ in range(3):
+        enqueue(tenant)
+    with ThreadPoolExecutor(1) as executor:
+        assert delivery.send_all_due(executor=executor, parallel=1, is_stopping=lambda: len(sent) >= 1) == 1
+    assert Delivery.objects.filter(state="pending", attempts=0).count() == 2
 
 
 def work(results, now):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 
@@ -82,7 +83,7 @@ def test_a_job_that_fails_is_logged_and_stops_no_other(caplog, error, event, lev
     assert [(record.message, record.levelno) for record in caplog.records] == [(event, level)] * 2
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_the_worker_does_everything_it_is_for(monkeypatch):
     monkeypatch.setattr(registry, "_delivery_senders", {"test": lambda row: None})
     tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
@@ -94,24 +95,13 @@ def test_the_worker_does_everything_it_is_for(monkeypatch):
     PendingRequest.objects.create(
         tenant=tenant, handle_hash="h", binding_hash="b", path="/", payload_sealed="x", expires_at=long_ago
     )
-    done = upkeep.Schedule(upkeep.jobs(None)).run_due()
+    with ThreadPoolExecutor(2) as executor:
+        done = upkeep.Schedule(upkeep.jobs(executor)).run_due()
     assert done == ["deliver", "chain_audit", "age_keys", "purge"]
     row.refresh_from_db()
     assert row.state == "delivered"
     assert KeyPair.objects.filter(state="retired").count() == 1
     assert not PendingRequest.objects.exists()
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(("is_stopping", "sent"), [(False, 20), (True, 8)])
-def test_full_batches_follow_each_other_until_the_worker_is_told_to_stop(monkeypatch, is_stopping, sent):
-    monkeypatch.setattr(registry, "_delivery_senders", {"test": lambda row: None})
-    tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
-    for _ in range(20):
-        delivery.enqueue(tenant=tenant, kind="test", url="https://rp.example.test/", payload={})
-    deliver, *_ = upkeep.jobs(None, is_stopping=lambda: is_stopping)
-    deliver.run(timezone.now())
-    assert Delivery.objects.filter(state="delivered").count() == sent
 
 
 # Purging ----------------------------------------------------------------------------------------------------
