@@ -189,7 +189,8 @@ def _is_shared_host(request: HttpRequest) -> bool:
 
 def _parse_ip(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address(text.strip().strip("[]"))
+        # Without a zone ("%eth0"): no database takes one.
+        address = ip_address(text.strip().strip("[]").partition("%")[0])
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address

@@ -55,7 +55,7 @@ def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
 
 
 def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
-    """Find the person who has this mobile number, in this spelling or with or without the own country's calling code.
+    """Find the person who has this mobile number, in this spelling or another usual one.
 
     One query, whether anybody has it or not.
     """
@@ -63,7 +63,7 @@ def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
     number = phone.parse(mobile, country=own_country)
     spellings = [mobile]
     if number is not None:
-        spellings += [number.e164, *([number.national] if number.country == own_country else [])]
+        spellings += phone.spellings(number, country=own_country)
     indexes = [User.mobile.index(spelling, tenant_id=tenant.pk) for spelling in spellings]
     found = {user.mobile_index: user for user in User.objects.present().filter(tenant=tenant, mobile_index__in=indexes)}
     user = next((found[index] for index in indexes if index and index in found), None)

@@ -89,6 +89,7 @@ def _storable(text: str, length: int) -> str:
 
 def _address(text: str) -> str | None:
     try:
-        return str(ip_address(text.strip()))
+        # Without a zone ("%eth0"), which means something on one machine only, and nothing to a database.
+        return str(ip_address(text.strip().partition("%")[0]))
     except ValueError:
         return None

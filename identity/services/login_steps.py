@@ -57,6 +57,7 @@ METHODS = {VerificationChannel.SMS: assurance.TEXT_MESSAGE, VerificationChannel.
 
 _HANDLE = "login_transaction.handle"
 _BINDING = "login_transaction.binding"
+_TOKENS_ENDED = "tokens_ended"  # in a row's data: when the user's sessions had last been ended at the latest proof
 
 
 @dataclass(frozen=True)
@@ -227,6 +228,11 @@ def get(
         raise StateInvalid(log_detail=f"login_transaction={row.pk} in {row.state}")
     if row.failures >= MAX_FAILURES:
         raise StateInvalid(log_detail=f"login_transaction={row.pk} failed too often")
+    # Who changes a stolen password ends the thief's half-done sign-ins too, not only the sessions (S26).
+    if row.user is not None and row.data.get(_TOKENS_ENDED, _tokens_ended(row.user)) != _tokens_ended(row.user):
+        raise StateInvalid(
+            log_detail=f"login_transaction={row.pk} was begun before user={row.user.pk} ended everything"
+        )
     return row
 
 
@@ -301,7 +307,9 @@ def move(
     """
     now = timezone.now()
     values: dict[str, Any] = {"state": to, "user": user, "amr": list(amr), "expires_at": now + STEP_LIFETIME}
-    if data is not None:
+    if user is not None:
+        values["data"] = {**(row.data if data is None else data), _TOKENS_ENDED: _tokens_ended(user)}
+    elif data is not None:
         values["data"] = dict(data)
     still = LoginTransaction.objects.filter(pk=row.pk, state=row.state, finished_at=None, expires_at__gt=now)
     if not still.update(**values):
@@ -323,12 +331,14 @@ def close(row: LoginTransaction, *, state: LoginState, session: SSOSession | Non
 
 def finish(row: LoginTransaction, *, context: RequestContext, session: SSOSession | None) -> LoginOutcome:
     """Open or renew the session, in the transaction that finishes the sign-in."""
-    user = user_of(row)
+    proved_user = user_of(row)
     with transaction.atomic():
         # Read again: a step may come minutes after the password (S26).
-        user = User.objects.select_related("tenant__session_policy").get(pk=user.pk)
+        user = User.objects.select_related("tenant__session_policy").get(pk=proved_user.pk)
         if not user.is_usable:
             raise AccountDisabled(log_detail=f"user={user.pk}")
+        if user.tokens_valid_after != proved_user.tokens_valid_after:
+            raise StateInvalid(log_detail=f"user={user.pk} ended everything meanwhile")
         if "external" in row.data:
             # Whoever came from another provider is linked now, when everything that is due was proved (S28).
             external_identities.link_parked(row.data["external"], user=user, tenant=row.tenant, context=context)
@@ -404,6 +414,10 @@ def record_refusal(
         details=details,
     )
     log.info("login.refused", extra={"event": str(event), "reason": _reason(error), "detail": error.log_detail})
+
+
+def _tokens_ended(user: User) -> str:
+    return user.tokens_valid_after.isoformat() if user.tokens_valid_after else ""
 
 
 def _reason(error: IdentityError) -> str:

@@ -13,6 +13,8 @@ import phonenumbers
 from babel.core import get_global
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
+from identity.models.users import make_mobile_key
+
 DEFAULT_COUNTRY = "CN"  # of a tenant whose time zone names none; Tenant's own default is Asia/Shanghai
 
 _MAX_LENGTH = 40
@@ -65,6 +67,27 @@ def key(spelling: str, *, country: str) -> str:
     """The form in which numbers are compared: one number in ten spellings is counted once (S31)."""
     number = parse(spelling, country=country)
     return number.e164 if number else spelling.strip()
+
+
+def spellings(number: Number, *, country: str) -> list[str]:
+    """How people and their directories write this number in `country`, the preferred ones first."""
+    digits = number.e164.removeprefix("+")
+    own = [number.national] if number.country == country else []
+    return [number.e164, *own, digits, f"00{digits}", *(f"0{national}" for national in own)]
+
+
+def stored(spelling: str, *, country: str) -> str:
+    """How a number is kept that its owner typed: as typed in one of the two preferred ways, else in the first one.
+
+    So that one telephone is one account, whatever was put before the number (S31).
+    """
+    number = parse(spelling, country=country)
+    if number is None:
+        return spelling
+    is_own = number.country == country
+    if make_mobile_key(spelling) in (number.e164, number.national if is_own else ""):
+        return spelling
+    return number.national if is_own else number.e164
 
 
 def country_of_time_zone(name: str) -> str:

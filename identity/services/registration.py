@@ -16,7 +16,7 @@ from django.db import transaction
 from identity.context import RequestContext
 from identity.errors import NotAllowed
 from identity.models import AttributeEditor, Organization, Tenant, UnknownUser, Upstream, User
-from identity.services import attributes, users
+from identity.services import attributes, messages, phone, users
 from identity.services.attributes import Rule
 
 # What a registration may say of a person; the rest of the built-in attributes is the tenant's to write.
@@ -65,11 +65,12 @@ def register(
     rules = attributes.user_rules(tenant)
     _check_open(rules, extension or {})
     _check_names(rules, values)
-    values["user_name"] = values.get("user_name") or _new_user_name()
+    if values.get("user_name") in (None, ""):
+        values["user_name"] = _new_user_name()
     with transaction.atomic():
         user = users.create(
             tenant=tenant,
-            mobile=mobile,
+            mobile=phone.stored(mobile, country=messages.country_of(tenant)),
             password=password,
             extension=extension,
             organization_code=_organization_code(tenant),
