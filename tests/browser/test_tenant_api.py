@@ -71,7 +71,7 @@ def test_the_documentation_opens_and_unfolds(site: Site, page: Page) -> None:
 
 def test_an_operation_is_tried_after_a_sign_in_with_a_token(site: Site, page: Page, token: str) -> None:
     page.goto(site.url(USERS))
-    expect(page.locator(".response-info")).to_contain_text("401")
+    expect(page.locator(".response-info")).to_contain_text("HTTP 401")
     page.click("text=Sign in with an access token")
     sign_in(page, "nonsense")
     expect(page.locator("main")).to_contain_text("This access token is not valid here.")
@@ -85,7 +85,7 @@ def test_an_operation_is_tried_after_a_sign_in_with_a_token(site: Site, page: Pa
         body.pop(name, None)
     page.fill("textarea[name=_content]", json.dumps(body))
     page.click("button:has-text('POST')")
-    expect(page.locator(".response-info")).to_contain_text("201")
+    expect(page.locator(".response-info")).to_contain_text("HTTP 201")
     expect(page.locator(".response-info")).to_contain_text("user_id")
     # A refusal of a rule stands on the page, too.
     page.goto(site.url(USERS))
@@ -105,12 +105,12 @@ def test_a_user_is_changed_and_deleted_by_clicking(site: Site, page: Page, token
     page.fill("textarea[name=_content]", '{"name": "By a click"}')
     page.click("button:has-text('PUT')")
     expect(page.locator(".request-info")).to_contain_text("PUT")
-    expect(page.locator(".response-info")).to_contain_text("200")
+    expect(page.locator(".response-info")).to_contain_text("HTTP 200")
     page.goto(site.url(path))
     expect(page.locator(".response-info")).to_contain_text("By a click")
     page.click("button:has-text('DELETE')")
     page.locator("#deleteModal button:has-text('Delete')").click()
-    expect(page.locator(".response-info")).to_contain_text("204")
+    expect(page.locator(".response-info")).to_contain_text("HTTP 204")
     page.goto(site.url(path))
     expect(page.locator(".response-info")).to_contain_text("USER.0001")
 
@@ -122,4 +122,4 @@ def test_signing_out_forgets_the_token(site: Site, page: Page, token: str) -> No
     page.click("text=Sign out")
     expect(page.locator("text=Sign in with an access token")).to_be_visible()
     page.goto(site.url(USERS))
-    expect(page.locator(".response-info")).to_contain_text("401")
+    expect(page.locator(".response-info")).to_contain_text("HTTP 401")
