@@ -80,10 +80,10 @@ class Alipay(Connector):
             raise self._refusal(answer)
         access_token = answer.get("access_token")
         ids = {member: self.id_of(answer, member) for member in ("user_id", "open_id", "union_id")}
-        if not isinstance(access_token, str) or not access_token or not (ids["user_id"] or ids["open_id"]):
+        if not base.is_token(access_token) or not (ids["user_id"] or ids["open_id"]):
             raise self.trouble("no id or no access_token")
         profile, is_error = self._call(
-            account, "alipay.user.info.share", {"auth_token": access_token}, deadline=deadline
+            account, "alipay.user.info.share", {"auth_token": str(access_token)}, deadline=deadline
         )
         code = str(profile.get("code", "" if is_error else _SUCCESS))
         if code in _PROFILE_REFUSED:

@@ -153,6 +153,11 @@ def ask(connector: Connector, account: Account, *, authorization_code: str) -> E
     return person
 
 
+def is_token(value: object) -> bool:
+    """Whether this could be an access token; half characters, which JSON can carry, could not even be sent."""
+    return isinstance(value, str) and value != "" and value.isascii() and value.isprintable()
+
+
 def clean_nickname(value: object) -> str:
     """A nickname that a database and a page can take. People put everything into theirs."""
     if not isinstance(value, str):

@@ -75,7 +75,7 @@ class WeChat(Connector):
         )
         openid, unionid = self.id_of(token, "openid"), self.id_of(token, "unionid")
         access_token = token.get("access_token")
-        if not openid or not isinstance(access_token, str) or not access_token:
+        if not openid or not base.is_token(access_token):
             raise self.trouble("no openid or no access_token")
         if token.get("is_snapshotuser") == 1:
             # A made-up account that WeChat shows to pages which only look at the person.
@@ -85,7 +85,7 @@ class WeChat(Connector):
         profile = self._call(
             account,
             "sns/userinfo",
-            {"access_token": access_token, "openid": openid, "lang": self.languages},
+            {"access_token": str(access_token), "openid": openid, "lang": self.languages},
             deadline=deadline,
         )
         profile_unionid = self.id_of(profile, "unionid")

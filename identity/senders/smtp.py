@@ -16,6 +16,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.mail.utils import DNS_NAME
 from django.core.validators import validate_email
+from django.utils.encoding import punycode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -63,7 +64,7 @@ class SMTPSender:
                     server.starttls(context=outbound.tls_context())
                 if own["username"]:
                     server.login(own["username"], self.facts.secret)
-                server.sendmail(parseaddr(own["from_address"])[1], [to], mail)
+                server.sendmail(_in_ascii(parseaddr(own["from_address"])[1]), [_in_ascii(to)], mail)
             except smtplib.SMTPResponseException as error:
                 raise NotSent("refused by the mail server", code=f"SMTP {error.smtp_code}") from error
             except smtplib.SMTPRecipientsRefused as error:
@@ -84,6 +85,12 @@ class _Connected(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self.connection
+
+
+def _in_ascii(address: str) -> str:
+    """A mailbox as SMTP names it, whatever script its domain is written in (RFC5891)."""
+    name, sign, domain = address.rpartition("@")
+    return f"{name}{sign}{punycode(domain)}"
 
 
 def _read_host(value: Any) -> str:

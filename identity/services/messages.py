@@ -9,6 +9,7 @@ runs out. The price: a message may be taken and its row be lost with the process
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ from identity.senders.base import GatewayFacts, Message, NotSent, Sender, sender
 from identity.senders.kinds import KINDS
 from identity.senders.texts import Content, Text
 from identity.services import phone
+
+log = logging.getLogger(__name__)
 
 SECRET_PURPOSE = crypto.column_purpose(MessageGateway, "secret_sealed")
 ALL_COUNTRIES = "*"
@@ -161,6 +164,10 @@ def hand_over_once(message: Message, *, way: Route, envelope: Envelope, attempt:
     except NotSent as error:
         state = SentState.UNCLEAR if error.is_unclear else SentState.REFUSED
         reference, error_code = error.reference, error.code
+    except Exception as fault:
+        # A fault of ours, or of what this one was set up with: no reason to keep the next gateway from being asked.
+        log.exception("gateway.fault", extra={"gateway": way.name, "kind": type(way.sender).__name__})
+        state, error_code = SentState.REFUSED, type(fault).__name__
     return SentMessage.objects.create(
         tenant=message.tenant,
         user=envelope.user,

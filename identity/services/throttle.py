@@ -119,10 +119,13 @@ def succeed_source(*, tenant: Tenant, context: RequestContext) -> None:
     succeed(Attempt(tenant, None, source_of(context), 0))
 
 
-def limit(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit) -> None:
-    """Count one event against any other limit of a tenant. Raises TooManyRequests with the time to wait."""
+def limit(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit, weight: int = 1) -> None:
+    """Count one event against any other limit of a tenant. Raises TooManyRequests with the time to wait.
+
+    weight: 0 only asks whether there is room, by the same statements (S33).
+    """
     now = timezone.now()
-    if not _count(tenant=tenant, kind=kind, key=key, limit=limit, now=now):
+    if not _count(tenant=tenant, kind=kind, key=key, limit=limit, now=now, weight=weight):
         raise _too_many(tenant=tenant, kind=kind, key=key, now=now)
 
 
@@ -185,7 +188,7 @@ def _row(*, tenant: Tenant, kind: CounterKind, key: str) -> AttemptCounter:
     return _rows(tenant=tenant, kind=kind, key=key).get()
 
 
-def _count(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit, now: datetime) -> bool:
+def _count(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit, now: datetime, weight: int = 1) -> bool:
     """Count one event if the row admits it. The last admitted one sets the lock."""
     rows = _rows(tenant=tenant, kind=kind, key=key)
     # A new window begins when the old one is over, and when a lock has run out.
@@ -193,13 +196,15 @@ def _count(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit, now: da
     lock: Any = Value(now + limit.lock) if limit.lock is not None else F("window_started_at") + limit.window
     first_lock = now + (limit.lock if limit.lock is not None else limit.window)
     values = {
-        "failures": Case(When(is_over, then=Value(1)), default=F("failures") + 1, output_field=PositiveIntegerField()),
+        "failures": Case(
+            When(is_over, then=Value(weight)), default=F("failures") + weight, output_field=PositiveIntegerField()
+        ),
         "window_started_at": Case(
             When(is_over, then=Value(now)), default=F("window_started_at"), output_field=DateTimeField()
         ),
         "locked_until": Case(
-            When(is_over, then=Value(first_lock) if limit.count <= 1 else Value(None)),
-            When(failures__gte=limit.count - 1, then=lock),
+            When(is_over, then=Value(first_lock) if limit.count <= weight else Value(None)),
+            When(failures__gte=limit.count - weight, then=lock),
             default=Value(None),
             output_field=DateTimeField(),
         ),

@@ -122,11 +122,11 @@ def send(
     is_beside_answer: do not wait for the gateway, so that its time tells nothing; failures are only logged.
     Raises TooManyRequests, SendFailed, and ValueInvalid (USER.0038) for a number to which the tenant sends nothing.
     """
-    address = _deliverable_address(tenant=tenant, target=target, is_deliverable=is_deliverable)
+    address = _deliverable_address(tenant=tenant, target=target)
     verification_code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
     try:
         with transaction.atomic(durable=True):
-            _check_limits(tenant=tenant, purpose=purpose, target=target, context=context)
+            _check_limits(tenant=tenant, purpose=purpose, target=target, context=context, is_deliverable=is_deliverable)
             row = _open(
                 tenant=tenant,
                 purpose=purpose,
@@ -240,7 +240,7 @@ def is_same(one: Target, other: Target, *, tenant: Tenant) -> bool:
 def is_reachable(target: Target, *, tenant: Tenant) -> bool:
     """Whether the tenant sends messages there at all: of numbers, to its countries only."""
     try:
-        _deliverable_address(tenant=tenant, target=target, is_deliverable=True)
+        _deliverable_address(tenant=tenant, target=target)
     except ValueInvalid:
         return False
     return True
@@ -278,22 +278,24 @@ def _lift_the_day(*, instance: MessagePolicy, **kwargs: object) -> None:
     throttle.raise_limit(tenant=instance.tenant, kind=CounterKind.SEND_TENANT, count=instance.per_tenant_day)
 
 
-def _deliverable_address(*, tenant: Tenant, target: Target, is_deliverable: bool) -> str:
-    """The address as gateways take it. Raises ValueInvalid for a number that is none, or none that is paid for."""
+def _deliverable_address(*, tenant: Tenant, target: Target) -> str:
+    """The address as gateways take it. Raises ValueInvalid for a number that is none, or none that is paid for.
+
+    Asked for nobody's number too, as the answer must not tell whose it is (S33).
+    """
     if target.channel != VerificationChannel.SMS:
         return target.address
     number = phone.parse(target.address, country=messages.country_of(tenant))
     if number is None:
-        if not is_deliverable:
-            return ""  # stands for nobody's number
         raise ValueInvalid("USER.0038", log_detail="no number that a message reaches")
-    # Asked for nobody's number too, as the answer must not tell whose it is (S33).
     if not messages.is_country_allowed(number.country, tenant=tenant):
         raise ValueInvalid("USER.0038", log_detail=f"country={number.country or number.calling_code} is not allowed")
     return number.e164
 
 
-def _check_limits(*, tenant: Tenant, purpose: VerificationPurpose, target: Target, context: RequestContext) -> None:
+def _check_limits(
+    *, tenant: Tenant, purpose: VerificationPurpose, target: Target, context: RequestContext, is_deliverable: bool
+) -> None:
     """Check that a code may leave the house now. Raises TooManyRequests."""
     policy = messages.policy_of(tenant)
     # By purpose: anybody may ask for somebody's reset, and must not use up the codes of that person's sign-ins.
@@ -303,7 +305,6 @@ def _check_limits(*, tenant: Tenant, purpose: VerificationPurpose, target: Targe
         (CounterKind.SEND_TARGET, target_key, Limit(policy.per_target_hour, _HOUR, _HOUR)),
         (CounterKind.SEND_TARGET_DAY, target_key, Limit(policy.per_target_day, _DAY)),
         (CounterKind.SEND_SOURCE, throttle.source_of(context), source_limit(tenant)),
-        (CounterKind.SEND_TENANT, "", Limit(policy.per_tenant_day, _DAY)),
     ]
     if context.device is not None:
         # An app can say what it likes, so this only stops those who do not trouble to; the address stops the others.
@@ -311,6 +312,9 @@ def _check_limits(*, tenant: Tenant, purpose: VerificationPurpose, target: Targe
         limits.insert(2, (CounterKind.SEND_DEVICE, fingerprint, Limit(policy.per_device_hour, _HOUR, _HOUR)))
     for kind, key, limit in limits:
         throttle.limit(tenant=tenant, kind=kind, key=key, limit=limit)
+    # What goes to nobody costs nothing. Names that strangers make up must not use up what the tenant's people need.
+    of_day = Limit(policy.per_tenant_day, _DAY)
+    throttle.limit(tenant=tenant, kind=CounterKind.SEND_TENANT, key="", limit=of_day, weight=1 if is_deliverable else 0)
     now = timezone.now()
     recent = _open_rows(tenant=tenant, purpose=purpose, target=target).filter(created_at__gt=now - RESEND_INTERVAL)
     newest = recent.first()

@@ -137,8 +137,15 @@ class RefreshIdTokenView(SignedView):
     event = EventType.TOKEN_GRANT
 
     def post(self, request: HttpCall) -> Response:
-        """Make a new id_token; the session stays as it is. Raises IdTokenFailed (LOGIN.0003)."""
+        """Make a new id_token; the session stays as it is. Raises IdTokenFailed (LOGIN.0003).
+
+        As with a new session_token, a session that would not be opened now gives none (S28).
+        """
         caller = self.caller
+        try:
+            sso_tickets.check_sufficient(session=self.session, application=caller.application)
+        except AccessDenied as error:
+            raise IdTokenFailed(log_detail=error.log_detail) from error
         id_token = public.sign_session_id_token(
             session=self.session, client_id=caller.client_id, context=caller.context
         )

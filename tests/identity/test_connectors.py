@@ -156,6 +156,7 @@ TROUBLE: dict[str, tuple[int, bytes]] = {
     "deep": (200, b'{"a":' + b"[" * 20_000 + b"]" * 20_000 + b"}"),
     "too large": (200, b'{"a":"' + b"x" * 100_000 + b'"}'),
     "wrong types": (200, b'{"access_token":1,"openid":["x"],"expires_in":{},"errcode":[]}'),
+    "half a character": (200, b'{"access_token":"\\ud800","openid":"o-1","scope":"snsapi_login"}'),
     "nothing in it": (200, b"{}"),
     "id with a NUL": (200, b'{"access_token":"x","openid":"a\\u0000b"}'),
     "huge id": (200, json.dumps({"access_token": "x", "openid": "o" * 5000}).encode()),

@@ -334,6 +334,25 @@ def mailbox(address: str = "a@example.org") -> verification.Target:
     return verification.Target(VerificationChannel.EMAIL, address)
 
 
+def test_a_mailbox_at_a_domain_in_another_script_gets_its_code(tenant):
+    with MailServer() as server:
+        make_smtp(tenant, server, settings={"from_address": "no-reply@北方.example"})
+        send(tenant, mailbox("a@例子.example"))
+    (mail,) = server.mails
+    assert mail["from"].startswith("FROM:<no-reply@xn--djro74b.example>")
+    assert mail["to"] == ["a@xn--fsqu00a.example"]
+
+
+def test_a_fault_of_ours_in_one_gateway_does_not_keep_the_next_one_from_being_asked(tenant):
+    with AliyunStub() as cloud:
+        make_aliyun(tenant, cloud, name="broken", settings={"access_key_id": "钥匙"})
+        make_aliyun(tenant, cloud, name="next", position=1)
+        send(tenant)
+    broken, following = SentMessage.objects.order_by("pk")
+    assert (broken.gateway_name, broken.state, broken.error_code) == ("broken", "refused", "UnicodeEncodeError")
+    assert (following.gateway_name, following.state) == ("next", "sent")
+
+
 def test_a_code_goes_through_the_tenants_own_mail_server(tenant):
     with MailServer() as server:
         make_smtp(tenant, server)

@@ -168,6 +168,20 @@ def test_a_tenant_sends_to_its_own_country_or_to_those_it_names(db, zone, policy
     assert len(SENT) == 1
 
 
+def test_what_is_sent_to_nobody_uses_up_no_day_of_the_tenant(db):
+    tenant = make_tenant(message_policy={"per_tenant_day": 1})
+    nobodys = {"tenant": tenant, "purpose": LOGIN, "user": None, "is_deliverable": False}
+    for last in range(3):
+        verification.send(**nobodys, target=number(f"1381234567{last}"), context=context_of(tenant))
+    send(tenant, "13812345678")
+    assert len(SENT) == 1
+    # What is used up is told to nobody and to somebody alike (S33).
+    with pytest.raises(TooManyRequests):
+        verification.send(**nobodys, target=number("13812345679"), context=context_of(tenant))
+    with pytest.raises(TooManyRequests):
+        send(tenant, "13912345678")
+
+
 @pytest.mark.security("S33")
 def test_a_refused_country_is_told_for_numbers_of_nobody_too(db):
     tenant = make_tenant()

@@ -325,6 +325,19 @@ def test_a_number_that_nobody_has_is_told_the_same_and_sent_nothing(
     assert [message.target for message in Inbox.messages] == ["+8613812345678"]
 
 
+@pytest.mark.security("S33")
+def test_a_number_that_no_message_reaches_is_told_the_same_whoever_has_it(
+    browser: Browser, source: Upstream, user: User, wechat: WeChatStub
+) -> None:
+    user.mobile = "+99912345678"
+    user.save()
+    answers = []
+    for mobile in ("+99912345678", "+99912345679"):
+        handle = open_link_page(browser, source, wechat)
+        answers.append(submit(browser, handle, mobile=mobile).status_code)
+    assert answers == [400, 400]
+
+
 def test_what_is_no_number_is_asked_for_again(browser: Browser, source: Upstream, wechat: WeChatStub) -> None:
     handle = open_link_page(browser, source, wechat)
     response = submit(browser, handle, mobile="one-three-eight")

@@ -420,6 +420,15 @@ def test_a_session_that_would_not_be_opened_now_is_not_refreshed(phone: Phone, b
     assert back_end.refresh(token).json() == SESSION_TOKEN
 
 
+@pytest.mark.security("S28")
+def test_a_session_that_would_not_be_opened_now_gives_no_id_token(phone: Phone) -> None:
+    token = phone.sign_in()
+    SessionPolicy.objects.update(mfa_mode=MFAMode.ALWAYS)
+    tenants.forget_cached()
+    refused = phone.post("session-token/refresh-id-token", "", X_signature=phone.sign(token))
+    assert (refused.status_code, refused.json()["error_code"]) == (400, "LOGIN.0003")
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("operation", ["verify", "refresh"])
 def test_of_many_at_once_one_wins(operation: str) -> None:
