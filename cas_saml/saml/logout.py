@@ -20,7 +20,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from cas_saml.conf import conf
-from cas_saml.saml import assertions, endpoints, entity, formats, messages, redirect, signatures, xml
+from cas_saml.saml import assertions, endpoints, entity, formats, messages, receipts, redirect, signatures, xml
 from cas_saml.saml.endpoints import POST, REDIRECT, SOAP
 from cas_saml.saml.entity import Entity
 from cas_saml.saml.errors import PARTIAL_LOGOUT, SUCCESS, Fault, MessageRefused, Refusal, SAMLError
@@ -42,7 +42,6 @@ _REASON_USER = "urn:oasis:names:tc:SAML:2.0:logout:user"
 _REASON_ADMIN = "urn:oasis:names:tc:SAML:2.0:logout:admin"
 # Who ends a session in these ways sits before a browser of it.
 _BY_BROWSER = frozenset({SessionEndReason.SIGNED_OUT, SessionEndReason.REPLACED})
-_ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 _MAX_INDEXES = 100
 
 
@@ -344,7 +343,7 @@ def read_response(incoming: Incoming, *, tenant: Tenant, us: Entity) -> LogoutRe
         provider_id=provider.public_id,
         in_response_to=element.get("InResponseTo", ""),
         relay_state=incoming.relay_state,
-        is_success=_is_success(element),
+        is_success=receipts.is_success(element),
     )
 
 
@@ -364,20 +363,14 @@ def note_answer(answer: LogoutResponse, sign_out: sign_outs.SignOut) -> None:
     delivery.note_told([row.pk for row in waiting if row.payload["saml_session"] in keys])
 
 
-def _is_success(response: Element) -> bool:
-    status = xml.find(response, "samlp:Status")
-    code = xml.find(status, "samlp:StatusCode") if status is not None else None
-    return code is not None and code.get("Value") == SUCCESS
-
-
 # From server to server -------------------------------------------------------------------------------------
 
 
 def send(row: Delivery) -> None:
     """Send the LogoutRequest of a delivery. Raises DeliveryFailed.
 
-    By SOAP the provider answers; to an address for browsers it is posted as a browser would, and a redirect, which is
-    never followed, is an answer like any other.
+    By SOAP the provider answers; to an address for browsers it is posted as a browser would, and the answer is read in
+    what a browser would carry back.
     """
     told = SAMLSession.objects.filter(pk=row.payload["saml_session"]).select_related("service_provider__tenant").first()
     if told is None:
@@ -393,13 +386,10 @@ def send(row: Delivery) -> None:
         raise DeliveryFailed("only a browser can go there", is_final=True)
     signed = signatures.sign(message, credential, algorithm=provider.signature_algorithm)
     if binding == SOAP:
-        _check_answer(delivery.post(row, _enveloped(signed), headers=_SOAP_HEADERS), message_id)
+        receipts.check_soap(delivery.post(row, _enveloped(signed), headers=_SOAP_HEADERS), message_id)
         return
-    try:
-        delivery.post_form(row, {messages.REQUEST: base64.b64encode(xml.serialize(signed)).decode()})
-    except DeliveryFailed as error:
-        if error.status is None or not 300 <= error.status < 400:
-            raise
+    fields = {messages.REQUEST: base64.b64encode(xml.serialize(signed)).decode()}
+    receipts.check_page(delivery.submit(row, fields), message_id)
 
 
 _SOAP_HEADERS = {
@@ -411,19 +401,7 @@ _SOAP_HEADERS = {
 def _enveloped(message: Element) -> bytes:
     """SAMLBind-3.2.2. Around the bytes as they are: what is signed must not be reformatted."""
     inner = xml.serialize(message).decode()
-    return f'<S:Envelope xmlns:S="{_ENVELOPE}"><S:Body>{inner}</S:Body></S:Envelope>'.encode()
-
-
-def _check_answer(body: bytes, message_id: str) -> None:
-    """What stands in the body must answer this very request. TLS says whose it is."""
-    try:
-        envelope = xml.parse(body)
-        found = envelope.findall(f"{{{_ENVELOPE}}}Body/{xml.qname('samlp:LogoutResponse')}")
-        is_answer = len(found) == 1 and found[0].get("InResponseTo") == message_id
-        if not is_answer or not _is_success(found[0]):
-            raise DeliveryFailed("the answer is no success")
-    except xml.Refused as error:
-        raise DeliveryFailed(f"the answer cannot be read ({error.reason})") from error
+    return f'<S:Envelope xmlns:S="{receipts.ENVELOPE}"><S:Body>{inner}</S:Body></S:Envelope>'.encode()
 
 
 def purge(now: Any, limit: int) -> int:

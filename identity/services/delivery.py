@@ -88,7 +88,19 @@ def post(delivery: Delivery, body: bytes, *, headers: Mapping[str, str]) -> byte
     return _called(delivery, partial(outbound.request, "POST", delivery.url, headers=headers, body=body))
 
 
+def submit(delivery: Delivery, fields: Mapping[str, str]) -> outbound.Response:
+    """POST form fields and return the whole answer, of which the sender judges. Raises DeliveryFailed without one."""
+    return _answered(delivery, partial(outbound.post_form, delivery.url, fields))
+
+
 def _called(delivery: Delivery, call: Callable[..., outbound.Response]) -> bytes:
+    response = _answered(delivery, call)
+    if not response.is_success:
+        raise DeliveryFailed(f"status {response.status}", status=response.status)
+    return response.body
+
+
+def _answered(delivery: Delivery, call: Callable[..., outbound.Response]) -> outbound.Response:
     limits = outbound.Limits.from_settings(total_seconds=conf.delivery_timeout_seconds)
     internal = delivery.application is not None and delivery.application.is_internal  # decision 12
     try:
@@ -96,9 +108,7 @@ def _called(delivery: Delivery, call: Callable[..., outbound.Response]) -> bytes
     except outbound.OutboundError as error:
         raise DeliveryFailed(f"{type(error).__name__}: {error}") from error
     delivery.last_status = response.status
-    if not response.is_success:
-        raise DeliveryFailed(f"status {response.status}", status=response.status)
-    return response.body
+    return response
 
 
 def send_due(*, now: datetime, limit: int) -> int:

@@ -19,7 +19,7 @@ from identity.models import AuditEvent, Delivery, SessionParticipant, SSOSession
 from identity.outbound import Response
 from identity.services import delivery, sessions
 from tests.factories.saml import make_service_provider
-from tests.specs.conformance import Browser, Callback, Page
+from tests.specs.conformance import ISSUER, Browser, Callback, Page
 from tests.specs.saml_fixtures import NewProvider, RegisteredParty
 from tests.specs.saml_party import IDP, NS, SLO, STATUS, Answer, instant, query_message, verify_query
 
@@ -336,9 +336,11 @@ def end(person: User) -> None:
 class Post:
     """What the guarded client would send, and what it gets."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, status: int = 200, body: bytes | None = None) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, status: int = 200, body: bytes | None = None, location: str | None = None
+    ) -> None:
         self.calls: list[dict[str, Any]] = []
-        self.status, self.body = status, body
+        self.status, self.body, self.location = status, body, location
         monkeypatch.setattr("identity.outbound.request", self.request)
         monkeypatch.setattr("identity.outbound.post_form", self.post_form)
 
@@ -348,7 +350,8 @@ class Post:
 
     def post_form(self, url: str, fields: Any, **options: Any) -> Response:
         self.calls.append({"url": url, "fields": fields})
-        return Response(status=self.status, headers={}, body=b"")
+        headers = {} if self.location is None else {"location": self.location}
+        return Response(status=self.status, headers=headers, body=self.body or b"")
 
 
 def soap(status: str, in_response_to: str) -> bytes:
@@ -410,13 +413,78 @@ def test_without_a_browser_the_request_is_posted_from_here(
 ) -> None:
     second.sign_in(browser)
     end(person)
-    post = Post(monkeypatch, status=302)
+    post = Post(monkeypatch, status=302, location=answer_by_redirect(second))
     work()
     assert Delivery.objects.get().state == "delivered"
     [call] = post.calls
     request = etree.fromstring(base64.b64decode(call["fields"]["SAMLRequest"]))
     assert request.get("Reason") == "urn:oasis:names:tc:SAML:2.0:logout:admin"
     assert request.get("Destination") == call["url"] == "https://other.example/slo?x=1"
+
+
+def answer_by_redirect(party: RegisteredParty, *, status: str = "Success", to: str = "") -> str:
+    """The address to which a provider would send a browser with its answer to the one delivery."""
+    message = party.logout_response(to or f"_{Delivery.objects.get().jti}", status=status)
+    return f"{ISSUER}{party.redirect_url(message, path=SLO, parameter='SAMLResponse', signed=True)}"
+
+
+@pytest.mark.spec("SAMLProf-4.4.3.4")
+def test_an_answer_in_a_form_that_would_post_itself_counts(
+    second: RegisteredParty, browser: Browser, person: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second.sign_in(browser)
+    end(person)
+    fields = second.form(second.logout_response(f"_{Delivery.objects.get().jti}"), parameter="SAMLResponse")
+    value = fields["SAMLResponse"].replace("+", "&#43;").replace("=", "&#x3d;")
+    Post(monkeypatch, body=f"<form><INPUT value='{value}' type=hidden name=\"SAMLResponse\"/></form>".encode())
+    work()
+    assert Delivery.objects.get().state == "delivered"
+
+
+@pytest.mark.spec("SAMLProf-4.4.3.4")
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ({"status": 302, "location": "https://other.example/login"}, "the answer confirms nothing"),
+        ({"status": 302, "location": "https://other.example/login?SAMLResponse=%FF"}, "the answer cannot be read"),
+        ({"status": 302}, "the answer confirms nothing"),
+        ({"body": b"<h1>Sign in</h1>"}, "the answer confirms nothing"),
+        ({"body": b"\xff<input name=SAMLResponse value='AAAA'>"}, "the answer cannot be read"),
+        ({"body": b"<input name=SAMLResponse>"}, "the answer confirms nothing"),
+        ({"status": 400}, "status 400"),
+    ],
+    ids=["elsewhere", "junk", "nowhere", "page", "junk in a form", "nothing in a form", "refused"],
+)
+def test_who_says_nothing_of_the_request_has_not_confirmed(
+    second: RegisteredParty,
+    browser: Browser,
+    person: User,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: dict[str, Any],
+    error: str,
+) -> None:
+    second.sign_in(browser)
+    end(person)
+    Post(monkeypatch, **answer)
+    work()
+    row = Delivery.objects.get()
+    assert (row.state == "delivered", row.last_error.startswith(error)) == (False, True), row.last_error
+
+
+@pytest.mark.spec("SAMLProf-4.4.3.4")
+@pytest.mark.parametrize("changes", [{"status": "Responder"}, {"to": "_other"}], ids=["refused", "another"])
+def test_who_answers_no_has_not_confirmed(
+    second: RegisteredParty,
+    browser: Browser,
+    person: User,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, str],
+) -> None:
+    second.sign_in(browser)
+    end(person)
+    Post(monkeypatch, status=303, location=answer_by_redirect(second, **changes))
+    work()
+    assert Delivery.objects.get().last_error == "the answer is no success"
 
 
 def test_an_address_for_browsers_only_is_given_up(first: RegisteredParty, browser: Browser, person: User) -> None:
@@ -432,7 +500,7 @@ def test_a_browser_that_is_closed_loses_nothing(
 ) -> None:
     second.sign_in(browser)
     sign_out_here(browser)
-    post = Post(monkeypatch)
+    post = Post(monkeypatch, status=302, location=answer_by_redirect(second))
     work()
     assert post.calls == []
     Delivery.objects.update(next_attempt_at=timezone.now())
