@@ -335,7 +335,8 @@ def read_response(incoming: Incoming, *, tenant: Tenant, us: Entity) -> LogoutRe
     Many providers do not sign it. All it can do is to name the request, whose ID nobody else was told, and to say that
     the provider is done.
     """
-    provider = messages.sender(incoming, tenant=tenant)
+    # It was asked, so it may answer, also if it was disabled: else the browser would be left standing there.
+    provider = messages.sender(incoming, tenant=tenant, include_disabled=True)
     must_be_signed = provider.requests_must_be_signed
     element = messages.authenticate(incoming, provider, must_be_signed=must_be_signed)
     messages.header(element, name="samlp:LogoutResponse", endpoint=us.slo, is_signed=incoming.is_signed)

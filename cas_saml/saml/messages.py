@@ -74,12 +74,12 @@ def from_form(fields: Mapping[str, Sequence[str]]) -> Incoming:
     return Incoming(names[0], xml.parse_base64(fields[names[0]][0]), relay_state or "", POST)
 
 
-def sender(incoming: Incoming, *, tenant: Tenant) -> ServiceProvider:
+def sender(incoming: Incoming, *, tenant: Tenant, include_disabled: bool = False) -> ServiceProvider:
     """The registered provider that the message says it is of. Raises NotFound, ApplicationDisabled, xml.Refused."""
     issuer = xml.find(incoming.element, "saml:Issuer")
     if issuer is not None and issuer.get("Format", _ENTITY_FORMAT) != _ENTITY_FORMAT:
         raise MessageRefused(Refusal.HEADER, log_detail="issuer format")  # SAMLProf-4.1.4.1
-    return providers.get(xml.text_of(issuer), tenant=tenant)
+    return providers.get(xml.text_of(issuer), tenant=tenant, include_disabled=include_disabled)
 
 
 def authenticate(incoming: Incoming, provider: ServiceProvider, *, must_be_signed: bool) -> Element:

@@ -15,7 +15,7 @@ from lxml import etree
 from cas_saml.saml import logout
 from identity import registry
 from identity.context import RequestContext
-from identity.models import AuditEvent, Delivery, SessionParticipant, SSOSession, Tenant, User
+from identity.models import Application, AuditEvent, Delivery, SessionParticipant, SSOSession, Tenant, User
 from identity.outbound import Response
 from identity.services import delivery, sessions
 from tests.factories.saml import make_service_provider
@@ -315,6 +315,28 @@ def test_an_answer_counts_for_the_request_that_this_browser_carried(first: Regis
     assert isinstance(browser.get(url), Page)
     assert SessionParticipant.objects.get().front_channel_state == "confirmed"
     assert reason(browser.get(url)) == "in_response_to"
+
+
+@pytest.mark.spec("SAMLProf-4.4.3.4")
+@pytest.mark.parametrize("what", ["application", "provider"])
+def test_an_answer_counts_though_its_application_was_disabled_meanwhile(
+    first: RegisteredParty, second: RegisteredParty, browser: Browser, what: str
+) -> None:
+    first.sign_in(browser)
+    second.sign_in(browser)
+    if what == "application":
+        Application.objects.filter(saml_service_providers=first.row).update(is_active=False)
+    place = go_on(browser, sign_out_here(browser))
+    assert isinstance(place, Callback)
+    _, params, request = query_message(place.response["Location"])
+    if what == "provider":
+        first.change(is_active=False)
+    # The browser is not left standing: the next one is told.
+    place = go_on(browser, browser.get(answer_of(first, request, params["RelayState"])))
+    assert isinstance(place, Callback), place.text
+    assert place.address == "https://other.example/slo?x=1"
+    # It may command nothing, though.
+    assert reason(browser.get(first.redirect_url(first.logout_request("<x/>"), path=SLO, signed=True))) == "APP.0003"
 
 
 def test_who_takes_no_notice_is_not_told(new_provider: NewProvider, browser: Browser) -> None:
