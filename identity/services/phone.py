@@ -53,7 +53,10 @@ def parse(spelling: str, *, country: str) -> Number | None:
         number = phonenumbers.parse(spelling, country)
     except NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number) or phonenumbers.number_type(number) in _NOBODYS:
+    # Of the length that telephones in one's pocket have there. Networks may drop the digits that are too many, so a
+    # number with some more would be the same telephone again, uncounted; one with fewer is a short code.
+    is_mobile = phonenumbers.is_possible_number_for_type(number, PhoneNumberType.MOBILE)
+    if not is_mobile or phonenumbers.number_type(number) in _NOBODYS:
         return None
     return Number(
         e164=phonenumbers.format_number(number, PhoneNumberFormat.E164),

@@ -205,6 +205,9 @@ def test_a_refused_country_is_told_for_numbers_of_nobody_too(db):
         "+",
         "nobody",
         "1-800-FLOWERS",
+        "54321",
+        "138123456789",  # a telephone's number and a digit more
+        "+86138123456",
         "+19005551234",
         "\x00",
         "\ud800",
@@ -212,7 +215,7 @@ def test_a_refused_country_is_told_for_numbers_of_nobody_too(db):
         "1" * 5000,
         "+8613812345678;ext=5",
     ],
-    ids=range(11),
+    ids=range(14),
 )
 def test_what_is_no_number_or_a_paid_one_reaches_nobody(tenant, spelling):
     assert phone.parse(spelling, country="CN") is None
