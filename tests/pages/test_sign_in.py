@@ -285,4 +285,4 @@ def test_form_token_of_the_time_before_the_sign_in_is_void(alice):
     assert client.post("/login", {**form, "csrfmiddlewaretoken": planted}).status_code == 302
     assert client.post("/logout", {"confirm": "yes", "csrfmiddlewaretoken": planted}).status_code == 403
     fresh = client.cookies[name].value
-    assert client.post("/logout", {"confirm": "yes", "csrfmiddlewaretoken": fresh}).status_code == 302
+    assert client.post("/logout", {"confirm": "yes", "csrfmiddlewaretoken": fresh}).status_code == 303

@@ -236,7 +236,10 @@ def test_an_essential_acr_out_of_reach_is_refused(party: RelyingParty, signed_in
 
 @pytest.mark.spec("OIDCC-5.5.1.1")
 @pytest.mark.security("S28")
-def test_an_essential_acr_above_the_session_asks_for_another_factor(party: RelyingParty, signed_in: Browser) -> None:
+def test_an_essential_acr_above_the_session_asks_for_another_factor(
+    party: RelyingParty, signed_in: Browser, person: User
+) -> None:
+    User.objects.filter(pk=person.pk).update(phone_number_verified=False)  # the code goes to the mailbox
     wish = json.dumps({"id_token": {"acr": {"essential": True, "value": MULTI_FACTOR}}})
     assert error_of(party.start(signed_in, claims=wish, prompt="none")) == "interaction_required"
     params = party.request(claims=wish)
@@ -255,7 +258,7 @@ def test_an_essential_acr_above_the_session_asks_for_another_factor(party: Relyi
 def test_a_user_without_another_factor_is_refused_and_not_asked_for_ever(
     party: RelyingParty, browser: Browser, person: User
 ) -> None:
-    User.objects.filter(pk=person.pk).update(email_verified=False)
+    User.objects.filter(pk=person.pk).update(email_verified=False, phone_number_verified=False)
     wish = json.dumps({"id_token": {"acr": {"essential": True, "value": MULTI_FACTOR}}})
     place = party.start(browser, claims=wish)
     place = browser.sign_in(place, party.user_name, party.password)
