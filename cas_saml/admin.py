@@ -64,8 +64,7 @@ class CASServiceAdmin(TenantScoped):
             _("Give the application these addresses. Most clients want only the first one, with its slash."),
             format_html_join(
                 "",
-                "<dt class='font-semibold'>{}</dt><dd class='mb-2'>"
-                "<pre class='max-w-2xl overflow-x-auto'>{}</pre></dd>",
+                "<dt class='font-semibold'>{}</dt><dd class='mb-2'><pre>{}</pre></dd>",
                 connection(origin),
             ),
         )

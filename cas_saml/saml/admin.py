@@ -290,8 +290,7 @@ class ServiceProviderAdmin(WrittenByService, TenantScoped):
             _("Give the application the metadata address, or what it asks for of these."),
             format_html_join(
                 "",
-                "<dt class='font-semibold'>{}</dt><dd class='mb-2'>"
-                "<pre class='max-w-2xl overflow-x-auto'>{}</pre></dd>",
+                "<dt class='font-semibold'>{}</dt><dd class='mb-2'><pre>{}</pre></dd>",
                 guide.connection(us, provider),
             ),
         )

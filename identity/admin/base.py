@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 from unfold.admin import StackedInline as UnfoldStackedInline
 from unfold.admin import TabularInline as UnfoldTabularInline
-from unfold.paginator import InfinitePaginator
+from unfold.paginator import InfinitePaginator as CountlessPaginator
 
 from identity.context import RequestContext
 from identity.errors import IdentityError
@@ -297,8 +297,11 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
         return HttpResponseRedirect(f"{reverse('admin:identity_auditevent_changelist')}?{query}")
 
 
-class Uncounted(InfinitePaginator):
-    """Pages of a list whose length nobody asks for; newest first, so a page back is newer."""
+class InfinitePaginator(CountlessPaginator):
+    """Pages of a list whose length nobody asks for; newest first, so a page back is newer.
+
+    By this very name the theme knows that there is no number of results to show.
+    """
 
     template_name = "admin/monban/pages.html"
 
@@ -345,7 +348,7 @@ class WrittenByService:
 class LargeTable(TenantScoped):
     """A table of millions of rows: no count at all, newest first."""
 
-    paginator = Uncounted
+    paginator = InfinitePaginator
     ordering = ("-id",)
 
 

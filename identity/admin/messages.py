@@ -307,7 +307,7 @@ def _parts(text: Any) -> tuple[str, str]:
 
 def _as_sent(subject: str, body: str) -> SafeString:
     heading = format_html("<strong>{}</strong>\n\n", subject) if subject else ""
-    return format_html("<pre class='whitespace-pre-wrap'>{}{}</pre>", heading, body)
+    return format_html("<pre>{}{}</pre>", heading, body)
 
 
 @admin.register(SentMessage)

@@ -92,24 +92,32 @@ class UpstreamForm(ServiceForm):
         return ValidationError(placed)
 
 
+def provider_of(row: Upstream | ExternalIdentity) -> str:
+    """The provider's name for people; the bare kind of one whose connector is gone."""
+    connector = connectors().get(row.kind)
+    return str(connector.label) if connector else row.kind
+
+
 @admin.register(Upstream)
 class UpstreamAdmin(WrittenByService, TenantScoped):
     is_sensitive = True
     form = UpstreamForm
-    list_display = ("label", "kind", "client_id", "for_apps", "on_sign_in_page", "unknown_user", "is_active", "tenant")
+    list_display = (
+        "label", "provider", "client_id", "for_apps", "on_sign_in_page", "unknown_user", "is_active", "tenant",
+    )  # fmt: skip
     list_filter = ("is_active", "on_sign_in_page")
     list_select_related = ("tenant",)
     search_fields = ("=client_id", "name")
     autocomplete_fields = ("tenant", "application")
     hidden_fields = ("secret_sealed",)
-    readonly_fields = ("callback_path", "created_at", "updated_at")
+    readonly_fields = ("provider", "callback_path", "created_at", "updated_at")
 
     def get_fieldsets(self, request: HttpRequest, obj: Upstream | None = None) -> list[Any]:
         owner = ("tenant",) if request.user.is_superuser else ()
         # Fields of the form only: a page to look at has none.
         secret = ("secret",) if obj is None or self.has_change_permission(request, obj) else ()
         return [
-            (None, {"fields": (*owner, "kind", "name", "is_active")}),
+            (None, {"fields": (*owner, "kind" if obj is None else "provider", "name", "is_active")}),
             (_("At the provider"), {"fields": ("client_id", *secret, "public_key", "callback_path")}),
             (
                 _("Who may use it"),
@@ -134,6 +142,10 @@ class UpstreamAdmin(WrittenByService, TenantScoped):
     def delete_model(self, request: HttpRequest, obj: Upstream) -> None:
         upstreams.delete(upstream=obj, context=context_of(request), actor=operator_of(request))
 
+    @admin.display(description=_("kind"), ordering="kind")
+    def provider(self, upstream: Upstream) -> str:
+        return provider_of(upstream)
+
     @admin.display(description=_("name"))
     def label(self, upstream: Upstream) -> str:
         return str(upstream)
@@ -146,12 +158,16 @@ class UpstreamAdmin(WrittenByService, TenantScoped):
 
 @admin.register(ExternalIdentity)
 class ExternalIdentityAdmin(ReadOnly):
-    list_display = ("user", "kind", "nickname", "created_at", "updated_at", "tenant")
+    list_display = ("user", "provider", "nickname", "created_at", "updated_at", "tenant")
     list_select_related = ("user", "tenant")
     search_fields = ("=subject", "=public_id", "=user__user_key")
-    fields = ("user", "kind", "subject", "nickname", "picture_url", "public_id", "created_at", "updated_at")
+    fields = ("user", "provider", "subject", "nickname", "picture_url", "public_id", "created_at", "updated_at")
     readonly_fields = fields
     actions_detail = ("unlink",)
+
+    @admin.display(description=_("kind"), ordering="kind")
+    def provider(self, identity: ExternalIdentity) -> str:
+        return provider_of(identity)
 
     def has_unlink_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return bool(request.user.has_perm("identity.delete_externalidentity"))
