@@ -38,6 +38,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 TIMEOUT_SECONDS = 30
 JSON = "application/json;charset=utf8"
+ROADS = ("password", "message", "register", "forgotten", "wechat", "alipay")
 
 
 class Refused(Exception):
@@ -358,6 +359,7 @@ def ask_for_password(rule: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> None:
+    road, value = arguments
     server = os.environ.get("MONBAN", "http://127.0.0.1:8000")
     app = App(
         server,
@@ -367,7 +369,6 @@ def main(arguments: list[str]) -> None:
         new_password=ask_for_password,
         has_time=lambda: input("Your password will expire soon. Change it now? [y/N] ").lower().startswith("y"),
     )
-    road, value = arguments
     if road == "forgotten":
         app.reset_password(value)
         print("The new password is set.")
@@ -402,4 +403,9 @@ def show_web_application(app: App) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if len(sys.argv) != 3 or sys.argv[1] not in ROADS:
+        sys.exit(f"Usage: {sys.argv[0]} {'|'.join(ROADS)} USER_NAME|MOBILE|CODE")
+    try:
+        main(sys.argv[1:])
+    except Refused as refused:
+        sys.exit(f"Refused: {refused}")
