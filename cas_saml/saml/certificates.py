@@ -4,7 +4,7 @@ A certificate is a container of a public key here, as SAML metadata has it: no c
 passed is a warning to the operator (`not_valid_after_utc`), not a refusal in the middle of somebody's sign-in.
 
 Ours is a function of its key: names, serial number and dates follow from the row, and the signature is deterministic.
-So every process makes the same bytes, at any time, and nothing has to be stored beside the key (docs/adr/0015).
+So every process makes the same bytes, at any time, and nothing has to be stored beside the key (docs/adr/0017).
 """
 
 from __future__ import annotations

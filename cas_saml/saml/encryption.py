@@ -1,6 +1,6 @@
 """Encrypted assertions (SAMLCore-6): python-xmlsec for their content, and nothing else of it.
 
-It brings a libxml2 of its own, which must be the same version as lxml's; so both are pinned together (docs/adr/0015),
+It brings a libxml2 of its own, which must be the same version as lxml's; so both are pinned together (docs/adr/0017),
 and what is encrypted crosses the border as bytes.
 """
 

@@ -203,7 +203,7 @@ def _signed_bytes(message: Element, certificate: x509.Certificate, *, allow_sha1
         expect_references=1,
         signature_methods=ACCEPTED | {SHA1} if allow_sha1 else ACCEPTED,
         digest_algorithms=ACCEPTED_DIGESTS | {SHA1_DIGEST} if allow_sha1 else ACCEPTED_DIGESTS,
-        # SAML's metadata hands over keys; the dates on the container bind nobody (docs/adr/0015).
+        # SAML's metadata hands over keys; the dates on the container bind nobody (docs/adr/0017).
         verification_time=certificate.not_valid_before_utc,
     )
     try:

@@ -87,6 +87,6 @@ def test_a_certificate_of_an_elliptic_curve_cannot_encrypt():
 
 
 def test_the_two_libraries_carry_the_same_libxml2():
-    """They share elements in one process; docs/adr/0015 says why both are pinned."""
+    """They share elements in one process; docs/adr/0017 says why both are pinned."""
     assert xmlsec.get_libxml_compiled_version() == etree.LIBXML_COMPILED_VERSION
     assert xmlsec.get_libxml_version() == etree.LIBXML_VERSION
