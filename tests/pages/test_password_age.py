@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from identity.context import SYSTEM
 from identity.models import PasswordPolicy, SessionPolicy, SSOSession, User
+from identity.services import credentials
 from tests.factories import PASSWORD
 from tests.pages.conftest import Browser, alert_of, handle_in
 
@@ -60,6 +62,16 @@ def test_new_password_is_held_to_the_policy_and_the_step_stays_open(browser, ali
     assert response.status_code == 400
     assert text in alert_of(response)
     assert change(browser, handle, FRESH).status_code == 302
+
+
+@pytest.mark.security("S26")
+def test_who_knew_the_old_password_does_not_replace_the_one_that_its_owner_chose_meanwhile(browser, alice):
+    set_age(alice, 91)
+    handle = handle_in(browser.sign_in(alice))
+    credentials.set_password(user=User.objects.get(pk=alice.pk), password=FRESH, context=SYSTEM)
+    change(browser, handle, "Thief-Garden-4821")
+    assert not browser.is_signed_in
+    assert User.objects.get(pk=alice.pk).check_password(FRESH)
 
 
 def test_two_different_new_passwords_are_refused(browser, alice):
