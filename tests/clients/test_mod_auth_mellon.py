@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import requests
 
-from tests.clients.provider import Provider, free_port, stop, wait_until_open
+from tests.clients.apache import MODULES, Site, has_module, new_site
 from tests.clients.test_saml_clients import Person
-from tests.factories import PASSWORD
-from tests.support import saml
 
-MODULES = Path("/usr/lib/apache2/modules")
-MODULE = MODULES / "mod_auth_mellon.so"
-APACHE = shutil.which("apache2") or shutil.which("apache2", path="/usr/sbin")
 pytestmark = [
     pytest.mark.client,
     pytest.mark.xdist_group("mod_auth_mellon"),
-    pytest.mark.skipif(APACHE is None or not MODULE.exists(), reason="no Apache with mod_auth_mellon on this machine"),
+    pytest.mark.skipif(not has_module("mod_auth_mellon"), reason="no Apache with mod_auth_mellon on this machine"),
 ]
 
-CONFIGURATION = """
-ServerRoot {directory}
-ServerName 127.0.0.1
-PidFile {directory}/apache.pid
-ErrorLog {directory}/error.log
-LogLevel warn
-Mutex file:{directory}
-{user}
-{modules}
-Listen 127.0.0.1:{port}
-DocumentRoot {directory}/pages
+PROTECTION = """
 <Location />
   AuthType Mellon
   Require valid-user
@@ -55,76 +33,17 @@ DocumentRoot {directory}/pages
   Header set X-Seen-Mail "expr=%{{reqenv:MELLON_mail}}"
 </Location>
 """
-LOADED = ("mpm_event", "authz_core", "authn_core", "authz_user", "auth_mellon", "headers", "dir")
-
-
-@dataclass
-class Site:
-    provider: Provider
-    url: str
-    log: Path
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Apache with one page behind mod_auth_mellon."""
-    # Apache's own user must reach it, which pytest's directories forbid.
-    directory = Path(tempfile.mkdtemp(prefix="mod_auth_mellon-"))
-    directory.chmod(0o755)
-    (directory / "pages").mkdir()
-    (directory / "pages" / "index.html").write_text("<!doctype html><title>Page</title><h1>Behind the gate</h1>")
-    owner = saml.credential("mellon")
-    (directory / "sp.key").write_bytes(saml.private_pem(owner))
-    (directory / "sp.crt").write_text(saml.pem(owner.certificate))
-    user = ""
-    if os.getuid() == 0:
-        user = "User www-data"
-        os.chown(directory / "sp.key", pwd.getpwnam("www-data").pw_uid, -1)
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    process = None
-    working = tmp_path_factory.mktemp("mellon")
-    try:
-        with Provider(working, database_url=os.environ.get("DATABASE_URL", "")) as provider:
-            provider.apply({"tenant": "default"})
-            metadata = requests.get(f"{provider.issuer}/api/v1/saml2/idp/metadata", timeout=60)
-            (directory / "idp.xml").write_bytes(metadata.content)
-            lines = [f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in LOADED]
-            text = CONFIGURATION.format(
-                directory=directory,
-                user=user,
-                modules="\n".join(line for line in lines if Path(line.rpartition(" ")[2]).exists()),
-                port=port,
-                url=url,
-            )
-            (directory / "apache.conf").write_text(text)
-            log = directory / "error.log"
-            with log.open("ab") as output:
-                process = subprocess.Popen(
-                    [str(APACHE), "-DFOREGROUND", "-f", str(directory / "apache.conf")], stdout=output, stderr=output
-                )
-            wait_until_open(process, f"{url}/mellon/metadata", log)
-            own_metadata = requests.get(f"{url}/mellon/metadata", timeout=20).text
-            provider.apply(
-                {
-                    "tenant": "default",
-                    "users": [
-                        {"user_name": "alice", "password": PASSWORD, "name": "Alice", "email": "alice@example.org"}
-                    ],
-                    "applications": [
-                        {
-                            "code": "page",
-                            "internal": True,
-                            "saml_service_providers": [{"metadata": own_metadata, "attributes": {"mail": "email"}}],
-                        }
-                    ],
-                }
-            )
-            yield Site(provider, url, log)
-    finally:
-        if process is not None:
-            stop(process)
-        shutil.rmtree(directory)
+    with new_site(tmp_path_factory.mktemp("mellon"), key="mellon") as site:
+        protection = PROTECTION.format(url=site.url, directory=site.directory)
+        module = MODULES / "mod_auth_mellon.so"
+        site.start_apache(module, "auth_mellon_module", protection, probe="/mellon/metadata")
+        site.register(requests.get(f"{site.url}/mellon/metadata", timeout=20).text)
+        yield site
 
 
 def is_let_in(person: Person, site: Site) -> bool:
@@ -135,7 +54,7 @@ def is_let_in(person: Person, site: Site) -> bool:
 def test_apache_lets_people_in_by_our_word(site: Site) -> None:
     person = Person()
     answer = person.open(f"{site.url}/?page=1&x=a%20b")
-    assert (answer.status_code, person.asked) == (200, 1), (answer.text, site.log.read_text())
+    assert (answer.status_code, person.asked) == (200, 1), (answer.text, site.log)
     assert "Behind the gate" in answer.text
     assert answer.url == f"{site.url}/?page=1&x=a%20b"  # by its RelayState
     assert answer.headers["X-Seen-Mail"] == "alice@example.org"
@@ -149,7 +68,7 @@ def test_who_leaves_there_has_left_here(site: Site) -> None:
     person.open(f"{site.url}/")
     person.open(f"{site.url}/mellon/logout?ReturnTo={quote(site.url, safe='')}%2F%3Fgone")
     # The page it returns to sends the browser here, where nobody is signed in any more.
-    assert person.asked == 2, (person.seen, site.log.read_text())
+    assert person.asked == 2, (person.seen, site.log)
 
 
 @pytest.mark.spec("SAMLProf-4.4")
