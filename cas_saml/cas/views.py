@@ -32,7 +32,7 @@ from identity.services import audit, pending_requests
 from identity.services import login as sign_ins
 from identity.services.login_steps import START_LIFETIME
 from identity.views import errors
-from identity.views.content_security import allow_posting
+from identity.views.content_security import allow_form_targets
 from identity.views.logout import leave
 from identity.views.steps import follow
 
@@ -140,7 +140,7 @@ def _to_service(request: HttpRequest, wanted: LoginRequest, ticket: str) -> Http
         return _redirect(addresses.with_parameter(wanted.service, urlencode({"ticket": ticket})))
     page = {"action": wanted.service, "fields": [("ticket", ticket)]}
     response = _protect(render(request, "form_post.html", page))
-    allow_posting(response, wanted.service)
+    allow_form_targets(response, [wanted.service])
     return response
 
 

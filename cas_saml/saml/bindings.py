@@ -13,7 +13,7 @@ from cas_saml.saml.certificates import Credential
 from cas_saml.saml.endpoints import REDIRECT
 from cas_saml.saml.messages import REQUEST, RESPONSE
 from cas_saml.saml.xml import Element
-from identity.views.content_security import allow_posting
+from identity.views.content_security import allow_form_targets
 
 __all__ = ["REQUEST", "RESPONSE", "auto_post", "form_fields", "go", "protect", "send"]
 
@@ -21,7 +21,7 @@ __all__ = ["REQUEST", "RESPONSE", "auto_post", "form_fields", "go", "protect", "
 def auto_post(request: HttpRequest, *, address: str, fields: dict[str, str]) -> HttpResponse:
     """A page whose form posts itself to an address of a registration (SAMLBind-3.5.4)."""
     response = protect(render(request, "form_post.html", {"action": address, "fields": list(fields.items())}))
-    allow_posting(response, address)
+    allow_form_targets(response, [address])
     return response
 
 

@@ -56,6 +56,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "consents": _consents(user),
         "links": external.rows_of(user),
         "change_password_url": reverse("identity:change_password"),
+        # Whoever came by another road has no present password to tell, and sets one as if it was forgotten.
+        "set_password_url": "" if user.has_usable_password() else reverse("identity:forgot_password"),
         "verify_email_url": reverse("identity:verify_email"),
         "logout_url": reverse("identity:logout"),
         "password_changed_at": user.password_changed_at,

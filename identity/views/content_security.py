@@ -9,22 +9,17 @@ from django.http.response import HttpResponseBase
 
 
 def allow_form_targets(response: HttpResponseBase, addresses: Iterable[str]) -> None:
-    """Let a page's forms lead to the origins of these addresses, and nowhere else but home.
+    """Let a page's forms lead to these addresses and on from there; without any, nowhere but home.
 
-    Browsers hold the redirects after a form's POST to form-action too, so a page that leads back to the client in
-    the end must name it.
+    Browsers hold the redirects after a form's POST to form-action too. The application that the browser comes back to
+    may lead it on to a page of its own on another host, or through us to the next application that must be told of a
+    sign-out; the registration knows none of these, so the scheme is all that can be said of them.
     """
-    _update(response, "form-action", ["'self'", *(source for address in addresses if (source := form_source(address)))])
-
-
-def allow_posting(response: HttpResponseBase, address: str) -> None:
-    """Let a page that is nothing but one form, posted at once, lead to this address and on from there.
-
-    Whoever takes it answers with a redirect: to a page of theirs on another host, or through us to the next
-    application that must be told. Browsers hold these to form-action too, and the registration knows none of them.
-    """
-    onward = ["https:", "http:"] if address.startswith("http:") else ["https:"]  # http: on a developer's machine only
-    _update(response, "form-action", ["'self'", form_source(address), *onward])
+    targets = [source for address in addresses if (source := form_source(address))]
+    # http: for an application on a developer's machine only.
+    is_plain = any(source.startswith("http:") for source in targets)
+    onward = ["https:", "http:"] if is_plain else ["https:"] if targets else []
+    _update(response, "form-action", ["'self'", *targets, *onward])
 
 
 def allow_frames(response: HttpResponseBase, addresses: Iterable[str]) -> None:

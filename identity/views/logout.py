@@ -18,7 +18,7 @@ from identity.languages import use_language
 from identity.models import SessionEndReason, SSOSession
 from identity.services import sessions, sign_outs
 from identity.services.sign_outs import SignOut
-from identity.views.content_security import allow_frames, allow_posting
+from identity.views.content_security import allow_form_targets, allow_frames
 
 HANDLE_PARAMETER = "sign_out"
 # How long a page with frames waits for them before the browser goes on; without JavaScript it always waits as long.
@@ -80,7 +80,7 @@ def go_on(request: HttpRequest) -> HttpResponse:
     _speak(request, found)
     page = {"action": visit.url, "fields": list(visit.fields.items())}
     response = _private(render(request, "form_post.html", page))
-    allow_posting(response, visit.url)
+    allow_form_targets(response, [visit.url])
     return response
 
 

@@ -15,6 +15,7 @@ from identity.errors import IdentityError
 from identity.models import LoginState, LoginTransaction
 from identity.services import login
 from identity.views import errors
+from identity.views.content_security import allow_form_targets
 from identity.views.messages import add_refusal, set_retry_after
 
 
@@ -52,7 +53,7 @@ def follow(request: HttpRequest, outcome: login.LoginOutcome, handle: str) -> Ht
     response = HttpResponseRedirect(outcome.next_url or reverse("identity:account"))
     if outcome.session_handle:
         cookies.set_session(response, request, outcome.session_handle)
-    allow_form_targets(response, outcome.transaction)
+    allow_form_targets(response, outcome.transaction.data.get("return_origins") or [])
     return response
 
 
@@ -73,12 +74,5 @@ def render_page(
         add_refusal(form, error)
     response = render(request, template, {"form": form, **context}, status=status)
     set_retry_after(response, error)
-    allow_form_targets(response, row)
+    allow_form_targets(response, row.data.get("return_origins") or [])
     return response
-
-
-def allow_form_targets(response: HttpResponse, row: LoginTransaction) -> None:
-    """Let the form of this page end at the application: browsers judge every redirect that follows a POST."""
-    origins = row.data.get("return_origins") or []
-    if origins:
-        response._csp_update = {"form-action": origins}  # type: ignore[attr-defined]

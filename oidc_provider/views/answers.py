@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from identity.views.content_security import allow_posting
+from identity.views.content_security import allow_form_targets
 from oidc_provider.addresses import with_parameters
 
 
@@ -22,7 +22,7 @@ def to_client(
     if response_mode == "form_post":
         page = {"action": redirect_uri, "fields": list(parameters.items())}
         response = render(request, "form_post.html", page)
-        allow_posting(response, redirect_uri)
+        allow_form_targets(response, [redirect_uri])
         return protect(response)
     if response_mode == "fragment" and parameters:
         return redirect(request, f"{redirect_uri}#{urlencode(parameters, quote_via=quote)}")

@@ -10,7 +10,7 @@ import pytest
 from django.http import HttpResponse
 from playwright.sync_api import Browser
 
-from identity.views.content_security import allow_posting
+from identity.views.content_security import allow_form_targets
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 Serve = Callable[..., str]
@@ -48,7 +48,7 @@ def test_a_form_that_is_answered_with_a_redirect_elsewhere_arrives(chromium: Bro
     portal = serve(200, "<p>portal</p>", Content_Type="text/html")
     consumer = serve(302, Location=portal)
     ours = HttpResponse()
-    allow_posting(ours, consumer)
+    allow_form_targets(ours, [consumer])
     policy = " ".join(["form-action", *ours._csp_update["form-action"]])  # type: ignore[attr-defined]
     form = f'<form method="post" action="{consumer}"><button>Continue</button></form>'
     page = chromium.new_page()

@@ -272,7 +272,7 @@ def test_application_that_is_signed_in_to_is_named_and_may_be_a_forms_target(bro
     )
     response = browser.get(f"/login?transaction={handle}")
     assert "Wiki" in response.content.decode()
-    assert "form-action 'self' https://wiki.example" in response["Content-Security-Policy"]
+    assert "form-action 'self' https://wiki.example https:" in response["Content-Security-Policy"]
 
 
 @pytest.mark.security("S27")
