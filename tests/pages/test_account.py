@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.contrib.auth.hashers import make_password
 from django.core import mail
 from django.utils import timezone
 
@@ -64,6 +65,15 @@ def test_account_page_masks_the_mobile_number(signed_in, alice):
     page = signed_in.get("/account").content.decode()
     assert "138****5678" in page
     assert "13812345678" not in page
+
+
+def test_who_has_no_password_is_led_to_set_one_by_a_code(signed_in, alice):
+    """They have no present password, which changing it would ask for."""
+    page = signed_in.get("/account").content.decode()
+    assert ("/account/password" in page, "/forgot-password" in page) == (True, False)
+    User.objects.filter(pk=alice.pk).update(password=make_password(None))
+    page = signed_in.get("/account").content.decode()
+    assert ("/account/password" in page, "/forgot-password" in page) == (False, True)
 
 
 def test_ending_another_session_signs_that_browser_out(signed_in, alice):
