@@ -151,5 +151,7 @@ def logging_config(*, level: str, form: str) -> dict[str, Any]:
             "django.security.DisallowedHost": {"level": "ERROR"},
             # It warns of every answer to HEAD, whose body it then drops as it should.
             "gunicorn.http.wsgi": {"level": "ERROR"},
+            # At DEBUG it writes whole assertions.
+            "signxml": {"level": "INFO"},
         },
     }

@@ -12,6 +12,7 @@ from lxml import etree
 
 from cas_saml.saml import certificates, signatures, xml
 from cas_saml.saml.signatures import SignatureRefused
+from config.logging import logging_config
 from tests.support import saml
 from tests.support.saml import Spec
 
@@ -332,3 +333,13 @@ def test_a_declaration_that_only_the_prefix_list_names_is_covered():
     assert signatures.verify(signed, [OWNER.certificate]).nsmap["xs"] == xml.NAMESPACES["xs"]
     data = xml.serialize(signed).replace(b'xmlns:xs="http://www.w3.org/2001/XMLSchema"', b'xmlns:xs="urn:evil"', 1)
     assert refusal(xml.parse(data)) == "signature_wrong"
+
+
+@pytest.mark.security("S41")
+def test_no_level_of_logging_writes_what_is_signed(caplog, monkeypatch):
+    level = logging_config(level="DEBUG", form="json")["loggers"]["signxml"]["level"]
+    monkeypatch.setattr(logging.getLogger("signxml"), "level", logging.getLevelName(level))
+    logging.getLogger("signxml").manager._clear_cache()
+    with caplog.at_level(logging.DEBUG):
+        signatures.verify(xml.parse(xml.serialize(signatures.sign(saml.authn_request(), OWNER))), [OWNER.certificate])
+    assert [record.getMessage() for record in caplog.records] == []
