@@ -344,3 +344,8 @@ class SentMessageAdmin(ReadOnly):
         "request_id",
     )
     readonly_fields = fields
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        # A link while the gateway is there; its name stays behind.
+        other = "gateway" if obj is None or obj.gateway_id is None else "gateway_name"
+        return [name for name in self.fields if name != other]
