@@ -1,35 +1,18 @@
-"""What a login request asks (CAS-2.1.1), and what the user must do before it can be answered.
-
-`Passed` is what the server itself saw happen since the request arrived. It travels sealed in a parked request, never in
-an address, so that renew can be neither skipped nor asked for for ever (S29, S44).
-"""
+"""What a login request asks (CAS-2.1.1), and what the user must do before it can be answered."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import Enum, auto
+from dataclasses import dataclass
 from typing import Any
 
-from django.utils import timezone
-
 from cas_saml.cas.models import CASService
+from cas_saml.interaction import Passed, Step
 from identity.errors import AccessDenied, ApplicationDisabled, NotFound
 from identity.models import SSOSession
 from identity.services import access, applications
 
 _PARAMETERS = ("service", "renew", "gateway", "method")
-
-
-class Step(Enum):
-    """What comes next."""
-
-    SIGN_IN = auto()
-    SIGN_IN_AGAIN = auto()  # renew: whoever is signed in must prove it again
-    STEP_UP = auto()  # another factor
-    ANSWER = auto()
-    ANSWER_WITHOUT_TICKET = auto()  # gateway: nobody may be asked
 
 
 @dataclass(frozen=True)
@@ -62,35 +45,14 @@ def is_set(value: str | None) -> bool:
     return value is not None and value.lower() != "false"
 
 
-@dataclass(frozen=True)
-class Passed:
-    """What was done for this request so far."""
-
-    asked_at: datetime | None = None  # when the user was sent to sign in
-    has_stepped_up: bool = False
-
-    def after(self, step: Step) -> Passed:
-        """What will have been done when the browser comes back from this step."""
-        if step is Step.STEP_UP:
-            return replace(self, has_stepped_up=True)
-        return replace(self, asked_at=timezone.now())
-
-    def is_fresh(self, session: SSOSession) -> bool:
-        """Whether the session comes from a sign-in that this very request caused."""
-        return self.asked_at is not None and session.authenticated_at >= self.asked_at
-
-
 def to_json(request: LoginRequest, passed: Passed) -> dict[str, Any]:
     """As the payload of a parked request."""
-    asked_at = passed.asked_at.isoformat() if passed.asked_at else None
-    return {"request": request.__dict__, "passed": {**passed.__dict__, "asked_at": asked_at}}
+    return {"request": request.__dict__, "passed": passed.to_json()}
 
 
 def from_json(document: Mapping[str, Any]) -> tuple[LoginRequest, Passed]:
     """Read back what `to_json` wrote."""
-    passed = document["passed"]
-    asked_at = datetime.fromisoformat(passed["asked_at"]) if passed["asked_at"] else None
-    return LoginRequest(**document["request"]), Passed(**{**passed, "asked_at": asked_at})
+    return LoginRequest(**document["request"]), Passed.from_json(document["passed"])
 
 
 def decide(request: LoginRequest, *, service: CASService, session: SSOSession | None, passed: Passed) -> Step:

@@ -19,10 +19,11 @@ from cas_saml import addresses
 from cas_saml.attributes import release
 from cas_saml.cas import bodies, interaction, services, tickets
 from cas_saml.cas.errors import CASError, Fault
-from cas_saml.cas.interaction import LoginRequest, Passed, Step, is_set
+from cas_saml.cas.interaction import LoginRequest, is_set
 from cas_saml.cas.models import CASService
 from cas_saml.cas.tickets import Validated
 from cas_saml.decorators import of_a_tenant
+from cas_saml.interaction import Passed, Step
 from identity import cookies
 from identity.decorators import machine_endpoint
 from identity.errors import IdentityError, NotFound, TooManyRequests

@@ -16,8 +16,8 @@ from rest_framework.views import APIView
 from identity.context import RequestContext
 from identity.errors import ValueRequired
 from identity.events import EventType
-from identity.models import SSOSession
-from identity.services import attributes, sessions
+from identity.models import SessionKind, SSOSession
+from identity.services import attributes, login, sessions
 from identity.views.product_api import read_document
 from oidc_provider.public import Principal
 from sdk_api import errors, signature
@@ -104,6 +104,15 @@ class SDKView(JSONView):
     """Knows which application calls, on which device."""
 
     caller: Caller
+
+    @property
+    def step(self) -> dict[str, Any]:
+        """What every step of a sign-in must bring: this client on this device, and where the call comes from."""
+        return {"binding": self.caller.binding, "channel": SessionKind.SDK, "context": self.context}
+
+    def begin(self) -> str:
+        """Begin a sign-in and return its handle."""
+        return login.begin(tenant=self.caller.tenant, application=self.caller.application, **self.step)
 
     def required_with_mobile(self, **codes: str) -> dict[str, str]:
         """As `required`, with a mobile number first. Raises ValueInvalid (USER.0038) too."""

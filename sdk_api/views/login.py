@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from identity.errors import IdTokenFailed
 from identity.events import EventType
-from identity.models import SessionEndReason, SessionKind
+from identity.models import SessionEndReason
 from identity.services import login, sessions
 from identity.services.login import LoginOutcome
 from oidc_provider import public
@@ -40,23 +40,14 @@ class LoginView(SDKView):
     def post(self, request: HttpCall) -> Response:
         """Take name and password."""
         body = self.required(user_name="PARAM.0010", password="PWD.0008")
-        caller = self.caller
-        handle = login.begin(
-            tenant=caller.tenant,
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            application=caller.application,
-            context=caller.context,
-        )
+        handle = self.begin()
         outcome = login.submit_password(
             handle=handle,
             identifier=body["user_name"],
             password=body["password"],
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            context=caller.context,
+            **self.step,
         )
-        return answer(outcome, handle=handle, caller=caller)
+        return answer(outcome, handle=handle, caller=self.caller)
 
 
 class MobileLoginView(SDKView):
@@ -67,23 +58,14 @@ class MobileLoginView(SDKView):
     def post(self, request: HttpCall) -> Response:
         """Take a mobile number and the code that was sent to it."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
-        caller = self.caller
-        handle = login.begin(
-            tenant=caller.tenant,
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            application=caller.application,
-            context=caller.context,
-        )
+        handle = self.begin()
         outcome = login.submit_mobile_code(
             handle=handle,
             mobile=body["mobile"],
             verification_code=body["verify_code"],
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            context=caller.context,
+            **self.step,
         )
-        return answer(outcome, handle=handle, caller=caller)
+        return answer(outcome, handle=handle, caller=self.caller)
 
 
 class LogoutView(SignedView):

@@ -6,7 +6,7 @@ from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from identity.events import EventType
-from identity.models import LoginState, SessionKind
+from identity.models import LoginState
 from identity.services import login
 from sdk_api.views.login import answer
 from sdk_api.views.password import StepView
@@ -20,9 +20,9 @@ class MobileByTokenView(StepView):
 
     def get(self, request: HttpCall) -> Response:
         """Tell the number to which the code goes, in full: sms/send needs it."""
-        caller = self.caller
         mobile = login.mobile_of_second_factor(
-            handle=self.handle, binding=caller.binding, channel=SessionKind.SDK, context=caller.context
+            handle=self.handle,
+            **self.step,
         )
         return Response({"mobile": mobile})
 
@@ -36,13 +36,10 @@ class SecondFactorView(StepView):
     def post(self, request: HttpCall) -> Response:
         """Take the code."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
-        caller = self.caller
         outcome = login.submit_second_factor(
             handle=self.handle,
             mobile=body["mobile"],
             verification_code=body["verify_code"],
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            context=caller.context,
+            **self.step,
         )
-        return answer(outcome, handle=self.handle, caller=caller)
+        return answer(outcome, handle=self.handle, caller=self.caller)

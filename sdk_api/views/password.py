@@ -8,7 +8,7 @@ from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from identity.events import EventType
-from identity.models import LoginState, SessionKind
+from identity.models import LoginState
 from identity.services import login, password_reset
 from sdk_api.authentication import read_state_token
 from sdk_api.views.base import SDKView
@@ -34,11 +34,11 @@ class SkipUpdateView(StepView):
 
     def get(self, request: HttpCall) -> Response:
         """Go on with a password that will expire soon."""
-        caller = self.caller
         outcome = login.skip_password_warning(
-            handle=self.handle, binding=caller.binding, channel=SessionKind.SDK, context=caller.context
+            handle=self.handle,
+            **self.step,
         )
-        return answer(outcome, handle=self.handle, caller=caller)
+        return answer(outcome, handle=self.handle, caller=self.caller)
 
 
 class UpdateView(StepView):
@@ -50,16 +50,13 @@ class UpdateView(StepView):
     def post(self, request: HttpCall) -> Response:
         """Take a new password; a refused one leaves the state_token good."""
         body = self.required(old_password="PARAM.0018", new_password="PARAM.0019")
-        caller = self.caller
         outcome = login.change_expired_password(
             handle=self.handle,
             old_password=body["old_password"],
             new_password=body["new_password"],
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            context=caller.context,
+            **self.step,
         )
-        return answer(outcome, handle=self.handle, caller=caller)
+        return answer(outcome, handle=self.handle, caller=self.caller)
 
 
 class UpdateByMobileView(SDKView):

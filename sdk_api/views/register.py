@@ -6,7 +6,6 @@ from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from identity.events import EventType
-from identity.models import SessionKind
 from identity.services import login
 from identity.views.product_api import read_document
 from sdk_api import persons
@@ -23,23 +22,14 @@ class RegisterView(SDKView):
         """Make a user and sign them in; it never answers with a state_token."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
         document = read_document(self.http)
-        caller = self.caller
-        handle = login.begin(
-            tenant=caller.tenant,
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            application=caller.application,
-            context=caller.context,
-        )
+        handle = self.begin()
         outcome = login.submit_registration(
             handle=handle,
             mobile=body["mobile"],
             verification_code=body["verify_code"],
             email=document.get("email"),
             password=persons.read_password(document),
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            context=caller.context,
+            **self.step,
             **persons.read(document),
         )
-        return answer(outcome, handle=handle, caller=caller)
+        return answer(outcome, handle=handle, caller=self.caller)

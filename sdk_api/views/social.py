@@ -11,8 +11,8 @@ from rest_framework.response import Response
 
 from identity.connectors.base import connectors
 from identity.events import EventType
-from identity.models import ExternalIdentity, LoginState, SessionKind
-from identity.services import external_identities, external_login, login, upstreams
+from identity.models import ExternalIdentity, LoginState
+from identity.services import external_identities, external_login, upstreams
 from identity.views.product_api import read_document
 from sdk_api.views.base import SDKView, SignedView
 from sdk_api.views.login import answer
@@ -29,20 +29,12 @@ class ExternalLoginView(SDKView):
         """Take the code."""
         body = self.required(code=connectors()[self.kind].refused_code)
         caller = self.caller
-        handle = login.begin(
-            tenant=caller.tenant,
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            application=caller.application,
-            context=caller.context,
-        )
+        handle = self.begin()
         outcome = external_login.submit_code(
             handle=handle,
             upstream=upstreams.find_for_app(tenant=caller.tenant, kind=self.kind, application=caller.application),
             authorization_code=body["code"],
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            context=caller.context,
+            **self.step,
         )
         return answer(outcome, handle=handle, caller=caller)
 
@@ -56,16 +48,13 @@ class BindView(StepView):
     def post(self, request: HttpCall) -> Response:
         """Link to the user who has this number."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
-        caller = self.caller
         outcome = external_login.bind(
             handle=self.handle,
             mobile=body["mobile"],
             verification_code=body["verify_code"],
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            context=caller.context,
+            **self.step,
         )
-        return answer(outcome, handle=self.handle, caller=caller)
+        return answer(outcome, handle=self.handle, caller=self.caller)
 
 
 class RegisterBindView(StepView):
@@ -77,16 +66,13 @@ class RegisterBindView(StepView):
     def post(self, request: HttpCall) -> Response:
         """Link to the user who has this number, or to a new one."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
-        caller = self.caller
         outcome = external_login.register_and_bind(
             handle=self.handle,
             mobile=body["mobile"],
             verification_code=body["verify_code"],
-            binding=caller.binding,
-            channel=SessionKind.SDK,
-            context=caller.context,
+            **self.step,
         )
-        return answer(outcome, handle=self.handle, caller=caller)
+        return answer(outcome, handle=self.handle, caller=self.caller)
 
 
 class SocialView(SignedView):

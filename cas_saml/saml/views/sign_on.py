@@ -12,9 +12,9 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
 from cas_saml.decorators import of_a_tenant
+from cas_saml.interaction import Passed, Step
 from cas_saml.saml import bindings, entity, interaction, messages, providers, requests, sso, xml
 from cas_saml.saml.errors import MessageRefused, Refusal, SAMLError, from_domain
-from cas_saml.saml.interaction import Passed, Step
 from cas_saml.saml.messages import Incoming
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.requests import AuthnRequest
