@@ -1,4 +1,4 @@
-"""CAS 1.0 to 3.0; SAML 2.0 will stand beside it.
+"""CAS 1.0 to 3.0, and SAML 2.0 as identity provider.
 
 Owns: services, service tickets; service providers and their sessions; released attributes.
 Entry points: `urls`; `config` applies its sections of a configuration file.

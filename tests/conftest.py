@@ -1,21 +1,32 @@
 """What every test gets: no network beyond loopback, a clean cache, the cache table."""
 
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.core.management import call_command
+from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0"}
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Give the test database the cache table, which no migration makes."""
     with django_db_blocker.unblock():
         call_command("createcachetable", verbosity=0)
+    yield
+    # Processes and threads that tests have stopped may still be closing their connections, and PostgreSQL drops no
+    # database that somebody is connected to.
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture(autouse=True)
