@@ -40,12 +40,12 @@ def single_sign_on(request: HttpRequest) -> HttpResponse:
         if request.method == "GET" and messages.REQUEST not in request.GET:
             return _unsolicited(request)
         incoming = receive(request)
-        wanted, _ = requests.read(incoming, tenant=_context(request).tenant, entity=entity.of(_context(request)))
+        wanted, provider = requests.read(incoming, tenant=_context(request).tenant, entity=entity.of(_context(request)))
     except (IdentityError, xml.Refused) as error:
         return refuse(request, error, event=EventType.ASSERTION_GRANT)
     if request.method == "POST":
         return parking.park_post(request, "cas_saml:saml_sso_continue", interaction.to_json(wanted, Passed()))
-    return _answer(request, wanted, Passed())
+    return _answer(request, wanted, Passed(), provider)
 
 
 @never_cache
@@ -74,17 +74,22 @@ def _unsolicited(request: HttpRequest) -> HttpResponse:
     provider = providers.get(request.GET.get("sp", ""), tenant=_context(request).tenant)
     if not provider.allow_unsolicited:
         raise ApplicationDisabled(log_detail=f"service_provider={provider.public_id} takes no unsolicited assertions")
-    return _answer(request, requests.unsolicited(provider), Passed())
+    return _answer(request, requests.unsolicited(provider), Passed(), provider)
 
 
-def _answer(request: HttpRequest, wanted: AuthnRequest, passed: Passed) -> HttpResponse:
-    """Check everything, then ask the user or answer the provider. What was checked before is checked again (S43)."""
+def _answer(
+    request: HttpRequest, wanted: AuthnRequest, passed: Passed, provider: ServiceProvider | None = None
+) -> HttpResponse:
+    """Check everything, then ask the user or answer the provider.
+
+    provider: as this very request has read it. Without one, after a request was parked, what was checked before is
+    checked again (S43).
+    """
     session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
     context = _context(request)
     us = entity.of(context)
-    provider = None
     try:
-        provider = providers.get_by_id(wanted.provider_id, tenant=context.tenant)
+        provider = provider or providers.get_by_id(wanted.provider_id, tenant=context.tenant)
         requests.check_consumer(wanted, provider)
         step = interaction.decide(wanted, provider=provider, session=session, passed=passed)
         if step is not Step.ANSWER:
