@@ -7,7 +7,7 @@ PYTHON := $(BIN)/python
 # The oldest Python that will do comes first, because the locked versions were chosen on it.
 SYSTEM_PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 PYTEST_WORKERS ?= 2
-LOCK := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras --no-header \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 PIP := $(PYTHON) -m pip --disable-pip-version-check install --quiet
 
@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test coverage check fmt lint types contracts django-check bench bench-tenant fuzz docs docs-check messages \
-	messages-check lock clean
+	messages-check locks-check lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,7 +65,7 @@ fuzz: $(VENV)/dev.stamp ## Send the tenant API many generated requests
 
 # --- checking: no test runs here ----------------------------------------------------------------------------------
 
-check: lint types contracts django-check messages-check docs-check ## Everything that needs no test run
+check: lint types contracts django-check messages-check docs-check locks-check ## Everything that needs no test run
 
 fmt: $(VENV)/dev.stamp ## Format the code and sort its imports
 	$(BIN)/ruff check --fix --quiet .
@@ -90,6 +90,9 @@ messages-check: $(VENV)/dev.stamp ## Check that every text is translated
 docs-check: $(VENV)/dev.stamp ## Check that generated documents are up to date
 	$(PYTHON) scripts/error_docs.py check
 	$(PYTHON) -m pytest --collect-only -qqq --matrix=check
+
+locks-check: $(VENV)/dev.stamp ## Check that the lock files install with any pip, tomorrow too
+	$(PYTHON) scripts/check_locks.py
 
 # --- making -------------------------------------------------------------------------------------------------------
 

@@ -27,21 +27,6 @@ from identity.connectors.base import connectors
 from identity.models import ExternalAccount, ExternalIdentity, Upstream
 from identity.services import external_identities, upstreams
 
-_COLUMNS = (
-    "name",
-    "application",
-    "client_id",
-    "public_key",
-    "api_url",
-    "authorize_url",
-    "unknown_user",
-    "for_apps",
-    "on_sign_in_page",
-    "is_in_app",
-    "is_internal",
-    "is_active",
-)
-
 
 class UpstreamForm(ServiceForm):
     """A source; its secret goes in and never comes out."""
@@ -61,12 +46,12 @@ class UpstreamForm(ServiceForm):
 
     class Meta:
         model = Upstream
-        fields = _COLUMNS
+        fields = upstreams.EDITABLE
 
     def apply(self) -> Upstream:
         """Write the source."""
         data = self.cleaned_data
-        values = {name: data[name] for name in _COLUMNS if name in data}
+        values = {name: data[name] for name in upstreams.EDITABLE if name in data}
         common: dict[str, Any] = {
             "secret": data.get("secret", ""),
             "context": context_of(self.request),

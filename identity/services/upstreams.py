@@ -21,7 +21,7 @@ from identity.services.integrity import assign
 from identity.texts import is_storable
 
 _SECRET = "upstream.secret"  # the rule of crypto.column_purpose
-_EDITABLE = (
+EDITABLE = (  # what operators write as it is
     "name",
     "application",
     "client_id",
@@ -187,7 +187,7 @@ def delete(*, upstream: Upstream, context: RequestContext, actor: Any = None) ->
 
 
 def _set(row: Upstream, values: dict[str, Any], *, secret: str) -> dict[str, list[Any]]:
-    unknown = set(values) - set(_EDITABLE)
+    unknown = set(values) - set(EDITABLE)
     if unknown:
         raise NotAllowed(log_detail=f"upstream columns {sorted(unknown)}")
     if row.kind not in connectors.base.connectors():

@@ -46,10 +46,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-def is_let_in(person: Person, site: Site) -> bool:
-    return person.http.get(f"{site.url}/", timeout=20, allow_redirects=False).status_code == 200
-
-
 @pytest.mark.spec("SAMLProf-4.1")
 def test_apache_lets_people_in_by_our_word(site: Site) -> None:
     person = Person()
@@ -59,7 +55,7 @@ def test_apache_lets_people_in_by_our_word(site: Site) -> None:
     assert answer.url == f"{site.url}/?page=1&x=a%20b"  # by its RelayState
     assert answer.headers["X-Seen-Mail"] == "alice@example.org"
     assert answer.headers["X-Seen-User"]
-    assert is_let_in(person, site)
+    assert person.is_let_in(site.url)
 
 
 @pytest.mark.spec("SAMLProf-4.4")
@@ -76,11 +72,11 @@ def test_who_leaves_here_has_left_there(site: Site) -> None:
     person, other = Person(), Person()
     for each in (person, other):
         each.open(f"{site.url}/")
-        assert is_let_in(each, site)
+        assert each.is_let_in(site.url)
     person.sign_out(f"{site.provider.issuer}/logout")
     site.provider.manage("worker", "--once")  # its endpoint for servers comes first
-    assert not is_let_in(person, site)
-    assert is_let_in(other, site)
+    assert not person.is_let_in(site.url)
+    assert other.is_let_in(site.url)
 
 
 @pytest.mark.security("S16")

@@ -118,6 +118,9 @@ class Person:
         known: dict[str, Any] = self.http.get(f"{app.url}{variant}/", timeout=20).json()
         return known
 
+    def is_let_in(self, url: str) -> bool:
+        return self.http.get(f"{url}/", timeout=20, allow_redirects=False).status_code == 200
+
     def sign_in(self, app: AppProcess, variant: str, binding: str = "redirect") -> dict[str, Any]:
         arrived = self.open(f"{app.url}{variant}/login?binding={binding}")
         assert arrived.url == f"{app.url}{variant}/", arrived.text

@@ -86,10 +86,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-def is_let_in(person: Person, site: Site) -> bool:
-    return person.http.get(f"{site.url}/", timeout=20, allow_redirects=False).status_code == 200
-
-
 @pytest.mark.spec("SAMLProf-4.1")
 def test_shibboleth_lets_people_in_by_our_word(site: Site) -> None:
     person = Person()
@@ -105,7 +101,7 @@ def test_who_leaves_there_has_left_here(site: Site) -> None:
     person = Person()
     person.open(f"{site.url}/")
     person.open(f"{site.url}/Shibboleth.sso/Logout")
-    assert not is_let_in(person, site)
+    assert not person.is_let_in(site.url)
     person.open(f"{site.url}/")
     assert person.asked == 2, (person.seen, site.log)
 
@@ -115,8 +111,8 @@ def test_who_leaves_here_has_left_there(site: Site) -> None:
     person, other = Person(), Person()
     for each in (person, other):
         each.open(f"{site.url}/")
-        assert is_let_in(each, site)
+        assert each.is_let_in(site.url)
     person.sign_out(f"{site.provider.issuer}/logout")
     site.provider.manage("worker", "--once")  # its endpoint for servers comes first
-    assert not is_let_in(person, site), site.log
-    assert is_let_in(other, site)
+    assert not person.is_let_in(site.url), site.log
+    assert other.is_let_in(site.url)
