@@ -75,7 +75,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     matrix = collect(session.items)
     stale = []
-    for path, text in {"compliance.md": compliance(matrix), "security.md": security(matrix)}.items():
+    written = (DOCS / "security.md").read_text(encoding="utf-8").partition(GENERATED)[0]
+    for path, text in {"compliance.md": compliance(matrix), "security.md": written + security(matrix)}.items():
         target = DOCS / path
         if mode == "write":
             target.write_text(text, encoding="utf-8")
@@ -188,14 +189,14 @@ def compliance(matrix: Matrix) -> str:
 
 
 def security(matrix: Matrix) -> str:
-    """Render docs/security.md."""
+    """Render the generated end of docs/security.md, from the marker on; people write what stands before it."""
     rules = rows("security_rules.csv")
     proved = sum(row["id"] in matrix["security"] for row in rules)
     waiting = sum(row["id"] not in matrix["security"] and bool(row["waits_for"]) for row in rules)
     lines = [
-        "# Weaknesses seen elsewhere, and the tests that try them here",
-        "",
         GENERATED,
+        "",
+        "## Weaknesses seen elsewhere, and the tests that try them here",
         "",
         "Every row is a published weakness of a system that does our job. Its test tries the attack and is refused.",
         "Identifiers come from public advisories, some through secondary copies: check one before quoting it.",
