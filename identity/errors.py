@@ -132,6 +132,18 @@ class TooManyRequests(IdentityError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class BodyUnreadable(IdentityError):
+    """The body of a request is not what its operation reads, so nothing of it may count (decision 53)."""
+
+    code: ClassVar[str] = "COM.0400"
+
+
+class ContentCodingUnsupported(IdentityError):
+    """The body of a request is compressed (RFC9110-15.5.16)."""
+
+    code: ClassVar[str] = "COM.0415"
+
+
 class IdTokenFailed(IdentityError):
     """No id_token could be made for a session: the client is none of OpenID Connect, or its key is away."""
 

@@ -5,7 +5,7 @@ S34, for every call:
 - the name is resolved once, every address it has is judged, and the connection goes to a judged address, so
   that a second answer of the name service cannot lead elsewhere; TLS still proves the name;
 - private, loopback, shared and reserved addresses only where the caller says `internal` (decision 12: the
-  application is marked so); link-local ones, where cloud metadata lives, never;
+  application is marked so); link-local ones and the other addresses where clouds hand out credentials, never;
 - no redirects, no cookies, no proxies from the environment, no compressed bodies;
 - limits for connecting, for each read, for the whole call from name look-up to last byte, and for size.
 
@@ -255,9 +255,24 @@ def _allowed(host: str, addresses: Iterable[str], *, internal: bool) -> Iterator
             yield text
 
 
+# Where clouds hand out a machine's credentials to whoever asks from it, beside the link-local addresses.
+_METADATA = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "100.100.100.200/32",  # Alibaba Cloud
+        "168.63.129.16/32",  # Azure's WireServer, an address that is public by its number
+        "192.0.0.192/32",  # Oracle Cloud
+        "fd00:ec2::/32",  # Amazon EC2 and EKS
+        "fd20:ce::254/128",  # Google Cloud
+    )
+)
+
+
 def _is_allowed(address: IPAddress, *, internal: bool) -> bool:
     address = _unwrap(address)
     if address.is_link_local or address.is_multicast or address.is_unspecified:
+        return False
+    if any(address in network for network in _METADATA):
         return False
     if internal:
         return address.is_loopback or not address.is_reserved

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def is_storable(text: str) -> bool:
     """Whether a database and a hash can take the text.
@@ -14,3 +16,14 @@ def is_storable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return "\x00" not in text
+
+
+def unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object of its members. As `object_pairs_hook`, it raises ValueError where a name comes twice.
+
+    S45, RFC8259-4: another reader of the same text may take the other value.
+    """
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a member comes twice")
+    return found

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from identity.texts import is_storable
+from identity.texts import is_storable, unique_members
 from oidc_provider.errors import Fault, OAuthError
 
 # A parameter longer than this serves nobody; id_token_hint and claims are the long ones.
@@ -238,7 +238,7 @@ def _claims(value: str | None) -> dict[str, Any]:
     if len(value) > MAX_CLAIMS_LENGTH:
         raise OAuthError(Fault.CLAIMS)
     try:
-        document = json.loads(value, object_pairs_hook=_unique_members)
+        document = json.loads(value, object_pairs_hook=unique_members)
         _check_storable(document)
     except (ValueError, RecursionError):
         raise OAuthError(Fault.CLAIMS) from None
@@ -266,12 +266,6 @@ def _check_storable(document: object) -> None:
     if "\\u0000" in text:
         raise ValueError("NUL")
     text.encode()
-
-
-def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a member occurs twice")  # S45: two readers could see two requests
-    return dict(pairs)
 
 
 def _is_malformed(value: str) -> bool:

@@ -25,6 +25,7 @@ from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.languages import supported_language
 from identity.services import tenants
+from identity.texts import unique_members
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ STATUSES: Mapping[type[IdentityError], int] = MappingProxyType(
         domain.VerificationRefused: 400,
         domain.SendFailed: 400,
         domain.IdTokenFailed: 400,
+        domain.BodyUnreadable: 400,
+        domain.ContentCodingUnsupported: 415,
         domain.TooManyRequests: 429,
         domain.SystemBusy: 503,
     }
@@ -121,18 +124,28 @@ def with_tenant(http: HttpRequest) -> RequestContext:
 
 
 def read_document(http: HttpRequest) -> dict[str, Any]:
-    """The JSON object of a body, whatever its content type; {} for what is none (decision 44)."""
+    """The JSON object of a body, whatever its content type; {} where there is no body.
+
+    Raises BodyUnreadable and ContentCodingUnsupported: a change must not succeed by a body that was not read
+    (decision 53, RFC9110-15.5.1).
+    """
+    coding = http.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        raise domain.ContentCodingUnsupported(log_detail="Content-Encoding")
     body = http.body
     if not body.strip():
         return {}
     charset = _CHARSET.search(http.headers.get("Content-Type", ""))
     try:
-        document = json.loads(_decode(body, charset.group(1) if charset else "utf-8"), parse_constant=_no_constant)
+        text = _decode(body, charset.group(1) if charset else "utf-8").removeprefix("\ufeff")  # RFC8259-8.1
+        document = json.loads(text, parse_constant=_no_constant, object_pairs_hook=unique_members)
         # A lone surrogate is no character; no database and no hash takes it.
         json.dumps(document, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
+    except (ValueError, RecursionError) as error:
+        raise domain.BodyUnreadable(log_detail=type(error).__name__) from None
+    if not isinstance(document, dict):
+        raise domain.BodyUnreadable(log_detail="no JSON object")
+    return document
 
 
 def _decode(body: bytes, charset: str) -> str:

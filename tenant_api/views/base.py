@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 
 from identity.context import RequestContext
 from identity.decorators import machine_endpoint
+from identity.errors import BodyUnreadable
 from identity.events import EventType
 from identity.models import Application, Tenant
 from identity.services import applications, throttle
@@ -182,6 +183,9 @@ class TenantAPIView(APIView):
 
     def read(self, body: type[fields.Request]) -> dict[str, Any]:
         """The members of the body, by the services' names. Raises IdentityError."""
+        if self.request.method == "PUT" and not self.http.body:
+            # Nothing arrived of the change, which would be told as done. In a creation the first member is missed.
+            raise BodyUnreadable(log_detail="no body")
         return body.read(self.document())
 
     def application(self, application_id: str) -> Application:

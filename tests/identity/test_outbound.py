@@ -291,8 +291,24 @@ def test_a_name_with_one_private_address_is_refused(names):
         outbound.get_json(f"https://{HOST}/")
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "0.0.0.0", "224.0.0.1"])
-def test_link_local_addresses_are_refused_even_for_internal_applications(address, names):
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "fe80::1",
+        "::ffff:169.254.169.254",
+        "0.0.0.0",
+        "224.0.0.1",
+        "100.100.100.200",
+        "::ffff:100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+    ],
+)
+def test_link_local_and_metadata_addresses_are_refused_even_for_internal_applications(address, names):
     names.table[HOST] = [[address]]
     with pytest.raises(outbound.AddressRefused):
         outbound.get_json(f"http://{HOST}/", internal=True)

@@ -121,8 +121,8 @@ def test_a_disabled_user_is_told_after_the_right_password_only(phone: Phone) -> 
         ({"user_name": ["alice"], "password": PASSWORD}, "PARAM.0010"),
         ({"user_name": "alice"}, "PWD.0008"),
         ({"user_name": "alice", "password": None}, "PWD.0008"),
-        ("{", "PARAM.0010"),
-        ("[]", "PARAM.0010"),
+        ("{", "COM.0400"),
+        ("[]", "COM.0400"),
         ("", "PARAM.0010"),
     ],
 )

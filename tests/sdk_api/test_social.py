@@ -541,12 +541,21 @@ def test_good_codes_are_not_counted(phone: Phone, wechat: WeChatStub, source: Up
 
 
 @pytest.mark.parametrize(
-    "body", ["", "[]", '{"code":1}', '{"code":["x"]}', '{"code":"\\u0000"}', '{"code":"\\ud800"}', '{"code":""}']
+    "body,told",
+    [
+        ("", "PARAM.0011"),
+        ("[]", "COM.0400"),
+        ('{"code":1}', "PARAM.0011"),
+        ('{"code":["x"]}', "PARAM.0011"),
+        ('{"code":"\\u0000"}', "PARAM.0011"),
+        ('{"code":"\\ud800"}', "COM.0400"),
+        ('{"code":""}', "PARAM.0011"),
+    ],
 )
 def test_what_is_no_code_is_refused_without_asking(
-    phone: Phone, wechat: WeChatStub, source: Upstream, body: str
+    phone: Phone, wechat: WeChatStub, source: Upstream, body: str, told: str
 ) -> None:
-    assert refusal(phone.post("login/wechat", body)) == (400, "PARAM.0011")
+    assert refusal(phone.post("login/wechat", body)) == (400, told)
     assert not wechat.calls
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -170,12 +171,58 @@ def test_a_flag_that_is_none_is_refused_by_name(world: World, value: Any) -> Non
 # Bodies ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"user_name": NaN}', b'{"user_name": "\\ud800"}', b"[" * 99999],
-)
-def test_malformed_json_is_as_if_the_fields_were_empty(world: World, body: bytes) -> None:
-    assert code(world.send("POST", "/api/v2/tenant/users", body)) == (400, "USER.0008")
+# Nothing, cut off, no object, no JSON, no characters, a form, other encodings, and a member that comes twice.
+UNREADABLE = [
+    b"{",
+    b'{"user_name": "wa',
+    b"[]",
+    b"null",
+    b'"x"',
+    b"\xff",
+    b'{"user_name": NaN}',
+    b'{"user_name": "\\ud800"}',
+    b"[" * 99999,
+    b"user_name=wang&name=Wang",
+    b"{'user_name': 'wang'}",
+    '{"user_name": "wang", "name": "王"}'.encode("gbk"),
+    '{"user_name": "wang"}'.encode("utf-16"),
+    b'{"user_name": "wang", "user_name": "li"}',
+    b'{"user_name": "wang", "attributes": {"a": 1, "a": 2}}',
+]
+
+
+@pytest.mark.spec("RFC9110-15.5.1")
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_a_change_by_a_body_that_cannot_be_read_is_refused(world: World, body: bytes) -> None:
+    before = User.objects.filter(pk=world.user.pk).values().get()
+    for method, path in [("POST", "/api/v2/tenant/users"), ("PUT", f"/api/v2/tenant/users/{world.user.public_id}")]:
+        answer = world.send(method, path, body)
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {"error_code": "COM.0400", "error_msg": "The request body cannot be read."},
+        )
+    assert User.objects.filter(pk=world.user.pk).values().get() == before
+
+
+@pytest.mark.spec("RFC9110-15.5.16")
+def test_a_compressed_body_is_refused(world: World) -> None:
+    body = gzip.compress(b'{"name": "After"}')
+    path = f"/api/v2/tenant/users/{world.user.public_id}"
+    answer = world.send("PUT", path, body, HTTP_CONTENT_ENCODING="gzip")
+    assert code(answer) == (415, "COM.0415")
+    assert world.send("PUT", path, b'{"name": "After"}', HTTP_CONTENT_ENCODING="identity").status_code == 200
+
+
+def test_a_change_without_a_body_is_refused_and_a_creation_misses_its_first_member(world: World) -> None:
+    assert code(world.send("PUT", f"/api/v2/tenant/users/{world.user.public_id}", b"")) == (400, "COM.0400")
+    assert code(world.send("POST", "/api/v2/tenant/users", b"")) == (400, "USER.0008")
+
+
+@pytest.mark.spec("RFC8259-8.1")
+def test_a_byte_order_mark_is_ignored_and_so_are_unknown_members(world: World) -> None:
+    body = b'\xef\xbb\xbf{"name": "After", "shoeSize": 43}'
+    assert world.send("PUT", f"/api/v2/tenant/users/{world.user.public_id}", body).status_code == 200
+    assert User.objects.get(pk=world.user.pk).name == "After"
 
 
 @pytest.mark.parametrize(
