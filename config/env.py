@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,8 @@ class Environment:
     email_url: str
     default_from_email: str
     trusted_proxies: tuple[IPNetwork, ...]
+    forwarded_host_header: str  # "" where Host is the host
+    request_id_header: str  # "" where every request gets an id of ours
     shared_host: str | None
     static_root: Path
     log_level: str
@@ -90,6 +93,8 @@ def read(*, debug: bool, secrets_file: Path | None = None, overrides: Mapping[st
         email_url=env.str("EMAIL_URL", default="consolemail://"),
         default_from_email=env.str("DEFAULT_FROM_EMAIL", default="Monban <no-reply@localhost>"),
         trusted_proxies=parse_networks("TRUSTED_PROXIES", env.list("TRUSTED_PROXIES", default=[])),
+        forwarded_host_header=parse_header_name("FORWARDED_HOST_HEADER", env.str("FORWARDED_HOST_HEADER", default="")),
+        request_id_header=parse_header_name("REQUEST_ID_HEADER", env.str("REQUEST_ID_HEADER", default="")),
         shared_host=env.str("SHARED_HOST", default="").lower() or None,
         static_root=Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))),
         log_level=env.str("LOG_LEVEL", default="INFO").upper(),
@@ -151,3 +156,11 @@ def parse_networks(name: str, values: Sequence[str]) -> tuple[IPNetwork, ...]:
         return tuple(ipaddress.ip_network(value.strip()) for value in values if value.strip())
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} is not a list of addresses or CIDR ranges: {error}") from error
+
+
+def parse_header_name(name: str, value: str) -> str:
+    """Take the name of one request header; "" is none."""
+    value = value.strip()
+    if value and not re.fullmatch(r"[A-Za-z0-9-]+", value):
+        raise ImproperlyConfigured(f"{name} is not the name of a header.")
+    return value

@@ -28,8 +28,11 @@ class IdentityConf:
     hash_peppers: tuple[bytes, ...] = ()
     blind_index_key: bytes = b""
 
-    # Where a request comes from: the networks whose X-Forwarded-* headers are believed.
+    # Where a request comes from: the networks whose X-Forwarded-For and X-Forwarded-Proto are believed.
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    # Headers of these proxies that are believed too; "" is none. Host is the host, and the request's id is ours.
+    forwarded_host_header: str = ""
+    request_id_header: str = ""
     # Decision 10: the host that serves the APIs of every tenant, chosen there by X-tenant-id.
     shared_host: str | None = None
     # Ended or expired sessions are kept this long, for operators and late logout messages.

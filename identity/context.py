@@ -22,7 +22,8 @@ class RequestContext:
     tenant: Tenant | None  # None outside any tenant: management commands, health checks
     ip: str = ""  # of the client, after trusted proxies only (S32)
     user_agent: str = ""  # cut to 300 characters
-    request_id: str = ""
+    request_id: str = ""  # ours, in the log and the audit
+    given_request_id: str = ""  # what the caller or a proxy calls it: hearsay, kept beside ours
     language: str = "en"  # BCP 47, of the pages
     origin: str = ""  # scheme://host[:port] under which the request came in, checked against Tenant.domains
     actor: str = ""  # public id of the signed-in user who acts, when one does

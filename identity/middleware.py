@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from django.conf import settings
@@ -23,7 +21,7 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
-from identity import cookies
+from identity import cookies, forwarding
 from identity.conf import conf
 from identity.context import RequestContext
 from identity.languages import choose_language, use_language
@@ -37,9 +35,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _LOOPBACK_HOST = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
-_FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED")
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_USER_AGENT_LENGTH = 300
 _PROBES = ("/livez", "/readyz")  # asked by address, from inside, before any tenant exists
@@ -53,17 +49,16 @@ class RequestContextMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Judge where the request comes from, find its tenant, and go on."""
-        peer = request.META.get("REMOTE_ADDR", "")
-        # Without an address the peer came by a local socket, which only a proxy of ours can open.
-        peer_is_proxy = _is_trusted(peer) if peer else bool(conf.trusted_proxies)
-        ip = _client_ip(request, peer_is_proxy=peer_is_proxy)
-        request_id = _request_id(request, peer_is_proxy=peer_is_proxy)
-        _apply_forwarded(request, peer_is_proxy=peer_is_proxy)
+        arrival = forwarding.apply(request)
         request.context = RequestContext(  # type: ignore[attr-defined]
-            tenant=None, ip=ip, user_agent=_user_agent(request), request_id=request_id
+            tenant=None,
+            ip=arrival.ip,
+            user_agent=_user_agent(request),
+            request_id=arrival.request_id,
+            given_request_id=arrival.given_request_id,
         )
         response = self._refusal(request) or self._answer(request)
-        response["X-Request-ID"] = request_id
+        response["X-Request-ID"] = arrival.request_id
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
@@ -185,59 +180,6 @@ def _find_tenant(request: HttpRequest) -> Tenant | None:
 def _is_shared_host(request: HttpRequest) -> bool:
     """Whether this is a call of an API on the host that all tenants share; pages are not served there."""
     return bool(conf.shared_host) and request.get_host() == conf.shared_host and request.path.startswith("/api/")
-
-
-def _parse_ip(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        # Without a zone ("%eth0"): no database takes one.
-        address = ip_address(text.strip().strip("[]").partition("%")[0])
-    except ValueError:
-        return None
-    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
-
-
-def _is_trusted(text: str) -> bool:
-    address = _parse_ip(text)
-    return address is not None and any(address in network for network in conf.trusted_proxies)
-
-
-def _client_ip(request: HttpRequest, *, peer_is_proxy: bool) -> str:
-    """Return the nearest address that is not one of our proxies; what stands left of it is hearsay (S32)."""
-    peer = _parse_ip(request.META.get("REMOTE_ADDR", ""))
-    if not peer_is_proxy:
-        return str(peer) if peer else ""
-    for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-        address = _parse_ip(hop)
-        if address is None:
-            break
-        peer = address
-        if not _is_trusted(str(address)):
-            break
-    return str(peer) if peer else ""
-
-
-def _apply_forwarded(request: HttpRequest, *, peer_is_proxy: bool) -> None:
-    """Believe a trusted proxy's scheme and host, and hide everybody else's from whoever reads headers later."""
-    if peer_is_proxy:
-        # Of several proxies each adds its own word; where they differ, nothing is known.
-        schemes = {word.strip().lower() for word in request.META.get("HTTP_X_FORWARDED_PROTO", "").split(",")}
-        scheme = schemes.pop() if len(schemes) == 1 else ""
-        host = request.META.get("HTTP_X_FORWARDED_HOST", "").strip()
-        if scheme in {"http", "https"}:
-            if hasattr(request, "scope"):
-                request.scope["scheme"] = scheme
-            request.META["wsgi.url_scheme"] = scheme
-        if host and "," not in host:
-            request.META["HTTP_HOST"] = host
-    for name in _FORWARDED:
-        request.META.pop(name, None)
-
-
-def _request_id(request: HttpRequest, *, peer_is_proxy: bool) -> str:
-    given: str = request.META.get("HTTP_X_REQUEST_ID", "")
-    if peer_is_proxy and _REQUEST_ID.fullmatch(given):
-        return given
-    return uuid.uuid4().hex
 
 
 def _user_agent(request: HttpRequest) -> str:

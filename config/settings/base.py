@@ -281,6 +281,8 @@ def identity(env: Environment) -> Settings:
         "hash_peppers": env.hash_peppers,
         "blind_index_key": env.blind_index_key,
         "trusted_proxies": env.trusted_proxies,
+        "forwarded_host_header": env.forwarded_host_header,
+        "request_id_header": env.request_id_header,
         "shared_host": env.shared_host,
         # A development machine has no gateway for text messages; elsewhere each tenant has its own (docs/messages.md).
         "sms_senders": ("identity.senders.console.ConsoleSender",) if env.debug else (),

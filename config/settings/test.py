@@ -22,6 +22,8 @@ env = read(
         "HASH_PEPPERS": f"{test_key('p')},{test_key('q')}",
         "BLIND_INDEX_KEY": test_key("b"),
         "TRUSTED_PROXIES": "",
+        "FORWARDED_HOST_HEADER": "",
+        "REQUEST_ID_HEADER": "",
         "REDIS_URL": "",  # the database cache rolls back with each test and is never somebody else's
         "SHARED_HOST": "api.monban.example",
         "EMAIL_URL": "memorymail://",

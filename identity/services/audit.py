@@ -176,7 +176,7 @@ def _reference(row: Any) -> tuple[str, str]:
 def _origin(context: RequestContext | None) -> dict[str, str]:
     if context is None:
         return {}
-    return {name: value for name in ("ip", "user_agent") if (value := getattr(context, name))}
+    return {name: value for name in ("ip", "user_agent", "given_request_id") if (value := getattr(context, name))}
 
 
 def _text(value: object, length: int) -> str:

@@ -22,12 +22,13 @@ from tests.pages.conftest import Browser, next_query
 
 @pytest.fixture
 def trust(settings):
-    """Trust the proxies of a network."""
+    """Trust the proxies of a network, and the headers that are named."""
 
-    def set_networks(*networks: str) -> None:
+    def set_networks(*networks: str, **headers: str) -> None:
         settings.IDENTITY = {
             **settings.IDENTITY,
             "trusted_proxies": tuple(ip_network(network) for network in networks),
+            **headers,
         }
 
     return set_networks
@@ -41,7 +42,7 @@ def seen(**meta: str) -> HttpRequest:
         requests.append(request)
         return HttpResponse()
 
-    middleware.RequestContextMiddleware(view)(RequestFactory().get("/livez", **meta))
+    middleware.RequestContextMiddleware(view)(RequestFactory().get("/livez", **{"HTTP_HOST": "testserver", **meta}))
     return requests[0]
 
 
@@ -95,7 +96,7 @@ def test_loopback_host_is_the_default_tenant_with_debug_only(browser, tenant, se
     tenants.forget_cached()
     assert browser.get("/login", headers={"host": "localhost:8000"}).status_code == 404
     settings.IDENTITY = {**settings.IDENTITY, "debug": True}
-    for host in ("localhost:8000", "127.0.0.1:8000", "[::1]:8000", "127.0.0.1"):
+    for host in ("localhost:8000", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000", "127.0.0.1"):
         assert browser.get("/login", headers={"host": host}).status_code == 200, host
     assert browser.get("/login", headers={"host": "localhost.evil.example"}).status_code == 404
 
@@ -135,6 +136,18 @@ def test_forwarded_headers_of_a_stranger_are_not_believed(tenant, trust):
         ("", "10.0.0.1"),
         ("2001:db8::7", "2001:db8::7"),
         ("::ffff:198.51.100.7", "198.51.100.7"),
+        # Gateways write ports, and RFC 7239-6 quotes and brackets.
+        ("192.0.2.7:5000", "192.0.2.7"),
+        ("[2001:db8::7]:4444", "2001:db8::7"),
+        ('"[2001:db8::7]:4444"', "2001:db8::7"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("[fe80::1%eth0]:80", "fe80::1"),
+        ("[::ffff:198.51.100.7]:80", "198.51.100.7"),
+        ("198.51.100.7:1234, 10.0.0.2:4711", "198.51.100.7"),
+        ("192.0.2.7:port:5000", "10.0.0.1"),
+        ("unknown, 10.0.0.2:80", "10.0.0.2"),
+        ("_hidden:80", "10.0.0.1"),
     ],
 )
 def test_client_is_the_nearest_address_that_is_no_proxy_of_ours(tenant, trust, chain, ip):
@@ -142,8 +155,8 @@ def test_client_is_the_nearest_address_that_is_no_proxy_of_ours(tenant, trust, c
     assert seen(REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR=chain).context.ip == ip
 
 
-@pytest.mark.security("S32")
-def test_scheme_and_host_of_a_trusted_proxy_are_believed(tenant, trust):
+@pytest.mark.security("S32", "S51")
+def test_scheme_of_a_trusted_proxy_is_believed_and_no_header_that_no_setting_names(tenant, trust):
     trust("10.0.0.0/8")
     request = seen(
         REMOTE_ADDR="10.0.0.1",
@@ -151,18 +164,109 @@ def test_scheme_and_host_of_a_trusted_proxy_are_believed(tenant, trust):
         HTTP_X_FORWARDED_HOST="login.example",
         HTTP_X_REQUEST_ID="abcdef0123456789",
     )
-    assert (request.scheme, request.is_secure(), request.get_host()) == ("https", True, "login.example")
-    assert request.context.request_id == "abcdef0123456789"
+    assert (request.scheme, request.is_secure(), request.get_host()) == ("https", True, "testserver")
+    assert request.context.request_id != "abcdef0123456789"
+    assert request.context.given_request_id == "abcdef0123456789"
+    assert not [name for name in request.META if "FORWARDED" in name]
+
+
+@pytest.mark.security("S32", "S51")
+def test_headers_that_a_setting_names_are_believed_from_a_trusted_proxy_only(tenant, trust):
+    trust("10.0.0.0/8", forwarded_host_header="X-Forwarded-Host", request_id_header="X-Trace")
+    told = {
+        "HTTP_X_FORWARDED_HOST": "login.example",
+        "HTTP_X_TRACE": "abcdef0123456789",
+        "HTTP_X_REQUEST_ID": "the client's own\x01",
+    }
+    request = seen(REMOTE_ADDR="10.0.0.1", **told)
+    assert (request.get_host(), request.context.request_id) == ("login.example", "abcdef0123456789")
+    assert request.context.given_request_id == "theclient'sown"
+    assert "HTTP_X_TRACE" not in request.META
+    request = seen(REMOTE_ADDR="203.0.113.9", **told)
+    assert request.get_host() == "testserver"
+    assert request.context.request_id != "abcdef0123456789"
+    assert not {"HTTP_X_TRACE", "HTTP_X_FORWARDED_HOST"} & set(request.META)
+    for host in ("a.example, b.example", ""):
+        assert seen(REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_HOST=host).get_host() == "testserver"
+
+
+@pytest.mark.security("S51")
+def test_one_tenants_host_never_answers_as_another_by_a_forwarded_host(tenant, trust):
+    trust("127.0.0.1/32")
+    make_tenant(host="id.beta.test")
+    address = "/.well-known/openid-configuration"
+    for name in ("x-forwarded-host", "x-host", "x-original-host", "forwarded"):
+        value = "host=id.beta.test" if name == "forwarded" else "id.beta.test"
+        headers = {"host": "testserver", "x-forwarded-proto": "https", name: value}
+        document = Client().get(address, headers=headers).json()
+        assert document["issuer"] == "https://testserver", name
+
+
+@pytest.mark.security("S51")
+def test_callers_own_request_id_stands_beside_ours_in_the_audit(browser, alice):
+    browser.client.defaults |= {"HTTP_X_REQUEST_ID": "their-own-id"}
+    response = browser.sign_in(alice)
+    event = AuditEvent.objects.get(event_type="login:success")
+    assert event.request_id == response["X-Request-ID"] != "their-own-id"
+    assert event.personal["given_request_id"] == "their-own-id"
 
 
 @pytest.mark.security("S32")
 @pytest.mark.parametrize(
-    ("words", "scheme"),
-    [("https, https", "https"), ("HTTPS", "https"), ("https, http", "http"), ("gopher", "http"), ("", "http")],
+    ("words", "hops", "scheme"),
+    [
+        ("https, https", "", "https"),
+        ("HTTPS", "", "https"),
+        # The outermost proxy speaks of the client, the inner ones of each other.
+        ("https, http", "", "https"),
+        ("https, http", "198.51.100.7, 10.0.0.2", "https"),
+        ("https,", "", "https"),
+        ("http, https", "198.51.100.7", "http"),
+        # A client that wrote the first word itself: the proxy's stands where the client's address does.
+        ("http, https", "192.0.2.66, 198.51.100.7", "https"),
+        ("https, http", "192.0.2.66, 198.51.100.7", "http"),
+        ("gopher", "", "http"),
+        ("", "", "http"),
+    ],
 )
-def test_scheme_is_believed_where_all_proxies_agree(tenant, trust, words, scheme):
+def test_scheme_is_what_the_outermost_of_our_proxies_says(tenant, trust, words, hops, scheme):
     trust("10.0.0.0/8")
-    assert seen(REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_PROTO=words).scheme == scheme
+    request = seen(REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_PROTO=words, HTTP_X_FORWARDED_FOR=hops)
+    assert request.scheme == scheme
+
+
+@pytest.mark.security("S51")
+def test_clients_of_a_gateway_that_writes_ports_are_limited_each_for_itself(tenant, trust):
+    trust("127.0.0.1/32")
+    tenant.password_policy.max_failures_per_source = 2
+    tenant.password_policy.save()
+
+    def fail(source: str) -> int:
+        browser = Browser()
+        form = {"identifier": "nobody", "password": "x", "transaction": browser.open_login()}
+        return browser.post("/login", form, headers={"x-forwarded-for": source}).status_code
+
+    assert [fail(f"192.0.2.7:{port}") for port in (5000, 5001, 5002)] == [400, 400, 429]
+    assert [fail(source) for source in ("192.0.2.99:4444", "[2001:db8::7]:4444")] == [400, 400]
+
+
+@pytest.mark.parametrize(
+    "host", ["testserver:443", "testserver.", "testserver.:443", "TestServer", "TESTSERVER.:443", "testserver:"]
+)
+def test_host_is_one_host_in_all_its_spellings(tenant, alice, host):
+    browser = Browser(Client(headers={"host": host}))
+    response = browser.client.get("/.well-known/openid-configuration", secure=True)
+    assert response.json()["issuer"] == "https://testserver"
+    form = {"identifier": alice.user_name, "password": "x"}
+    page = browser.client.post("/login", form, secure=True, headers={"origin": "https://testserver"})
+    assert page.status_code == 400
+
+
+def test_only_the_schemes_own_port_is_no_port(tenant):
+    assert Client().get("/login", headers={"host": "testserver:80"}).status_code == 200
+    assert Client().get("/login", headers={"host": "testserver:443"}).status_code == 404
+    assert Client().get("/login", secure=True, headers={"host": "testserver:80"}).status_code == 404
+    assert Client().get("/login", headers={"host": "testserver.."}).status_code in {400, 404}
 
 
 @pytest.mark.security("S32")
