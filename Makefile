@@ -12,6 +12,9 @@ LOCK := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-e
 PIP := $(PYTHON) -m pip --disable-pip-version-check install --quiet
 
 export PYTHONUNBUFFERED = 1
+# Compiled modules are kept: compiling what the tests consist of takes longer than importing it. Where the checkout
+# should stay clean, PYTHONPYCACHEPREFIX names another place for them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test coverage check fmt lint types contracts django-check bench bench-tenant fuzz docs docs-check messages \

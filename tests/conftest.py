@@ -1,23 +1,43 @@
-"""What every test gets: no network beyond loopback, a clean cache, the cache table."""
+"""What every test gets: no network beyond loopback, a clean cache, a database that was copied."""
 
+import os
+import shutil
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.core.management import call_command
 from django.db import connection
+from django.db.backends.sqlite3.creation import DatabaseCreation
 from pytest_django.plugin import DjangoDbBlocker
+
+from tests.support import templates
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0"}
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Let the test database be a copy of the template, which is migrated and has the cache table."""
+    if connection.vendor == "postgresql":
+        connection.settings_dict["TEST"]["TEMPLATE"] = templates.postgresql_database(os.environ["DATABASE_URL"])
+    else:
+        connection.creation = CopiedFile(connection)
+
+
+class CopiedFile(DatabaseCreation):
+    """Begins the test database as a copy, as TEMPLATE does on PostgreSQL."""
+
+    def _create_test_db(self, verbosity: int, autoclobber: bool, keepdb: bool = False) -> str:
+        name: str = super()._create_test_db(verbosity, autoclobber, keepdb)
+        shutil.copyfile(templates.sqlite_file(), name)
+        return name
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Give the test database the cache table, which no migration makes."""
-    with django_db_blocker.unblock():
-        call_command("createcachetable", verbosity=0)
+    """End what is still connected to the test database before it is dropped."""
     yield
     # Processes and threads that tests have stopped may still be closing their connections, and PostgreSQL drops no
     # database that somebody is connected to.

@@ -4,8 +4,9 @@
         provider.apply({"tenant": "default", …})
         requests.get(provider.issuer + "/livez")
 
-The database is a new one on the server that database_url names, or an SQLite file in the directory; a database
-made here is dropped at the end. The server is stopped by its process id.
+The database is a new one on the server that database_url names, or an SQLite file in the directory, migrated
+already (tests/support/templates.py); a database made here is dropped at the end. The server is stopped by its
+process id.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +30,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import yaml
 from psycopg import sql
+
+from tests.support import templates
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
@@ -75,14 +79,14 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 class OwnDatabase:
-    """A new database on the server of database_url; dropped by drop()."""
+    """A new database on the server of database_url, empty or a copy of the template; dropped by drop()."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, *, template: str = "template0") -> None:
         parts = urlsplit(database_url)
         self.name = f"monban_process_{secrets.token_hex(6)}"
         self.url = urlunsplit(parts._replace(path=f"/{self.name}"))
         self._maintenance = urlunsplit(parts._replace(scheme="postgresql", path="/postgres"))
-        self._execute("CREATE DATABASE {}")
+        self._execute("CREATE DATABASE {} TEMPLATE {}", template)
 
     def drop(self) -> None:
         self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)")
@@ -93,9 +97,9 @@ class OwnDatabase:
             rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", [self.name]).fetchall()
         return [row[0] for row in rows]
 
-    def _execute(self, statement: str) -> None:
+    def _execute(self, statement: str, *names: str) -> None:
         with psycopg.connect(self._maintenance, autocommit=True, connect_timeout=5) as connection:
-            connection.execute(sql.SQL(statement).format(sql.Identifier(self.name)))
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, (self.name, *names))))
 
 
 class Provider:
@@ -117,7 +121,11 @@ class Provider:
         self.issuer = f"http://127.0.0.1:{self.port}"
         self.log = directory / "monban.log"
         self._workers, self._threads, self._log_requests = workers, threads, log_requests
-        self.database = OwnDatabase(database_url) if database_url.startswith("postgres") else None
+        self.database: OwnDatabase | None = None
+        if database_url.startswith("postgres"):
+            self.database = OwnDatabase(database_url, template=templates.postgresql_database(database_url))
+        else:
+            shutil.copyfile(templates.sqlite_file(), directory / "monban.sqlite3")
         own = {
             "DEBUG": "1",
             "SECRET_KEY": secrets.token_urlsafe(48),
@@ -135,7 +143,6 @@ class Provider:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
-            self.manage("migrate", "--verbosity", "0")
             self.start()
             undo.pop_all()
         return self
