@@ -144,6 +144,12 @@ class ContentCodingUnsupported(IdentityError):
     code: ClassVar[str] = "COM.0415"
 
 
+class AuthorityRefused(IdentityError):
+    """The person has more rights than who acts, or nobody may do this to themselves (S46)."""
+
+    code: ClassVar[str] = "RIGHT.0001"
+
+
 class IdTokenFailed(IdentityError):
     """No id_token could be made for a session: the client is none of OpenID Connect, or its key is away."""
 

@@ -13,7 +13,8 @@ from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.models import SessionKind, SSOSession, Tenant, User
 from identity.selectors import directory
-from identity.services import sessions
+from identity.services import authority, sessions
+from identity.services.authority import Change
 from oidc_provider import public
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.public import Host
@@ -64,6 +65,9 @@ def prove(params: Mapping[str, str], *, authorization: str, context: RequestCont
     user = directory.find_user(tenant=tenant_of(context), public_id=params["userId"])
     if user is None or not user.is_usable:
         raise OAuthError(Fault.APP_SESSION, log_detail="unknown or disabled user", client_id=host.client_id)
+    if not authority.may(Change.SIGN_IN, user=user, actor=host):
+        # Told like an unknown user: a secret does not find out who the operators are.
+        raise OAuthError(Fault.APP_SESSION, log_detail=f"user={user.pk} is an operator", client_id=host.client_id)
     return AppSession(user, host, None)
 
 

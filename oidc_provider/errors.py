@@ -20,6 +20,7 @@ from identity.errors import (
     AccountLocked,
     AlreadyExists,
     ApplicationDisabled,
+    AuthorityRefused,
     BodyUnreadable,
     ContentCodingUnsupported,
     CredentialsRefused,
@@ -386,6 +387,7 @@ FROM_DOMAIN: Mapping[type[IdentityError], Fault] = MappingProxyType(
         ContentCodingUnsupported: Fault.MALFORMED_PARAMETER,
         SendFailed: Fault.TEMPORARILY_UNAVAILABLE,
         IdTokenFailed: Fault.SERVER_ERROR,
+        AuthorityRefused: Fault.ACCESS_DENIED,
         TooManyRequests: Fault.TEMPORARILY_UNAVAILABLE,
         SystemBusy: Fault.TEMPORARILY_UNAVAILABLE,
     }

@@ -35,6 +35,7 @@ FAMILIES = {
     "PAGE": "Paging",
     "PARAM": "Parameters",
     "PWD": "Passwords",
+    "RIGHT": "Rights over people",
     "SAML": "SAML messages",
     "SOCIAL": "External identities",
     "USER": "Users",

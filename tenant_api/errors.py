@@ -12,7 +12,7 @@ from typing import Any
 from django.http import HttpRequest
 from rest_framework.response import Response
 
-from identity.errors import IdentityError
+from identity.errors import AuthorityRefused, IdentityError
 from identity.events import EventType
 from identity.models import AuditOutcome
 from identity.services import audit
@@ -37,6 +37,10 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an exception of a view; None lets it pass on as a fault of ours."""
     view = context["view"]
     http: HttpRequest = context["request"]._request
+    if isinstance(error, AuthorityRefused):
+        # Rights that no client has, in the form of a right that this one lacks (decision 45).
+        client_id = getattr(getattr(context["request"], "_user", None), "client_id", "")
+        error = OAuthError(Fault.INSUFFICIENT_SCOPE, client_id=client_id, log_detail=error.log_detail)
     if isinstance(error, OAuthError) and (caller := public.bearer_refusal_of(error)):
         _record_refused(EventType.TOKEN_USE, error, http)
         return Response(dict(caller.body), caller.status, headers={"WWW-Authenticate": caller.challenge})

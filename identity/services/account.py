@@ -11,7 +11,8 @@ from identity.context import RequestContext
 from identity.errors import CredentialsRefused, IdentityError
 from identity.events import EventType
 from identity.models import SSOSession, User, VerificationPurpose
-from identity.services import audit, credentials, sessions, throttle, verification
+from identity.services import audit, authority, credentials, sessions, throttle, verification
+from identity.services.authority import Change
 
 
 def change_password(
@@ -37,8 +38,10 @@ def change_password_of(
 ) -> None:
     """Change a password for a system that asked the person for the old one; every session ends.
 
-    Raises as `change_password`.
+    Raises as `change_password`, and AuthorityRefused before the old password is looked at, so that no client tries
+    passwords of operators here.
     """
+    authority.check(Change.PASSWORD, user=user, actor=actor)
     throttle.succeed(
         _change_counted(user=user, old_password=old_password, new_password=new_password, context=context, actor=actor)
     )

@@ -27,7 +27,8 @@ from identity.errors import AccountDisabled, CredentialsRefused, NotFound, Passw
 from identity.events import EventType
 from identity.hashers import LegacyHasher
 from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, Tenant, User
-from identity.services import access, audit, weak_passwords
+from identity.services import access, audit, authority, weak_passwords
+from identity.services.authority import Change
 from identity.texts import is_storable
 
 # Shorter parts of a person's data would forbid nearly everything. A Chinese name has two characters.
@@ -121,8 +122,11 @@ def set_password(
     """Give the user a new password without asking for the old one: an operator, an API or a proved reset.
 
     may_be_disabled: whether a disabled user may get one, which is of use only to whoever enables them again.
-    Raises ValueRequired (PWD.0008), PasswordRefused (PWD.0001 to PWD.0007) and AccountDisabled (USER.0004).
+    Raises AuthorityRefused, ValueRequired (PWD.0008), PasswordRefused (PWD.0001 to PWD.0007) and AccountDisabled
+    (USER.0004).
     """
+    # Before the hashing, which is slow, and again under the lock.
+    authority.check(Change.PASSWORD, user=user, actor=actor)
     if not (user.is_active or may_be_disabled):
         raise AccountDisabled(log_detail=f"user={user.pk}")
     _replace(
@@ -188,6 +192,7 @@ def _replace(
         row = User.objects.present().select_for_update().filter(pk=user.pk).first()
         if row is None:
             raise NotFound("USER.0001", log_detail=f"user={user.pk}")
+        authority.check(Change.PASSWORD, user=row, actor=actor)
         if row.password != before and not _is_upgrade(row.password, before):
             # Of two changes at once one wins; the other was checked against a password that is gone.
             raise CredentialsRefused("PARAM.0028", log_detail=f"user={user.pk} changed meanwhile")

@@ -25,7 +25,8 @@ from identity.context import RequestContext
 from identity.errors import AlreadyExists, NotAllowed, StateInvalid
 from identity.events import EventType
 from identity.models import ExternalAccount, ExternalIdentity, Tenant, Upstream, User
-from identity.services import audit, upstreams
+from identity.services import audit, authority, upstreams
+from identity.services.authority import Change
 from identity.services.integrity import refusing
 from identity.texts import is_storable
 
@@ -224,13 +225,14 @@ def find_own(*, user: User, public_id: str) -> ExternalIdentity | None:
 
 
 def unlink(*, identity: ExternalIdentity, context: RequestContext, actor: Any = None, is_forced: bool = False) -> None:
-    """Take a link away. Raises NotAllowed (SOCIAL.0002) for a person's last way to sign in.
+    """Take a link away. Raises NotAllowed (SOCIAL.0002) for a person's last way to sign in, and AuthorityRefused.
 
-    is_forced: an operator does it, who can give the person another way.
+    actor: None is the person. is_forced: an operator does it, who can give the person another way.
     """
     with transaction.atomic():
         # The user's row first: of two unlinkings at the same moment the second one sees what the first has left.
         user = User.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=identity.user_id)
+        authority.check(Change.FACTOR, user=user, actor=actor or user)
         if not is_forced and not _has_other_way(user, than=identity):
             raise NotAllowed("SOCIAL.0002", log_detail=f"user={user.pk}")
         deleted, _rows = ExternalIdentity.objects.filter(pk=identity.pk).delete()

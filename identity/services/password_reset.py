@@ -11,7 +11,7 @@ from django.db import transaction
 
 from identity import crypto
 from identity.context import RequestContext
-from identity.errors import IdentityError, StateInvalid, TooManyRequests
+from identity.errors import AuthorityRefused, IdentityError, StateInvalid, TooManyRequests
 from identity.events import EventType
 from identity.models import (
     AuditOutcome,
@@ -24,7 +24,7 @@ from identity.models import (
     VerificationChannel,
     VerificationPurpose,
 )
-from identity.services import audit, authentication, credentials, login_steps, throttle, users, verification
+from identity.services import audit, authentication, authority, credentials, login_steps, throttle, verification
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ def begin(*, tenant: Tenant, identifier: str, binding: str, context: RequestCont
     )
     resolved = authentication.resolve(identifier, tenant=tenant)
     user = resolved.user
-    place = _place_of(user, name=resolved.name) if user is not None and user.is_usable else None
+    may_reset = user is not None and user.is_usable and not authority.is_privileged(user)
+    place = _place_of(user, name=resolved.name) if user is not None and may_reset else None
     can_send = place is not None
     target = place or _nobodys_target(resolved.name)
     row, handle = login_steps.create(
@@ -86,6 +87,8 @@ def finish(*, handle: str, binding: str, verification_code: str, new_password: s
     try:
         proved = _prove_reset(row, target=target, verification_code=verification_code, context=context)
         user = login_steps.user_of(row)
+        if authority.is_privileged(user):
+            raise AuthorityRefused("RIGHT.0004", log_detail=f"user={user.pk} has got rights meanwhile")
         with transaction.atomic():
             verification.spend(proved)
             login_steps.close(row, state=LoginState.SUCCESS, session=None)
@@ -103,8 +106,10 @@ def reset_by_mobile(
 ) -> User:
     """Set a new password on the proof of a code that was sent to the number; all sessions and tokens end.
 
-    Raises TooManyRequests, VerificationRefused, then NotFound (USER.0001), AccountDisabled, PasswordRefused. A refused
-    password leaves the code open, as its holder has proved themselves.
+    The number must be proved already: one that somebody wrote into a directory is nobody's here, as a reset would give
+    the account to whoever may write it (S46). An operator's password is not reset in one step.
+    Raises TooManyRequests, VerificationRefused, then NotFound (USER.0001), AccountDisabled, AuthorityRefused
+    (RIGHT.0004), PasswordRefused. A refused password leaves the code open, as its holder has proved themselves.
     """
     resolved = authentication.resolve_mobile(mobile, tenant=tenant)
     target = verification.mobile_target(mobile, tenant=tenant)
@@ -117,10 +122,13 @@ def reset_by_mobile(
             target=target,
             verification_code=verification_code,
         )
-        user = authentication.check_holder(resolved.user, proved=proved)
+        holder = resolved.user if resolved.user is not None and resolved.user.phone_number_verified else None
+        user = authentication.check_holder(holder, proved=proved)
+        if authority.is_privileged(user):
+            verification.spend(proved)
+            raise AuthorityRefused("RIGHT.0004", log_detail=f"user={user.pk}")
         with transaction.atomic():
             verification.spend(proved)
-            users.mark_verified(user=user, attribute="mobile", context=context)
             credentials.set_password(user=user, password=new_password, context=context, actor=user)
     except IdentityError as error:
         audit.record(

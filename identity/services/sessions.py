@@ -32,7 +32,8 @@ from identity.models import (
     Tenant,
     User,
 )
-from identity.services import audit, devices
+from identity.services import audit, authority, devices
+from identity.services.authority import Change
 from identity.signals import session_ended
 
 __all__ = [
@@ -228,8 +229,10 @@ def vouched(*, user: User, application: Application, client_ref: str, context: R
     """Return the session that an application vouches for: the user is signed in there, and it has proved itself.
 
     We saw no factor, so none is recorded and it never amounts to more than one. It is the same session for as long as
-    it counts. client_ref: of the application's registration. Raises AccountDisabled if the user may not act.
+    it counts. client_ref: of the application's registration. Raises AccountDisabled if the user may not act, and
+    AuthorityRefused for an operator: an application's secret is no proof of one (S46).
     """
+    authority.check(Change.SIGN_IN, user=user, actor=None)
     with transaction.atomic():
         # Of two requests at once, the second one finds what the first one opened.
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
@@ -341,7 +344,12 @@ def joined_by(session: SSOSession, application: Application, *, protocol: str) -
 
 
 def end(session: SSOSession, *, reason: str, context: RequestContext, actor: Any = None) -> bool:
-    """End a session and tell the protocols, in one transaction. Return whether it was still open."""
+    """End a session and tell the protocols, in one transaction. Return whether it was still open.
+
+    Raises AuthorityRefused where an operator ends the session of somebody with more rights.
+    """
+    if reason == SessionEndReason.ENDED_BY_OPERATOR:
+        authority.check(Change.SESSION, user=session.user, actor=actor)
     now = timezone.now()
     with transaction.atomic():
         # One conditional UPDATE: of two sign-outs at once, one tells the applications.

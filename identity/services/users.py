@@ -37,8 +37,9 @@ from identity.models import (
 )
 from identity.models.users import make_email_key, make_user_key
 from identity.operator_groups import TENANT_OPERATORS
-from identity.services import access, attributes, audit, credentials, devices, sessions
+from identity.services import access, attributes, audit, authority, credentials, devices, sessions
 from identity.services.attributes import Rule
+from identity.services.authority import Change
 from identity.services.integrity import check_references, refusing
 from identity.texts import is_storable
 
@@ -149,8 +150,8 @@ def update(
     Answers what changed, as attribute to [before, after], personal values masked; nothing is written when nothing
     changes. A new e-mail address or mobile number is not verified any more.
     extension: merged by name. relations: the whole list; organization_code alone changes only the primary one.
-    Raises as `create`, NotFound (USER.0001) when the user was deleted meanwhile, and NotAllowed for an attribute
-    that this editor may not change.
+    Raises as `create`, NotFound (USER.0001) when the user was deleted meanwhile, NotAllowed for an attribute that
+    this editor may not change, and AuthorityRefused where the person has more rights than the actor.
     """
     rules = attributes.user_rules(user.tenant)
     flags = _take_flags(values, editor=editor)
@@ -168,11 +169,16 @@ def update(
         new_values = {name: after for name, (_before, after) in {**changes, **extension_changes}.items()}
         attributes.check_editable(rules, new_values, editor=editor)
         attributes.check_not_emptied(rules, new_values)
+        authority.check_attributes(changes, user=row, actor=actor)
         for name, flag in _VERIFIED_FLAG.items():
+            # A mark that is given together with a new address is given to that one.
+            if flag in flags and (flags[flag] != getattr(row, flag) or (flags[flag] and name in changes)):
+                authority.check(Change.MARK, user=row, actor=actor)
             if name in changes and getattr(row, flag):
                 flags.setdefault(flag, False)
         others: dict[str, Any] = {**flags}
-        if password_must_change is not None:
+        if password_must_change is not None and password_must_change != row.password_must_change:
+            authority.check(Change.PASSWORD, user=row, actor=actor)
             others["password_must_change"] = password_must_change
         if new_address is not None:
             others["address"] = new_address
@@ -232,15 +238,16 @@ def set_operator(
 
     A new operator who has no group yet gets every right inside the tenant.
     Taking the right away, or giving it, ends the sessions: what they were opened for has changed (S27).
+    Only superusers and the machine's own commands do this. Raises AuthorityRefused.
     """
     wanted = {"is_staff": is_operator or is_superuser, "is_superuser": is_superuser}
     with transaction.atomic():
         row = _locked(user)
         changes = {name: [getattr(row, name), value] for name, value in wanted.items() if getattr(row, name) != value}
-        for name, value in wanted.items():
-            setattr(row, name, value)
-            setattr(user, name, value)
         if changes:
+            authority.check(Change.RIGHTS, user=row, actor=actor)
+            for name, value in wanted.items():
+                setattr(row, name, value)
             row.save(update_fields=[*wanted, "updated_at"])
             if row.is_staff and not row.is_superuser and not row.groups.exists():
                 row.groups.add(Group.objects.get(name=TENANT_OPERATORS))
@@ -248,6 +255,8 @@ def set_operator(
                 EventType.USER_UPDATE, tenant=user.tenant, actor=actor, target=row, context=context, changes=changes
             )
             sessions.end_all(user, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context, actor=actor)
+        for name, value in wanted.items():
+            setattr(user, name, value)
     return changes
 
 
@@ -255,9 +264,12 @@ def set_operator(
 
 
 def enable(*, user: User, context: RequestContext, actor: Any = None) -> bool:
-    """Let the person sign in again. Answers whether that changed anything. Sessions that ended stay ended."""
+    """Let the person sign in again. Answers whether that changed anything. Sessions that ended stay ended.
+
+    Raises AuthorityRefused and NotFound (USER.0001).
+    """
     with transaction.atomic():
-        changed = _switch(user, is_active=True)
+        changed = _switch(user, is_active=True, actor=actor)
         if changed:
             audit.record(
                 EventType.USER_ENABLE,
@@ -273,7 +285,7 @@ def enable(*, user: User, context: RequestContext, actor: Any = None) -> bool:
 def disable(*, user: User, context: RequestContext, actor: Any = None) -> bool:
     """Keep the person out, at once: all sessions and tokens end (decision 14). Answers as `enable`."""
     with transaction.atomic():
-        changed = _switch(user, is_active=False)
+        changed = _switch(user, is_active=False, actor=actor)
         if changed:
             audit.record(
                 EventType.USER_DISABLE,
@@ -291,10 +303,11 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
     """Delete a person: the row stays without personal data, so that the id is never given to anybody else (decision 2).
 
     Accounts, memberships, second factors and old passwords go; names are free again; personal data leaves the audit.
-    Raises NotFound (USER.0001).
+    Raises AuthorityRefused and NotFound (USER.0001).
     """
     with transaction.atomic():
         row = _locked(user)
+        authority.check(Change.EXISTENCE, user=row, actor=actor)
         access.revoke_everything(user=row, reason=SessionEndReason.USER_DELETED, context=context, actor=actor)
         for model in (AppAccount, ExternalIdentity, Membership, MFADevice, UniqueAttributeValue):
             model.objects.filter(user=row).delete()
@@ -317,11 +330,12 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
     _refresh(user)
 
 
-def _switch(user: User, *, is_active: bool) -> bool:
+def _switch(user: User, *, is_active: bool, actor: Any) -> bool:
     row = _locked(user)
     if row.is_active == is_active:
         user.is_active = is_active
         return False
+    authority.check(Change.STATE, user=row, actor=actor)
     row.is_active = is_active
     row.save(update_fields=["is_active", "updated_at"])
     user.is_active = is_active

@@ -53,6 +53,7 @@ def explain(error: IdentityError) -> str:
 
 # Codes that several kinds of refusals share, each with one meaning on our pages.
 _BY_CODE = {
+    "RIGHT.0004": gettext_lazy("This password is not reset in this way. Ask another administrator."),
     "SOCIAL.0001": gettext_lazy(
         "This account, or another one of the same provider, is linked already. Unlink it first."
     ),

@@ -52,6 +52,7 @@ STATUSES: Mapping[type[IdentityError], int] = MappingProxyType(
         domain.IdTokenFailed: 400,
         domain.BodyUnreadable: 400,
         domain.ContentCodingUnsupported: 415,
+        domain.AuthorityRefused: 403,
         domain.TooManyRequests: 429,
         domain.SystemBusy: 503,
     }

@@ -11,7 +11,6 @@ from identity.events import EventType
 from identity.models import AttributeEditor, User
 from identity.selectors import directory
 from identity.services import account, accounts, credentials, users
-from oidc_provider.errors import Fault, OAuthError
 from tenant_api import examples
 from tenant_api.fields import wire_id
 from tenant_api.pagination import read_page
@@ -29,21 +28,6 @@ class UserView(TenantAPIView):
     def user(self, user_id: str) -> User:
         """The user of the path. Raises NotFound (USER.0001) and ValueRequired (USER.0061)."""
         return directory.get_user(tenant=self.tenant, public_id=wire_id(user_id))
-
-    def person(self, user_id: str) -> User:
-        """The same, for what ends a sign-in or gives one away: never an operator's.
-
-        Operators grant the rights of clients, and a superuser is one in every tenant: with a password of its choice a
-        client would have more than anybody granted it. Raises OAuthError with INSUFFICIENT_SCOPE, too.
-        """
-        user = self.user(user_id)
-        if user.is_staff or user.is_superuser:
-            raise OAuthError(
-                Fault.INSUFFICIENT_SCOPE,
-                client_id=self.principal.client_id,
-                log_detail=f"user={user.pk} is an operator",
-            )
-        return user
 
 
 def belonging(user: User) -> wire.Belonging:
@@ -100,7 +84,7 @@ class UserByIdView(UserView):
     )  # fmt: skip
     def delete(self, request: Request, user_id: str) -> Response:
         """Delete a user; sessions and tokens end at once, and the id is never given again."""
-        users.delete(user=self.person(user_id), **self.by)
+        users.delete(user=self.user(user_id), **self.by)
         return self.answer(status=204)
 
     @operation(
@@ -134,7 +118,7 @@ class DisableUserView(UserView):
     )  # fmt: skip
     def put(self, request: Request, user_id: str) -> Response:
         """Keep the user out; sessions and tokens end at once."""
-        user = self.person(user_id)
+        user = self.user(user_id)
         users.disable(user=user, **self.by)
         return self.answer(wire.UserIdResponse, user)
 
@@ -149,7 +133,7 @@ class ChangePasswordView(UserView):
     )  # fmt: skip
     def put(self, request: Request, user_id: str) -> Response:
         """Set a new password without asking for the old one; by default it must be changed at the next sign-in."""
-        user = self.person(user_id)
+        user = self.user(user_id)
         values = {"must_change": True, **self.read(wire.ChangePasswordRequest)}
         credentials.set_password(user=user, may_be_disabled=False, **self.by, **values)
         return self.answer(wire.UserIdResponse, user)

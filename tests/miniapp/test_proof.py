@@ -173,6 +173,17 @@ def test_a_host_learns_nothing_of_unknown_and_disabled_users(vouched: App, tenan
     assert_unproved(vouched)
 
 
+@pytest.mark.security("S46")
+@pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_superuser": True}])
+def test_a_hosts_secret_speaks_for_no_operator(vouched: App, rights: dict[str, bool]) -> None:
+    """Told like an unknown user. The operator's own proof counts as everybody's."""
+    type(vouched.user).objects.filter(pk=vouched.user.pk).update(**rights)
+    assert_unproved(vouched)
+    assert vouched.code().status_code == 401
+    vouched.sign_in()
+    assert vouched.code().status_code == 200
+
+
 @pytest.mark.security("S36")
 def test_a_host_speaks_of_its_own_tenants_users_only(vouched: App) -> None:
     stranger = make_user(make_tenant())

@@ -100,6 +100,24 @@ def test_unknown_unverified_and_disabled_get_the_same_answer_and_the_same_work(t
 
 
 @pytest.mark.security("S33")
+@pytest.mark.security("S46")
+@pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_superuser": True}])
+def test_no_code_goes_to_an_operator(browser, alice, rights):
+    """The answer is that of everybody; an operator's mailbox is worth the console."""
+    type(alice).objects.filter(pk=alice.pk).update(**rights)
+    ask(browser, "alice")
+    assert mail.outbox == []
+
+
+@pytest.mark.security("S46")
+def test_whoever_became_an_operator_meanwhile_finishes_no_reset(browser, alice):
+    handle = ask(browser, "alice")
+    type(alice).objects.filter(pk=alice.pk).update(is_staff=True)
+    assert reset(browser, handle, mailed_code()).status_code == 400
+    alice.refresh_from_db()
+    assert alice.check_password(PASSWORD)
+
+
 def test_asking_twice_by_two_names_does_not_tell_that_they_are_one_persons(tenant, alice):
     for name in ("alice", "alice@example.org", "alice", "nobody", "nobody"):
         ask(Browser(), name)

@@ -59,6 +59,12 @@ def phone() -> Phone:
 
 
 @pytest.fixture
+def proved_phone() -> Phone:
+    """An app whose user has proved the number."""
+    return make_phone(mobile=MOBILE, phone_number_verified=True)
+
+
+@pytest.fixture
 def open_phone() -> Phone:
     """An app in a tenant where people may register."""
     return make_phone(make_tenant(allow_registration=True), mobile=MOBILE)
@@ -346,7 +352,8 @@ def test_a_newcomer_writes_only_what_is_a_users_to_write(open_phone: Phone) -> N
 
 
 @pytest.mark.spec("OneAccess-3.2.7.3")
-def test_a_new_password_ends_sessions_and_lifts_the_lock(phone: Phone) -> None:
+def test_a_new_password_ends_sessions_and_lifts_the_lock(proved_phone: Phone) -> None:
+    phone = proved_phone
     token = phone.sign_in()
     code = receive(phone, "FORGET_PWD_SMS")
     for _try in range(5):
@@ -357,11 +364,31 @@ def test_a_new_password_ends_sessions_and_lifts_the_lock(phone: Phone) -> None:
     assert told(phone.profile(phone.sign(token))) == (400, "PARAM.0030")
     assert told(phone.login()) == (400, "LOGIN.0002")
     assert phone.login(password=NEW_PASSWORD).json()["status"] == "SUCCESS"
-    assert User.objects.get().phone_number_verified
+
+
+@pytest.mark.security("S46")
+def test_a_number_that_nobody_proved_resets_nothing(phone: Phone) -> None:
+    """Somebody wrote it into the directory; the code proves only who has the number, and spends itself."""
+    code = receive(phone, "FORGET_PWD_SMS")
+    assert told(reset(phone, code)) == (400, "USER.0001")
+    assert told(reset(phone, code)) == (400, "CAPTCHA.0007")
+    assert phone.login().json()["status"] == "SUCCESS"
+    assert not User.objects.get().phone_number_verified
+
+
+@pytest.mark.security("S46")
+@pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_superuser": True}])
+def test_an_operators_password_is_not_reset_by_a_message(proved_phone: Phone, rights: dict[str, bool]) -> None:
+    User.objects.update(**rights)
+    code = receive(proved_phone, "FORGET_PWD_SMS")
+    assert told(reset(proved_phone, code)) == (403, "RIGHT.0004")
+    assert told(reset(proved_phone, code)) == (400, "CAPTCHA.0007")
+    assert proved_phone.login().json()["status"] == "SUCCESS"
 
 
 @pytest.mark.spec("OneAccess-3.2.7.3")
-def test_a_refused_password_leaves_the_code_good(phone: Phone) -> None:
+def test_a_refused_password_leaves_the_code_good(proved_phone: Phone) -> None:
+    phone = proved_phone
     code = receive(phone, "FORGET_PWD_SMS")
     assert told(reset(phone, code, PASSWORD)) == (400, "PWD.0001")
     assert told(reset(phone, code, "short")) == (400, "PWD.0007")

@@ -1,35 +1,97 @@
-"""Operators administer the API's clients, so no client of the API may become one of them."""
+"""Operators administer the API's clients, so no client of the API may become one of them (S46)."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from identity.models import AuditEvent
+from identity.models import AuditEvent, User
 from tests.tenant_api.world import NEW_PASSWORD, OLD_PASSWORD, Call, World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.security("S46")]
+
+_PROTECTED = {
+    "user_name": {"user_name": "mine"},
+    "mobile": {"mobile": "13900000001"},
+    "email": {"email": "mine@example.com"},
+    "employee id": {"employee_id": "mine"},
+    "identity number": {"attr_identity_number": "mine"},
+    "demand to change the password": {"pwd_must_modify": True},
+    "mobile beside a name": {"name": "Zhang San", "mobile": "13900000001"},
+}
 
 
-@pytest.mark.parametrize("is_superuser", [False, True])
-@pytest.mark.parametrize("name", ["changeUserPassword", "disableUser", "deleteUser"])
-def test_no_client_takes_an_operator_over_or_away(world: World, name: str, is_superuser: bool) -> None:
-    world.user.is_staff, world.user.is_superuser = True, is_superuser
-    world.user.save()
-    before = type(world.user).objects.filter(pk=world.user.pk).values().get()
+def promote(user: User, *, is_superuser: bool = False, is_active: bool = True) -> None:
+    user.is_staff, user.is_superuser, user.is_active = True, is_superuser, is_active
+    user.save()
+
+
+def row_of(user: User) -> dict[str, Any]:
+    return User.objects.filter(pk=user.pk).values().get()
+
+
+@pytest.fixture(params=["operator", "superuser"])
+def operator(request: pytest.FixtureRequest, world: World) -> User:
+    promote(world.user, is_superuser=request.param == "superuser")
+    return world.user
+
+
+@pytest.mark.parametrize(
+    "name", ["changeUserPassword", "changeUserPasswordWithVerification", "disableUser", "deleteUser"]
+)
+def test_no_client_takes_an_operator_over_or_away(world: World, operator: User, name: str) -> None:
+    before = row_of(operator)
     answer = world.call(name)
     assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
-    assert type(world.user).objects.filter(pk=world.user.pk).values().get() == before
+    assert row_of(operator) == before
     event = AuditEvent.objects.filter(outcome="refused").latest("pk")
     assert (event.event_type, event.client_id) == ("token:use", world.client.client_id)
 
 
-def test_an_operator_stays_a_person_for_the_api(world: World) -> None:
-    world.user.is_staff = True
-    world.user.save()
-    path = {"user_id": world.user.public_id}
+def test_no_client_lets_a_disabled_operator_in_again(world: World) -> None:
+    promote(world.user, is_active=False)
+    assert world.call("enableUser").status_code == 403
+    assert not row_of(world.user)["is_active"]
+
+
+@pytest.mark.parametrize("body", _PROTECTED.values(), ids=_PROTECTED.keys())
+def test_no_client_changes_what_tells_who_an_operator_is(world: World, operator: User, body: dict[str, Any]) -> None:
+    before = row_of(operator)
+    answer = world.call("updateUser", Call({"user_id": operator.public_id}, body=body))
+    assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
+    assert row_of(operator) == before
+
+
+def test_a_directorys_sync_still_describes_operators(world: World, operator: User) -> None:
+    """It sends whole records: what is as it was is no change, and the rest is written."""
+    record = {
+        "user_name": "zhangsan",
+        "mobile": "12345678901",
+        "email": "zhangsan@example.com",
+        "employee_id": "E1",
+        "pwd_must_modify": False,
+        "name": "Zhang San",
+        "org_code": "TestOrg1",
+        "attr_city": "Shanghai",
+        "extension": {"age": "19"},
+    }
+    answer = world.call("updateUser", Call({"user_id": operator.public_id}, body=record))
+    assert answer.status_code == 200
+    operator.refresh_from_db()
+    assert (operator.name, operator.city, operator.extension["age"]) == ("Zhang San", "Shanghai", "19")
+    assert operator.memberships.get(is_primary=True).organization.code == "TestOrg1"
+
+
+def test_an_operators_old_password_is_not_tried_by_a_client(world: World, operator: User) -> None:
+    """Refused before it is compared and counted, so that nothing is learned and nobody is locked out."""
+    for old in ("Wrong-Guess-11", OLD_PASSWORD):
+        path = {"user_id": operator.public_id}
+        body = {"password": NEW_PASSWORD, "old_password": old}
+        assert world.call("changeUserPasswordWithVerification", Call(path, body=body)).status_code == 403
+
+
+def test_an_operator_stays_a_person_for_the_api(world: World, operator: User) -> None:
     assert world.call("getUserById").status_code == 200
+    assert world.call("getUserByUsername").status_code == 200
     assert world.call("updateUser").status_code == 200
-    changed = world.call(
-        "changeUserPasswordWithVerification", Call(path, body={"password": NEW_PASSWORD, "old_password": OLD_PASSWORD})
-    )
-    assert changed.status_code == 200

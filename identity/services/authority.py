@@ -1,0 +1,101 @@
+"""Who may change what of whom: the one decision, asked by every service that writes a person (S46).
+
+What tells who a person is, what signs a person in, and what a person may do, is never changed by somebody who may do
+less. Otherwise whoever may write a directory sets a superuser's telephone number, resets the password by a message to
+it, and is one. Views, forms and files do not decide this: they say who acts, and a service asks here.
+
+What only describes a person (names, organisations, attributes) is not protected, so that the sync of a directory may
+meet operators too. The table that people read is in docs/security.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from identity.errors import AuthorityRefused
+from identity.models import User
+
+
+class Standing(IntEnum):
+    """How much somebody may do in the product, from least to most."""
+
+    PERSON = 0  # nobody, a person without rights, a client of an API, a host application
+    OPERATOR = 1  # some rights in one tenant
+    SUPERUSER = 2  # every right in every tenant
+    MACHINE = 3  # whoever runs commands on the machine has its keys and its database
+
+
+class Change(StrEnum):
+    """What is done to a person."""
+
+    DESCRIPTION = "description"  # names, organisations, attributes
+    IDENTIFIER = "identifier"  # user name, e-mail address, mobile number, employee id, identity number
+    MARK = "mark"  # the note that an address or a number is proved
+    PASSWORD = "password"
+    FACTOR = "factor"  # second factors, and accounts elsewhere that sign the person in
+    LOCK = "lock"  # lifting the lock that wrong tries have set
+    SESSION = "session"  # ending sign-ins
+    STATE = "state"  # enabled or disabled
+    RIGHTS = "rights"  # operator, superuser, groups
+    EXISTENCE = "existence"  # deleting
+    SIGN_IN = "sign_in"  # speaking for the person without a proof of theirs
+
+
+# Attributes of a user that tell who it is, or where it is reached with a code.
+IDENTIFIERS = frozenset({"user_name", "email", "mobile", "employee_id", "identity_number"})
+
+# S25: nobody proves an address by saying so. And nobody takes the branch away on which they sit.
+_NEVER_ONE_S_OWN = frozenset({Change.MARK, Change.STATE, Change.RIGHTS, Change.EXISTENCE})
+
+
+def standing_of(actor: Any) -> Standing:
+    """How much an actor may do. actor: a User, a row with a `client_id`, "system", or None for nobody known."""
+    if actor == "system":
+        return Standing.MACHINE
+    if not isinstance(actor, User):
+        return Standing.PERSON
+    if actor.is_superuser:
+        return Standing.SUPERUSER
+    return Standing.OPERATOR if actor.is_staff else Standing.PERSON
+
+
+def is_privileged(user: User) -> bool:
+    """Whether the person may do anything beyond their own account, so that taking it over gives rights."""
+    return standing_of(user) > Standing.PERSON
+
+
+def check(change: Change, *, user: User, actor: Any) -> None:
+    """Refuse what this actor may not do to this person.
+
+    user: as the row stands now; in a transaction that writes it, read under its lock. Operators have no rights over
+    each other: whoever could reset another operator's password could become that operator.
+    Raises AuthorityRefused: RIGHT.0001 for a person with more rights, RIGHT.0002 for what nobody does to themselves.
+    """
+    if change == Change.DESCRIPTION:
+        return
+    if isinstance(actor, User) and actor.pk == user.pk:
+        if change in _NEVER_ONE_S_OWN:
+            raise AuthorityRefused("RIGHT.0002", log_detail=f"user={user.pk} own {change}")
+        return
+    if standing_of(actor) >= Standing.SUPERUSER:
+        return
+    is_foreign = isinstance(actor, User) and actor.tenant_id != user.tenant_id
+    if is_privileged(user) or is_foreign or change == Change.RIGHTS:
+        raise AuthorityRefused("RIGHT.0001", log_detail=f"user={user.pk} {change}")
+
+
+def may(change: Change, *, user: User, actor: Any) -> bool:
+    """Return what `check` would say, for pages that offer only what can be done."""
+    try:
+        check(change, user=user, actor=actor)
+    except AuthorityRefused:
+        return False
+    return True
+
+
+def check_attributes(names: Collection[str], *, user: User, actor: Any) -> None:
+    """Refuse a change of these attributes of a person. Raises as `check`."""
+    if not IDENTIFIERS.isdisjoint(names):
+        check(Change.IDENTIFIER, user=user, actor=actor)
