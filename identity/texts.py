@@ -27,3 +27,8 @@ def unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(members):
         raise ValueError("a member comes twice")
     return found
+
+
+def single_spaced(words: str) -> str:
+    """Words with one space between them, and none around."""
+    return " ".join(word for word in words.split(" ") if word)

@@ -275,6 +275,7 @@ class ClientAdmin(WrittenByService, TenantScoped):
                     "access_token_lifetime_seconds",
                     "id_token_lifetime_seconds",
                     "refresh_token_lifetime_seconds",
+                    "refresh_token_grace_seconds",
                     "flags",
                 ),
             },

@@ -26,7 +26,9 @@ _CEILINGS = {
     "authorization_code_lifetime": "max_authorization_code_lifetime",
     "access_token_lifetime": "max_access_token_lifetime",
     "refresh_token_lifetime": "max_refresh_token_lifetime",
+    "refresh_token_grace": "max_refresh_token_grace",
 }
+_MAY_BE_ZERO = frozenset({"refresh_token_grace"})
 
 
 @register
@@ -36,11 +38,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         Error(f"OIDC_PROVIDER has no setting {name!r}.", id="oidc_provider.E001") for name in unknown_settings()
     ]
     conf = current()
-    wrong = [
-        field.name
-        for field in fields(conf)
-        if not isinstance(getattr(conf, field.name), timedelta) or getattr(conf, field.name) <= timedelta(0)
-    ]
+    wrong = [field.name for field in fields(conf) if not _is_duration(field.name, getattr(conf, field.name))]
     found += [Error(f"OIDC_PROVIDER[{name!r}] is not a positive timedelta.", id="oidc_provider.E002") for name in wrong]
     if wrong:
         return found
@@ -53,6 +51,11 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         text = "OIDC_PROVIDER['max_id_token_lifetime'] must be below IDENTITY['retired_key_lifetime']."
         found.append(Error(text, id="oidc_provider.E004"))
     return found
+
+
+def _is_duration(name: str, value: object) -> bool:
+    least = timedelta(0) if name in _MAY_BE_ZERO else timedelta(microseconds=1)
+    return isinstance(value, timedelta) and value >= least
 
 
 @register(Tags.database, deploy=True)

@@ -1,6 +1,6 @@
 """Who calls the token, introspection and revocation endpoints (RFC6749-2.3, OIDCC-9).
 
-A request proves itself in exactly one way, and it must be the way the client is registered for. An unknown client, a
+A request proves itself in exactly one way, and it must be a way the client is registered for. An unknown client, a
 disabled one, a wrong secret and a wrong method are one answer after the same work (S33). Nothing locks a client out:
 its secret carries 128 bits or more, so guessing is hopeless, and a lock would let anybody stop an application; every
 refusal is audited.
@@ -32,7 +32,7 @@ from oidc_provider import clients
 from oidc_provider.conf import conf
 from oidc_provider.dialects.base import SecretPlace
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.models import AuthMethod, Client, ClientAssertion
+from oidc_provider.models import SECRET_METHODS, AuthMethod, Client, ClientAssertion
 
 log = logging.getLogger(__name__)
 
@@ -174,15 +174,20 @@ def authenticate(
         raise OAuthError(Fault.CLIENT_NOT_FOUND, log_detail="unknown, disabled or of another dialect")
     if credentials.method == AuthMethod.NONE and not client.is_public:
         raise _refused(client, Fault.CLIENT_AUTHENTICATION_MISSING, "nothing sent")
-    registered = client.token_endpoint_auth_method
-    is_alike = is_basic_like_post and {credentials.method, registered} <= {AuthMethod.BASIC, AuthMethod.POST}
-    if credentials.method != registered and not is_alike:
+    if credentials.method not in _ways_of(client, is_basic_like_post=is_basic_like_post):
         raise _refused(client, Fault.CLIENT_AUTHENTICATION, f"method={credentials.method}")
-    if credentials.method in (AuthMethod.BASIC, AuthMethod.POST) and not is_secret_good:
+    if credentials.method in SECRET_METHODS and not is_secret_good:
         raise _refused(client, Fault.CLIENT_AUTHENTICATION, "wrong secret")
     if credentials.method == AuthMethod.PRIVATE_KEY_JWT:
         _check_assertion(client, credentials.assertion, audiences=audiences)
     return client
+
+
+def _ways_of(client: Client, *, is_basic_like_post: bool) -> frozenset[str]:
+    """The ways in which the client may prove itself (RFC6749-2.3.1)."""
+    registered = client.token_endpoint_auth_method
+    is_either = registered == AuthMethod.SECRET or (is_basic_like_post and registered in SECRET_METHODS)
+    return frozenset({AuthMethod.BASIC, AuthMethod.POST}) if is_either else frozenset({registered})
 
 
 def hash_secret(secret: str) -> str:
@@ -224,6 +229,9 @@ def _check_assertion(client: Client, assertion: str, *, audiences: tuple[str, ..
         )
     except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError) as error:
         raise _refused(client, Fault.CLIENT_ASSERTION, type(error).__name__) from None
+    if isinstance(document["aud"], list) and len(document["aud"]) != 1:
+        # RFC7523bis-4: one audience, ours. Whoever is named beside us could hand the assertion on.
+        raise _refused(client, Fault.CLIENT_ASSERTION, "several audiences")
     jti, exp = document["jti"], document["exp"]
     # RFC7519-4.1.4, 4.1.7: a number and a text; the library would take a number in quotes.
     if not isinstance(jti, str) or not jti or not is_storable(jti) or not isinstance(exp, int | float):

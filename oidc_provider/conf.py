@@ -24,12 +24,15 @@ class OIDCProviderConf:
     refresh_token_lifetime: timedelta = timedelta(days=30)
     # Of id_tokens that come with a native app's sign-in (OneAccess-3.2.11.1), where the client says nothing.
     sdk_id_token_lifetime: timedelta = timedelta(hours=2)
+    # How long a refresh token that was used may be used again (decision 51); zero is a value.
+    refresh_token_grace: timedelta = timedelta(seconds=10)
     # Ceilings, whatever a client or dialect says. RFC6749-4.1.2 recommends ten minutes at most for codes.
     max_authorization_code_lifetime: timedelta = timedelta(minutes=10)
     max_access_token_lifetime: timedelta = timedelta(hours=24)
     # A retired key stays published a little longer than this, see identity's `retired_key_lifetime`.
     max_id_token_lifetime: timedelta = timedelta(hours=24)
     max_refresh_token_lifetime: timedelta = timedelta(days=365)
+    max_refresh_token_grace: timedelta = timedelta(seconds=60)
 
     # How long a used code is kept after its expiry, to recognise a replay and revoke what it gave.
     spent_code_retention: timedelta = timedelta(days=1)

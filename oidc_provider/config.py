@@ -17,13 +17,12 @@ from identity.events import EventType
 from identity.models import Application, Tenant
 from identity.services import audit
 from oidc_provider import hosts, registration, tenant_rights
-from oidc_provider.models import ApiScope, AuthMethod, Client
+from oidc_provider.models import SECRET_METHODS, ApiScope, AuthMethod, Client
 
 # What the file says otherwise than the columns do.
 _SPELLINGS = {"enabled": "is_active", "native": "is_native"}
 _FIELDS = {name: name for name in registration.FIELDS if name not in ("name", "is_active", "is_native")}
 _COLUMNS = {**_FIELDS, **_SPELLINGS}
-_WITH_SECRET = (AuthMethod.BASIC, AuthMethod.POST)
 
 
 def connect() -> None:
@@ -44,8 +43,8 @@ def apply_client(entry: Mapping[str, Any], *, parent: Application, plan: Plan, p
     scopes = _wanted_scopes(entry, client, parent.tenant, path)
     if client is None:
         defaults = registration.defaults_of(values.get("dialect"))
-        method = {**defaults, **values}.get("token_endpoint_auth_method", AuthMethod.BASIC)
-        if secret is None and method in _WITH_SECRET:
+        method = {**defaults, **values}.get("token_endpoint_auth_method", AuthMethod.SECRET)
+        if secret is None and method in SECRET_METHODS:
             # One made here would be lost: a file is applied by machines, and secrets are never printed.
             raise ConfigError(
                 f"{path}.client_secret",

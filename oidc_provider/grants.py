@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from identity import crypto
@@ -48,6 +48,7 @@ class Exchange:
     code: AuthorizationCode | None = None  # when a code is exchanged
     refresh_token: RefreshToken | None = None  # when a refresh token is exchanged
     replayed: uuid.UUID | None = None  # the family of something that was used before
+    is_within_grace: bool = False  # the refresh token was used before, a moment ago
     started_at: datetime = field(default_factory=timezone.now)  # before anything was read
 
 
@@ -112,6 +113,11 @@ def refresh_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
         dialect.refresh_token_lifetime or conf.refresh_token_lifetime,
         conf.max_refresh_token_lifetime,
     )
+
+
+def refresh_token_grace(client: Client) -> timedelta:
+    """How long a refresh token that was used may be used again (decision 51); zero where it never may."""
+    return _lifetime(client.refresh_token_grace_seconds, conf.refresh_token_grace, conf.max_refresh_token_grace)
 
 
 def _lifetime(seconds: int | None, default: timedelta, ceiling: timedelta) -> timedelta:
@@ -235,10 +241,28 @@ def _spend_code(row: AuthorizationCode, *, now: datetime, state: Exchange) -> No
 
 
 def _supersede(row: RefreshToken, *, now: datetime, state: Exchange) -> None:
-    live = RefreshToken.objects.filter(pk=row.pk, superseded_at=None, revoked=None)
-    if not live.update(superseded_at=now):
-        state.replayed = row.family
-        raise OAuthError(Fault.REFRESH_TOKEN_REPLAYED, log_detail=f"token={row.pk}")
+    """Note that the token was used, the first time; within its grace it gives a sibling of what it gave then.
+
+    Two tabs, or a retry after an answer that was lost, must not end the grant (decision 51). Each way is an UPDATE of
+    the row, so whoever revokes the family waits for the sibling and takes it along (S14).
+    """
+    live = RefreshToken.objects.filter(pk=row.pk, revoked=None)
+    if row.superseded_at is None and live.filter(superseded_at=None).update(superseded_at=now):
+        return
+    grace = refresh_token_grace(state.client)
+    if grace and live.filter(superseded_at__gt=now - grace).update(superseded_at=F("superseded_at")):
+        state.is_within_grace = True
+        return
+    if not live.exists():
+        raise OAuthError(Fault.REFRESH_TOKEN_REVOKED, log_detail=f"token={row.pk} a moment ago")
+    state.replayed = row.family
+    raise OAuthError(Fault.REFRESH_TOKEN_REPLAYED, log_detail=f"token={row.pk}")
+
+
+def is_replayed(row: RefreshToken, *, client: Client, now: datetime) -> bool:
+    """Whether a refresh token was used, and its grace is over."""
+    grace = refresh_token_grace(client)
+    return row.superseded_at is not None and (not grace or row.superseded_at <= now - grace)
 
 
 # Judging ---------------------------------------------------------------------------------------------------

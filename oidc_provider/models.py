@@ -30,10 +30,16 @@ from identity.crypto import new_handle
 class AuthMethod(models.TextChoices):
     """How a client proves itself (OIDCC-9). A client has one, and no other is taken from it."""
 
-    BASIC = "client_secret_basic", _("Secret in the header")
-    POST = "client_secret_post", _("Secret in the body")
+    # Ours: client_secret_basic or client_secret_post, as the client likes (RFC6749-2.3.1). One of them in a request.
+    SECRET = "client_secret", _("Secret in the header or in the body")
+    BASIC = "client_secret_basic", _("Secret in the header only")
+    POST = "client_secret_post", _("Secret in the body only")
     PRIVATE_KEY_JWT = "private_key_jwt", _("Signed assertion")
     NONE = "none", _("None (public client)")
+
+
+# The ways with a secret.
+SECRET_METHODS = frozenset({AuthMethod.SECRET, AuthMethod.BASIC, AuthMethod.POST})
 
 
 class GrantType(models.TextChoices):
@@ -140,7 +146,7 @@ class Client(AbstractApplication):
 
     # Authentication (RFC6749-2.3)
     token_endpoint_auth_method = models.CharField(
-        _("authentication"), max_length=32, choices=AuthMethod.choices, default=AuthMethod.BASIC
+        _("authentication"), max_length=32, choices=AuthMethod.choices, default=AuthMethod.SECRET
     )
     secret_hash = models.CharField(max_length=64, blank=True, default="", editable=False)  # hex keyed hash
     previous_secret_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
@@ -200,6 +206,16 @@ class Client(AbstractApplication):
     access_token_lifetime_seconds = models.PositiveIntegerField(_("access token lifetime"), null=True, blank=True)
     id_token_lifetime_seconds = models.PositiveIntegerField(_("ID token lifetime"), null=True, blank=True)
     refresh_token_lifetime_seconds = models.PositiveIntegerField(_("refresh token lifetime"), null=True, blank=True)
+    # Empty is the default of `conf`; 0 is none.
+    refresh_token_grace_seconds = models.PositiveSmallIntegerField(
+        _("grace of a used refresh token"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Seconds for which a refresh token that was used may be used once more, by a second tab or after an answer "
+            "that was lost. From 0 to 60; empty: 10. After them its use ends the whole grant."
+        ),
+    )
 
     objects = ClientManager()
 
@@ -356,9 +372,10 @@ class AccessToken(_BoundToSession, AbstractAccessToken):
 
 
 class RefreshToken(_BoundToSession, AbstractRefreshToken):
-    """A refresh token (RFC6749-1.5). Rotated: the one that was used is superseded, and coming back revokes all.
+    """A refresh token (RFC6749-1.5). Rotated: the one that was used is superseded, and coming back late revokes all.
 
-    S14: superseded (it was exchanged for the next one) and revoked (somebody ended it) are two things.
+    S14: superseded (it was exchanged for the next one) and revoked (somebody ended it) are two things: only what was
+    superseded has a grace.
     """
 
     token = None
@@ -376,7 +393,7 @@ class RefreshToken(_BoundToSession, AbstractRefreshToken):
     acr = models.CharField(max_length=100, blank=True, default="")
     amr = models.JSONField(default=list, blank=True)
     is_offline = models.BooleanField(default=False)  # offline_access was granted, or the dialect is always so
-    superseded_at = models.DateTimeField(null=True, blank=True)
+    superseded_at = models.DateTimeField(null=True, blank=True)  # the first time; its grace counts from here
     revoked = models.DateTimeField(_("revoked"), null=True, blank=True)
 
     class Meta:

@@ -155,11 +155,13 @@ def grant_client_token(
     if credentials.method == AuthMethod.NONE:
         raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail="a public client has no rights of its own")
     client = clients.find(client_id=credentials.client_id, tenant=tenant)
-    with_secret = (AuthMethod.BASIC, AuthMethod.POST)
-    if client is not None and credentials.method in with_secret and client.token_endpoint_auth_method in with_secret:
-        # The document puts the secret into the body, whichever of the two the client is registered for.
-        credentials = replace(credentials, method=AuthMethod(client.token_endpoint_auth_method))
-    dialect = replace(STANDARD, name=client.dialect if client else STANDARD.name, access_token_lifetime=lifetime)
+    # The document puts the secret into the body, wherever else the client is registered to put it.
+    dialect = replace(
+        STANDARD,
+        name=client.dialect if client else STANDARD.name,
+        access_token_lifetime=lifetime,
+        is_basic_like_post=True,
+    )
     engine_context = EngineContext(
         tenant=tenant, dialect=dialect, request=context, issuer=STANDARD.issuer(issuers.origin(context))
     )

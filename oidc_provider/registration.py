@@ -30,6 +30,7 @@ from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.models import (
     CLIENT_FLAGS,
+    SECRET_METHODS,
     STANDARD_SCOPES,
     ApiScope,
     AuthMethod,
@@ -45,7 +46,6 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@-]{1,255}")
 MAX_REQUESTS_PER_MINUTE = 1_000_000
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")  # RFC3986-2.3
 _DIALECTS = {dialect.name: dialect for dialect in dialects.ALL}
-_SECRET_METHODS = (AuthMethod.BASIC, AuthMethod.POST)
 # What a caller may set; everything else of a row is made here.
 FIELDS = (
     "name",
@@ -79,6 +79,7 @@ FIELDS = (
     "access_token_lifetime_seconds",
     "id_token_lifetime_seconds",
     "refresh_token_lifetime_seconds",
+    "refresh_token_grace_seconds",
 )
 
 
@@ -106,7 +107,7 @@ def register_client(
     if client_id is not None:
         client.client_id = client_id
     secret = ""
-    if client.token_endpoint_auth_method in _SECRET_METHODS:
+    if client.token_endpoint_auth_method in SECRET_METHODS:
         secret = client_secret if client_secret is not None else crypto.new_handle()
         _set_secret(client, secret)
     elif client_secret is not None:
@@ -163,7 +164,7 @@ def rotate_secret(
 
     keep_previous: go on taking the old one for a while, so that the change needs no moment of silence.
     """
-    if client.token_endpoint_auth_method not in _SECRET_METHODS:
+    if client.token_endpoint_auth_method not in SECRET_METHODS:
         raise ValidationError({"client_secret": _("This way of authentication takes no secret.")})
     secret = crypto.new_handle()
     previous = client.secret_hash
@@ -181,7 +182,7 @@ def rotate_secret(
 def missing_pieces(client: Client) -> list[str]:
     """What the client needs before it can be used, as sentences for an operator."""
     found = []
-    if client.token_endpoint_auth_method in _SECRET_METHODS and not client.secret_hash:
+    if client.token_endpoint_auth_method in SECRET_METHODS and not client.secret_hash:
         found.append(_("It has no secret yet."))
     return found
 
@@ -344,6 +345,9 @@ def _check_lifetimes(client: Client, wrong: Any) -> None:
         seconds, ceiling = getattr(client, field), getattr(conf, name)
         if seconds is not None and not timedelta(seconds=1) <= timedelta(seconds=seconds) <= ceiling:
             wrong(field, _("From 1 to %(most)d seconds.") % {"most": int(ceiling.total_seconds())})
+    grace, most = client.refresh_token_grace_seconds, int(conf.max_refresh_token_grace.total_seconds())
+    if grace is not None and not (isinstance(grace, int) and 0 <= grace <= most):
+        wrong("refresh_token_grace_seconds", _("From 0 to %(most)d seconds.") % {"most": most})
 
 
 def _check_rate(client: Client, wrong: Any) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from identity.texts import is_storable, unique_members
+from identity.texts import is_storable, single_spaced, unique_members
 from oidc_provider.errors import Fault, OAuthError
 
 # A parameter longer than this serves nobody; id_token_hint and claims are the long ones.
@@ -106,6 +106,9 @@ def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
         seen.add(name)
         if _is_malformed(value) or _is_malformed(name):
             malformed.add(name)
+        if name == "scope":
+            # RFC6749-3.3 has one space between words; many clients join lists that hold an empty one.
+            value = single_spaced(value)
         if value:
             values[name] = value
     return Parameters(values, frozenset(repeated), frozenset(malformed))

@@ -215,7 +215,7 @@ class Validator(OAuth2Validator):
             raise OAuthError(Fault.REFRESH_TOKEN_CLIENT, log_detail=f"token={row.pk} client={client.pk}")
         if row.revoked is not None:
             raise OAuthError(Fault.REFRESH_TOKEN_REVOKED, log_detail=f"token={row.pk}")
-        if row.superseded_at is not None:
+        if grants.is_replayed(row, client=client, now=timezone.now()):
             state.replayed = row.family
             raise OAuthError(Fault.REFRESH_TOKEN_REPLAYED, log_detail=f"token={row.pk}")
         if row.is_over(timezone.now()):
@@ -259,8 +259,16 @@ class Validator(OAuth2Validator):
             sid=self._sid(state),
             application=state.client.catalogue_entry,
             context=state.context.request,
-            details={"grant_type": request.grant_type or "implicit", "scopes": list(request.scopes)},
+            details=self._details(request, state),
         )
+
+    @staticmethod
+    def _details(request: Any, state: Exchange) -> dict[str, Any]:
+        details = {"grant_type": request.grant_type or "implicit", "scopes": list(request.scopes)}
+        if state.is_within_grace and state.refresh_token is not None:
+            # A second use that was let pass; one after the grace is a token:reuse.
+            details |= {"is_within_grace": True, "family": str(state.refresh_token.family)}
+        return details
 
     @staticmethod
     def _sid(state: Exchange) -> str:

@@ -223,7 +223,7 @@ ONEACCESS = Dialect(
     takes_text_as_json=True,
     grant_types=frozenset({"authorization_code", "refresh_token", "implicit"}),
     signing_algorithms=("RS256", "RS512"),
-    client_defaults=MappingProxyType({"token_endpoint_auth_method": "client_secret_post", "require_pkce": False}),
+    client_defaults=MappingProxyType({"token_endpoint_auth_method": "client_secret", "require_pkce": False}),
     authorization_code_lifetime=timedelta(minutes=5),
     access_token_lifetime=timedelta(hours=2),
     refresh_outlives_session=True,

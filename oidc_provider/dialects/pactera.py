@@ -14,6 +14,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from urllib.parse import quote_plus, unquote
 
+from identity.texts import single_spaced
 from oidc_provider.dialects import faults
 from oidc_provider.dialects.base import (
     AtHashRule,
@@ -48,7 +49,7 @@ def to_rfc(parameters: Parameters) -> dict[str, str]:
     """Scope decoded once more, challenge of 43 characters, method in the RFC's spelling."""
     rfc = dict(parameters)
     if "%20" in rfc.get("scope", ""):
-        rfc["scope"] = unquote(rfc["scope"])  # Pactera-3.1: the sample URLs carry %2520
+        rfc["scope"] = single_spaced(unquote(rfc["scope"]))  # Pactera-3.1: the sample URLs carry %2520
     if "code_challenge" in rfc:
         rfc["code_challenge"] = to_rfc_challenge(rfc["code_challenge"])
         # Without a method it is SHA-256 here; RFC7636-4.3 would say plain, which does not exist.

@@ -147,7 +147,7 @@ TENCENT = Dialect(
     response_types=("code",),
     client_defaults=MappingProxyType(
         {
-            "token_endpoint_auth_method": "client_secret_post",
+            "token_endpoint_auth_method": "client_secret",
             "grant_types": ["authorization_code", "refresh_token"],
             "require_pkce": False,
         }

@@ -12,7 +12,7 @@ from identity import crypto
 from identity.assurance import acr_of
 from identity.models import Application, SSOSession, User
 from oidc_provider.client_authentication import hash_secret
-from oidc_provider.models import ApiScope, AuthMethod, Client
+from oidc_provider.models import SECRET_METHODS, ApiScope, AuthMethod, Client
 from tests.factories import make_application
 
 CLIENT_SECRET = "a-client-secret-of-the-tests-with-enough-characters"
@@ -29,12 +29,13 @@ def make_client(
     values = {
         "client_id": f"client-{next(_numbers)}",
         "redirect_uris": [CALLBACK],
+        "token_endpoint_auth_method": AuthMethod.BASIC,
         "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
         "scopes": ["openid", "profile", "email", "address", "phone", "roles", "organizations", "offline_access"],
         **values,
     }
     client = Client(tenant=entry.tenant, catalogue_entry=entry, **values)
-    if client.token_endpoint_auth_method in (AuthMethod.BASIC, AuthMethod.POST) and not client.secret_hash:
+    if client.token_endpoint_auth_method in SECRET_METHODS and not client.secret_hash:
         client.secret_hash = hash_secret(CLIENT_SECRET)
     client.save()
     for name, audience in (api_scopes or {}).items():

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from identity.models import Tenant, User
+from identity.models import AuditEvent, Tenant, User
+from oidc_provider import registration
 from oidc_provider.models import AccessToken, RefreshToken
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
@@ -75,7 +76,8 @@ def test_one_of_a_hundred_redemptions_of_a_code_succeeds(racing: Machine) -> Non
 
 
 @pytest.mark.spec("RFC9700-4.14.2")
-def test_one_of_a_hundred_uses_of_a_refresh_token_succeeds(racing: Machine) -> None:
+def test_without_grace_one_of_a_hundred_uses_of_a_refresh_token_succeeds(racing: Machine) -> None:
+    registration.update_client(racing.client, refresh_token_grace_seconds=0)
     token = racing.tokens()["refresh_token"]
     answers = at_once(lambda: fresh(racing).refresh(token))
     assert answers == {(200, ""): 1, (400, "invalid_grant"): REQUESTS - 1}
@@ -83,7 +85,42 @@ def test_one_of_a_hundred_uses_of_a_refresh_token_succeeds(racing: Machine) -> N
     assert RefreshToken.objects.filter(revoked=None).count() == 0
 
 
-def _redeem(database: dict[str, Any], client_pk: int, code: str, times: int, answers: Any, gate: Any) -> None:
+def test_a_hundred_refreshes_at_once_all_keep_working_tokens(racing: Machine) -> None:
+    token = racing.tokens()["refresh_token"]
+    given: list[dict[str, Any]] = []
+
+    def refresh() -> Any:
+        response = fresh(racing).refresh(token)
+        given.append(response.json())
+        return response
+
+    assert at_once(refresh) == {(200, ""): REQUESTS}
+    assert len({tokens["refresh_token"] for tokens in given}) == REQUESTS
+    for tokens in given:
+        assert racing.userinfo(tokens["access_token"]).status_code == 200
+    assert racing.refresh(given[-1]["refresh_token"]).status_code == 200
+    # The token that was exchanged was spent once, and nothing was revoked.
+    assert RefreshToken.objects.filter(revoked=None).values("family").distinct().count() == 1
+    assert not AuditEvent.objects.filter(event_type="token:reuse").exists()
+
+
+def _redeem(*arguments: Any) -> None:
+    _in_a_process(Machine.exchange, *arguments)
+
+
+def _refresh(*arguments: Any) -> None:
+    _in_a_process(Machine.refresh, *arguments)
+
+
+def _in_a_process(
+    act: Callable[[Machine, str], Any],
+    database: dict[str, Any],
+    client_pk: int,
+    value: str,
+    times: int,
+    answers: Any,
+    gate: Any,
+) -> None:
     """In a process of its own."""
     connections.close_all()
     connection.settings_dict.update(database)
@@ -93,7 +130,7 @@ def _redeem(database: dict[str, Any], client_pk: int, code: str, times: int, ans
     machine = Machine(Client.objects.select_related("catalogue_entry__tenant").get(pk=client_pk))
     gate.wait()
     for _ in range(times):
-        response = machine.exchange(code)
+        response = act(machine, value)
         answers.put((response.status_code, response.json().get("error", "")))
     connections.close_all()
 
@@ -101,16 +138,29 @@ def _redeem(database: dict[str, Any], client_pk: int, code: str, times: int, ans
 @pytest.mark.spec("RFC6749-4.1.2")
 def test_one_of_many_processes_redeems_a_code(racing: Machine) -> None:
     code = racing.code()
+    found = in_processes(racing, code, _redeem)
+    assert found == {(200, ""): 1, (400, "invalid_grant"): REQUESTS - 1}
+    assert AccessToken.objects.count() == 0
+
+
+def test_refreshes_at_several_nodes_never_lose_the_family(racing: Machine) -> None:
+    token = racing.tokens()["refresh_token"]
+    assert in_processes(racing, token, _refresh) == {(200, ""): REQUESTS}
+    assert AccessToken.objects.count() == REQUESTS + 1
+    assert not RefreshToken.objects.exclude(revoked=None).exists()
+
+
+def in_processes(racing: Machine, value: str, work: Callable[..., None]) -> Counter[tuple[int, str]]:
+    """Answers of processes that start together, REQUESTS in all."""
     forking = multiprocessing.get_context("fork")
     answers, gate = forking.Queue(), forking.Barrier(PROCESSES)
     settings = dict(connection.settings_dict)
     connections.close_all()  # no connection crosses the fork
-    arguments = (settings, racing.client.pk, code, REQUESTS // PROCESSES, answers, gate)
-    processes = [forking.Process(target=_redeem, args=arguments) for _ in range(PROCESSES)]
+    arguments = (settings, racing.client.pk, value, REQUESTS // PROCESSES, answers, gate)
+    processes = [forking.Process(target=work, args=arguments) for _ in range(PROCESSES)]
     for process in processes:
         process.start()
     found = Counter(answers.get(timeout=60) for _ in range(REQUESTS))
     for process in processes:
         process.join(30)
-    assert found == {(200, ""): 1, (400, "invalid_grant"): REQUESTS - 1}
-    assert AccessToken.objects.count() == 0
+    return found

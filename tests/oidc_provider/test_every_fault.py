@@ -24,7 +24,7 @@ from oidc_provider.views.token import token
 from tests.factories.oidc import CALLBACK
 from tests.specs.rfc6749.test_client_authentication import Signer
 from tests.specs.rfc6749.test_token_endpoint import end
-from tests.support.machine import FORM, VERIFIER, Machine, basic
+from tests.support.machine import FORM, VERIFIER, Machine, basic, end_the_grace
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +92,7 @@ def _used_code(world: World) -> Any:
 def _used_refresh_token(world: World) -> Any:
     token = world.machine.tokens()["refresh_token"]
     world.machine.refresh(token)
+    end_the_grace()
     return world.machine.refresh(token)
 
 

@@ -55,6 +55,12 @@ def test_an_own_secret_of_22_characters_is_taken(entry: Application) -> None:
     assert secret == "x" * 22
 
 
+@pytest.mark.parametrize("dialect", ["standard", "pactera", "tencent", "oneaccess"])
+def test_a_new_client_may_send_its_secret_in_the_header_or_in_the_body(entry: Application, dialect: str) -> None:
+    client, secret = registration.register_client(catalogue_entry=entry, redirect_uris=[CALLBACK], dialect=dialect)
+    assert (client.token_endpoint_auth_method, bool(secret)) == ("client_secret", True)
+
+
 @pytest.mark.parametrize("method", ["none", "private_key_jwt"])
 def test_a_client_without_a_secret_gets_none(entry: Application, method: str) -> None:
     assert "client_secret" in errors(
@@ -111,6 +117,9 @@ EC = {
         ({"initiate_login_uri": "ftp://client.example/"}, "initiate_login_uri"),
         ({"scopes": ["admin"]}, "scopes"),
         ({"access_token_lifetime_seconds": 0}, "access_token_lifetime_seconds"),
+        ({"refresh_token_grace_seconds": 61}, "refresh_token_grace_seconds"),
+        ({"refresh_token_grace_seconds": -1}, "refresh_token_grace_seconds"),
+        ({"refresh_token_grace_seconds": "10"}, "refresh_token_grace_seconds"),
         ({"access_token_lifetime_seconds": 10**7}, "access_token_lifetime_seconds"),
         ({"authorization_code_lifetime_seconds": 601}, "authorization_code_lifetime_seconds"),
         ({"claims_mapping": {"sub": {"source": "email"}}}, "claims_mapping"),

@@ -7,17 +7,19 @@ endpoint does not pass through the sign-in pages.
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 from django.test import Client as HttpClient
+from django.utils import timezone
 
 from identity.context import RequestContext
 from identity.models import SSOSession, User
 from oidc_provider import engine, pkce
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.engine import EngineContext
-from oidc_provider.models import AuthMethod, Client
+from oidc_provider.models import AuthMethod, Client, RefreshToken
 from oidc_provider.request_checks import collect
 from tests.factories.oidc import CALLBACK, CLIENT_SECRET, make_session
 
@@ -72,7 +74,7 @@ class Machine:
         pairs = list(params.items() if isinstance(params, dict) else params)
         if "HTTP_AUTHORIZATION" not in headers:
             method = self.client.token_endpoint_auth_method
-            if method == AuthMethod.BASIC:
+            if method in (AuthMethod.SECRET, AuthMethod.BASIC):
                 headers["HTTP_AUTHORIZATION"] = basic(self.client.client_id, self.secret)
             elif method == AuthMethod.POST:
                 pairs += [("client_id", self.client.client_id), ("client_secret", self.secret)]
@@ -117,6 +119,12 @@ class Machine:
 
     def revoke(self, token: str, **params: str) -> Any:
         return self.post("/oauth2/revoke", {"token": token, **params})
+
+
+def end_the_grace() -> None:
+    """Let a minute pass for every refresh token that was used."""
+    used = RefreshToken.objects.exclude(superseded_at=None)
+    used.update(superseded_at=timezone.now() - timedelta(minutes=1))
 
 
 def refusal(response: Any) -> tuple[int, str]:

@@ -68,6 +68,24 @@ def test_two_methods_in_one_request_are_refused(machine: Machine, second: dict[s
     assert refusal(machine.token(**CREDENTIALS, **second)) == (400, "invalid_request")
 
 
+@pytest.mark.spec("RFC6749-2.3.1")
+def test_a_client_registered_for_a_secret_sends_it_where_it_likes(new_machine: NewMachine) -> None:
+    machine = new_machine(token_endpoint_auth_method="client_secret")
+    header = basic(machine.client.client_id, CLIENT_SECRET)
+    body = {"client_id": machine.client.client_id, "client_secret": CLIENT_SECRET}
+    assert machine.post("/oauth2/token", CREDENTIALS, HTTP_AUTHORIZATION=header).status_code == 200
+    assert machine.post("/oauth2/token", {**CREDENTIALS, **body}, HTTP_AUTHORIZATION="").status_code == 200
+    both = machine.post("/oauth2/token", {**CREDENTIALS, **body}, HTTP_AUTHORIZATION=header)
+    assert refusal(both) == (400, "invalid_request")
+    neither = {**CREDENTIALS, "client_id": machine.client.client_id}
+    assert refusal(machine.post("/oauth2/token", neither, HTTP_AUTHORIZATION="")) == (401, "invalid_client")
+    wrong = {**body, "client_secret": "x" * 30}
+    assert refusal(machine.post("/oauth2/token", {**CREDENTIALS, **wrong}, HTTP_AUTHORIZATION="")) == (
+        401,
+        "invalid_client",
+    )
+
+
 @pytest.mark.security("S33")
 @pytest.mark.spec("RFC6749-5.2")
 def test_an_unknown_client_and_a_wrong_secret_are_one_answer(machine: Machine) -> None:
@@ -186,8 +204,23 @@ def signing_machine(new_machine: NewMachine, signer: Signer) -> Machine:
 @pytest.mark.parametrize("audience", ["issuer", "token endpoint", "list"])
 def test_an_assertion_proves_the_client(signing_machine: Machine, signer: Signer, audience: str) -> None:
     issuer = signing_machine.issuer
-    aud = {"issuer": issuer, "token endpoint": f"{issuer}/oauth2/token", "list": ["https://other.example", issuer]}
+    aud = {"issuer": issuer, "token endpoint": f"{issuer}/oauth2/token", "list": [issuer]}
     assert prove(signing_machine, signer.assertion(signing_machine, aud=aud[audience])).status_code == 200
+
+
+@pytest.mark.spec("RFC7523bis-4")
+def test_an_assertion_that_names_others_beside_us_is_refused(signing_machine: Machine, signer: Signer) -> None:
+    issuer = signing_machine.issuer
+    token_endpoint = f"{issuer}/oauth2/token"
+    for audience in (
+        [issuer, "https://other.example"],
+        ["https://other.example", issuer],
+        [token_endpoint, "https://evil.example"],
+        [issuer, token_endpoint],
+        [],
+    ):
+        assertion = signer.assertion(signing_machine, aud=audience)
+        assert refusal(prove(signing_machine, assertion)) == (401, "invalid_client"), audience
 
 
 @pytest.mark.security("S11")

@@ -12,10 +12,10 @@ from django.utils import timezone
 from identity.context import SYSTEM
 from identity.models import AuditEvent, SessionEndReason
 from identity.services import access, keys, sessions
-from oidc_provider.models import AccessToken
+from oidc_provider.models import AccessToken, RefreshToken
 from tests.factories import make_account
 from tests.factories.oidc import CALLBACK, CLIENT_SECRET
-from tests.support.machine import Machine, basic, refusal
+from tests.support.machine import Machine, basic, end_the_grace, refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -284,6 +284,7 @@ def test_a_refresh_token_of_another_client_is_refused_and_stays_good(new_machine
 def test_reuse_of_a_refresh_token_revokes_the_family(machine: Machine) -> None:
     first = machine.tokens()
     second = machine.refresh(first["refresh_token"]).json()
+    end_the_grace()
     assert refusal(machine.refresh(first["refresh_token"])) == INVALID_GRANT
     assert refusal(machine.refresh(second["refresh_token"])) == INVALID_GRANT
     for token in (first["access_token"], second["access_token"]):
@@ -293,6 +294,7 @@ def test_reuse_of_a_refresh_token_revokes_the_family(machine: Machine) -> None:
 def test_other_families_of_the_user_live_on(machine: Machine) -> None:
     first, other = machine.tokens(), machine.tokens()
     machine.refresh(first["refresh_token"])
+    end_the_grace()
     machine.refresh(first["refresh_token"])
     assert machine.refresh(other["refresh_token"]).status_code == 200
 
@@ -305,6 +307,70 @@ def test_superseded_and_revoked_are_two_things(machine: Machine) -> None:
     assert not AuditEvent.objects.filter(event_type="token:reuse").exists()
     event = AuditEvent.objects.filter(event_type="token:grant", outcome="refused").latest("id")
     assert event.reason == "refresh_token_revoked"
+
+
+@pytest.mark.spec("RFC9700-4.14.2")
+def test_a_refresh_token_used_again_at_once_gives_a_sibling(machine: Machine) -> None:
+    first = machine.tokens(scope="openid profile")
+    second, sibling = (machine.refresh(first["refresh_token"]).json() for _ in range(2))
+    assert sibling["refresh_token"] != second["refresh_token"]
+    assert sibling["scope"] == second["scope"]
+    for tokens in (first, second, sibling):
+        assert machine.userinfo(tokens["access_token"]).status_code == 200
+    for tokens in (second, sibling):
+        assert machine.refresh(tokens["refresh_token"]).status_code == 200
+    assert len(set(RefreshToken.objects.values_list("family", "expires"))) == 1
+
+
+def test_audit_tells_a_use_within_the_grace_from_a_reuse(machine: Machine) -> None:
+    token = machine.tokens()["refresh_token"]
+    for _ in range(2):
+        machine.refresh(token)
+    granted = AuditEvent.objects.filter(event_type="token:grant", outcome="success").order_by("id")
+    family = str(RefreshToken.objects.values_list("family", flat=True).first())
+    assert [event.details.get("is_within_grace", False) for event in granted] == [False, False, True]
+    assert granted[2].details["family"] == family
+    assert not AuditEvent.objects.filter(event_type="token:reuse").exists()
+    end_the_grace()
+    machine.refresh(token)
+    assert AuditEvent.objects.get(event_type="token:reuse").details["family"] == family
+
+
+def test_the_grace_counts_from_the_first_use(new_machine: NewMachine) -> None:
+    machine = new_machine(refresh_token_grace_seconds=20)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        token = machine.tokens()["refresh_token"]
+        assert machine.refresh(token).status_code == 200
+        clock.shift(timedelta(seconds=15))
+        assert machine.refresh(token).status_code == 200
+        clock.shift(timedelta(seconds=15))
+        assert refusal(machine.refresh(token)) == INVALID_GRANT
+
+
+def test_a_client_without_grace_loses_the_family_at_once(new_machine: NewMachine) -> None:
+    machine = new_machine(refresh_token_grace_seconds=0)
+    token = machine.tokens()["refresh_token"]
+    second = machine.refresh(token).json()
+    assert refusal(machine.refresh(token)) == INVALID_GRANT
+    assert machine.userinfo(second["access_token"]).status_code == 401
+
+
+@pytest.mark.security("S14")
+def test_what_was_revoked_on_purpose_has_no_grace(machine: Machine) -> None:
+    first = machine.tokens()["refresh_token"]
+    second = machine.refresh(first).json()["refresh_token"]
+    machine.revoke(second)
+    for token in (first, second):
+        assert refusal(machine.refresh(token)) == INVALID_GRANT
+    assert not AuditEvent.objects.filter(event_type="token:reuse").exists()
+
+
+@pytest.mark.security("S9")
+def test_the_grace_is_for_the_same_client(new_machine: NewMachine, machine: Machine) -> None:
+    token = machine.tokens()["refresh_token"]
+    second = machine.refresh(token).json()
+    assert refusal(new_machine().refresh(token)) == INVALID_GRANT
+    assert machine.userinfo(second["access_token"]).status_code == 200
 
 
 @pytest.mark.spec("RFC6749-6")
