@@ -16,6 +16,7 @@ from identity.services import (
     login,
     messages,
     nonces,
+    pending_requests,
     sessions,
     sso_tickets,
     throttle,
@@ -25,7 +26,7 @@ from identity.services import (
 
 def purge_pending_requests(now: datetime, limit: int) -> int:
     """Delete parked requests that no browser can come back for."""
-    over = PendingRequest.objects.filter(expires_at__lte=now)
+    over = PendingRequest.objects.filter(expires_at__lte=now - pending_requests.KEPT_FOR)
     deleted, _ = PendingRequest.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:limit])).delete()
     return deleted
 

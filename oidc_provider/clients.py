@@ -95,8 +95,15 @@ def has_issuer(*, app_code: str, dialect: str, tenant: Tenant) -> bool:
     return rows.filter(catalogue_entry__code=app_code, catalogue_entry__is_active=True).exists()
 
 
+def post_logout_redirect_uris(*, tenant: Tenant) -> frozenset[str]:
+    """Every post_logout_redirect_uri that an enabled client of the tenant has registered."""
+    rows = Client.objects.filter(tenant=tenant, is_active=True, catalogue_entry__is_active=True)
+    lists = rows.exclude(post_logout_redirect_uris=[]).values_list("post_logout_redirect_uris", flat=True)
+    return frozenset(address for addresses in lists for address in addresses)
+
+
 def addresses_after_logout(*, tenant: Tenant, dialect: str) -> frozenset[str]:
-    """Every address to which a sign-out that names no client may go back: exact strings of registrations (S22)."""
+    """Every address to which a sign-out of a dialect that names no client may go back (S22)."""
     rows = Client.objects.filter(tenant=tenant, dialect=dialect, is_active=True, catalogue_entry__is_active=True)
     lists = rows.values_list("post_logout_redirect_uris", "redirect_uris")
     return frozenset(address for pair in lists for addresses in pair for address in addresses)

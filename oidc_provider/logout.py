@@ -60,7 +60,7 @@ def check(params: Parameters, *, tenant: Tenant, issuer: str) -> LogoutRequest:
     return LogoutRequest(
         client=client,
         hint=hint,
-        redirect_uri=_redirect_uri(params, client=client, hint=hint),
+        redirect_uri=_redirect_uri(params, client=client, hint=hint, tenant=tenant),
         state=params.get("state", ""),
         ui_locales=tuple(params.get("ui_locales", "").split()),
     )
@@ -100,14 +100,16 @@ def _client(params: Parameters, *, hint: IdTokenHint | None, tenant: Tenant) -> 
     return client
 
 
-def _redirect_uri(params: Parameters, *, client: Client | None, hint: IdTokenHint | None) -> str:
+def _redirect_uri(params: Parameters, *, client: Client | None, hint: IdTokenHint | None, tenant: Tenant) -> str:
     wanted = params.get("post_logout_redirect_uri", "")
     if not wanted:
         return ""
     if "id_token_hint" in params and hint is None:
         return ""  # A false hint is no ground to send anybody anywhere.
-    # S1, S22: an exact string of the client's registration, or nowhere.
-    if client is None or wanted not in client.post_logout_redirect_uris:
+    # S1, S22: an exact string of the client's registration, or nowhere. Where no client is named the user is asked
+    # first, and it is a string of some registration (OIDCRIL-2: another means of confirming that it is legitimate).
+    registered = client.post_logout_redirect_uris if client else clients.post_logout_redirect_uris(tenant=tenant)
+    if wanted not in registered:
         raise OAuthError(
             Fault.POST_LOGOUT_REDIRECT_URI, client_id=client.client_id if client else "", log_detail="not registered"
         )

@@ -63,7 +63,7 @@ def login(request: HttpRequest) -> HttpResponse:
 def resume(request: HttpRequest) -> HttpResponse:
     """Take up a login request after the user has done something for it."""
     try:
-        parked = pending_requests.consume(
+        taken = pending_requests.take_up(
             tenant=_context(request).tenant,
             path=request.path,
             handle=request.GET.get(_HANDLE, "")[:100],
@@ -71,7 +71,7 @@ def resume(request: HttpRequest) -> HttpResponse:
         )
     except IdentityError as error:
         return _refuse(request, error)
-    return _answer(request, *interaction.from_json(parked))
+    return _answer(request, *interaction.from_json(taken.payload))
 
 
 def _answer(request: HttpRequest, wanted: LoginRequest, passed: Passed) -> HttpResponse:
@@ -107,7 +107,7 @@ def _ask(request: HttpRequest, step: Step, wanted: LoginRequest, passed: Passed,
         request,
         next_url=f"{path}?{urlencode({_HANDLE: handle})}",
         application=service.application,
-        reauthenticate=step is Step.SIGN_IN_AGAIN,
+        reauthenticate=wanted.renew and step is not Step.STEP_UP,
         return_origins=[addresses.read(wanted.service).origin],
     )
 

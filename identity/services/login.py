@@ -44,15 +44,27 @@ from identity.services import (
     users,
     verification,
 )
-from identity.services.login_steps import LoginOutcome, begin, find, purge_expired, second_factor_target
+from identity.services.login_steps import (
+    LoginOutcome,
+    begin,
+    begin_again,
+    find,
+    finish_with,
+    is_done_by,
+    purge_expired,
+    second_factor_target,
+)
 
 __all__ = [
     "LoginOutcome",
     "begin",
+    "begin_again",
     "change_expired_password",
     "choose_account",
     "choose_second_factor",
     "find",
+    "finish_with",
+    "is_done_by",
     "mobile_of_second_factor",
     "other_second_factors",
     "purge_expired",
@@ -351,11 +363,11 @@ def choose_account(
     if goes_on and not row.data.get("reauthenticate"):
         if login_steps.step_up(row, session=session):
             return LoginOutcome(LoginState.MFA_AUTH, row, user=session.user, next_url=row.next_url)
-        login_steps.close(row, state=LoginState.SUCCESS, session=session)
-        return LoginOutcome(LoginState.SUCCESS, row, user=session.user, next_url=row.next_url, session=session)
+        return finish_with(row, session=session)
     row.data = {
         **row.data,
         "select_account": False,
+        "reauthenticate": True,  # as the session of before is not the answer
         "login_hint": session.user.user_name if goes_on else "",
     }
     LoginTransaction.objects.filter(pk=row.pk).update(data=row.data)

@@ -88,6 +88,7 @@ def begin(
     login_hint: str = "",
     ui_locales: str = "",
     reauthenticate: bool = False,
+    max_age_seconds: int | None = None,
     select_account: bool = False,
     required_acr: str = "",
     return_origins: Sequence[str] = (),
@@ -97,6 +98,8 @@ def begin(
 
     binding: the browser's or device's own handle, which every step must bring again.
     next_url: path of our own site, checked by the caller, to which a browser goes afterwards.
+    reauthenticate: no session will do, one that is opened meanwhile neither. max_age_seconds: nor one from a sign-in
+    longer ago than that.
     session: the session of this browser; where it only lacks a factor, only that one is asked for.
     return_origins: where the steps may lead to at last; the pages' policy must let forms be redirected there.
     """
@@ -104,6 +107,7 @@ def begin(
         "login_hint": login_hint[:254].replace("\x00", ""),
         "ui_locales": ui_locales[:100].replace("\x00", ""),
         "reauthenticate": reauthenticate,
+        "max_age_seconds": max_age_seconds,
         "select_account": select_account,
         "required_acr": required_acr,
         "return_origins": list(return_origins),
@@ -116,10 +120,52 @@ def begin(
         application=application,
         data=data,
     )
-    is_asked_anew = reauthenticate or select_account
-    if session is not None and not is_asked_anew and session.tenant_id == tenant.pk:
+    if session is not None and _takes(row, session=session):
         step_up(row, session=session)
     return handle
+
+
+def begin_again(row: LoginTransaction, *, binding: str, session: SSOSession | None) -> str:
+    """Begin anew what ran out on an open page: the same way on, the same application, the same demands."""
+    kept = ("login_hint", "ui_locales", "reauthenticate", "max_age_seconds", "required_acr", "return_origins")
+    fresh, handle = create(
+        tenant=row.tenant,
+        binding=binding,
+        channel=row.channel,
+        next_url=row.next_url,
+        application=row.application,
+        data={name: row.data[name] for name in kept if name in row.data},
+    )
+    if session is not None and _takes(fresh, session=session):
+        step_up(fresh, session=session)
+    return handle
+
+
+def is_done_by(session: SSOSession, *, row: LoginTransaction) -> bool:
+    """Whether the session that the browser has by now, from another of its tabs, does for what this sign-in is for.
+
+    Never where the person is to prove or choose something here, or has begun to as somebody else.
+    """
+    if not _takes(row, session=session) or "external" in row.data or row.user_id not in (None, session.user_id):
+        return False
+    required_acr = row.data.get("required_acr", "")
+    return access.is_sufficient(session=session, application=row.application, required_acr=required_acr)
+
+
+def finish_with(row: LoginTransaction, *, session: SSOSession) -> LoginOutcome:
+    """Finish with the session that there is: nothing new was proved. Raises StateInvalid."""
+    close(row, state=LoginState.SUCCESS, session=session)
+    return LoginOutcome(LoginState.SUCCESS, row, user=session.user, next_url=row.next_url, session=session)
+
+
+def _takes(row: LoginTransaction, *, session: SSOSession) -> bool:
+    """Whether this sign-in may build on a session at all (OIDCC-3.1.2.1: prompt, max_age)."""
+    if session.tenant_id != row.tenant_id or row.data.get("reauthenticate") or row.data.get("select_account"):
+        return False
+    max_age_seconds = row.data.get("max_age_seconds")
+    if max_age_seconds is None:
+        return True
+    return timezone.now() - session.authenticated_at < timedelta(seconds=max_age_seconds)
 
 
 def find(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -19,9 +20,19 @@ from identity.errors import StateInvalid
 from identity.models import PendingRequest, Tenant
 
 LIFETIME = timedelta(hours=1)
+# A page may stand open longer than its request is good. The request is kept on for as long, to be begun anew.
+KEPT_FOR = timedelta(days=1)
 _HANDLE = "pending_request.handle"
 _BINDING = "pending_request.binding"
 _PAYLOAD = "pendingrequest.payload"  # the rule of crypto.column_purpose
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A parked request that was spent."""
+
+    payload: dict[str, Any]
+    is_over: bool  # its time had run out: what the user did on its page counts for nothing
 
 
 def park(*, tenant: Tenant, path: str, payload: dict[str, Any], binding: str, lifetime: timedelta = LIFETIME) -> str:
@@ -53,20 +64,33 @@ def peek(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) -> 
 
 def consume(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) -> dict[str, Any]:
     """Spend a parked request. Raises StateInvalid if it is unknown, foreign, over or spent."""
-    row = _find(tenant=tenant, path=path, handle=handle, bindings=bindings)
+    return _spend(_find(tenant=tenant, path=path, handle=handle, bindings=bindings)).payload
+
+
+def take_up(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) -> Taken:
+    """Spend a parked request, one that is over too, for callers that check everything anew and can ask again.
+
+    Raises StateInvalid if it is unknown, foreign, spent, or over for longer than KEPT_FOR.
+    """
+    return _spend(_find(tenant=tenant, path=path, handle=handle, bindings=bindings, kept_for=KEPT_FOR))
+
+
+def _spend(row: PendingRequest) -> Taken:
     # One conditional UPDATE: of two browsers' tabs that come back at once, one goes on.
     if not PendingRequest.objects.filter(pk=row.pk, consumed_at=None).update(consumed_at=timezone.now()):
         raise StateInvalid(log_detail=f"pending_request={row.pk} spent")
-    return _payload(row)
+    return Taken(_payload(row), is_over=row.expires_at <= timezone.now())
 
 
-def _find(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) -> PendingRequest:
+def _find(
+    *, tenant: Tenant, path: str, handle: str, bindings: Sequence[str], kept_for: timedelta = timedelta()
+) -> PendingRequest:
     row = PendingRequest.objects.filter(
         handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE),
         tenant=tenant,
         path=path,
         consumed_at=None,
-        expires_at__gt=timezone.now(),
+        expires_at__gt=timezone.now() - kept_for,
     ).first()
     if row is None:
         raise StateInvalid(log_detail="pending_request unknown, spent or expired")

@@ -22,7 +22,7 @@ from identity.errors import CredentialsRefused, IdentityError, NotFound
 from identity.forms import ChangePasswordForm, ConfirmPasswordForm, VerificationCodeForm
 from identity.models import Device, SessionEndReason, SSOSession, User, VerificationPurpose
 from identity.services import account, credentials, devices, sessions, sign_outs, verification
-from identity.views import errors, external, next_urls
+from identity.views import errors, external, next_urls, stale_forms
 from identity.views.logout import leave
 from identity.views.messages import add_refusal, set_retry_after, status_of
 
@@ -65,6 +65,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     return render(request, "identity/account.html", context)
 
 
+@stale_forms.leads_to(stale_forms.account_page)
 @never_cache
 @require_POST
 @session_required
@@ -80,6 +81,7 @@ def end_session(request: HttpRequest, sid: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("identity:account"))
 
 
+@stale_forms.leads_to(stale_forms.account_page)
 @never_cache
 @require_POST
 @session_required
@@ -94,6 +96,7 @@ def withdraw_consent(request: HttpRequest, source: str, consent_id: str) -> Http
     return HttpResponseRedirect(reverse("identity:account"))
 
 
+@stale_forms.leads_to(stale_forms.same_page)
 @never_cache
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -131,6 +134,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
     return response
 
 
+@stale_forms.leads_to(stale_forms.same_page)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @session_required
@@ -169,6 +173,7 @@ def verify_email(request: HttpRequest) -> HttpResponse:
     return response
 
 
+@stale_forms.leads_to(stale_forms.same_page)
 @never_cache
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 
 from identity.errors import SystemBusy, catalogue
 from identity.languages import language_of_refusal
+from identity.views import stale_forms
 
 RETRY_AFTER_SECONDS = 5
 _PRODUCT_APIS = "/api/v2/"  # the tenant API and the SDK API
@@ -106,5 +107,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403 for a form whose token is missing or wrong. The reason is for the log, which Django writes."""
-    return refuse(request, 403, template="403_csrf.html")
+    """403 for a form whose token is missing or wrong, unless it only stood open while this browser signed in.
+
+    The reason is for the log, which Django writes.
+    """
+    return stale_forms.answer(request) or refuse(request, 403, template="403_csrf.html")

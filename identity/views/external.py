@@ -35,7 +35,7 @@ from identity.errors import (
 from identity.forms import LoginForm, MobileForm, TransactionForm, VerificationCodeForm
 from identity.models import LoginState, LoginTransaction, Upstream, User
 from identity.services import external_identities, external_login, login, pending_requests, upstreams
-from identity.views import errors, steps
+from identity.views import errors, stale_forms, steps
 from identity.views.messages import explain, status_of
 
 _STATE_LIFETIME = timedelta(minutes=10)
@@ -178,6 +178,7 @@ def rows_of(user: User) -> list[dict[str, Any]]:
     ]
 
 
+@stale_forms.leads_to(stale_forms.account_page)
 @never_cache
 @require_POST
 @session_required

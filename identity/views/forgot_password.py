@@ -1,7 +1,11 @@
-"""A forgotten password: the same pages, at the same pace, whoever is named (S33)."""
+"""A forgotten password: the same pages, at the same pace, whoever is named (S33).
+
+In the middle of a sign-in the pages carry its handle along, and lead back to it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,14 +18,21 @@ from django.views.decorators.http import require_http_methods, require_safe
 from identity import cookies
 from identity.errors import IdentityError
 from identity.forms import IdentifierForm, ResetPasswordForm
-from identity.services import credentials, password_reset
+from identity.models import LoginTransaction
+from identity.services import credentials, login, password_reset
+from identity.views import stale_forms, steps
+from identity.views.content_security import allow_form_targets
 from identity.views.messages import add_refusal, set_retry_after, status_of
 
 
+@stale_forms.leads_to(stale_forms.same_page, needs_origin=False)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask(request: HttpRequest) -> HttpResponse:
     """Ask who it is, and send a code to whoever that is."""
+    sign_in = _sign_in(request)
+    if _is_done(request, sign_in):
+        return HttpResponseRedirect(_back(sign_in))
     form = IdentifierForm(request.POST or None)
     error: IdentityError | None = None
     if request.method == "POST" and form.is_valid():
@@ -36,23 +47,27 @@ def ask(request: HttpRequest) -> HttpResponse:
             error = refusal
             add_refusal(form, refusal)
         else:
-            address = reverse("identity:forgot_password_code")
-            return HttpResponseRedirect(f"{address}?{urlencode({'transaction': handle})}")
+            return HttpResponseRedirect(_address("forgot_password_code", sign_in, transaction=handle))
     status = status_of(error) if error else 400 if form.is_bound else 200
-    context = {"form": form, "login_url": reverse("identity:login")}
+    context = {"form": form, "login_url": _back(sign_in)}
     response = render(request, "identity/forgot_password.html", context, status=status)
+    _allow_way_on(response, sign_in)
     set_retry_after(response, error)
     return response
 
 
+@stale_forms.leads_to(stale_forms.same_page, needs_origin=False)
 @never_cache
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 def enter_code(request: HttpRequest) -> HttpResponse:
     """Take the code and the new password."""
+    sign_in = _sign_in(request)
+    if _is_done(request, sign_in):
+        return HttpResponseRedirect(_back(sign_in))
     handle = request.POST.get("transaction", "") or request.GET.get("transaction", "")
     if not handle:
-        return HttpResponseRedirect(reverse("identity:forgot_password"))
+        return HttpResponseRedirect(_address("forgot_password", sign_in))
     form = ResetPasswordForm(request.POST or None, initial={"transaction": handle})
     error: IdentityError | None = None
     if request.method == "POST" and form.is_valid():
@@ -68,11 +83,17 @@ def enter_code(request: HttpRequest) -> HttpResponse:
             error = refusal
             add_refusal(form, refusal)
         else:
-            return HttpResponseRedirect(reverse("identity:forgot_password_done"))
+            return HttpResponseRedirect(_address("forgot_password_done", sign_in))
     policy = credentials.policy_of(request.context.tenant)  # type: ignore[attr-defined]
-    context = {"form": form, "masked_target": "", "rules": credentials.policy_in_words(policy)}
+    context = {
+        "form": form,
+        "masked_target": "",
+        "rules": credentials.policy_in_words(policy),
+        "start_again_url": _address("forgot_password", sign_in),
+    }
     status = status_of(error) if error else 400 if form.is_bound else 200
     response = render(request, "identity/forgot_password_code.html", context, status=status)
+    _allow_way_on(response, sign_in)
     set_retry_after(response, error)
     return response
 
@@ -81,4 +102,43 @@ def enter_code(request: HttpRequest) -> HttpResponse:
 @require_safe
 def done(request: HttpRequest) -> HttpResponse:
     """Say that the password was set."""
-    return render(request, "identity/forgot_password_done.html", {"login_url": reverse("identity:login")})
+    sign_in = _sign_in(request)
+    response = render(request, "identity/forgot_password_done.html", {"login_url": _back(sign_in)})
+    _allow_way_on(response, sign_in)
+    return response
+
+
+@dataclass(frozen=True)
+class _SignIn:
+    """The sign-in in the middle of which the password was forgotten, if this browser began one."""
+
+    handle: str = ""
+    row: LoginTransaction | None = None
+
+
+def _sign_in(request: HttpRequest) -> _SignIn:
+    handle = request.GET.get(steps.SIGN_IN_PARAMETER, "")
+    row = steps.find(request, handle, include_over=True) if handle else None
+    return _SignIn(handle, row) if row is not None else _SignIn()
+
+
+def _is_done(request: HttpRequest, sign_in: _SignIn) -> bool:
+    """Whether another tab of this browser has signed in meanwhile, so that there is nothing to reset for."""
+    session = steps.session_of(request)
+    return session is not None and sign_in.row is not None and login.is_done_by(session, row=sign_in.row)
+
+
+def _back(sign_in: _SignIn) -> str:
+    return steps.address(sign_in.handle) if sign_in.handle else reverse("identity:login")
+
+
+def _address(route: str, sign_in: _SignIn, **query: str) -> str:
+    carried = {steps.SIGN_IN_PARAMETER: sign_in.handle} if sign_in.handle else {}
+    address, values = reverse(f"identity:{route}"), {**query, **carried}
+    return f"{address}?{urlencode(values)}" if values else address
+
+
+def _allow_way_on(response: HttpResponse, sign_in: _SignIn) -> None:
+    """A form of the page may end at the application."""
+    if sign_in.row is not None:
+        allow_form_targets(response, sign_in.row.data.get("return_origins") or [])

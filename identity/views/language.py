@@ -10,14 +10,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from identity.languages import supported_language
-from identity.views import errors, next_urls
+from identity.views import errors, next_urls, stale_forms
 
 _MAX_AGE_SECONDS = 365 * 24 * 3600
 
 
-@require_POST
-def set_language(request: HttpRequest) -> HttpResponse:
-    """Remember the person's choice in a cookie, and show the same page again."""
+def _set_language(request: HttpRequest) -> HttpResponse:
     language = supported_language(request.POST.get("language", ""))
     if language is None:
         return errors.bad_request(request)
@@ -32,6 +30,14 @@ def set_language(request: HttpRequest) -> HttpResponse:
         secure=request.is_secure(),
     )
     return response
+
+
+# A choice of language is worth no token: that the page was ours is enough.
+@stale_forms.leads_to(_set_language)
+@require_POST
+def set_language(request: HttpRequest) -> HttpResponse:
+    """Remember the person's choice in a cookie, and show the same page again."""
+    return _set_language(request)
 
 
 def with_language(path: str, language: str) -> str:

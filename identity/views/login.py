@@ -21,13 +21,14 @@ from identity.forms import LoginForm, NewPasswordForm, TransactionForm, Verifica
 from identity.languages import supported_language, use_language
 from identity.models import LoginState, LoginTransaction, SSOSession, VerificationPurpose
 from identity.services import access, credentials, login, verification
-from identity.views import errors, external, next_urls, steps
+from identity.views import errors, external, next_urls, stale_forms, steps
 from identity.views.messages import status_of
 from identity.views.steps import follow
 
 Page = Callable[..., HttpResponse]
 
 
+@stale_forms.leads_to(stale_forms.same_page, needs_origin=False)
 @never_cache
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -39,10 +40,14 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     row = steps.find(request, handle)
     if row is None:
         return _over(request, handle)
-    _speak(request, row)
-    if request.method != "POST":
-        return PAGES[_page_of(row, request)](request, row, handle)
+    session = steps.session_of(request)
     try:
+        if session is not None and login.is_done_by(session, row=row):
+            # Another tab of this browser has signed in meanwhile.
+            return follow(request, login.finish_with(row, session=session), handle)
+        _speak(request, row)
+        if request.method != "POST":
+            return PAGES[_page_of(row, request)](request, row, handle)
         outcome = ANSWERS[_page_of(row, request)](request, row, handle)
     except StateInvalid:
         return _over(request, handle)
@@ -65,7 +70,7 @@ def show_password(
     form = form or LoginForm(initial={"identifier": row.data.get("login_hint", "")})
     context = {
         "application_name": row.application.name if row.application else "",
-        "forgot_password_url": reverse("identity:forgot_password"),
+        "forgot_password_url": steps.forgot_password_address(handle),
         "upstreams": external.buttons(request, row, handle),
         "notice": external.notice(request),
     }
@@ -279,25 +284,31 @@ def _fresh(
         tenant=request.context.tenant,  # type: ignore[attr-defined]
         **steps.proof(request),
     )
+    return _show(request, handle, error=error, status=status)
+
+
+def _show(request: HttpRequest, handle: str, *, error: IdentityError | None, status: int) -> HttpResponse:
+    """Show the first page of a sign-in that was begun just now."""
     row = steps.find(request, handle)
     if row is None:
         return errors.bad_request(request)
+    _speak(request, row)
     return PAGES[_page_of(row, request)](request, row, handle, error=error, status=status)
 
 
 def _over(request: HttpRequest, handle: str) -> HttpResponse:
     """Send a browser with an old or foreign page the right way."""
-    row = login.find(
-        handle=handle,
-        tenant=request.context.tenant,  # type: ignore[attr-defined]
-        binding=cookies.browser_binding(request),
-        include_over=True,
-    )
-    # What was finished has been followed once already: its target may be spent.
-    next_url = row.next_url if row is not None and row.finished_at is None else ""
-    if steps.session_of(request) is not None:
-        return HttpResponseRedirect(next_url or reverse("identity:account"))
-    return _fresh(request, next_url=next_url, error=StateInvalid(), status=400)
+    row = steps.find(request, handle, include_over=True)
+    session = steps.session_of(request)
+    if row is None or row.finished_at is not None:
+        # What was finished has been followed once already: its target may be spent.
+        if session is not None:
+            return HttpResponseRedirect(reverse("identity:account"))
+        return _fresh(request, next_url="", error=StateInvalid(), status=400)
+    if session is not None and login.is_done_by(session, row=row):
+        return HttpResponseRedirect(row.next_url or reverse("identity:account"))
+    handle = login.begin_again(row, binding=cookies.browser_binding(request), session=session)
+    return _show(request, handle, error=StateInvalid(), status=400)
 
 
 def _speak(request: HttpRequest, row: LoginTransaction) -> None:

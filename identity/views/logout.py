@@ -18,6 +18,7 @@ from identity.languages import use_language
 from identity.models import SessionEndReason, SSOSession
 from identity.services import sessions, sign_outs
 from identity.services.sign_outs import SignOut
+from identity.views import stale_forms
 from identity.views.content_security import allow_form_targets, allow_frames
 
 HANDLE_PARAMETER = "sign_out"
@@ -28,6 +29,7 @@ REFRESH_SECONDS = 3
 MAX_REFRESHES = 20
 
 
+@stale_forms.leads_to(stale_forms.same_page)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_out(request: HttpRequest) -> HttpResponse:

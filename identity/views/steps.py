@@ -18,13 +18,20 @@ from identity.views import errors
 from identity.views.content_security import allow_form_targets
 from identity.views.messages import add_refusal, set_retry_after
 
+# The sign-in in the middle of which a password was forgotten.
+SIGN_IN_PARAMETER = "sign_in"
 
-def find(request: HttpRequest, handle: str) -> LoginTransaction | None:
-    """The sign-in under way with this handle, if this browser began it."""
+
+def find(request: HttpRequest, handle: str, *, include_over: bool = False) -> LoginTransaction | None:
+    """The sign-in under way with this handle, if this browser began it.
+
+    include_over: or one that is over or finished.
+    """
     return login.find(
         handle=handle,
         tenant=request.context.tenant,  # type: ignore[attr-defined]
         binding=cookies.browser_binding(request),
+        include_over=include_over,
     )
 
 
@@ -41,6 +48,11 @@ def session_of(request: HttpRequest) -> Any:
 def address(handle: str, **query: str) -> str:
     """Where the page of the transaction's state is."""
     return f"{reverse('identity:login')}?{urlencode({'transaction': handle, **query})}"
+
+
+def forgot_password_address(handle: str) -> str:
+    """Where a password is set anew in the middle of this sign-in, which goes on afterwards."""
+    return f"{reverse('identity:forgot_password')}?{urlencode({SIGN_IN_PARAMETER: handle})}"
 
 
 def follow(request: HttpRequest, outcome: login.LoginOutcome, handle: str) -> HttpResponse:

@@ -48,9 +48,9 @@ def authorize(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> 
 
 @require_GET
 def resume(request: HttpRequest) -> HttpResponse:
-    """Take up a parked request: after a POST, or after the user has signed in."""
+    """Take up a parked request: after a POST, or after the user has signed in, however long that took."""
     try:
-        parked = ParkedRequest.from_json(parking.take(request))
+        parked = ParkedRequest.from_json(parking.take_up(request).payload)
     except IdentityError as error:
         return refuse(from_domain(error), request=request, dialect=STANDARD)
     return answer(request, parked)

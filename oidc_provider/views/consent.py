@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from identity.errors import IdentityError
+from identity.views import stale_forms
 from identity.views.content_security import allow_form_targets
 from oidc_provider import consent as rules
 from oidc_provider import engine, interaction, scope_texts
@@ -25,15 +26,19 @@ from oidc_provider.views.error_page import refuse
 from oidc_provider.views.parking import ParkedRequest
 
 
+@stale_forms.leads_to(stale_forms.same_page)
 @require_http_methods(["GET", "POST"])
 def consent(request: HttpRequest) -> HttpResponse:
     """Show what a client asks for, and take the answer. The form carries our CSRF token; the rest is parked."""
     pressed = request.POST.get("decision", "")
     try:
-        payload = parking.take(request) if pressed in ("allow", "deny") else parking.look(request)
+        taken = parking.find(request, is_answered=pressed in ("allow", "deny"))
     except IdentityError as error:
         return refuse(from_domain(error), request=request, dialect=STANDARD)
-    parked = ParkedRequest.from_json(payload)
+    parked = ParkedRequest.from_json(taken.payload)
+    if taken.is_over:
+        # The page stood open too long for its answer to count; the question is put again where it still is one.
+        return authorization.answer(request, parked)
     session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
     context = engine_context(request, parked.dialect, session=session, app_code=parked.app_code)
     wanted: AuthorizationRequest | None = None

@@ -72,6 +72,7 @@ def refuse(
         **_error_uri(dialect),
         "language": "en" if spelling.text.isascii() else "ja",
         "request_id": _context(request).request_id,
+        "is_signing_out": event is EventType.LOGOUT_REQUEST,
     }
     return protect_page(render(request, "oidc_provider/error.html", page, status=spelling.status))
 

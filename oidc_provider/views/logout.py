@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from identity.errors import IdentityError
 from identity.events import EventType
+from identity.views import stale_forms
 from identity.views.content_security import allow_form_targets
 from identity.views.logout import leave
 from oidc_provider import dialects, issuers
@@ -59,13 +60,16 @@ def resume(request: HttpRequest) -> HttpResponse:
     return _go_on(request, wanted, payload)
 
 
+@stale_forms.leads_to(stale_forms.same_page)
 @require_http_methods(["GET", "POST"])
 def confirm(request: HttpRequest) -> HttpResponse:
     """Ask the user, and do as they say. The form carries our CSRF token; the request waits on the server."""
     decision = request.POST.get("confirm", "")
     try:
-        payload = parking.take(request) if decision in ("yes", "no") else parking.look(request)
-        wanted = _check(request, Parameters.of(payload["params"]), payload)
+        taken = parking.find(request, is_answered=decision in ("yes", "no"))
+        if taken.is_over:
+            return _confirm_late(request, decision)
+        wanted = _check(request, Parameters.of(taken.payload["params"]), taken.payload)
     except (OAuthError, IdentityError) as error:
         return _refuse(request, error)
     if decision == "yes":
@@ -77,6 +81,13 @@ def confirm(request: HttpRequest) -> HttpResponse:
     response = protect_page(render(request, "identity/logout_confirm.html", page))
     allow_form_targets(response, [wanted.redirect_uri])
     return response
+
+
+def _confirm_late(request: HttpRequest, decision: str) -> HttpResponse:
+    """The page stood open too long: the person's own word on our page still counts, the client's way back does not."""
+    if decision == "yes":
+        return leave(request)
+    return redirect(request, reverse("identity:login" if decision == "no" else "identity:logout"))
 
 
 def _check(request: HttpRequest, params: Parameters, payload: dict[str, Any]) -> LogoutRequest:

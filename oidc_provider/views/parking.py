@@ -10,8 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from identity import cookies, crypto
+from identity.errors import StateInvalid
 from identity.models import Tenant
 from identity.services import pending_requests
+from identity.services.pending_requests import Taken
 from oidc_provider import dialects
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.interaction import Passed
@@ -74,9 +76,27 @@ def take(request: HttpRequest) -> dict[str, Any]:
     return pending_requests.consume(tenant=_tenant(request), path=request.path, **_keys(request))
 
 
+def take_up(request: HttpRequest) -> Taken:
+    """Spend the parked payload that this address names, even if its page stood open too long. Raises StateInvalid."""
+    return pending_requests.take_up(tenant=_tenant(request), path=request.path, **_keys(request))
+
+
 def look(request: HttpRequest) -> dict[str, Any]:
     """Read the parked payload that this address names and leave it there. Raises StateInvalid."""
     return pending_requests.peek(tenant=_tenant(request), path=request.path, **_keys(request))
+
+
+def find(request: HttpRequest, *, is_answered: bool) -> Taken:
+    """The payload behind a page with a question: left there while it is only shown, spent by an answer.
+
+    One that is over is spent by both. Raises StateInvalid.
+    """
+    if not is_answered:
+        try:
+            return Taken(look(request), is_over=False)
+        except StateInvalid:
+            pass  # over, or what `take_up` refuses
+    return take_up(request)
 
 
 def _park(request: HttpRequest, path: str, payload: dict[str, Any], *, binding: str, **options: Any) -> str:

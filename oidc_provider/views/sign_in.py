@@ -17,6 +17,7 @@ from oidc_provider.interaction import Step
 
 def begin(request: HttpRequest, step: Step, wanted: AuthorizationRequest, *, next_url: str) -> str:
     """Begin a sign-in for this request; return the address of its first page."""
+    is_for_sign_in = step in (Step.SIGN_IN, Step.SIGN_IN_AGAIN)
     handle = login.begin(
         tenant=request.context.tenant,  # type: ignore[attr-defined]  # set by RequestContextMiddleware
         binding=cookies.browser_binding(request),
@@ -26,7 +27,8 @@ def begin(request: HttpRequest, step: Step, wanted: AuthorizationRequest, *, nex
         next_url=next_url,
         login_hint=wanted.login_hint,
         ui_locales=" ".join(wanted.ui_locales),
-        reauthenticate=step is Step.SIGN_IN_AGAIN,
+        reauthenticate=is_for_sign_in and "login" in wanted.prompt,
+        max_age_seconds=wanted.max_age if is_for_sign_in else None,
         select_account=step is Step.SELECT_ACCOUNT,
         required_acr=interaction.required_acr(wanted),
         return_origins=[source for source in [form_source(wanted.redirect_uri)] if source],

@@ -81,5 +81,16 @@ def test_it_expires_and_is_deleted_afterwards(tenant: Tenant, handle: str) -> No
     with time_machine.travel(later):
         with pytest.raises(StateInvalid):
             pending_requests.consume(tenant=tenant, path="/a", handle=handle, bindings=["browser-one"])
-        assert purge_pending_requests(later, 10) == 1
+        assert purge_pending_requests(later, 10) == 0
+    # For whoever can begin it anew it is kept for a while.
+    assert purge_pending_requests(later + pending_requests.KEPT_FOR, 10) == 1
     assert PendingRequest.objects.count() == 0
+
+
+def test_what_is_over_may_be_taken_up_once_to_begin_anew(tenant: Tenant, handle: str) -> None:
+    key = {"tenant": tenant, "path": "/a", "handle": handle, "bindings": ["browser-one"]}
+    with time_machine.travel(timezone.now() + pending_requests.LIFETIME + timedelta(seconds=1)):
+        taken = pending_requests.take_up(**key)  # type: ignore[arg-type]
+        assert (taken.payload, taken.is_over) == (PAYLOAD, True)
+        with pytest.raises(StateInvalid):
+            pending_requests.take_up(**key)  # type: ignore[arg-type]

@@ -133,9 +133,9 @@ def test_a_purger_that_fails_keeps_no_other_from_its_work(monkeypatch, caplog):
 
 
 @pytest.mark.django_db
-def test_parked_requests_are_purged_when_they_expire():
+def test_parked_requests_are_purged_a_day_after_they_expire():
     tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
-    now = timezone.now()
+    now = timezone.now() - pending_requests.KEPT_FOR
     for number in range(2):
         PendingRequest.objects.create(
             tenant=tenant,

@@ -51,6 +51,7 @@ def refuse(
         "error_msg": refusal.message,
         "request_id": context.request_id,
         "is_unknown_service": isinstance(refusal, NotFound),
+        "is_signing_out": event is EventType.LOGOUT_REQUEST,
     }
     response = bindings.protect(render(request, "cas_saml/error.html", page, status=400))
     # Under no-referrer a browser sends the page's own forms with `Origin: null`, which the CSRF check rightly refuses.

@@ -33,13 +33,21 @@ def park_post(request: HttpRequest, route: str, payload: dict[str, Any]) -> Http
 
 def take(request: HttpRequest) -> dict[str, Any]:
     """Spend the parked payload that this address names. Raises StateInvalid."""
+    return pending_requests.consume(path=request.path, **_keys(request))
+
+
+def take_up(request: HttpRequest) -> dict[str, Any]:
+    """The same for a payload whose page stood open too long, too. Raises StateInvalid."""
+    return pending_requests.take_up(path=request.path, **_keys(request)).payload
+
+
+def _keys(request: HttpRequest) -> dict[str, Any]:
     held = [cookies.read(name, request) for name in (cookies.BROWSER, cookies.PARKED)]
-    return pending_requests.consume(
-        tenant=request.context.tenant,  # type: ignore[attr-defined]  # set by RequestContextMiddleware
-        path=request.path,
-        handle=request.GET.get(HANDLE_PARAMETER, "")[:100],
-        bindings=[value for value in held if value],
-    )
+    return {
+        "tenant": request.context.tenant,  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+        "handle": request.GET.get(HANDLE_PARAMETER, "")[:100],
+        "bindings": [value for value in held if value],
+    }
 
 
 def _park(request: HttpRequest, route: str, payload: dict[str, Any], *, binding: str, **options: Any) -> str:

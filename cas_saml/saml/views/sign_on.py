@@ -54,7 +54,7 @@ def single_sign_on(request: HttpRequest) -> HttpResponse:
 def resume(request: HttpRequest) -> HttpResponse:
     """Take up a request after a POST, or after the user has done something for it."""
     try:
-        wanted, passed = interaction.from_json(parking.take(request))
+        wanted, passed = interaction.from_json(parking.take_up(request))
     except IdentityError as error:
         return refuse(request, error, event=EventType.ASSERTION_GRANT)
     return _answer(request, wanted, passed)
@@ -137,7 +137,7 @@ def _ask(
         session=request.sso_session,  # type: ignore[attr-defined]
         application=provider.application,
         next_url=parking.park(request, "cas_saml:saml_sso_continue", payload),
-        reauthenticate=step is Step.SIGN_IN_AGAIN,
+        reauthenticate=wanted.force_authn and step is not Step.STEP_UP,
         required_acr=wanted.wish.required_acr,
     )
     return bindings.go(request, f"{reverse('identity:login')}?{urlencode({'transaction': handle})}")
