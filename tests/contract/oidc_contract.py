@@ -11,12 +11,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from tests.dialects.party import Party
+from tests.support.contracts import read_contract
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "contract"
 METHODS = ("get", "post")
 NewParty = Callable[..., Party]
 # Proved with the rest of their subject.
@@ -45,11 +44,9 @@ class Row:
         return f"{self.operation}-{self.id}"
 
 
-@cache
 def document(name: str) -> dict[str, Any]:
     """One contract: pactera, tencent, topiam or oneaccess."""
-    loaded: dict[str, Any] = yaml.safe_load((FOLDER / f"oidc_{name}.yaml").read_text(encoding="utf-8"))
-    return loaded
+    return read_contract(f"oidc_{name}")
 
 
 def operations(name: str) -> dict[str, tuple[str, str, dict[str, Any]]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator
 
-CONTRACT = Path(__file__).resolve().parents[2] / "docs" / "contract"
+from tests.support.contracts import FOLDER, read_contract
+
 METHODS = ("get", "post", "put", "delete")
 
 
@@ -33,11 +32,9 @@ class ContractOperation:
         return "content" in self.row["responses"][str(self.success)]
 
 
-@cache
 def document() -> dict[str, Any]:
     """The whole contract."""
-    loaded: dict[str, Any] = yaml.safe_load((CONTRACT / "tenant_api.yaml").read_text(encoding="utf-8"))
-    return loaded
+    return read_contract("tenant_api")
 
 
 @cache
@@ -68,7 +65,7 @@ def operation(name: str) -> ContractOperation:
 @cache
 def table() -> dict[str, dict[str, str]]:
     """The contract's table of error codes."""
-    with (CONTRACT / "error_codes.csv").open(encoding="utf-8", newline="") as file:
+    with (FOLDER / "error_codes.csv").open(encoding="utf-8", newline="") as file:
         return {row["code"]: row for row in csv.DictReader(file)}
 
 

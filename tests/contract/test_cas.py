@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from identity.models import SSOSession, User
 from tests.specs.cas.conftest import Service, browser, new_service, person, service, tenant
 from tests.specs.conformance import ISSUER, Browser, Callback
+from tests.support.contracts import read_contract
 
 __all__ = ["browser", "new_service", "person", "service", "tenant"]
 
-CONTRACT = yaml.safe_load((Path(__file__).resolve().parents[2] / "docs" / "contract" / "cas.yaml").read_text("utf-8"))
+CONTRACT = read_contract("cas")
 OPERATIONS = {
     item[method]["operationId"]: (method, path, item[method])
     for path, item in CONTRACT["paths"].items()

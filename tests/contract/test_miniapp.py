@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from identity.models import Tenant, User
 from oidc_provider.models import Consent
 from tests.miniapp.conftest import App, app, fresh_process, tenant, user
+from tests.support.contracts import read_contract
 
 __all__ = ["app", "fresh_process", "tenant", "user"]
 
 pytestmark = pytest.mark.django_db
 
-FILE = Path(__file__).resolve().parents[2] / "docs" / "contract" / "oidc_pactera.yaml"
 PATHS = ("/auth/isAuthorized", "/oidc/authcode")
 METHODS = ("get", "post")
 
 Cause = Callable[[App, str], Any]
 
 
-@cache
 def contract() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return document
+    return read_contract("oidc_pactera")
 
 
 def rows() -> Iterator[Any]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 from lxml import etree
 
@@ -18,10 +16,11 @@ from tests.factories import make_account
 from tests.specs.conformance import ISSUER, Browser, Page
 from tests.specs.saml_fixtures import NewProvider, RegisteredParty, browser, new_provider, person, provider, tenant
 from tests.specs.saml_party import NS
+from tests.support.contracts import read_contract
 
 __all__ = ["browser", "new_provider", "person", "provider", "tenant"]
 
-CONTRACT = yaml.safe_load((Path(__file__).resolve().parents[2] / "docs" / "contract" / "saml.yaml").read_text("utf-8"))
+CONTRACT = read_contract("saml")
 SSO, METADATA = CONTRACT["paths"]
 SIGN_ON, SHOWN = CONTRACT["paths"][SSO]["get"], CONTRACT["paths"][METADATA]["get"]
 ROWS = {row["id"]: row for row in SIGN_ON["x-errors"]}

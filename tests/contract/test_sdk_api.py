@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from django.urls import get_resolver
 from django.utils import timezone
 from jsonschema import Draft202012Validator
@@ -28,12 +26,12 @@ from tests.factories.oidc import make_client
 from tests.sdk_api.conftest import fresh_process
 from tests.sdk_api.mobile import inbox
 from tests.sdk_api.phone import Phone, make_phone
+from tests.support.contracts import read_contract
 
 __all__ = ["fresh_process", "inbox", "providers"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("inbox", "providers")]
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "contract" / "sdk_api.yaml"
 NEW_PASSWORD = "Amber-Meadow-77"
 BUILT = {
     "getServerDate",
@@ -51,10 +49,8 @@ BUILT = {
 Cause = Callable[[Phone], Any]
 
 
-@cache
 def document() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
-    return loaded
+    return read_contract("sdk_api")
 
 
 @cache

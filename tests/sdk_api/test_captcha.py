@@ -7,12 +7,10 @@ import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
-import yaml
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
@@ -29,12 +27,11 @@ from tests.factories import make_application, make_tenant
 from tests.factories.oidc import make_client
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, Inbox, draw, inbox, order, solve, true_x, verify
 from tests.sdk_api.phone import Phone, make_phone
+from tests.support.contracts import read_contract
 
 __all__ = ["inbox"]
 
-CONTRACT = yaml.safe_load(
-    (Path(__file__).resolve().parents[2] / "docs" / "contract" / "sdk_api.yaml").read_text(encoding="utf-8")
-)["x-captcha"]
+CONTRACT = read_contract("sdk_api")["x-captcha"]
 WRONG = {"error_code": "CAPTCHA.0002", "error_msg": "Invalid CAPTCHA code."}
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import yaml
 
 from tests.factories import make_tenant
 from tests.sdk_api.phone import make_phone
-
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "contract" / "sdk_api.yaml"
+from tests.support.contracts import read_contract
 
 pytestmark = [pytest.mark.django_db, pytest.mark.spec("OneAccess-3.2.4.3")]
 
 
 def example() -> dict[str, object]:
-    operation = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))["paths"]["/api/v2/sdk/country-codes"]["get"]
+    operation = read_contract("sdk_api")["paths"]["/api/v2/sdk/country-codes"]["get"]
     found: dict[str, object] = operation["responses"]["200"]["content"]["application/json"]["example"]
     return found
 
