@@ -26,6 +26,7 @@ from identity.conf import conf
 from identity.context import RequestContext
 from identity.languages import choose_language, use_language
 from identity.models import SessionKind, Tenant
+from identity.retries import loss_of
 from identity.services import sessions, tenants
 from identity.views import errors
 
@@ -62,10 +63,10 @@ class RequestContextMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        """Answer 503 where a view could not reach the database."""
+        """Answer 503 where a view could not reach the database, or met others there too often."""
         if not isinstance(exception, DATABASE_AWAY):
             return None
-        log.error("database.away", extra={"path": request.path}, exc_info=exception)
+        log.error(loss_of(exception), extra={"path": request.path}, exc_info=exception)
         return errors.unavailable(request)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
@@ -73,8 +74,8 @@ class RequestContextMiddleware:
             return self.get_response(request)
         try:
             tenant = _find_tenant(request)
-        except DATABASE_AWAY:
-            log.exception("database.away", extra={"path": request.path})
+        except DATABASE_AWAY as error:
+            log.exception(loss_of(error), extra={"path": request.path})
             return errors.unavailable(request)
         except DisallowedHost:
             return errors.bad_request(request)
@@ -122,8 +123,8 @@ class SSOSessionMiddleware:
             try:
                 # An app's session_token is no cookie (decision 23).
                 session = sessions.find_by_handle(handle=handle, tenant=tenant, kind=SessionKind.BROWSER)
-            except DATABASE_AWAY:
-                log.exception("database.away", extra={"path": request.path})
+            except DATABASE_AWAY as error:
+                log.exception(loss_of(error), extra={"path": request.path})
                 return errors.unavailable(request)
             if session is not None:
                 request.sso_session = session  # type: ignore[attr-defined]

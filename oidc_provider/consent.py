@@ -16,6 +16,7 @@ from identity.context import RequestContext
 from identity.events import EventType
 from identity.models import SSOSession, User
 from identity.registry import AccountConsent
+from identity.retries import retried
 from identity.services import audit
 from oidc_provider import claims, grants, scope_texts
 from oidc_provider.engine import AuthorizationRequest
@@ -70,6 +71,7 @@ def wish(wanted: AuthorizationRequest, *, user: User) -> Wish:
     )
 
 
+@retried
 def record(wish: Wish, *, client: Client, session: SSOSession, context: RequestContext) -> Consent:
     """Write down that the user of this session allowed everything in the wish, beside what was allowed before."""
     now = timezone.now()
@@ -97,7 +99,7 @@ def record(wish: Wish, *, client: Client, session: SSOSession, context: RequestC
 
 def hold(*, user: User, client: Client) -> None:
     """Keep the consent of this user and client as it is until the transaction ends. Call inside a transaction."""
-    Consent.objects.select_for_update().filter(user=user, client=client).values_list("pk").first()
+    Consent.objects.select_for_update(no_key=True).filter(user=user, client=client).values_list("pk").first()
 
 
 class AccountConsents:
@@ -133,6 +135,7 @@ class AccountConsents:
         return row is not None and withdraw(row, actor=user, context=context)
 
 
+@retried
 def withdraw(row: Consent, *, actor: User, context: RequestContext) -> bool:
     """Withdraw a consent, and end every token that the client has for the user. Return whether it was still there."""
     with transaction.atomic():
@@ -177,7 +180,7 @@ def _find(*, user: User, client: Client) -> Consent | None:
 
 def _locked(*, user: User, client: Client) -> Consent:
     """The row of this user and client, made if there is none, locked until the transaction ends."""
-    rows = Consent.objects.select_for_update().filter(user=user, client=client)
+    rows = Consent.objects.select_for_update(no_key=True).filter(user=user, client=client)
     row = rows.first()
     if row is None:
         try:

@@ -23,6 +23,7 @@ from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import SSOSession, Tenant, User
+from identity.retries import retried
 from identity.selectors import profiles
 from identity.services import access, applications, audit
 from oidc_provider import claims as claim_rules
@@ -297,6 +298,7 @@ def approve(
     raise refusal
 
 
+@retried
 def _approve(
     request: AuthorizationRequest, *, session: SSOSession, scopes: tuple[str, ...], context: EngineContext
 ) -> dict[str, str]:
@@ -380,27 +382,32 @@ def exchange(params: Parameters, credentials: ClientCredentials, *, context: Eng
     grant_type = params.get("grant_type", "")
     try:
         _check_grant_type(grant_type, params, client=client, context=context)
-        state = Exchange(context=context, client=client)
         names = _GRANT_PARAMETERS[grant_type]
         body = [("grant_type", grant_type), ("client_id", client.client_id)]
         body += [(name, params[name]) for name in names if name in params]
-        try:
-            with transaction.atomic():
-                _, text, status = SERVER.create_token_response(_ADDRESS, "POST", body, grants.headers(state))
-                answer: dict[str, Any] = json.loads(text)
-                if status != 200:
-                    raise OAuthError(_FROM_CODE.get(answer.get("error", ""), Fault.SERVER_ERROR))
-        except oauthlib_errors.OAuth2Error as error:
-            raise _refusal(error) from None
-        except IdentityError as error:
-            raise grants.not_usable(error) from None
-        except OAuthError:
-            if state.replayed is not None:
-                grants.revoke_replayed(state)
-            raise
+        return _exchange(body, client=client, context=context)
     except OAuthError as error:
         error.client_id, error.grant_type = client.client_id, grant_type
         error.is_openid = "openid" in client.allowed_scopes
+        raise
+
+
+@retried
+def _exchange(body: list[tuple[str, str]], *, client: Client, context: EngineContext) -> dict[str, Any]:
+    state = Exchange(context=context, client=client)
+    try:
+        with transaction.atomic():
+            _, text, status = SERVER.create_token_response(_ADDRESS, "POST", body, grants.headers(state))
+            answer: dict[str, Any] = json.loads(text)
+            if status != 200:
+                raise OAuthError(_FROM_CODE.get(answer.get("error", ""), Fault.SERVER_ERROR))
+    except oauthlib_errors.OAuth2Error as error:
+        raise _refusal(error) from None
+    except IdentityError as error:
+        raise grants.not_usable(error) from None
+    except OAuthError:
+        if state.replayed is not None:
+            grants.revoke_replayed(state)
         raise
     return answer
 

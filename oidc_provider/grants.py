@@ -21,6 +21,7 @@ from identity import crypto
 from identity.errors import AccountDisabled, ApplicationDisabled, IdentityError, StateInvalid
 from identity.events import EventType
 from identity.models import SSOSession, Tenant, User
+from identity.retries import retried
 from identity.services import access, audit
 from oidc_provider import clients
 from oidc_provider.conf import conf
@@ -152,6 +153,7 @@ def store_code(value: str, *, scopes: Sequence[str], state: Exchange) -> Authori
         acr=session.acr,
         amr=session.amr,
         is_offline=is_offline(scopes, state),
+        epoch=session.epoch,
     )
     row.save(force_insert=True)
     return row
@@ -192,6 +194,7 @@ def store_tokens(token: dict[str, Any], *, scopes: Sequence[str], state: Exchang
         "session_id": source.session_id if source is not None else state.session.pk if state.session else None,
         "claims": source.claims if source is not None else state.request.claims if state.request else {},
         "is_offline": source.is_offline if source is not None else False,
+        "epoch": source.epoch if source is not None else state.session.epoch if state.session else 0,
     }
     AccessToken(
         **common,
@@ -291,7 +294,7 @@ def check_grant(row: AuthorizationCode | RefreshToken | AccessToken, *, tenant: 
         user=user,
         session=session,
         application=client.catalogue_entry,
-        granted_at=row.created,
+        epoch=row.epoch,
         is_offline=row.is_offline,
     )
 
@@ -316,6 +319,7 @@ def not_usable(error: IdentityError) -> OAuthError:
 # Revoking --------------------------------------------------------------------------------------------------
 
 
+@retried
 def revoke_replayed(state: Exchange) -> None:
     """Something was used twice: end everything that came of it (RFC6749-4.1.2, RFC9700-4.14.2)."""
     with transaction.atomic():
@@ -333,6 +337,7 @@ def revoke_replayed(state: Exchange) -> None:
         )
 
 
+@retried
 def revoke_token(row: AccessToken | RefreshToken, *, client: Client, context: EngineContext, now: datetime) -> None:
     """Revoke one access token, or a refresh token with everything of its family (RFC7009-2.1)."""
     with transaction.atomic():
@@ -359,6 +364,7 @@ def revoke_for_session(session: SSOSession, *, with_offline: bool) -> int:
     return _revoke(bound if with_offline else bound & Q(is_offline=False))
 
 
+@retried
 def revoke_for_user(user: User, *, client: Client | None = None) -> int:
     """End everything that a user's grants gave, to all clients or to one."""
     return _revoke(Q(user=user) if client is None else Q(user=user, application=client))

@@ -138,7 +138,7 @@ def register(
     """
     tenant = client.catalogue_entry.tenant
     with transaction.atomic():
-        row = HostApplication.objects.select_for_update().filter(client=client).first()
+        row = HostApplication.objects.select_for_update(no_key=True).filter(client=client).first()
         is_new = row is None
         row = row or HostApplication(tenant=tenant, client=client)
         before = {} if is_new else _snapshot(row)

@@ -286,9 +286,9 @@ class _BoundToSession(models.Model):
     family = models.UUIDField(default=uuid.uuid4, editable=False)
     # OIDCC-5.5: what the claims parameter asked for; members userinfo and id_token.
     claims = models.JSONField(default=dict, blank=True)
-    # When the request came in that made it: before its user was read, so that ending all of a user's tokens at that
-    # moment ends this one too.
-    created = models.DateTimeField(default=timezone.now, editable=False)
+    created = models.DateTimeField(default=timezone.now, editable=False)  # when the request came in that made it
+    # Of its user when the authorization was given, through all of the family (S48).
+    epoch = models.IntegerField(default=0, db_default=0, editable=False)
 
     class Meta:
         abstract = True

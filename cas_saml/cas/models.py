@@ -155,6 +155,7 @@ class ServiceTicket(models.Model):
     expires_at = models.DateTimeField(_("expires at"))
     consumed_at = models.DateTimeField(_("used at"), null=True, blank=True)  # set once, by a conditional update
     session_index_sealed = models.TextField(blank=True, default="", editable=False)  # the ticket, after a good answer
+    epoch = models.IntegerField(default=0, db_default=0, editable=False)  # of its user, when it was made (S48)
 
     class Meta:
         verbose_name = _("service ticket")

@@ -18,6 +18,7 @@ from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import SSOSession, Tenant
+from identity.retries import retried
 from identity.selectors import profiles
 from identity.selectors.profiles import Profile
 from identity.services import access, applications, audit, sessions
@@ -42,6 +43,7 @@ class Validated:
     profile: Profile
 
 
+@retried
 def issue(
     *, service: CASService, service_url: str, session: SSOSession, is_from_new_login: bool, context: RequestContext
 ) -> str:
@@ -62,6 +64,7 @@ def issue(
             is_from_new_login=is_from_new_login,
             created_at=now,
             expires_at=now + service.ticket_lifetime,
+            epoch=session.epoch,
         )
         sessions.join_once(session, service.application, protocol=PROTOCOL, client_ref=service.public_id)
         audit.record(
@@ -96,7 +99,7 @@ def consume(
     _check(row, service_url=service_url, renew=renew, pgt_url=pgt_url)
     application = service.application
     try:
-        access.check_usable(user=session.user, session=session, application=application, granted_at=row.created_at)
+        access.check_usable(user=session.user, session=session, application=application, epoch=row.epoch)
         applications.check_access(application=application, user=session.user)
     except IdentityError as error:
         raise from_domain(error, service_ref=service.public_id) from error

@@ -18,6 +18,7 @@ from identity.context import RequestContext
 from identity.errors import StateInvalid
 from identity.events import EventType
 from identity.models import SSOSession
+from identity.retries import retried
 from identity.selectors import profiles
 from identity.services import access, applications, audit, sessions
 
@@ -78,6 +79,7 @@ def _told(provider: ServiceProvider, session: SSOSession, kind: str, value: str)
     return row
 
 
+@retried
 def _grant(
     wanted: AuthnRequest,
     *,

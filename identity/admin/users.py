@@ -18,7 +18,7 @@ from identity import crypto
 from identity.admin.base import LargeTable, ServiceForm, TenantScoped, WrittenByService, context_of, operator_of
 from identity.models import SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
-from identity.services import authority, credentials, sessions, throttle, users
+from identity.services import access, authority, credentials, throttle, users
 from identity.services.authority import Change
 
 # What the form shows of the user's own columns; mobile and identity number are sealed and have fields of their own.
@@ -332,8 +332,11 @@ class UserAdmin(WrittenByService, LargeTable):
         throttle.unlock(user, context=context_of(request), actor=operator_of(request))
 
     def _end_sessions(self, request: HttpRequest, user: User) -> None:
-        sessions.end_all(
-            user, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context_of(request), actor=operator_of(request)
+        access.revoke_everything(
+            user=user,
+            reason=SessionEndReason.ENDED_BY_OPERATOR,
+            context=context_of(request),
+            actor=operator_of(request),
         )
 
     def _delete(self, request: HttpRequest, user: User) -> HttpResponse:

@@ -59,6 +59,7 @@ class SSOSession(models.Model):
     user_agent = models.CharField(_("browser"), max_length=300, blank=True, default="")
     # Blind index of the fingerprint of the device that signed in, "" for browsers; see devices.py.
     device_index = models.CharField(max_length=64, blank=True, default="", editable=False)
+    epoch = models.IntegerField(default=0, db_default=0, editable=False)  # of its user, when it was made (S48)
 
     class Meta:
         verbose_name = _("SSO session")
@@ -115,6 +116,7 @@ class SSOTicket(models.Model):
     created_at = models.DateTimeField(_("created at"))
     expires_at = models.DateTimeField(_("expires at"))
     consumed_at = models.DateTimeField(_("spent at"), null=True, blank=True)  # set once, by a conditional update
+    epoch = models.IntegerField(default=0, db_default=0, editable=False)  # of its user, when it was made (S48)
 
     class Meta:
         verbose_name = _("SSO ticket")

@@ -159,8 +159,9 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     password_changed_at = models.DateTimeField(_("password changed at"), null=True, blank=True)
     password_must_change = models.BooleanField(_("must change password"), default=False)
     locked_until = models.DateTimeField(_("locked until"), null=True, blank=True)
-    # Whatever was granted before this moment is dead: one write ends all of a user's tokens (decision 14).
-    tokens_valid_after = models.DateTimeField(_("tokens valid after"), null=True, blank=True, editable=False)
+    # Raised by the UPDATE that changes the password or the state. Whatever was granted carries its user's epoch of that
+    # time and counts only while the two are equal, so one write ends everything, whoever was faster (S48, ADR 11).
+    epoch = models.IntegerField(default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True, editable=False)

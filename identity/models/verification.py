@@ -116,6 +116,7 @@ class LoginTransaction(models.Model):
     expires_at = models.DateTimeField(_("expires at"))
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)  # set once, by a conditional update
     consumed_at = models.DateTimeField(null=True, blank=True)  # when the protocol took note of the finished sign-in
+    epoch = models.IntegerField(default=0, db_default=0, editable=False)  # of its user, at the latest proof (S48)
 
     class Meta:
         verbose_name = _("sign-in under way")

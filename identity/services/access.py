@@ -6,16 +6,16 @@ from an earlier answer: users and sessions are read from the database (decision 
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.db import transaction
-from django.utils import timezone
+from django.db.models import F
 
 from identity import assurance
 from identity.context import RequestContext
 from identity.errors import AccountDisabled, ApplicationDisabled, StateInvalid
-from identity.models import Application, MFADevice, MFAMode, SSOSession, User
-from identity.services import sessions
+from identity.models import Application, MFADevice, MFAMode, SessionEndReason, SSOSession, User
+from identity.retries import retried
+from identity.services import authority, sessions
+from identity.services.authority import Change
 from identity.signals import user_disabled
 
 
@@ -24,12 +24,12 @@ def check_usable(
     user: User,
     session: SSOSession | None = None,
     application: Application | None = None,
-    granted_at: datetime | None = None,
+    epoch: int | None = None,
     is_offline: bool = False,
 ) -> None:
     """Check that a grant still counts.
 
-    granted_at: when the token or ticket was made; one older than the end of all the user's tokens is dead.
+    epoch: of the code, token or ticket. One of another epoch than the user's is dead; no clock is asked (S48).
     is_offline: the grant outlives its session (decision 14), so the session is not asked.
     Raises AccountDisabled, ApplicationDisabled, or StateInvalid where session or grant have ended.
     """
@@ -37,9 +37,8 @@ def check_usable(
         raise AccountDisabled(log_detail=f"user={user.pk}")
     if application is not None and not application.is_active:
         raise ApplicationDisabled(log_detail=f"application={application.pk}")
-    valid_after = user.tokens_valid_after
-    if granted_at is not None and valid_after is not None and granted_at < valid_after:
-        raise StateInvalid(log_detail=f"user={user.pk} ended all tokens")
+    if epoch is not None and epoch != user.epoch:
+        raise StateInvalid(log_detail=f"user={user.pk} is in epoch {user.epoch}, the grant in {epoch}")
     if session is not None and not is_offline and not sessions.is_usable(session):
         raise StateInvalid(log_detail=f"session={session.pk} ended")
 
@@ -49,12 +48,12 @@ def is_usable(
     user: User,
     session: SSOSession | None = None,
     application: Application | None = None,
-    granted_at: datetime | None = None,
+    epoch: int | None = None,
     is_offline: bool = False,
 ) -> bool:
     """Return what `check_usable` would say."""
     try:
-        check_usable(user=user, session=session, application=application, granted_at=granted_at, is_offline=is_offline)
+        check_usable(user=user, session=session, application=application, epoch=epoch, is_offline=is_offline)
     except (AccountDisabled, ApplicationDisabled, StateInvalid):
         return False
     return True
@@ -86,13 +85,25 @@ def is_sufficient(*, session: SSOSession, application: Application | None, requi
     return not needs_second_factor(user=session.user, application=application)
 
 
+@retried
 def revoke_everything(*, user: User, reason: str, context: RequestContext, actor: object = None) -> None:
     """End all of a user's sessions and tokens at once (decision 14).
 
-    reason: of SessionEndReason. Protocols hear of it twice, for each session and once for the user.
+    reason: of SessionEndReason. Raises AuthorityRefused where an operator does it to somebody with more rights.
     """
     with transaction.atomic():
-        user.tokens_valid_after = timezone.now()
-        User.objects.filter(pk=user.pk).update(tokens_valid_after=user.tokens_valid_after)
-        sessions.end_all(user, reason=reason, context=context, actor=actor)
-        user_disabled.send(sender=User, user=user)
+        if reason == SessionEndReason.ENDED_BY_OPERATOR:
+            authority.check(Change.SESSION, user=user, actor=actor)
+        User.objects.filter(pk=user.pk).update(epoch=F("epoch") + 1)
+        user.refresh_from_db(fields=["epoch"])
+        close_old_epochs(user=user, reason=reason, context=context, actor=actor)
+
+
+def close_old_epochs(*, user: User, reason: str, context: RequestContext, actor: object = None) -> None:
+    """End the rows that earlier epochs granted, and tell the protocols, for each session and once for the user.
+
+    Call it in the transaction whose UPDATE of the user's password or state raised the epoch: that alone makes dead
+    whatever was granted, what is being granted at this moment included (S48). Here applications come to know of it.
+    """
+    sessions.end_all(user, reason=reason, context=context, actor=actor)
+    user_disabled.send(sender=User, user=user)

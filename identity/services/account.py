@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
-
 from identity import assurance
 from identity.context import RequestContext
 from identity.errors import CredentialsRefused, IdentityError
@@ -27,10 +25,9 @@ def change_password(
     attempt = _change_counted(
         user=user, old_password=old_password, new_password=new_password, context=context, actor=user
     )
-    with transaction.atomic():
-        throttle.succeed(attempt)
-        others = [method for method in session.amr if method != assurance.PASSWORD]
-        return sessions.start(user=user, amr=[assurance.PASSWORD, *others], context=context, kind=session.kind)
+    throttle.succeed(attempt)
+    others = [method for method in session.amr if method != assurance.PASSWORD]
+    return sessions.start(user=user, amr=[assurance.PASSWORD, *others], context=context, kind=session.kind)
 
 
 def change_password_of(

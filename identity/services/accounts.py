@@ -20,6 +20,7 @@ from identity.errors import (
 )
 from identity.events import EventType
 from identity.models import AccountType, AppAccount, Application, AppOrganization, User
+from identity.retries import retried
 from identity.services import attributes, audit
 from identity.services.integrity import check_references, refusing
 from identity.services.organizations import check_app_organizations_enabled
@@ -30,6 +31,7 @@ _PURPOSE = "appaccount.password"  # the rule of crypto.column_purpose
 _CONSTRAINTS = ("account_name_per_application", "one_account_per_user_and_application")
 
 
+@retried
 def create(
     *,
     application: Application,
@@ -78,6 +80,7 @@ def create(
     return account
 
 
+@retried
 def update(
     *,
     account: AppAccount,
@@ -142,6 +145,7 @@ def disable(*, account: AppAccount, context: RequestContext, actor: Any = None) 
     update(account=account, context=context, actor=actor, is_active=False)
 
 
+@retried
 def delete(*, account: AppAccount, context: RequestContext, actor: Any = None) -> None:
     """Delete the account with its roles. Raises NotFound (APP_ACCOUNT.0001)."""
     with transaction.atomic():
@@ -164,7 +168,7 @@ def find_for(*, application: Application, user: User) -> AppAccount | None:
 
 
 def _locked(account: AppAccount) -> AppAccount:
-    rows = AppAccount.objects.select_related("application__tenant", "user").select_for_update(of=("self",))
+    rows = AppAccount.objects.select_related("application__tenant", "user").select_for_update(of=("self",), no_key=True)
     row = rows.filter(pk=account.pk).first()
     if row is None:
         raise NotFound("APP_ACCOUNT.0001", log_detail=f"account={account.pk}")

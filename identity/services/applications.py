@@ -13,6 +13,7 @@ from identity.context import RequestContext
 from identity.errors import AccessDenied, ApplicationDisabled, NotFound
 from identity.events import EventType
 from identity.models import AppAccount, Application, ApplicationAccess, Tenant, User
+from identity.retries import retried
 from identity.services import audit
 from identity.services.integrity import assign
 from identity.texts import is_storable
@@ -101,13 +102,18 @@ def create(*, tenant: Tenant, context: RequestContext, code: str, actor: Any = N
     return application
 
 
+@retried
 def update(
     *, application: Application, context: RequestContext, actor: Any = None, **values: Any
 ) -> dict[str, list[Any]]:
     """Change an application and tell what changed, as column to [before, after]. Raises django's ValidationError."""
     _refuse_unknown(values)
     with transaction.atomic():
-        row = Application.objects.select_related("tenant").select_for_update(of=("self",)).get(pk=application.pk)
+        row = (
+            Application.objects.select_related("tenant")
+            .select_for_update(of=("self",), no_key=True)
+            .get(pk=application.pk)
+        )
         changes = assign(row, values)
         if changes:
             row.save()

@@ -366,7 +366,7 @@ def define(
     target = AttributeTarget.ACCOUNT if application else AttributeTarget.USER
     with transaction.atomic():
         definition = (
-            AttributeDefinition.objects.select_for_update()
+            AttributeDefinition.objects.select_for_update(no_key=True)
             .filter(tenant=tenant, target=target, application=application, name=name)
             .first()
         )

@@ -14,7 +14,7 @@ def recount(tenant: Tenant) -> int:
     """
     with transaction.atomic():
         UserCount.objects.bulk_create([UserCount(tenant=tenant)], ignore_conflicts=True)
-        row = UserCount.objects.select_for_update().get(tenant=tenant)
+        row = UserCount.objects.select_for_update(no_key=True).get(tenant=tenant)
         row.users = User.objects.present().filter(tenant=tenant).count()
         row.save(update_fields=["users"])
     return row.users

@@ -27,6 +27,7 @@ from identity.errors import AccountDisabled, CredentialsRefused, NotFound, Passw
 from identity.events import EventType
 from identity.hashers import LegacyHasher
 from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, Tenant, User
+from identity.retries import retried
 from identity.services import access, audit, authority, weak_passwords
 from identity.services.authority import Change
 from identity.texts import is_storable
@@ -186,23 +187,49 @@ def _replace(
     before = user.password
     check_policy(password, user=user, policy=policy)
     _check_history(password, user=user, policy=policy)
+    # Slow on purpose, so before the transaction.
     encoded = hashers.make_password(password)
-    now = timezone.now()
+    _store(
+        user=user,
+        before=before,
+        encoded=encoded,
+        history_length=policy.history_length,
+        must_change=must_change,
+        event=event,
+        context=context,
+        actor=actor,
+    )
+
+
+@retried
+def _store(
+    *,
+    user: User,
+    before: str,
+    encoded: str,
+    history_length: int,
+    must_change: bool,
+    event: EventType,
+    context: RequestContext,
+    actor: Any,
+) -> None:
+    """Put one hash in the place of another, and end what was granted before: one UPDATE does both (S48)."""
     with transaction.atomic():
-        row = User.objects.present().select_for_update().filter(pk=user.pk).first()
+        row = User.objects.present().select_for_update(no_key=True).filter(pk=user.pk).first()
         if row is None:
             raise NotFound("USER.0001", log_detail=f"user={user.pk}")
         authority.check(Change.PASSWORD, user=row, actor=actor)
         if row.password != before and not _is_upgrade(row.password, before):
             # Of two changes at once one wins; the other was checked against a password that is gone.
             raise CredentialsRefused("PARAM.0028", log_detail=f"user={user.pk} changed meanwhile")
-        if policy.history_length and row.has_usable_password():
+        if history_length and row.has_usable_password():
             PasswordHistory.objects.create(user=row, password=row.password)
-        _trim_history(row, keep=policy.history_length)
+        _trim_history(row, keep=history_length)
         values = {
             "password": encoded,
-            "password_changed_at": now,
+            "password_changed_at": timezone.now(),
             "password_must_change": must_change,
+            "epoch": row.epoch + 1,
         }
         for name, value in values.items():
             setattr(row, name, value)
@@ -216,7 +243,7 @@ def _replace(
             context=context,
             details={"must_change": must_change},
         )
-        access.revoke_everything(user=user, reason=SessionEndReason.PASSWORD_CHANGED, context=context, actor=actor)
+        access.close_old_epochs(user=user, reason=SessionEndReason.PASSWORD_CHANGED, context=context, actor=actor)
 
 
 def _is_upgrade(now: str, before: str) -> bool:

@@ -25,6 +25,7 @@ from identity.context import RequestContext
 from identity.errors import AlreadyExists, NotAllowed, StateInvalid
 from identity.events import EventType
 from identity.models import ExternalAccount, ExternalIdentity, Tenant, Upstream, User
+from identity.retries import retried
 from identity.services import audit, authority, upstreams
 from identity.services.authority import Change
 from identity.services.integrity import refusing
@@ -36,6 +37,7 @@ _PARKED = "login_transaction.external"
 # Recognising -----------------------------------------------------------------------------------------------
 
 
+@retried
 def recognise(*, upstream: Upstream, person: ExternalPerson, context: RequestContext) -> ExternalIdentity | None:
     """The link of this person, brought up to date; None where there is none yet."""
     by_subject = _by_subject(upstream, person)
@@ -120,6 +122,7 @@ def _merge(account: ExternalAccount, *, into: ExternalIdentity, context: Request
 # Linking ---------------------------------------------------------------------------------------------------
 
 
+@retried
 def link(*, user: User, upstream: Upstream, person: ExternalPerson, context: RequestContext) -> ExternalIdentity:
     """Link a person of the provider to a user who has proved to be one of ours, in the transaction of that proof.
 
@@ -224,6 +227,7 @@ def find_own(*, user: User, public_id: str) -> ExternalIdentity | None:
     return ExternalIdentity.objects.filter(user=user, public_id=public_id).first()
 
 
+@retried
 def unlink(*, identity: ExternalIdentity, context: RequestContext, actor: Any = None, is_forced: bool = False) -> None:
     """Take a link away. Raises NotAllowed (SOCIAL.0002) for a person's last way to sign in, and AuthorityRefused.
 
@@ -231,7 +235,8 @@ def unlink(*, identity: ExternalIdentity, context: RequestContext, actor: Any = 
     """
     with transaction.atomic():
         # The user's row first: of two unlinkings at the same moment the second one sees what the first has left.
-        user = User.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=identity.user_id)
+        people = User.objects.select_related("tenant").select_for_update(of=("self",), no_key=True)
+        user = people.get(pk=identity.user_id)
         authority.check(Change.FACTOR, user=user, actor=actor or user)
         if not is_forced and not _has_other_way(user, than=identity):
             raise NotAllowed("SOCIAL.0002", log_detail=f"user={user.pk}")

@@ -92,7 +92,7 @@ def update(
     if unknown:
         raise ValidationError(_("Not an attribute of a gateway: %(names)s.") % {"names": ", ".join(unknown)})
     with transaction.atomic():
-        row = MessageGateway.objects.select_for_update().get(pk=gateway.pk)
+        row = MessageGateway.objects.select_for_update(no_key=True).get(pk=gateway.pk)
         was_internal = row.is_internal
         kind = _kind_of(row)
         if settings is not None:
@@ -219,7 +219,9 @@ def set_template(
     text = text.replace("\r\n", "\n")
     with transaction.atomic():
         wanted = {"tenant": tenant, "channel": channel, "purpose": purpose, "language": language}
-        row = MessageTemplate.objects.select_for_update().filter(**wanted).first() or MessageTemplate(**wanted)
+        row = MessageTemplate.objects.select_for_update(no_key=True).filter(**wanted).first() or MessageTemplate(
+            **wanted
+        )
         before = {"subject": row.subject, "text": row.text}
         row.subject, row.text = subject, text
         row.full_clean()

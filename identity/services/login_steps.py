@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,6 +36,7 @@ from identity.models import (
     User,
     VerificationChannel,
 )
+from identity.retries import retried
 from identity.services import (
     access,
     applications,
@@ -57,7 +59,6 @@ METHODS = {VerificationChannel.SMS: assurance.TEXT_MESSAGE, VerificationChannel.
 
 _HANDLE = "login_transaction.handle"
 _BINDING = "login_transaction.binding"
-_TOKENS_ENDED = "tokens_ended"  # in a row's data: when the user's sessions had last been ended at the latest proof
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,7 @@ def create(
         next_url=next_url,
         data=data,
         expires_at=timezone.now() + START_LIFETIME,
+        epoch=user.epoch if user is not None else 0,
     )
     return row, handle
 
@@ -274,11 +276,9 @@ def get(
         raise StateInvalid(log_detail=f"login_transaction={row.pk} in {row.state}")
     if row.failures >= MAX_FAILURES:
         raise StateInvalid(log_detail=f"login_transaction={row.pk} failed too often")
-    # Who changes a stolen password ends the thief's half-done sign-ins too, not only the sessions (S26).
-    if row.user is not None and row.data.get(_TOKENS_ENDED, _tokens_ended(row.user)) != _tokens_ended(row.user):
-        raise StateInvalid(
-            log_detail=f"login_transaction={row.pk} was begun before user={row.user.pk} ended everything"
-        )
+    # Who changes a stolen password ends the thief's half-done sign-ins too, not only the sessions (S26, S48).
+    if row.user is not None and row.epoch != row.user.epoch:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} is of another epoch than user={row.user.pk}")
     return row
 
 
@@ -354,8 +354,8 @@ def move(
     now = timezone.now()
     values: dict[str, Any] = {"state": to, "user": user, "amr": list(amr), "expires_at": now + STEP_LIFETIME}
     if user is not None:
-        values["data"] = {**(row.data if data is None else data), _TOKENS_ENDED: _tokens_ended(user)}
-    elif data is not None:
+        values["epoch"] = user.epoch
+    if data is not None:
         values["data"] = dict(data)
     still = LoginTransaction.objects.filter(pk=row.pk, state=row.state, finished_at=None, expires_at__gt=now)
     if not still.update(**values):
@@ -375,20 +375,25 @@ def close(row: LoginTransaction, *, state: LoginState, session: SSOSession | Non
         setattr(row, name, value)
 
 
+@retried
 def finish(row: LoginTransaction, *, context: RequestContext, session: SSOSession | None) -> LoginOutcome:
     """Open or renew the session, in the transaction that finishes the sign-in."""
     proved_user = user_of(row)
+    row = copy(row)  # what a try that is broken off has set is set on the copy
     with transaction.atomic():
-        # Read again: a step may come minutes after the password (S26).
-        user = User.objects.select_related("tenant__session_policy").get(pk=proved_user.pk)
+        # Read again: a step may come minutes after the password (S26). Whoever ends the person's sessions at this
+        # moment waits for this row and then finds the new session, or was first: its applications are told of the end.
+        people = User.objects.select_related("tenant__session_policy")
+        user = people.select_for_update(of=("self",), no_key=True).get(pk=proved_user.pk)
         if not user.is_usable:
             raise AccountDisabled(log_detail=f"user={user.pk}")
-        if user.tokens_valid_after != proved_user.tokens_valid_after:
-            raise StateInvalid(log_detail=f"user={user.pk} ended everything meanwhile")
+        if user.epoch != proved_user.epoch:
+            raise StateInvalid(log_detail=f"user={user.pk} is in another epoch than at the proof")
         if "external" in row.data:
             # Whoever came from another provider is linked now, when everything that is due was proved (S28).
             external_identities.link_parked(row.data["external"], user=user, tenant=row.tenant, context=context)
-        own = session if session is not None and session.user_id == user.pk else None
+        is_own = session is not None and session.user_id == user.pk and session.epoch == user.epoch
+        own = session if is_own else None
         if "step_up" in row.data:
             if own is None or own.pk != row.data["step_up"]:
                 raise StateInvalid(log_detail=f"login_transaction={row.pk} is of another session")
@@ -460,10 +465,6 @@ def record_refusal(
         details=details,
     )
     log.info("login.refused", extra={"event": str(event), "reason": _reason(error), "detail": error.log_detail})
-
-
-def _tokens_ended(user: User) -> str:
-    return user.tokens_valid_after.isoformat() if user.tokens_valid_after else ""
 
 
 def _reason(error: IdentityError) -> str:

@@ -28,6 +28,7 @@ from identity.errors import (
 )
 from identity.events import EventType
 from identity.models import Application, AppOrganization, Organization, OrganizationCategory, Tenant
+from identity.retries import retried
 from identity.services import audit
 from identity.services.integrity import check_references, refusing
 from identity.texts import is_storable
@@ -102,6 +103,7 @@ APP_ORGANIZATIONS: Final = _Tree(
 # The tenant's tree -----------------------------------------------------------------------------------------
 
 
+@retried
 def create(
     *,
     tenant: Tenant,
@@ -126,6 +128,7 @@ def create(
     return organization
 
 
+@retried
 def update(
     *,
     organization: Organization,
@@ -161,6 +164,7 @@ def update(
     return changes
 
 
+@retried
 def delete(*, organization: Organization, context: RequestContext, actor: Any = None) -> None:
     """Delete an empty organisation. Raises ORG.0016 while it has organisations or users."""
     with transaction.atomic():
@@ -172,6 +176,7 @@ def delete(*, organization: Organization, context: RequestContext, actor: Any = 
 # An application's tree -------------------------------------------------------------------------------------
 
 
+@retried
 def create_app_organization(
     *,
     application: Application,
@@ -197,6 +202,7 @@ def create_app_organization(
     return row
 
 
+@retried
 def update_app_organization(
     *,
     organization: AppOrganization,
@@ -224,6 +230,7 @@ def update_app_organization(
     return changes
 
 
+@retried
 def delete_app_organization(*, organization: AppOrganization, context: RequestContext, actor: Any = None) -> None:
     """Delete an empty organisation. Raises APP_ORG.0007 while it has organisations or accounts."""
     check_app_organizations_enabled(organization.application)

@@ -6,6 +6,7 @@ It is a LoginTransaction of a channel of its own, which never becomes a session.
 from __future__ import annotations
 
 import logging
+from copy import copy
 
 from django.db import transaction
 
@@ -24,6 +25,7 @@ from identity.models import (
     VerificationChannel,
     VerificationPurpose,
 )
+from identity.retries import retried
 from identity.services import audit, authentication, authority, credentials, login_steps, throttle, verification
 
 log = logging.getLogger(__name__)
@@ -89,10 +91,7 @@ def finish(*, handle: str, binding: str, verification_code: str, new_password: s
         user = login_steps.user_of(row)
         if authority.is_privileged(user):
             raise AuthorityRefused("RIGHT.0004", log_detail=f"user={user.pk} has got rights meanwhile")
-        with transaction.atomic():
-            verification.spend(proved)
-            login_steps.close(row, state=LoginState.SUCCESS, session=None)
-            credentials.set_password(user=user, password=new_password, context=context, actor=user)
+        _spend_and_set(row, user=user, proved=proved, new_password=new_password, context=context)
     except IdentityError as error:
         login_steps.record_refusal(EventType.PASSWORD_RESET, row=row, error=error, context=context)
         raise
@@ -127,9 +126,7 @@ def reset_by_mobile(
         if authority.is_privileged(user):
             verification.spend(proved)
             raise AuthorityRefused("RIGHT.0004", log_detail=f"user={user.pk}")
-        with transaction.atomic():
-            verification.spend(proved)
-            credentials.set_password(user=user, password=new_password, context=context, actor=user)
+        _spend_and_set(None, user=user, proved=proved, new_password=new_password, context=context)
     except IdentityError as error:
         audit.record(
             EventType.PASSWORD_RESET,
@@ -144,6 +141,23 @@ def reset_by_mobile(
     throttle.succeed_source(tenant=tenant, context=context)
     throttle.unlock(user, context=context, actor=user)
     return user
+
+
+@retried
+def _spend_and_set(
+    row: LoginTransaction | None,
+    *,
+    user: User,
+    proved: verification.Proved,
+    new_password: str,
+    context: RequestContext,
+) -> None:
+    """Spend the code and what was begun with it, if anything was, and set the password: all of it or nothing."""
+    with transaction.atomic():
+        verification.spend(proved)
+        if row is not None:
+            login_steps.close(copy(row), state=LoginState.SUCCESS, session=None)
+        credentials.set_password(user=user, password=new_password, context=context, actor=user)
 
 
 def _prove_reset(

@@ -12,6 +12,7 @@ from identity.context import RequestContext
 from identity.errors import AlreadyExists, NotAllowed, NotFound, ValueInvalid, ValueRequired
 from identity.events import EventType
 from identity.models import AppAccount, Application, AppRole, AppRoleMember
+from identity.retries import retried
 from identity.services import attributes, audit
 from identity.services.integrity import refusing
 from identity.texts import is_storable
@@ -57,6 +58,7 @@ def create(
     return role
 
 
+@retried
 def update(*, role: AppRole, context: RequestContext, name: str, actor: Any = None) -> bool:
     """Rename; the code cannot be changed. Raises APP_ROLE.0002, .0007 (empty), .0008 (pattern), .0001 (gone)."""
     check_enabled(role.application)
@@ -82,6 +84,7 @@ def update(*, role: AppRole, context: RequestContext, name: str, actor: Any = No
     return True
 
 
+@retried
 def delete(*, role: AppRole, context: RequestContext, actor: Any = None) -> None:
     """Delete a role that nobody holds. Raises APP_ROLE.0004 while somebody does."""
     check_enabled(role.application)
@@ -121,6 +124,7 @@ def remove_members(
     return _change_members(role, account_ids, context=context, actor=actor, is_adding=False)
 
 
+@retried
 def _change_members(
     role: AppRole, account_ids: Sequence[str], *, context: RequestContext, actor: Any, is_adding: bool
 ) -> tuple[list[str], list[str]]:
@@ -162,7 +166,10 @@ def _change_members(
 def _locked(role: AppRole) -> AppRole:
     """The role as it is now. Writers of its members wait for each other, so no member is added twice."""
     row = (
-        AppRole.objects.select_related("application__tenant").select_for_update(of=("self",)).filter(pk=role.pk).first()
+        AppRole.objects.select_related("application__tenant")
+        .select_for_update(of=("self",), no_key=True)
+        .filter(pk=role.pk)
+        .first()
     )
     if row is None:
         raise NotFound("APP_ROLE.0001", log_detail=f"role={role.pk}")

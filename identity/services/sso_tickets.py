@@ -18,6 +18,7 @@ from identity.context import RequestContext
 from identity.errors import AccessDenied, CredentialsRefused, IdentityError
 from identity.events import EventType
 from identity.models import Application, SSOSession, SSOTicket, Tenant
+from identity.retries import retried
 from identity.selectors import profiles
 from identity.selectors.profiles import Profile
 from identity.services import access, applications, audit, devices, sessions
@@ -38,6 +39,7 @@ class Redeemed:
     profile: Profile
 
 
+@retried
 def issue(
     *, session: SSOSession, application: Application, client_id: str, holder: Application, context: RequestContext
 ) -> tuple[str, timedelta]:
@@ -63,6 +65,7 @@ def issue(
             device_index=session.device_index,
             created_at=now,
             expires_at=now + lifetime,
+            epoch=session.epoch,
         )
         if application.pk != holder.pk:
             sessions.join_once(session, application, protocol=PROTOCOL, client_ref=client_id)
@@ -99,7 +102,7 @@ def redeem(
     if not row.device_index or not crypto.constant_time_equal(row.device_index, index):
         raise _refused(row, "of another device")
     try:
-        access.check_usable(user=session.user, session=session, application=application, granted_at=row.created_at)
+        access.check_usable(user=session.user, session=session, application=application, epoch=row.epoch)
         check_sufficient(session=session, application=application)
     except IdentityError as error:
         raise _refused(row, error.log_detail or error.error_code) from error

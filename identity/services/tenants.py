@@ -22,6 +22,7 @@ from identity.context import RequestContext
 from identity.errors import NotFound
 from identity.events import EventType
 from identity.models import MessagePolicy, PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
+from identity.retries import retried
 from identity.services import audit
 from identity.services.integrity import assign
 from identity.texts import is_storable
@@ -166,6 +167,7 @@ def create(
     return tenant
 
 
+@retried
 def update(
     *,
     tenant: Tenant,
@@ -180,7 +182,7 @@ def update(
     """
     _refuse_unknown(values)
     with transaction.atomic():
-        row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+        row = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
         changes = assign(row, values)
         if changes:
             row.save()

@@ -21,6 +21,7 @@ from identity.context import RequestContext
 from identity.errors import AccountLocked, TooManyRequests
 from identity.events import EventType
 from identity.models import AttemptCounter, CounterKind, Tenant, User
+from identity.retries import retried
 from identity.services import audit, credentials
 
 _PURPOSE = "attempt_counter"
@@ -50,6 +51,7 @@ class Limit:
     lock: timedelta | None = None
 
 
+@retried
 def admit(*, tenant: Tenant, user: User | None, name: str, context: RequestContext) -> Attempt:
     """Count one try, before a password or code is looked at.
 
@@ -78,6 +80,7 @@ def admit(*, tenant: Tenant, user: User | None, name: str, context: RequestConte
     return Attempt(tenant, user, source, max(policy.max_failures - counter.failures, 0))
 
 
+@retried
 def succeed(attempt: Attempt) -> None:
     """Take a good try back: the account starts anew, the source is only given this one try back (S31)."""
     with transaction.atomic():
@@ -91,6 +94,7 @@ def succeed(attempt: Attempt) -> None:
             User.objects.filter(pk=attempt.user.pk).exclude(locked_until=None).update(locked_until=None)
 
 
+@retried
 def unlock(user: User, *, context: RequestContext, actor: User | None = None) -> bool:
     """Lift the lock of an account, for an operator. Return whether there was anything to lift."""
     kind, key = _account_key(user=user, name="")

@@ -156,7 +156,7 @@ def update(
 ) -> dict[str, list[Any]]:
     """Change what is given; an empty secret leaves the old one. Tell what changed. Raises ValidationError."""
     with transaction.atomic():
-        row = Upstream.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=upstream.pk)
+        row = Upstream.objects.select_for_update(of=("self",), no_key=True).select_related("tenant").get(pk=upstream.pk)
         changes = _set(row, values, secret=secret)
         if changes:
             row.save()

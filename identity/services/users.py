@@ -37,7 +37,8 @@ from identity.models import (
 )
 from identity.models.users import make_email_key, make_user_key
 from identity.operator_groups import TENANT_OPERATORS
-from identity.services import access, attributes, audit, authority, credentials, devices, sessions
+from identity.retries import retried
+from identity.services import access, attributes, audit, authority, credentials, devices
 from identity.services.attributes import Rule
 from identity.services.authority import Change
 from identity.services.integrity import check_references, refusing
@@ -132,6 +133,7 @@ def create(
 # Changing --------------------------------------------------------------------------------------------------
 
 
+@retried
 def update(
     *,
     user: User,
@@ -209,6 +211,7 @@ def update(
     return recorded
 
 
+@retried
 def mark_verified(*, user: User, attribute: str, context: RequestContext, actor: Any = None) -> None:
     """Note that the person proved the e-mail address or mobile number that is on the row now.
 
@@ -231,6 +234,7 @@ def mark_verified(*, user: User, attribute: str, context: RequestContext, actor:
             )
 
 
+@retried
 def set_operator(
     *, user: User, is_operator: bool, context: RequestContext, actor: Any = None, is_superuser: bool = False
 ) -> dict[str, list[Any]]:
@@ -248,14 +252,15 @@ def set_operator(
             authority.check(Change.RIGHTS, user=row, actor=actor)
             for name, value in wanted.items():
                 setattr(row, name, value)
-            row.save(update_fields=[*wanted, "updated_at"])
+            row.epoch += 1
+            row.save(update_fields=[*wanted, "epoch", "updated_at"])
             if row.is_staff and not row.is_superuser and not row.groups.exists():
                 row.groups.add(Group.objects.get(name=TENANT_OPERATORS))
             audit.record(
                 EventType.USER_UPDATE, tenant=user.tenant, actor=actor, target=row, context=context, changes=changes
             )
-            sessions.end_all(user, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context, actor=actor)
-        for name, value in wanted.items():
+            access.close_old_epochs(user=user, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context, actor=actor)
+        for name, value in {**wanted, "epoch": row.epoch}.items():
             setattr(user, name, value)
     return changes
 
@@ -263,6 +268,7 @@ def set_operator(
 # Enabling, disabling, deleting -----------------------------------------------------------------------------
 
 
+@retried
 def enable(*, user: User, context: RequestContext, actor: Any = None) -> bool:
     """Let the person sign in again. Answers whether that changed anything. Sessions that ended stay ended.
 
@@ -282,6 +288,7 @@ def enable(*, user: User, context: RequestContext, actor: Any = None) -> bool:
     return changed
 
 
+@retried
 def disable(*, user: User, context: RequestContext, actor: Any = None) -> bool:
     """Keep the person out, at once: all sessions and tokens end (decision 14). Answers as `enable`."""
     with transaction.atomic():
@@ -295,10 +302,11 @@ def disable(*, user: User, context: RequestContext, actor: Any = None) -> bool:
                 context=context,
                 changes={"is_active": [True, False]},
             )
-            access.revoke_everything(user=user, reason=SessionEndReason.USER_DISABLED, context=context, actor=actor)
+            access.close_old_epochs(user=user, reason=SessionEndReason.USER_DISABLED, context=context, actor=actor)
     return changed
 
 
+@retried
 def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
     """Delete a person: the row stays without personal data, so that the id is never given to anybody else (decision 2).
 
@@ -308,7 +316,7 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
     with transaction.atomic():
         row = _locked(user)
         authority.check(Change.EXISTENCE, user=row, actor=actor)
-        access.revoke_everything(user=row, reason=SessionEndReason.USER_DELETED, context=context, actor=actor)
+        access.close_old_epochs(user=row, reason=SessionEndReason.USER_DELETED, context=context, actor=actor)
         for model in (AppAccount, ExternalIdentity, Membership, MFADevice, UniqueAttributeValue):
             model.objects.filter(user=row).delete()
         devices.forget_all(row)
@@ -320,6 +328,7 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
         row.is_active, row.is_staff, row.is_superuser = False, False, False
         row.password_changed_at, row.password_must_change = None, False
         row.locked_until, row.deleted_at = None, timezone.now()
+        row.epoch += 1
         row.save()
         row.groups.clear()
         row.user_permissions.clear()
@@ -337,8 +346,10 @@ def _switch(user: User, *, is_active: bool, actor: Any) -> bool:
         return False
     authority.check(Change.STATE, user=row, actor=actor)
     row.is_active = is_active
-    row.save(update_fields=["is_active", "updated_at"])
-    user.is_active = is_active
+    if not is_active:
+        row.epoch += 1
+    row.save(update_fields=["is_active", "epoch", "updated_at"])
+    user.is_active, user.epoch = is_active, row.epoch
     return True
 
 
@@ -347,7 +358,7 @@ def _switch(user: User, *, is_active: bool, actor: Any) -> bool:
 
 def _locked(user: User) -> User:
     """The user as the row stands now, kept from other writers. Raises NotFound (USER.0001) when deleted."""
-    rows = User.objects.present().select_related("tenant").select_for_update(of=("self",))
+    rows = User.objects.present().select_related("tenant").select_for_update(of=("self",), no_key=True)
     row: User | None = rows.filter(pk=user.pk).first()
     if row is None:
         raise NotFound("USER.0001", log_detail=f"user={user.pk}")

@@ -24,6 +24,7 @@ from identity import errors as domain
 from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.languages import supported_language
+from identity.retries import loss_of
 from identity.services import tenants
 from identity.texts import unique_members
 
@@ -80,7 +81,7 @@ def refusal_of(error: Exception, http: HttpRequest, *, allowed_methods: Iterable
     if isinstance(error, IdentityError):
         return _refusal_by_rule(error, http)
     if isinstance(error, OperationalError | InterfaceError):
-        log.error("database.away", extra={"path": http.path}, exc_info=error)
+        log.error(loss_of(error), extra={"path": http.path}, exc_info=error)
         return Refusal(503, _error_body(BUSY, (), http), {"Retry-After": str(RETRY_AFTER_SECONDS)})
     # The views' framework says it with an error of its own, which is not known here.
     if getattr(error, "status_code", None) == 405:

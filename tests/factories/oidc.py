@@ -61,6 +61,7 @@ def make_session(user: User, **values: Any) -> SSOSession:
         "last_seen_at": now,
         "idle_expires_at": now + timedelta(hours=8),
         "expires_at": now + timedelta(hours=24),
+        "epoch": user.epoch,
         **values,
     }
     return SSOSession.objects.create(user=user, acr=acr_of(values["amr"]), **values)

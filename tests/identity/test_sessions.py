@@ -211,7 +211,7 @@ def test_everything_of_a_user_ends_at_once(session, user, context, heard):
     assert heard[-1] == ("user", user.pk)
     assert not SSOSession.objects.filter(ended_at=None).exists()
     user.refresh_from_db()
-    assert user.tokens_valid_after is not None
+    assert user.epoch == session.epoch + 1
 
 
 @pytest.mark.security("S36")
@@ -256,18 +256,19 @@ def test_old_sessions_are_purged_and_open_ones_kept(session, user, context):
 @pytest.mark.security("S26")
 def test_the_gate_asks_person_tenant_application_grant_and_session(session, user, tenant, context):
     application = make_application(tenant)
-    granted_at = timezone.now()
-    grant = {"user": user, "session": session, "application": application, "granted_at": granted_at}
+    now = timezone.now()
+    grant = {"user": user, "session": session, "application": application, "epoch": user.epoch}
     access.check_usable(**grant)
     cases: list[tuple[object, str, object, type[Exception]]] = [
         (user, "is_active", False, AccountDisabled),
-        (user, "deleted_at", granted_at, AccountDisabled),
+        (user, "deleted_at", now, AccountDisabled),
         (user.tenant, "is_active", False, AccountDisabled),
         (application, "is_active", False, ApplicationDisabled),
-        (user, "tokens_valid_after", granted_at + timedelta(seconds=1), StateInvalid),
-        (session, "ended_at", granted_at, StateInvalid),
-        (session, "expires_at", granted_at, StateInvalid),
-        (session, "idle_expires_at", granted_at, StateInvalid),
+        (user, "epoch", user.epoch + 1, StateInvalid),
+        (session, "epoch", user.epoch - 1, StateInvalid),
+        (session, "ended_at", now, StateInvalid),
+        (session, "expires_at", now, StateInvalid),
+        (session, "idle_expires_at", now, StateInvalid),
     ]
     for row, name, value, error in cases:
         before = getattr(row, name)
@@ -280,12 +281,12 @@ def test_the_gate_asks_person_tenant_application_grant_and_session(session, user
 
 
 def test_offline_grant_outlives_its_session_but_not_the_end_of_all_tokens(session, user, context):
-    granted_at = timezone.now()
+    epoch = user.epoch
     sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=context)
-    assert not access.is_usable(user=user, session=session, granted_at=granted_at)
-    assert access.is_usable(user=user, session=session, granted_at=granted_at, is_offline=True)
+    assert not access.is_usable(user=user, session=session, epoch=epoch)
+    assert access.is_usable(user=user, session=session, epoch=epoch, is_offline=True)
     access.revoke_everything(user=user, reason=SessionEndReason.PASSWORD_CHANGED, context=context)
-    assert not access.is_usable(user=user, session=session, granted_at=granted_at, is_offline=True)
+    assert not access.is_usable(user=user, session=session, epoch=epoch, is_offline=True)
 
 
 @pytest.mark.security("S28")

@@ -185,7 +185,7 @@ def test_what_ended_since_the_ticket_was_made_ends_the_ticket(phone: Phone, back
     if change == "disabled":
         User.objects.filter(pk=phone.user.pk).update(is_active=False)
     if change == "tokens ended":
-        User.objects.filter(pk=phone.user.pk).update(tokens_valid_after=timezone.now() + timedelta(seconds=1))
+        User.objects.filter(pk=phone.user.pk).update(epoch=phone.user.epoch + 1)
     if change == "no account":
         target.access = ApplicationAccess.ASSIGNED
         target.save()

@@ -295,7 +295,7 @@ def test_a_ticket_dies_with_what_it_stands_on(
     elif event == "session":
         SSOSession.objects.update(ended_at=timezone.now())
     elif event == "password":
-        User.objects.filter(pk=person.pk).update(tokens_valid_after=timezone.now())
+        User.objects.filter(pk=person.pk).update(epoch=person.epoch + 1)
     elif event == "account":
         type(account).objects.filter(pk=account.pk).update(is_active=False)
     else:
