@@ -260,8 +260,8 @@ def set_operator(
                 EventType.USER_UPDATE, tenant=user.tenant, actor=actor, target=row, context=context, changes=changes
             )
             access.close_old_epochs(user=user, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context, actor=actor)
-        for name, value in {**wanted, "epoch": row.epoch}.items():
-            setattr(user, name, value)
+        for name in (*wanted, "epoch"):
+            setattr(user, name, getattr(row, name))
     return changes
 
 

@@ -99,7 +99,7 @@ def test_every_change_of_password_or_state_raises_the_epoch_once(user: User, cha
         assert not users.disable(user=user, context=SYSTEM)
         assert users.enable(user=user, context=SYSTEM)
     elif change == "operator":
-        assert users.set_operator(user=user, is_operator=True, context=SYSTEM)
+        assert users.set_operator(user=user, is_operator=True, context=SYSTEM, actor="system")
     else:
         access.revoke_everything(user=user, reason=SessionEndReason.ENDED_BY_OPERATOR, context=SYSTEM)
     assert user.epoch == User.objects.get(pk=user.pk).epoch == session.epoch + 1
@@ -160,7 +160,7 @@ def test_rows_that_only_an_instant_kept_dead_are_ended_and_the_others_live_on(ma
 
 def run_data_migrations(user: User, *, tokens_valid_after: datetime) -> None:
     """Bring the column of the version before back, for the time of this transaction, and migrate its rows."""
-    names = {"identity": "0010_end_before_epoch", "oidc_provider": "0004_end_before_epoch"}
+    names = {"identity": "0010_end_before_epoch", "oidc_provider": "0005_end_before_epoch"}
     old_apps = MigrationLoader(connection).project_state(list(names.items())).apps
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":

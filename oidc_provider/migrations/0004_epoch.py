@@ -9,7 +9,7 @@ def epoch() -> models.IntegerField:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("oidc_provider", "0002_client_may_use_sdk"),
+        ("oidc_provider", "0003_refresh_token_grace"),
     ]
 
     operations = [

@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("identity", "0010_end_before_epoch"),
-        ("oidc_provider", "0003_epoch"),
+        ("oidc_provider", "0004_epoch"),
     ]
     run_before = [
         ("identity", "0011_forget_tokens_valid_after"),
