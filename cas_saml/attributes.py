@@ -91,6 +91,12 @@ def check_mapping(mapping: object, *, of_elements: bool = True) -> None:
             raise ValueError(_("%(name)s: unknown source.") % place)
 
 
+def check_source(source: object) -> None:
+    """Judge one source. Raises ValueError."""
+    if not is_source(source):
+        raise ValueError(_("Unknown source."))
+
+
 def is_source(source: object) -> bool:
     """Whether a mapping may name it."""
     if not isinstance(source, str):

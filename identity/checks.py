@@ -2,7 +2,7 @@
 
 E001 unknown key, E002 wrong type, E003 out of range, E004 missing secret, E005 weak secret, E006 one secret
 used twice, E007 settings that contradict each other, E008 codes on the terminal outside development, W101 on
-deployment.
+deployment, W102 a stored value that cannot be used (with `--database default`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import DatabaseError, connections, transaction
 
 from identity.conf import IdentityConf, current, unknown_settings
+from identity.models.reading import ReadSafely, unusable_values
 
 _NETWORK = (IPv4Network, IPv6Network)
 # What a field's annotation accepts. Booleans are integers to Python, so they are told apart by hand.
@@ -61,6 +63,8 @@ _RANGES: dict[str, tuple[Any, Any]] = {
     "worker_key_check_interval": (timedelta(seconds=1), timedelta(days=1)),
     "worker_audit_chain_interval": (timedelta(seconds=1), timedelta(days=1)),
 }
+# Of one table; whoever mends them sees the next ones.
+_MOST_NAMED = 50
 CONSOLE_SENDER = "identity.senders.console.ConsoleSender"
 _AES_KEY_BYTES = 32
 _MIN_SECRET_BYTES = 32
@@ -102,6 +106,34 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
             )
         )
     return messages
+
+
+@register(Tags.database)
+def check_stored_values(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Name the rows that hold a bad value, by table, key and column; requests read something else in its place."""
+    if "default" not in (databases or ()):
+        return []
+    found: list[CheckMessage] = []
+    tables = set(connections["default"].introspection.table_names())
+    for model in apps.get_models():
+        if not issubclass(model, ReadSafely) or model._meta.db_table not in tables:
+            continue
+        try:
+            with transaction.atomic():
+                bad = list(islice(unusable_values(model), _MOST_NAMED))
+        except DatabaseError:
+            continue  # Not migrated to the end yet: a column is missing.
+        found += [
+            checks.Warning(
+                f"{model._meta.db_table} {pk}: the stored {column} cannot be used, so another value is read.",
+                hint="Open the row in the admin and save it, or name the column in the configuration file.",
+                id="identity.W102",
+            )
+            for pk, column in bad
+        ]
+    return found
 
 
 def _wrong_types(conf: IdentityConf) -> Iterator[CheckMessage]:

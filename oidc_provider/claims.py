@@ -306,7 +306,11 @@ def _source(name: str) -> Value:
     if name.startswith(ATTRIBUTE):
         attribute = name.removeprefix(ATTRIBUTE)
         return lambda profile: profile.extension.get(attribute)
-    return SOURCES[name]
+    return SOURCES.get(name, _unknown)
+
+
+def _unknown(profile: Profile) -> None:
+    """A source that the mapping should not name gives nothing; the registration refuses it."""
 
 
 def _filled(profile: Profile, values: Mapping[str, Value]) -> dict[str, Any]:

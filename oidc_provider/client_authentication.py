@@ -326,7 +326,7 @@ def _parse_jwk(member: object) -> _Key | None:
 
 def _keys(client: Client, *, is_retry: bool) -> tuple[_Key, ...]:
     if not client.jwks_uri:
-        return _inline(json.dumps(client.jwks)) if client.jwks else ()
+        return _inline(json.dumps(client.jwks), client.client_id) if client.jwks else ()
     now = time.monotonic()
     held = _fetched.get(client.jwks_uri)
     # A kid that is not there may be a new one; asking again is limited, for anybody can invent a kid.
@@ -345,9 +345,13 @@ def _keys(client: Client, *, is_retry: bool) -> tuple[_Key, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _inline(text: str) -> tuple[_Key, ...]:
-    """Parse a client's own JWK Set once."""
-    return parse_jwks(json.loads(text))
+def _inline(text: str, client_id: str) -> tuple[_Key, ...]:
+    """Parse a client's own JWK Set once. One that registration would refuse holds no key."""
+    try:
+        return parse_jwks(json.loads(text))
+    except ValueError:
+        log.error("client.jwks_unusable", extra={"client_id": client_id})
+        return ()
 
 
 def clear_cache() -> None:

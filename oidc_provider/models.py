@@ -7,10 +7,13 @@ None. Secrets, codes and tokens are kept as keyed hashes only. Rows refuse nothi
 
 from __future__ import annotations
 
+import ipaddress
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -25,6 +28,8 @@ from oauth2_provider.models import (
 )
 
 from identity.crypto import new_handle
+from identity.models.reading import ReadSafely
+from identity.validators import validate_object, validate_objects_by_name, validate_texts
 
 
 class AuthMethod(models.TextChoices):
@@ -78,6 +83,17 @@ CLIENT_FLAGS: dict[str, frozenset[str]] = {
 LOWERING_FLAGS = frozenset({"short_verifiers", "implicit_without_nonce"})
 
 
+def _check_dialect(name: object) -> None:
+    if name not in CLIENT_FLAGS:
+        raise ValidationError("There is no dialect of this name.")
+
+
+def _check_networks(networks: list[str]) -> None:
+    validate_texts(networks)
+    for network in networks:
+        ipaddress.ip_network(network)
+
+
 def _default_scopes() -> list[str]:
     return ["openid", "profile", "email"]
 
@@ -119,7 +135,7 @@ class ClientManager(models.Manager["Client"]):
         return self.get(client_id=client_id)
 
 
-class Client(AbstractApplication):
+class Client(ReadSafely, AbstractApplication):  # type: ignore[django-manager-missing]  # of the toolkit's models
     """An OAuth client: one registration of an application of the catalogue (RFC6749-2)."""
 
     # Columns of the toolkit with no meaning here.
@@ -218,6 +234,26 @@ class Client(AbstractApplication):
     )
 
     objects = ClientManager()
+
+    # What may be done is never more than was written. The rules for writing are in `registration`.
+    read_as: ClassVar[dict[str, Any]] = {"grant_types": list, "response_types": list, "scopes": list}
+    read_checks: ClassVar[dict[str, Any]] = {
+        "dialect": _check_dialect,
+        "jwks": validate_object,
+        "grant_types": validate_texts,
+        "response_types": validate_texts,
+        "scopes": validate_texts,
+        "api_requests_per_minute": MinValueValidator(1),
+        "flags": validate_object,
+        "redirect_uris": validate_texts,
+        "post_logout_redirect_uris": validate_texts,
+        "web_origins": validate_texts,
+        "claims_mapping": validate_objects_by_name,
+        "authorization_code_lifetime_seconds": MinValueValidator(1),
+        "access_token_lifetime_seconds": MinValueValidator(1),
+        "id_token_lifetime_seconds": MinValueValidator(1),
+        "refresh_token_lifetime_seconds": MinValueValidator(1),
+    }
 
     class Meta:
         verbose_name = _("client")
@@ -446,7 +482,7 @@ class Consent(models.Model):
         return f"consent {self.pk}"
 
 
-class HostApplication(models.Model):
+class HostApplication(ReadSafely):
     """A mobile app that shows mini programs, registered by its own client (Pactera guide, chapter 2)."""
 
     tenant = models.ForeignKey("identity.Tenant", on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
@@ -464,6 +500,10 @@ class HostApplication(models.Model):
     mini_programs = models.ManyToManyField(
         Client, blank=True, related_name="host_applications", verbose_name=_("mini programs")
     )
+
+    # Nobody's network: none at all would be everybody's.
+    read_as: ClassVar[dict[str, Any]] = {"networks": lambda: ["0.0.0.0/32"]}
+    read_checks: ClassVar[dict[str, Any]] = {"networks": _check_networks}
 
     class Meta:
         verbose_name = _("host application")

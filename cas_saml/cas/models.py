@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from cas_saml import addresses, attributes
+from cas_saml import addresses
 from cas_saml.addresses import AddressInvalid, ServiceAddress
+from cas_saml.attributes import check_mapping
 from cas_saml.conf import conf
 from identity import outbound
 from identity.conf import conf as identity_conf
 from identity.models import Application, SSOSession, Tenant
 from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
+from identity.models.reading import ReadSafely
 
 
 class ServiceMatch(models.TextChoices):
@@ -26,7 +29,7 @@ class ServiceMatch(models.TextChoices):
     PREFIX = "prefix", _("This path and everything below it")
 
 
-class CASService(models.Model):
+class CASService(ReadSafely):
     """An application's registration as a CAS service: addresses that may receive tickets, and what is told of users."""
 
     public_id = models.CharField(
@@ -67,6 +70,12 @@ class CASService(models.Model):
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
+    read_as: ClassVar[dict[str, Any]] = {"match": ServiceMatch.EXACT}
+    read_checks: ClassVar[dict[str, Any]] = {
+        "attributes": check_mapping,
+        "ticket_lifetime_seconds": MinValueValidator(1),
+    }
+
     class Meta:
         verbose_name = _("CAS service")
         verbose_name_plural = _("CAS services")
@@ -93,7 +102,10 @@ class CASService(models.Model):
         """Whether the address is this service."""
         if self.match == ServiceMatch.EXACT:
             return address.text == self.url
-        return address.is_below(addresses.read(self.url))
+        try:
+            return address.is_below(addresses.read(self.url))
+        except AddressInvalid:  # written past `clean`: nothing lies below it
+            return False
 
     def clean(self) -> None:
         """Judge a registration. Raises ValidationError by field, with everything that is wrong."""
@@ -104,7 +116,7 @@ class CASService(models.Model):
         if self.ticket_lifetime_seconds is not None and not 1 <= self.ticket_lifetime_seconds <= ceiling:
             errors["ticket_lifetime_seconds"] = _now("From 1 to %(most)d seconds.") % {"most": ceiling}
         try:
-            attributes.check_mapping(self.attributes)
+            check_mapping(self.attributes)
         except ValueError as error:
             errors["attributes"] = str(error)
         if errors:

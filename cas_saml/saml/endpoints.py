@@ -115,13 +115,34 @@ def _server_address(entry: Mapping[str, Any], *, internal: bool) -> str:
     return location
 
 
+# Reading ---------------------------------------------------------------------------------------------------
+
+
+def check_shape_of_consumers(value: object) -> None:
+    """Whether the looking-up below understands what a row holds. Raises ValueError."""
+    for entry in _entries(value, {"index", "location", "is_default"}):
+        if not isinstance(entry.get("index"), int) or not isinstance(entry.get("is_default"), bool):
+            raise ValueError("index or is_default")
+        if not isinstance(entry.get("location"), str):
+            raise ValueError("location")
+
+
+def check_shape_of_logout_services(value: object) -> None:
+    """Whether the looking-up below understands what a row holds. Raises ValueError."""
+    for entry in _entries(value, {"binding", "location", "response_location"}):
+        if entry.get("binding") not in BINDINGS:
+            raise ValueError("binding")
+        if not isinstance(entry.get("location"), str) or not isinstance(entry.get("response_location"), str):
+            raise ValueError("location")
+
+
 # Looking up ------------------------------------------------------------------------------------------------
 
 
-def default_consumer(consumers: Sequence[Endpoint]) -> str:
-    """SAMLMeta-2.2.3: the one that says so, else the first."""
+def default_consumer(consumers: Sequence[Endpoint]) -> str | None:
+    """SAMLMeta-2.2.3: the one that says so, else the first; None where the row holds none that can be used."""
     marked = [entry for entry in consumers if entry["is_default"]]
-    return str((marked or consumers)[0]["location"])
+    return next((str(entry["location"]) for entry in (*marked, *consumers)), None)
 
 
 def consumer_by_index(consumers: Sequence[Endpoint], index: int) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.exceptions import ValidationError
@@ -11,13 +12,15 @@ from django.db import models
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from cas_saml import attributes
+from cas_saml.attributes import check_mapping, check_source
 from cas_saml.saml import endpoints, formats
 from cas_saml.saml.certificates import CertificateRefused
 from cas_saml.saml.certificates import load as load_certificate
 from identity.models import Application, SSOSession, Tenant
 from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
+from identity.models.reading import ReadSafely
 from identity.texts import is_storable
+from identity.validators import validate_texts
 
 MAX_ENTITY_ID = 1024  # SAMLMeta-2.2.1
 MAX_NAME_ID = 256  # SAMLCore-8.3.7
@@ -53,7 +56,7 @@ def all_formats() -> list[str]:
     return list(formats.NAMES)
 
 
-class ServiceProvider(models.Model):
+class ServiceProvider(ReadSafely):
     """An application's registration as a SAML service provider: where it may be answered, and what it is told."""
 
     public_id = models.CharField(
@@ -152,6 +155,15 @@ class ServiceProvider(models.Model):
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
+    read_checks: ClassVar[dict[str, Any]] = {
+        "assertion_consumer_services": endpoints.check_shape_of_consumers,
+        "single_logout_services": endpoints.check_shape_of_logout_services,
+        "signing_certificates": validate_texts,
+        "name_id_formats": formats.check_list,
+        "name_id_source": check_source,
+        "attributes": partial(check_mapping, of_elements=False),
+    }
+
     class Meta:
         verbose_name = _("SAML service provider")
         verbose_name_plural = _("SAML service providers")
@@ -249,20 +261,15 @@ def _check_signed(provider: ServiceProvider) -> None:
 
 
 def _check_formats(provider: ServiceProvider) -> None:
-    listed = provider.name_id_formats
-    if not isinstance(listed, list) or not listed or len(set(map(str, listed))) != len(listed):
-        raise ValueError(_now("It is not a list of different names."))
-    if unknown := [name for name in listed if name not in formats.NAMES]:
-        raise ValueError(_now("%(name)s is none of the four formats.") % {"name": unknown[0]})
+    formats.check_list(provider.name_id_formats)
 
 
 def _check_name_id_source(provider: ServiceProvider) -> None:
-    if not attributes.is_source(provider.name_id_source):
-        raise ValueError(_now("Unknown source."))
+    check_source(provider.name_id_source)
 
 
 def _check_attributes(provider: ServiceProvider) -> None:
-    attributes.check_mapping(provider.attributes, of_elements=False)
+    check_mapping(provider.attributes, of_elements=False)
 
 
 def _check_relay_state(provider: ServiceProvider) -> None:

@@ -56,10 +56,13 @@ class AuthnRequest:
 
 
 def unsolicited(provider: ServiceProvider) -> AuthnRequest:
-    """A sign-in that starts here: everything is of the registration (SAMLProf-4.1.5)."""
+    """A sign-in that starts here: everything is of the registration (SAMLProf-4.1.5). Raises MessageRefused."""
+    consumer_url = endpoints.default_consumer(provider.assertion_consumer_services)
+    if consumer_url is None:
+        raise MessageRefused(Refusal.CONSUMER, client_ref=provider.public_id)
     return AuthnRequest(
         provider_id=provider.public_id,
-        consumer_url=endpoints.default_consumer(provider.assertion_consumer_services),
+        consumer_url=consumer_url,
         relay_state=provider.default_relay_state,
     )
 

@@ -199,6 +199,16 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
             messages.error(request, f"{error.message} ({error.error_code})")
             return HttpResponseRedirect(request.get_full_path())
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        for name, value in getattr(obj, "unusable", {}).items():
+            text = _("The stored %(column)s, %(value)s, cannot be used. Until it is saved again, this is in its place.")
+            label = self.opts.get_field(name).verbose_name
+            messages.warning(request, text % {"column": label, "value": MASK if name in self.hidden_fields else value})
+        answer: HttpResponse = super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        return answer
+
     def _may_write(self, request: HttpRequest, object_id: str | None) -> bool:
         return self.has_change_permission(request) if object_id else self.has_add_permission(request)
 

@@ -1,11 +1,17 @@
 """Tenants, their host names, policies and attribute definitions."""
 
+from typing import Any
+
+from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Model
 from django.forms import ModelForm
 from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from identity.admin.base import ReadOnly, StackedInline, TabularInline, TenantScoped
+from identity.languages import supported_language
 from identity.models import (
     AttributeDefinition,
     MessagePolicy,
@@ -16,6 +22,14 @@ from identity.models import (
     UserCount,
 )
 from identity.services import attributes
+from identity.validators import time_zones
+
+
+class LanguageField(forms.ChoiceField):
+    """One of our languages; another spelling of one, such as zh-CN, is shown as that one."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return supported_language(value or "") or value
 
 
 class DomainInline(TabularInline):
@@ -70,6 +84,15 @@ class TenantAdmin(TenantScoped):
         "created_at",
         "updated_at",
     )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "time_zone":
+            names = [(name, name) for name in time_zones()]
+            return forms.ChoiceField(label=db_field.verbose_name, choices=names, widget=UnfoldAdminSelectWidget)
+        if db_field.name == "language":
+            languages = settings.LANGUAGES
+            return LanguageField(label=db_field.verbose_name, choices=languages, widget=UnfoldAdminSelectWidget)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         readonly = list(super().get_readonly_fields(request, obj))

@@ -5,6 +5,8 @@ from django.utils.translation import gettext_lazy as _
 
 from identity.models.applications import Application, AppOrganization
 from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
+from identity.models.reading import ReadSafely
+from identity.validators import validate_object
 
 
 class AccountType(models.TextChoices):
@@ -15,7 +17,7 @@ class AccountType(models.TextChoices):
     PUBLIC = "PUBLIC_ACCOUNT", _("Public account")
 
 
-class AppAccount(models.Model):
+class AppAccount(ReadSafely):
     """A user's account inside one application. Only basic accounts have an owner."""
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)
@@ -42,7 +44,7 @@ class AppAccount(models.Model):
         verbose_name=_("application organisation"),
     )
     password_sealed = models.TextField(_("password, sealed"), blank=True, default="", editable=False)
-    extension = models.JSONField(_("extended attributes"), blank=True, default=dict)
+    extension = models.JSONField(_("extended attributes"), blank=True, default=dict, validators=[validate_object])
     is_active = models.BooleanField(_("enabled"), default=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)

@@ -1,12 +1,16 @@
 """The application catalogue. Protocol registrations point here (house plan, section 2)."""
 
+from typing import Any, ClassVar
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
 from identity.models.policies import MFAMode
+from identity.models.reading import ReadSafely
 from identity.models.tenants import Tenant
+from identity.validators import validate_web_address
 
 
 class ApplicationAccess(models.TextChoices):
@@ -16,7 +20,7 @@ class ApplicationAccess(models.TextChoices):
     ASSIGNED = "assigned", _("Users with an enabled application account")
 
 
-class Application(models.Model):  # type: ignore[django-manager-missing]  # of the toolkit's models
+class Application(ReadSafely):
     """Something people sign in to. One row, whatever protocols it speaks."""
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)
@@ -24,8 +28,12 @@ class Application(models.Model):  # type: ignore[django-manager-missing]  # of t
     code = models.CharField(_("code"), max_length=64, validators=[RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")])
     name = models.CharField(_("name"), max_length=100)
     description = models.CharField(_("description"), max_length=500, blank=True, default="")
-    logo_url = models.CharField(_("logo address"), max_length=500, blank=True, default="")
-    home_url = models.CharField(_("home address"), max_length=500, blank=True, default="")
+    logo_url = models.CharField(
+        _("logo address"), max_length=500, blank=True, default="", validators=[validate_web_address]
+    )
+    home_url = models.CharField(
+        _("home address"), max_length=500, blank=True, default="", validators=[validate_web_address]
+    )
     is_active = models.BooleanField(_("enabled"), default=True)
     access = models.CharField(
         _("access"), max_length=16, choices=ApplicationAccess.choices, default=ApplicationAccess.EVERYONE
@@ -46,6 +54,8 @@ class Application(models.Model):  # type: ignore[django-manager-missing]  # of t
     has_roles = models.BooleanField(_("has application roles"), default=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    read_as: ClassVar[dict[str, Any]] = {"access": ApplicationAccess.ASSIGNED}  # nobody comes in by a slip
 
     class Meta:
         verbose_name = _("application")

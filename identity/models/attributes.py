@@ -1,12 +1,16 @@
 """Attribute definitions: what a tenant demands of built-in and extended attributes."""
 
+from typing import Any, ClassVar
+
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from identity import patterns
+from identity.models.reading import ReadSafely
 from identity.models.tenants import Tenant
+from identity.validators import count, validate_texts
 
 
 class AttributeTarget(models.TextChoices):
@@ -36,7 +40,7 @@ def validate_pattern(pattern: str) -> None:
         raise ValidationError(_("This is not a regular expression."))
 
 
-class AttributeDefinition(models.Model):
+class AttributeDefinition(ReadSafely):
     """The rule for one attribute of a tenant's users, or of one application's accounts.
 
     A row whose name is that of a built-in attribute (`mobile`, `employee_id` …) changes that one's rule.
@@ -61,7 +65,9 @@ class AttributeDefinition(models.Model):
     )  # a member of JSON objects, and part of claim names
     label = models.CharField(_("label"), max_length=100, blank=True, default="")
     type = models.CharField(_("type"), max_length=16, choices=AttributeType.choices, default=AttributeType.STRING)
-    choices = models.JSONField(_("choices"), blank=True, default=list)  # allowed values, for type choice
+    choices = models.JSONField(
+        _("choices"), blank=True, default=list, validators=[validate_texts]
+    )  # allowed values, for type choice
     is_required = models.BooleanField(_("required"), default=False)
     is_unique = models.BooleanField(_("unique"), default=False)
     pattern = models.CharField(
@@ -70,7 +76,9 @@ class AttributeDefinition(models.Model):
     editable_by = models.CharField(
         _("may be edited by"), max_length=16, choices=AttributeEditor.choices, default=AttributeEditor.API
     )
-    position = models.PositiveSmallIntegerField(_("position"), default=0)
+    position = models.PositiveSmallIntegerField(_("position"), default=0, validators=count(0, 32_767))
+
+    read_as: ClassVar[dict[str, Any]] = {"editable_by": AttributeEditor.OPERATOR}  # who may write is not guessed
 
     class Meta:
         verbose_name = _("attribute definition")

@@ -3,11 +3,13 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from identity.models.reading import ReadSafely
 from identity.models.tenants import Tenant
 from identity.models.verification import VerificationChannel, VerificationPurpose
+from identity.validators import validate_object
 
 
-class MessageGateway(models.Model):
+class MessageGateway(ReadSafely):
     """One way out of the house. The ones of a channel are asked by position until one takes the message."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
@@ -17,7 +19,9 @@ class MessageGateway(models.Model):
     position = models.PositiveSmallIntegerField(_("position"), default=0, help_text=_("The lowest is asked first."))
     is_active = models.BooleanField(_("active"), default=False)
     base_url = models.CharField(_("address"), max_length=500, blank=True, default="")  # "" is the kind's own
-    settings = models.JSONField(_("settings"), default=dict, blank=True)  # what the kind asks for; no secrets
+    settings = models.JSONField(
+        _("settings"), default=dict, blank=True, validators=[validate_object]
+    )  # what the kind asks for; no secrets
     secret_sealed = models.TextField(blank=True, default="", editable=False)
     is_internal = models.BooleanField(
         _("internal"), default=False, help_text=_("May be called at private addresses and without TLS.")

@@ -4,6 +4,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
+from identity.models.reading import ReadSafely
 from identity.models.tenants import Tenant
 
 
@@ -16,7 +17,7 @@ class OrganizationCategory(models.TextChoices):
     GROUP = "group", _("Group")
 
 
-class Organization(models.Model):
+class Organization(ReadSafely):
     """A node of the tenant's tree. `path` is materialised: "/<id>/…/<own id>/" (decision 4)."""
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)

@@ -1,12 +1,14 @@
 """Per-tenant policy. Rows, not settings: an operator changes them in the admin."""
 
-import phonenumbers
-from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from typing import Any, ClassVar, Self
+
+from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from identity.models.reading import ReadSafely
 from identity.models.tenants import Tenant
+from identity.validators import DAY, MINUTE, count, seconds, validate_countries
 
 
 class MFAMode(models.TextChoices):
@@ -17,43 +19,46 @@ class MFAMode(models.TextChoices):
     ALWAYS = "always", _("Always")
 
 
-class PasswordPolicy(models.Model):
+class PasswordPolicy(ReadSafely):
     """What a password must be, how long it lives, and when guessing locks (PWD.*, LOGIN.0001)."""
 
     tenant = models.OneToOneField(
         Tenant, on_delete=models.CASCADE, related_name="password_policy", verbose_name=_("tenant")
     )
-    min_length = models.PositiveSmallIntegerField(
-        _("minimum length"), default=8, validators=[MinValueValidator(6), MaxValueValidator(128)]
-    )
-    max_length = models.PositiveSmallIntegerField(
-        _("maximum length"), default=64, validators=[MinValueValidator(8), MaxValueValidator(128)]
-    )
+    min_length = models.PositiveSmallIntegerField(_("minimum length"), default=8, validators=count(6, 128))
+    max_length = models.PositiveSmallIntegerField(_("maximum length"), default=64, validators=count(8, 128))
     min_classes = models.PositiveSmallIntegerField(
         _("character classes needed"),  # of lower case, upper case, digits, others
         default=2,
-        validators=[MinValueValidator(1), MaxValueValidator(4)],
+        validators=count(1, 4),
     )
     max_identical = models.PositiveSmallIntegerField(
         _("identical characters allowed"),
         default=0,
+        validators=count(0, 128),
         help_text=_("How often one character may occur; 0 does not limit."),
     )
-    history_length = models.PositiveSmallIntegerField(
-        _("old passwords refused"), default=3, validators=[MaxValueValidator(24)]
-    )
+    history_length = models.PositiveSmallIntegerField(_("old passwords refused"), default=3, validators=count(0, 24))
     refuse_user_name = models.BooleanField(_("refuse user name, mobile and e-mail inside"), default=True)
     refuse_user_name_reversed = models.BooleanField(_("refuse user name backwards"), default=True)
     refuse_weak_list = models.BooleanField(_("refuse passwords of the weak list"), default=True)
     weak_words = models.TextField(_("further weak passwords"), blank=True, default="", help_text=_("One a line."))
-    max_age_days = models.PositiveSmallIntegerField(_("days until expiry"), default=0, help_text=_("0: never."))
-    warn_days = models.PositiveSmallIntegerField(_("days of warning before expiry"), default=7)
-    max_failures = models.PositiveSmallIntegerField(
-        _("failed tries before locking"), default=5, validators=[MinValueValidator(1)]
+    max_age_days = models.PositiveSmallIntegerField(
+        _("days until expiry"), default=0, validators=count(0, 3660), help_text=_("0: never.")
     )
-    max_failures_per_source = models.PositiveIntegerField(_("failed tries of one address before locking"), default=100)
-    failure_window_seconds = models.PositiveIntegerField(_("seconds in which failures are counted"), default=900)
-    lock_seconds = models.PositiveIntegerField(_("seconds a lock lasts"), default=900)
+    warn_days = models.PositiveSmallIntegerField(
+        _("days of warning before expiry"), default=7, validators=count(0, 366)
+    )
+    max_failures = models.PositiveSmallIntegerField(
+        _("failed tries before locking"), default=5, validators=count(1, 10_000)
+    )
+    max_failures_per_source = models.PositiveIntegerField(
+        _("failed tries of one address before locking"), default=100, validators=count(1)
+    )
+    failure_window_seconds = models.PositiveIntegerField(
+        _("seconds in which failures are counted"), default=900, validators=seconds(1, 31 * DAY)
+    )
+    lock_seconds = models.PositiveIntegerField(_("seconds a lock lasts"), default=900, validators=seconds(1, 31 * DAY))
 
     class Meta:
         verbose_name = _("password policy")
@@ -67,25 +72,44 @@ class PasswordPolicy(models.Model):
     def __str__(self) -> str:
         return f"password policy {self.tenant_id}"
 
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Any, values: Any, **options: Any) -> Self:
+        """Make the row; where one of the lengths had to be replaced, the two still leave room for a password."""
+        row = super().from_db(db, field_names, values, **options)
+        if row.unusable and row.min_length > row.max_length:
+            row.min_length, row.max_length = row.max_length, row.min_length
+        return row
 
-class SessionPolicy(models.Model):
+
+class SessionPolicy(ReadSafely):
     """How long sign-ins last and when a second factor is needed (decisions 21 and 23)."""
 
     tenant = models.OneToOneField(
         Tenant, on_delete=models.CASCADE, related_name="session_policy", verbose_name=_("tenant")
     )
-    idle_seconds = models.PositiveIntegerField(_("seconds a browser session may idle"), default=8 * 3600)
-    lifetime_seconds = models.PositiveIntegerField(_("seconds a browser session lasts"), default=24 * 3600)
-    sdk_lifetime_seconds = models.PositiveIntegerField(_("seconds an app session lasts"), default=604_800)
+    # Less than a minute, and nobody gets from the sign-in page to the next one.
+    idle_seconds = models.PositiveIntegerField(
+        _("seconds a browser session may idle"), default=8 * 3600, validators=seconds(MINUTE)
+    )
+    lifetime_seconds = models.PositiveIntegerField(
+        _("seconds a browser session lasts"), default=24 * 3600, validators=seconds(MINUTE)
+    )
+    sdk_lifetime_seconds = models.PositiveIntegerField(
+        _("seconds an app session lasts"), default=604_800, validators=seconds(MINUTE)
+    )
     sdk_max_seconds = models.PositiveIntegerField(
         _("seconds an app session lasts with refreshing"),
-        default=90 * 24 * 3600,
+        default=90 * DAY,
+        validators=seconds(MINUTE),
         help_text=_("Counted from the sign-in. A refresh gives the lifetime above once more, up to here."),
     )
     sso_ticket_seconds = models.PositiveIntegerField(
-        _("seconds an SSO ticket lasts"), default=300, validators=[MinValueValidator(10), MaxValueValidator(9600)]
+        _("seconds an SSO ticket lasts"), default=300, validators=seconds(10, 9600)
     )
     mfa_mode = models.CharField(_("second factor"), max_length=16, choices=MFAMode.choices, default=MFAMode.NEVER)
+
+    # A mode that is none was meant to ask for something; this asks whoever can answer, and locks nobody out.
+    read_as: ClassVar[dict[str, Any]] = {"mfa_mode": MFAMode.IF_ENROLLED}
 
     class Meta:
         verbose_name = _("session policy")
@@ -95,7 +119,7 @@ class SessionPolicy(models.Model):
         return f"session policy {self.tenant_id}"
 
 
-class MessagePolicy(models.Model):
+class MessagePolicy(ReadSafely):
     """Where codes may be sent and how many, against pumping: messages ordered by strangers at the tenant's cost."""
 
     tenant = models.OneToOneField(
@@ -106,7 +130,7 @@ class MessagePolicy(models.Model):
         max_length=2,
         blank=True,
         default="",
-        validators=[RegexValidator(r"^[A-Z]{2}$")],
+        validators=[RegexValidator(r"^[A-Z]{2}\Z"), validate_countries],
         help_text=_("ISO 3166 code: what numbers without a calling code mean. Empty: that of the time zone."),
     )
     allowed_countries = models.CharField(
@@ -114,23 +138,23 @@ class MessagePolicy(models.Model):
         max_length=1000,
         blank=True,
         default="",
-        validators=[RegexValidator(r"^(\*|[A-Z]{2}( [A-Z]{2})*)$")],
+        validators=[RegexValidator(r"^(\*|[A-Z]{2}( [A-Z]{2})*)\Z"), validate_countries],
         help_text=_("Codes with spaces between them, or * for all. Empty: the own country only."),
     )
     per_target_hour = models.PositiveIntegerField(
-        _("codes an hour to one number or mailbox, for one purpose"), default=5, validators=[MinValueValidator(1)]
+        _("codes an hour to one number or mailbox, for one purpose"), default=5, validators=count(1)
     )
     per_target_day = models.PositiveIntegerField(
-        _("codes a day to one number or mailbox, for one purpose"), default=10, validators=[MinValueValidator(1)]
+        _("codes a day to one number or mailbox, for one purpose"), default=10, validators=count(1)
     )
     per_device_hour = models.PositiveIntegerField(
-        _("codes an hour because of one device"), default=10, validators=[MinValueValidator(1)]
+        _("codes an hour because of one device"), default=10, validators=count(1)
     )
     per_source_hour = models.PositiveIntegerField(
-        _("codes an hour because of one network address"), default=30, validators=[MinValueValidator(1)]
+        _("codes an hour because of one network address"), default=30, validators=count(1)
     )
     per_tenant_day = models.PositiveIntegerField(
-        _("codes a day in all"), default=10_000, validators=[MinValueValidator(1)]
+        _("codes a day in all"), default=10_000, validators=count(1, 100_000_000)
     )
 
     class Meta:
@@ -139,11 +163,3 @@ class MessagePolicy(models.Model):
 
     def __str__(self) -> str:
         return f"message policy {self.tenant_id}"
-
-    def clean(self) -> None:
-        """Refuse codes that are no country's. Raises ValidationError."""
-        for name in ("country", "allowed_countries"):
-            unknown = set(getattr(self, name).split()) - phonenumbers.SUPPORTED_REGIONS - {"*"}
-            if unknown:
-                text = _("There are no telephone numbers in %(country)s.") % {"country": sorted(unknown)[0]}
-                raise ValidationError({name: text})

@@ -5,21 +5,27 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
+from identity.models.reading import ReadSafely
+from identity.validators import validate_language, validate_time_zone, validate_web_address
 
 HOST_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$"
 
 
-class Tenant(models.Model):  # type: ignore[django-manager-missing]  # of the toolkit's models
+class Tenant(ReadSafely):
     """One customer: its people, applications, keys and policies. Chosen by host name (decision 10)."""
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)
     code = models.SlugField(_("code"), max_length=64, unique=True)
     name = models.CharField(_("name"), max_length=100)
-    logo_url = models.CharField(_("logo address"), max_length=500, blank=True, default="")
+    logo_url = models.CharField(
+        _("logo address"), max_length=500, blank=True, default="", validators=[validate_web_address]
+    )
     is_active = models.BooleanField(_("active"), default=True)
     is_default = models.BooleanField(_("default tenant"), default=False)
-    time_zone = models.CharField(_("time zone"), max_length=64, default="Asia/Shanghai")  # IANA name
-    language = models.CharField(_("language"), max_length=16, default="en")
+    time_zone = models.CharField(
+        _("time zone"), max_length=64, default="Asia/Shanghai", validators=[validate_time_zone]
+    )  # IANA name
+    language = models.CharField(_("language"), max_length=16, default="en", validators=[validate_language])
     has_demo_data = models.BooleanField(_("holds demo data"), default=False, editable=False)  # set by load_demo
     localize_errors = models.BooleanField(_("localise error texts"), default=False)  # decision 28
     allow_registration = models.BooleanField(

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from identity.models.applications import Application
 from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
+from identity.models.reading import ReadSafely
 from identity.models.tenants import Tenant
 
 
@@ -15,7 +16,7 @@ class UnknownUser(models.TextChoices):
     BIND_OR_REGISTER = "bind_or_register", _("Link to an existing user, or register one")
 
 
-class Upstream(models.Model):
+class Upstream(ReadSafely):
     """One application of ours at a provider such as WeChat or Alipay: what asks there who a person is.
 
     A tenant may have several of one kind: for each of its phone apps, for its web pages, for pages inside the

@@ -80,7 +80,8 @@ def assign(row: Model, values: Mapping[str, Any]) -> dict[str, list[Any]]:
 
     Raises django's ValidationError. Compared after the check, which turns spellings into values ("8" into 8).
     """
-    before = {name: getattr(row, name) for name in values}
+    stored = getattr(row, "unusable", {})  # what the row holds is not what was read
+    before = {name: stored.get(name, getattr(row, name)) for name in values}
     for name, value in values.items():
         setattr(row, name, value)
     row.full_clean()
