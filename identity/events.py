@@ -36,6 +36,7 @@ class EventType(StrEnum):
     USER_ENABLE = "user:enable"
     USER_DISABLE = "user:disable"
     USER_DELETE = "user:delete"
+    USER_RESCUE = "user:rescue"
     ORGANIZATION_CREATE = "organization:create"
     ORGANIZATION_UPDATE = "organization:update"
     ORGANIZATION_DELETE = "organization:delete"

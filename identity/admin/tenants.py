@@ -21,7 +21,7 @@ from identity.models import (
     TenantDomain,
     UserCount,
 )
-from identity.services import attributes
+from identity.services import attributes, authority
 from identity.validators import time_zones
 
 
@@ -101,6 +101,11 @@ class TenantAdmin(TenantScoped):
         if not request.user.is_superuser:
             readonly += ["code", "is_active", "is_default"]
         return readonly
+
+    def save_model(self, request: HttpRequest, obj: Tenant, form: ModelForm, change: bool) -> None:
+        if change and "is_active" in form.changed_data and not obj.is_active:
+            authority.check_superuser_elsewhere(obj)
+        super().save_model(request, obj, form, change)
 
     def has_add_permission(self, request: HttpRequest, *args: object) -> bool:
         return bool(request.user.is_superuser)

@@ -18,7 +18,7 @@ from identity import crypto
 from identity.admin.base import LargeTable, ServiceForm, TenantScoped, WrittenByService, context_of, operator_of
 from identity.models import SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
-from identity.services import access, authority, credentials, throttle, users
+from identity.services import access, account, authority, credentials, throttle, users
 from identity.services.authority import Change
 
 # What the form shows of the user's own columns; mobile and identity number are sealed and have fields of their own.
@@ -86,9 +86,20 @@ class UserForm(ServiceForm):
         if self.instance.pk:
             user: User = User.objects.select_related("tenant").get(pk=self.instance.pk)
             users.update(user=user, **common, **values)
-            return user
-        tenant = self.cleaned_data.get("tenant") or self.operator.tenant
-        return users.create(tenant=tenant, password=self.cleaned_data.get("password", ""), **common, **values)
+        else:
+            tenant = self.cleaned_data.get("tenant") or self.operator.tenant
+            password = self.cleaned_data.get("password", "")
+            user = users.create(tenant=tenant, password=password, **common, **values)
+        if "is_superuser" in self.cleaned_data:  # superusers only are shown what a person may do
+            users.set_operator(
+                user=user,
+                is_operator=self.cleaned_data["is_staff"],
+                is_superuser=self.cleaned_data["is_superuser"],
+                groups=self.cleaned_data["groups"],
+                context=common["context"],
+                actor=self.operator,
+            )
+        return user
 
 
 class NewUserForm(UserForm):
@@ -212,27 +223,6 @@ class UserAdmin(WrittenByService, LargeTable):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # See delete_user: Django's own page would list everything that points here.
 
-    def save_form(self, request: HttpRequest, form: Any, change: bool) -> User:
-        user: User = super().save_form(request, form, change)
-        if request.user.is_superuser:
-            self._set_rights(request, user, form.cleaned_data)
-        return user
-
-    def _set_rights(self, request: HttpRequest, user: User, data: dict[str, Any]) -> None:
-        before = _names(user.groups.all())
-        wanted = _names(data.get("groups") or ())
-        if before != wanted:
-            user.groups.set(data.get("groups") or ())
-            self.record_change(request, user, before={"groups": before}, after={"groups": wanted})
-        is_superuser = bool(data.get("is_superuser"))
-        users.set_operator(
-            user=user,
-            is_operator=bool(data.get("is_staff")) or is_superuser,
-            is_superuser=is_superuser,
-            context=context_of(request),
-            actor=operator_of(request),
-        )
-
     # What the list and the form show
 
     @admin.display(description=gettext_lazy("mobile number"))
@@ -311,7 +301,7 @@ class UserAdmin(WrittenByService, LargeTable):
 
     def _reset_password(self, request: HttpRequest, user: User) -> HttpResponse:
         password = credentials.generate_password(credentials.policy_of(user.tenant))
-        credentials.set_password(
+        account.set_password_of(
             user=user, password=password, context=context_of(request), actor=operator_of(request), must_change=True
         )
         context = {
@@ -357,7 +347,3 @@ class GroupAdmin(TenantScoped):
     list_display = ("name",)
     search_fields = ("name",)
     filter_horizontal = ("permissions",)
-
-
-def _names(groups: Any) -> list[str]:
-    return sorted(group.name for group in groups)

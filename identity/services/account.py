@@ -44,6 +44,31 @@ def change_password_of(
     )
 
 
+def set_password_of(
+    *,
+    user: User,
+    password: str,
+    context: RequestContext,
+    actor: Any,
+    must_change: bool = False,
+    may_be_disabled: bool = True,
+) -> None:
+    """Give a person a new password, as an administrator does; it lifts the lock that wrong tries have set.
+
+    Whoever guessed until the account was locked does not know the new one. Raises as `credentials.set_password`.
+    """
+    # Not one transaction with the unlocking: the hashing in between is slow.
+    credentials.set_password(
+        user=user,
+        password=password,
+        context=context,
+        actor=actor,
+        must_change=must_change,
+        may_be_disabled=may_be_disabled,
+    )
+    throttle.unlock(user, context=context, actor=actor)
+
+
 def _change_counted(
     *, user: User, old_password: str, new_password: str, context: RequestContext, actor: Any
 ) -> throttle.Attempt:

@@ -14,8 +14,10 @@ from collections.abc import Collection
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from django.db.models import QuerySet
+
 from identity.errors import AuthorityRefused
-from identity.models import User
+from identity.models import Tenant, User
 
 
 class Standing(IntEnum):
@@ -93,6 +95,34 @@ def may(change: Change, *, user: User, actor: Any) -> bool:
     except AuthorityRefused:
         return False
     return True
+
+
+def hold_superusers(user: User) -> None:
+    """Where a superuser may be lost, make everybody wait who might lose another one at the same moment.
+
+    In the transaction that writes, before the row itself is locked: one order for all, so nobody waits in a circle.
+    """
+    if user.is_superuser:
+        rows = User.objects.present().filter(is_superuser=True).order_by("pk")
+        list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
+
+
+def check_superuser_left(*, without: User) -> None:
+    """Refuse to lose the last person who administers all tenants. Raises AuthorityRefused (RIGHT.0003)."""
+    if without.is_superuser and not _able_superusers().exclude(pk=without.pk).exists():
+        raise AuthorityRefused("RIGHT.0003", log_detail=f"user={without.pk}")
+
+
+def check_superuser_elsewhere(tenant: Tenant) -> None:
+    """Refuse to stop the tenant in which the last superusers are. Raises AuthorityRefused (RIGHT.0003)."""
+    able = _able_superusers()
+    if able.filter(tenant=tenant).exists() and not able.exclude(tenant=tenant).exists():
+        raise AuthorityRefused("RIGHT.0003", log_detail=f"tenant={tenant.pk}")
+
+
+def _able_superusers() -> QuerySet[User]:
+    able: QuerySet[User] = User.objects.present().filter(is_superuser=True, is_active=True, tenant__is_active=True)
+    return able
 
 
 def check_attributes(names: Collection[str], *, user: User, actor: Any) -> None:

@@ -23,7 +23,7 @@ from identity.errors import NotFound
 from identity.events import EventType
 from identity.models import MessagePolicy, PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
 from identity.retries import retried
-from identity.services import audit
+from identity.services import audit, authority
 from identity.services.integrity import assign
 from identity.texts import is_storable
 
@@ -178,12 +178,15 @@ def update(
 ) -> dict[str, list[Any]]:
     """Change a tenant and tell what changed, as column to [before, after]; nothing is written when nothing does.
 
-    domains: the whole list, in order; None leaves it. Raises django's ValidationError.
+    domains: the whole list, in order; None leaves it. Raises django's ValidationError, and AuthorityRefused
+    (RIGHT.0003) where the last superusers are in a tenant that is to be stopped.
     """
     _refuse_unknown(values)
     with transaction.atomic():
         row = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
         changes = assign(row, values)
+        if changes.get("is_active") == [True, False]:
+            authority.check_superuser_elsewhere(row)
         if changes:
             row.save()
         if domains is not None:

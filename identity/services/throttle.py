@@ -22,7 +22,8 @@ from identity.errors import AccountLocked, TooManyRequests
 from identity.events import EventType
 from identity.models import AttemptCounter, CounterKind, Tenant, User
 from identity.retries import retried
-from identity.services import audit, credentials
+from identity.services import audit, authority, credentials
+from identity.services.authority import Change
 
 _PURPOSE = "attempt_counter"
 _NOBODY_ADDRESS = "unknown"
@@ -95,8 +96,12 @@ def succeed(attempt: Attempt) -> None:
 
 
 @retried
-def unlock(user: User, *, context: RequestContext, actor: User | None = None) -> bool:
-    """Lift the lock of an account, for an operator. Return whether there was anything to lift."""
+def unlock(user: User, *, context: RequestContext, actor: Any = None) -> bool:
+    """Lift the lock of an account, for an operator. Return whether there was anything to lift.
+
+    Raises AuthorityRefused.
+    """
+    authority.check(Change.LOCK, user=user, actor=actor)
     kind, key = _account_key(user=user, name="")
     with transaction.atomic():
         is_counted = Q(failures__gt=0) | Q(locked_until__isnull=False)

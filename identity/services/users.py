@@ -6,7 +6,7 @@ unique is decided by the database; a write and its audit event are one transacti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -236,29 +236,48 @@ def mark_verified(*, user: User, attribute: str, context: RequestContext, actor:
 
 @retried
 def set_operator(
-    *, user: User, is_operator: bool, context: RequestContext, actor: Any = None, is_superuser: bool = False
+    *,
+    user: User,
+    is_operator: bool,
+    context: RequestContext,
+    actor: Any = None,
+    is_superuser: bool = False,
+    groups: Collection[Group] | None = None,
 ) -> dict[str, list[Any]]:
     """Let the person into the admin of the tenant, or of all tenants; tell what changed.
 
-    A new operator who has no group yet gets every right inside the tenant.
+    groups: sets of rights, the whole list; None leaves them. A new operator who has none gets every right inside the
+    tenant.
     Taking the right away, or giving it, ends the sessions: what they were opened for has changed (S27).
-    Only superusers and the machine's own commands do this. Raises AuthorityRefused.
+    Only superusers and the machine's own commands do this, nobody to themselves, and a superuser stays. Raises
+    AuthorityRefused.
     """
     wanted = {"is_staff": is_operator or is_superuser, "is_superuser": is_superuser}
     with transaction.atomic():
+        authority.hold_superusers(user)
         row = _locked(user)
-        changes = {name: [getattr(row, name), value] for name, value in wanted.items() if getattr(row, name) != value}
+        changes: dict[str, list[Any]] = {
+            name: [getattr(row, name), value] for name, value in wanted.items() if getattr(row, name) != value
+        }
+        ends_sessions = bool(changes)
+        if groups is not None and (before := _names(row.groups.all())) != (after := _names(groups)):
+            changes["groups"] = [before, after]
         if changes:
             authority.check(Change.RIGHTS, user=row, actor=actor)
+            if not is_superuser:
+                authority.check_superuser_left(without=row)
             for name, value in wanted.items():
                 setattr(row, name, value)
-            row.epoch += 1
+            row.epoch += ends_sessions
             row.save(update_fields=[*wanted, "epoch", "updated_at"])
+            if "groups" in changes:
+                row.groups.set(groups or ())
             if row.is_staff and not row.is_superuser and not row.groups.exists():
                 row.groups.add(Group.objects.get(name=TENANT_OPERATORS))
             audit.record(
                 EventType.USER_UPDATE, tenant=user.tenant, actor=actor, target=row, context=context, changes=changes
             )
+        if ends_sessions:
             access.close_old_epochs(user=user, reason=SessionEndReason.ENDED_BY_OPERATOR, context=context, actor=actor)
         for name in (*wanted, "epoch"):
             setattr(user, name, getattr(row, name))
@@ -314,8 +333,10 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
     Raises AuthorityRefused and NotFound (USER.0001).
     """
     with transaction.atomic():
+        authority.hold_superusers(user)
         row = _locked(user)
         authority.check(Change.EXISTENCE, user=row, actor=actor)
+        authority.check_superuser_left(without=row)
         access.close_old_epochs(user=row, reason=SessionEndReason.USER_DELETED, context=context, actor=actor)
         for model in (AppAccount, ExternalIdentity, Membership, MFADevice, UniqueAttributeValue):
             model.objects.filter(user=row).delete()
@@ -340,11 +361,14 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
 
 
 def _switch(user: User, *, is_active: bool, actor: Any) -> bool:
+    authority.hold_superusers(user)
     row = _locked(user)
     if row.is_active == is_active:
         user.is_active = is_active
         return False
     authority.check(Change.STATE, user=row, actor=actor)
+    if not is_active:
+        authority.check_superuser_left(without=row)
     row.is_active = is_active
     if not is_active:
         row.epoch += 1
@@ -363,6 +387,10 @@ def _locked(user: User) -> User:
     if row is None:
         raise NotFound("USER.0001", log_detail=f"user={user.pk}")
     return row
+
+
+def _names(groups: Iterable[Group]) -> list[str]:
+    return sorted(group.name for group in groups)
 
 
 def _refresh(user: User) -> None:

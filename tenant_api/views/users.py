@@ -10,7 +10,7 @@ from identity.errors import ValueRequired
 from identity.events import EventType
 from identity.models import AttributeEditor, User
 from identity.selectors import directory
-from identity.services import account, accounts, credentials, users
+from identity.services import account, accounts, users
 from tenant_api import examples
 from tenant_api.fields import wire_id
 from tenant_api.pagination import read_page
@@ -132,10 +132,10 @@ class ChangePasswordView(UserView):
         example=examples.PASSWORD,
     )  # fmt: skip
     def put(self, request: Request, user_id: str) -> Response:
-        """Set a new password without asking for the old one; by default it must be changed at the next sign-in."""
+        """Set a new password without asking for the old one, which lifts a lock; by default it must be changed next."""
         user = self.user(user_id)
         values = {"must_change": True, **self.read(wire.ChangePasswordRequest)}
-        credentials.set_password(user=user, may_be_disabled=False, **self.by, **values)
+        account.set_password_of(user=user, may_be_disabled=False, **self.by, **values)
         return self.answer(wire.UserIdResponse, user)
 
 

@@ -28,6 +28,7 @@ from identity.services import applications, credentials, tenants
 from oidc_provider import config as oidc_config
 from oidc_provider.client_authentication import SECRET_PURPOSE
 from oidc_provider.models import Client
+from tests.factories import make_operator, make_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -173,6 +174,7 @@ def change_each_section(document: dict[str, Any]) -> None:
 
 def test_a_change_in_each_section_is_told_with_personal_values_masked(run: Any) -> None:
     run(FULL)
+    make_operator(make_tenant(), is_superuser=True)  # the last one stays
     top = Organization.objects.get(code="hq")
     assert run(with_change(change_each_section)).splitlines() == [
         "~ tenant acme: name: 'Acme' -> 'Acme Corp'",
@@ -193,6 +195,16 @@ def test_a_change_in_each_section_is_told_with_personal_values_masked(run: Any) 
         "0 created, 11 changed.",
     ]
     assert run(with_change(change_each_section)) == "Nothing to change.\n"
+
+
+@pytest.mark.security("S50")
+@pytest.mark.parametrize("change", [{"superuser": False}, {"operator": False, "superuser": False}, {"enabled": False}])
+def test_a_file_does_not_take_the_last_superuser_away(run: Any, change: dict[str, bool]) -> None:
+    run(FULL)
+    with pytest.raises(CommandError, match=r"users\[1\]: RIGHT\.0003 This is the last superuser"):
+        run(with_change(lambda document: document["users"][1].update(change)))
+    olga = User.objects.get(user_name="olga")
+    assert (olga.is_active, olga.is_staff, olga.is_superuser) == (True, True, True)
 
 
 @pytest.mark.security("S41")

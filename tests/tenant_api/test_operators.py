@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 
-from identity.models import AuditEvent, User
-from tests.tenant_api.world import NEW_PASSWORD, OLD_PASSWORD, Call, World
+from identity.context import SYSTEM
+from identity.errors import AccountLocked
+from identity.models import AuditEvent, ExternalIdentity, User
+from identity.operator_groups import AUDITORS
+from identity.services import throttle
+from tests.factories.upstreams import make_link, make_upstream
+from tests.tenant_api.world import NEW_PASSWORD, OLD_PASSWORD, OPERATIONS, Call, World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.security("S46")]
 
@@ -95,3 +102,32 @@ def test_an_operator_stays_a_person_for_the_api(world: World, operator: User) ->
     assert world.call("getUserById").status_code == 200
     assert world.call("getUserByUsername").status_code == 200
     assert world.call("updateUser").status_code == 200
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_no_operation_touches_what_is_protected_of_an_operator(world: World, operator: User, name: str) -> None:
+    """All 38 with their good requests, each for the operator; whatever they answer."""
+    operator.groups.add(Group.objects.get(name=AUDITORS))
+    make_link(operator, make_upstream(world.tenant))
+    before = _protected(operator)
+    world.call(name)
+    assert _protected(operator) == before
+
+
+def _protected(user: User) -> dict[str, Any]:
+    """All of the person but names, attributes and organisations."""
+    described = {"name", "city", "extension", "updated_at"}
+    row = {column: value for column, value in row_of(user).items() if column not in described}
+    links = list(ExternalIdentity.objects.filter(user=user).values_list("pk", flat=True))
+    return {**row, "groups": list(user.groups.values_list("name", flat=True)), "links": links}
+
+
+def test_a_password_that_is_set_lifts_the_lock(world: World) -> None:
+    """OneAccess-3.1.3.6."""
+    for _try in range(6):
+        with suppress(AccountLocked):
+            throttle.admit(tenant=world.tenant, user=world.user, name="", context=SYSTEM)
+    assert world.call("getUserById").json()["locked"]
+    assert world.call("changeUserPassword").status_code == 200
+    assert not world.call("getUserById").json()["locked"]
+    throttle.admit(tenant=world.tenant, user=world.user, name="", context=SYSTEM)

@@ -13,7 +13,7 @@ from identity.configuration import apply_documents
 from identity.context import SYSTEM
 from identity.models import PasswordPolicy, Tenant
 from identity.selectors import directory
-from identity.services import credentials, tenants
+from identity.services import account, credentials, tenants
 
 TENANT = "default"
 OPERATOR, USER = "operator", "alice"
@@ -48,7 +48,7 @@ class Command(BaseCommand):
                 user = directory.find_user(tenant=tenant, user_name=name)
                 if user is not None:
                     passwords[name] = credentials.generate_password(credentials.policy_of(tenant))
-                    credentials.set_password(user=user, password=passwords[name], context=SYSTEM, actor="system")
+                    account.set_password_of(user=user, password=passwords[name], context=SYSTEM, actor="system")
             remember(passwords)
 
 
