@@ -268,7 +268,8 @@ def set_operator(
                 authority.check_superuser_left(without=row)
             for name, value in wanted.items():
                 setattr(row, name, value)
-            row.epoch += ends_sessions
+            if ends_sessions:
+                row.epoch += 1
             row.save(update_fields=[*wanted, "epoch", "updated_at"])
             if "groups" in changes:
                 row.groups.set(groups or ())
