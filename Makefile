@@ -17,8 +17,8 @@ export PYTHONUNBUFFERED = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage check fmt lint types contracts django-check bench bench-tenant fuzz docs docs-check messages \
-	messages-check locks-check lock clean
+.PHONY: help setup run test test-fast coverage check fmt lint types contracts django-check bench bench-tenant fuzz docs \
+	docs-check messages messages-check locks-check lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ run: $(VENV)/base.stamp ## Serve on HOST:PORT (127.0.0.1:8000) with a demo tenan
 
 test: $(VENV)/dev.stamp ## Run every test: on SQLite, or on the PostgreSQL of DATABASE_URL
 	$(PYTHON) -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+test-fast: $(VENV)/dev.stamp ## Run what needs no browser, stock client or other server, on SQLite
+	@env -u DATABASE_URL $(PYTHON) -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m 'not browser and not client' $(PYTEST_ARGS)
 
 coverage: $(VENV)/dev.stamp ## Run the tests with branch coverage
 	$(PYTHON) -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --cov --cov-report=term-missing $(PYTEST_ARGS)

@@ -21,6 +21,7 @@ from tests.factories.keys import make_keys
 SOURCE = Path(__file__).resolve().parents[1] / "clients" / "java" / "PacteraClient.java"
 pytestmark = [
     pytest.mark.client,
+    pytest.mark.xdist_group("java_client"),
     pytest.mark.skipif(shutil.which("javac") is None or shutil.which("java") is None, reason="no JDK on this machine"),
 ]
 Java = Callable[..., subprocess.CompletedProcess[str]]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import pytest
 
 from bench import operations
 from bench.http import Connection
@@ -99,6 +100,7 @@ async def observe(provider: Provider, target: dict[str, str], person: operations
             connection.close()
 
 
+@pytest.mark.client
 def test_every_id_token_verifies_while_keys_are_rotated(tmp_path: Path) -> None:
     target = {
         "client_id": "wiki",

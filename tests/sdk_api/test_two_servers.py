@@ -26,6 +26,7 @@ from tests.clients.provider import ROOT, Provider, free_port, stop, wait_until_o
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
 pytestmark = [
     pytest.mark.client,
+    pytest.mark.xdist_group("two_servers"),
     pytest.mark.security("S10"),
     pytest.mark.skipif(not DATABASE_URL.startswith("postgres"), reason="needs the PostgreSQL of DATABASE_URL"),
 ]

@@ -1,0 +1,45 @@
+"""The order of the tests, and which of them the second of two runs may leave out.
+
+Tests that wait for other processes (browser, stock clients) start first, so that with more test processes than cores
+they wait beside the others' work and not after it.
+
+`--second-leg` is for a run on one database after a whole run on the other: it leaves out what would only prove the
+same again, the tests that use no database, those of the console and of the configuration, and those that start
+servers.
+"""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ONCE = [ROOT / "tests" / name for name in ("admin", "architecture", "browser", "clients", "config")]
+WAITING = ("browser", "client")
+DATABASE = {"db", "transactional_db", "live_server"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --second-leg."""
+    parser.addoption("--second-leg", action="store_true", help="leave out what one run on another database has proved")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put what waits first; leave out what was proved."""
+    items.sort(key=lambda item: not is_waiting(item))
+    if config.getoption("second_leg"):
+        left_out = [item for item in items if not differs_by_database(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if differs_by_database(item)]
+
+
+def is_waiting(item: pytest.Item) -> bool:
+    """Tell whether the test waits for processes that it starts."""
+    return any(item.get_closest_marker(name) for name in WAITING)
+
+
+def differs_by_database(item: pytest.Item) -> bool:
+    """Tell whether the test could end otherwise on another database."""
+    if is_waiting(item) or any(directory in item.path.parents for directory in ONCE):
+        return False
+    return item.get_closest_marker("django_db") is not None or bool(DATABASE & set(getattr(item, "fixturenames", ())))
