@@ -84,7 +84,7 @@ class ChangePasswordForm(NewPasswordForm):
 def _code_field() -> forms.CharField:
     return forms.CharField(
         label=_("Verification code"),
-        max_length=16,
+        max_length=40,  # of six digits, however they are spaced
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True}),
     )
 

@@ -68,7 +68,13 @@ class AttributeDefinition(ReadSafely):
     choices = models.JSONField(
         _("choices"), blank=True, default=list, validators=[validate_texts]
     )  # allowed values, for type choice
-    is_required = models.BooleanField(_("required"), default=False)
+    is_required = models.BooleanField(
+        _("required"),
+        null=True,
+        blank=True,
+        default=None,
+        help_text=_("Unknown: as the built-in attribute of this name has it; others may be left out."),
+    )
     is_unique = models.BooleanField(_("unique"), default=False)
     pattern = models.CharField(
         _("pattern"), max_length=500, blank=True, default="", validators=[validate_pattern]

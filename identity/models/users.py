@@ -11,19 +11,22 @@ from django.utils.translation import gettext_lazy as _
 from identity import crypto
 from identity.models.ids import PUBLIC_ID_LENGTH, new_public_id
 from identity.models.tenants import Tenant
+from identity.texts import domain_key, without_invisible
 
 # A hyphen is punctuation: it does not make another number of it.
 _MOBILE_PUNCTUATION = str.maketrans("", "", "- ")
 
 
 def make_user_key(user_name: str) -> str:
-    """Return the form in which user names are compared: NFKC and casefold (decision 2)."""
-    return unicodedata.normalize("NFKC", user_name).casefold()
+    """Return the form in which user names are compared: NFKC, casefold, nothing that nobody sees (decisions 2, 59)."""
+    return without_invisible(unicodedata.normalize("NFKC", user_name)).casefold()
 
 
 def make_email_key(email: str) -> str:
-    """Return the form in which e-mail addresses are compared (decision 3)."""
-    return unicodedata.normalize("NFKC", email.strip()).casefold()
+    """Return the form in which e-mail addresses are compared (decision 3): one for both spellings of a domain."""
+    local, at, domain = without_invisible(unicodedata.normalize("NFKC", email)).strip().rpartition("@")
+    # Not casefolded: in a domain ß and ss are two letters, as the other spelling keeps them apart.
+    return f"{local.casefold()}@{domain_key(domain)}" if at else domain.casefold()
 
 
 def make_mobile_key(mobile: str) -> str:

@@ -189,7 +189,7 @@ def _checked_name(account_name: str) -> str:
     if not account_name.strip():
         raise ValueRequired("APP_ACCOUNT.0035")
     try:
-        return str(attributes.clean(_NAME_RULE, account_name))
+        return str(attributes.clean(_ACCOUNT_NAME_RULE, account_name))
     except ValueInvalid as error:
         raise ValueInvalid("APP_ACCOUNT.0036", log_detail=error.log_detail) from error
 
@@ -201,7 +201,8 @@ def _checked_text(name: str) -> str:
         raise ValueInvalid("APP_ACCOUNT.0008", log_detail=error.log_detail) from error
 
 
-_NAME_RULE = attributes.Rule("account_name", max_length=MAX_NAME_LENGTH)
+_ACCOUNT_NAME_RULE = attributes.Rule("account_name", max_length=MAX_NAME_LENGTH, is_identifier=True)
+_NAME_RULE = attributes.Rule("name", max_length=MAX_NAME_LENGTH)
 
 
 def _sealed(password: str) -> str:

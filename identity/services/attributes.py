@@ -18,7 +18,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from identity import crypto, patterns
+from identity import crypto, patterns, texts
 from identity.context import RequestContext
 from identity.errors import AlreadyExists, NotAllowed, ValueInvalid, ValueRequired
 from identity.events import EventType
@@ -35,6 +35,7 @@ from identity.models import (
     User,
     UserType,
 )
+from identity.models.users import make_email_key, make_user_key
 from identity.services import audit
 from identity.services.integrity import refusing
 
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 MAX_TEXT_LENGTH = 500  # of an extended attribute
 # Decision 3. Anything a tenant's numbering plan allows; only sending demands more.
 MOBILE_PATTERN = r"\+?[0-9-]{5,20}"
+# What is kept beside the value for comparing may be longer than the value: of a domain, and of some ligatures.
+_COMPARED = {"user_name": make_user_key, "email": make_email_key}
+_MAX_KEY_LENGTH = 300  # of the columns
 _EXTENDED_REQUIRED = "USER.0028"
 _EXTENDED_INVALID = "USER.0056"
 _EXTENDED_TAKEN = "USER.0035"
@@ -68,6 +72,8 @@ class Rule:
     choices: tuple[str, ...] = ()
     max_length: int = 150
     editable_by: str = AttributeEditor.API
+    # Typed by people and compared by machines: nothing in it may be there that nobody sees (RFC 8265 3.3).
+    is_identifier: bool = False
     is_built_in: bool = True
     definition_id: int | None = None
 
@@ -99,6 +105,7 @@ BUILT_IN: Mapping[str, Rule] = {
             required_for=frozenset({AttributeEditor.OPERATOR, AttributeEditor.API}),
             pattern=r"\S+",
             editable_by=_USER,
+            is_identifier=True,
         ),
         Rule("name", required_code="USER.0009", invalid_code="USER.0037", editable_by=_USER),
         Rule(
@@ -108,8 +115,9 @@ BUILT_IN: Mapping[str, Rule] = {
             required_for=frozenset({AttributeEditor.API}),
             pattern=MOBILE_PATTERN,
             max_length=32,
+            is_identifier=True,
         ),
-        Rule("email", required_code="USER.0011", invalid_code="USER.0039", max_length=254),
+        Rule("email", required_code="USER.0011", invalid_code="USER.0039", max_length=254, is_identifier=True),
         Rule("first_name", required_code="USER.0012", invalid_code="USER.0040", editable_by=_USER),
         Rule("middle_name", required_code="USER.0013", invalid_code="USER.0041", editable_by=_USER),
         Rule("last_name", required_code="USER.0014", invalid_code="USER.0042", editable_by=_USER),
@@ -117,10 +125,10 @@ BUILT_IN: Mapping[str, Rule] = {
         Rule("birth_date", _DATE, "USER.0016", "USER.0044", editable_by=_USER),
         Rule("gender", _CHOICE, "USER.0017", "USER.0045", choices=tuple(Gender.values), editable_by=_USER),
         Rule("identity_type", _CHOICE, "USER.0018", "USER.0046", choices=tuple(IdentityType.values)),
-        Rule("identity_number", required_code="USER.0019", invalid_code="USER.0047", max_length=64),
+        Rule("identity_number", required_code="USER.0019", invalid_code="USER.0047", max_length=64, is_identifier=True),
         Rule("area", required_code="USER.0020", invalid_code="USER.0048", max_length=64, editable_by=_USER),
         Rule("city", required_code="USER.0021", invalid_code="USER.0049", editable_by=_USER),
-        Rule("employee_id", required_code="USER.0022", invalid_code="USER.0050", max_length=64),
+        Rule("employee_id", required_code="USER.0022", invalid_code="USER.0050", max_length=64, is_identifier=True),
         Rule("manager", required_code="USER.0024", invalid_code="USER.0052"),
         # The catalogue has no "required" row for it.
         Rule("user_type", _CHOICE, invalid_code="USER.0053", choices=tuple(UserType.values)),
@@ -168,15 +176,23 @@ def _rule(definition: AttributeDefinition) -> Rule:
         type=built_in.type if built_in else definition.type,
         required_code=built_in.required_code if built_in else _ACCOUNT_UNKNOWN if is_account else _EXTENDED_REQUIRED,
         invalid_code=built_in.invalid_code if built_in else _ACCOUNT_UNKNOWN if is_account else _EXTENDED_INVALID,
-        required_for=frozenset(AttributeEditor.values if definition.is_required else ()),
+        required_for=_required_for(definition, built_in),
         is_unique=definition.is_unique,
         pattern=definition.pattern or (built_in.pattern if built_in else ""),
         choices=tuple(str(choice) for choice in definition.choices) or (built_in.choices if built_in else ()),
         max_length=built_in.max_length if built_in else MAX_TEXT_LENGTH,
         editable_by=definition.editable_by,
+        is_identifier=built_in is not None and built_in.is_identifier,
         is_built_in=built_in is not None,
         definition_id=definition.pk,
     )
+
+
+def _required_for(definition: AttributeDefinition, built_in: Rule | None) -> frozenset[str]:
+    """For all or for nobody where the definition says so; else as it is without one."""
+    if definition.is_required is None:
+        return built_in.required_for if built_in is not None else frozenset()
+    return frozenset(AttributeEditor.values if definition.is_required else ())
 
 
 # Checking values -------------------------------------------------------------------------------------------
@@ -252,13 +268,15 @@ def clean_extension(rules: Mapping[str, Rule], extension: Mapping[str, Any]) -> 
 def _clean_text(rule: Rule, value: Any) -> str:
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise rule.invalid("not a text")
-    text = str(value).strip()
+    text = str(value).strip() if rule.is_identifier else texts.trimmed(str(value))
     if not text:
         return ""
     if len(text) > rule.max_length:
         raise rule.invalid("too long")
     if _CONTROLS.search(text):
         raise rule.invalid("control character")
+    if rule.is_identifier and texts.has_invisible(text):
+        raise rule.invalid("invisible character")
     if rule.choices and text not in rule.choices:
         raise rule.invalid("not one of the choices")
     _check_pattern(rule, text)
@@ -267,6 +285,8 @@ def _clean_text(rule: Rule, value: Any) -> str:
             validate_email(text)
         except ValidationError:
             raise rule.invalid("not an e-mail address") from None
+    if rule.is_built_in and rule.name in _COMPARED and len(_COMPARED[rule.name](text)) > _MAX_KEY_LENGTH:
+        raise rule.invalid("too long as compared")
     return text
 
 
@@ -371,7 +391,11 @@ def define(
             .first()
         )
         is_new = definition is None
-        definition = definition or AttributeDefinition(tenant=tenant, target=target, application=application, name=name)
+        if definition is None:
+            definition = AttributeDefinition(tenant=tenant, target=target, application=application, name=name)
+            if application is None and name in BUILT_IN:
+                # What an entry does not speak of stays as it is without one.
+                definition.editable_by = BUILT_IN[name].editable_by
         before = {} if is_new else {field: getattr(definition, field) for field in values}
         was_unique = not is_new and definition.is_unique
         for field, value in values.items():

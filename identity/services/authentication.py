@@ -15,6 +15,7 @@ from identity.errors import AccountDisabled, CredentialsRefused, NotFound
 from identity.models import Tenant, User, VerificationPurpose
 from identity.models.users import make_email_key, make_mobile_key, make_user_key
 from identity.services import credentials, messages, phone, throttle, verification
+from identity.texts import without_invisible
 
 MAX_IDENTIFIER_LENGTH = 254
 
@@ -36,11 +37,11 @@ def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
     nothing. One query, whoever it is.
     """
     # Half characters, which JSON can carry, are nobody's name, and no hash could take them.
-    identifier = identifier.encode(errors="replace").decode().strip()
+    identifier = without_invisible(identifier.encode(errors="replace").decode()).strip()
     name = make_user_key(identifier)
     if not name or len(name) > MAX_IDENTIFIER_LENGTH or "\x00" in name:
         return Resolved(name=name, user=None)
-    email_key = make_email_key(name)
+    email_key = make_email_key(identifier)
     mobile_index = User.mobile.index(identifier, tenant_id=tenant.pk)
     names = Q(user_key=name) | Q(email_key=email_key) | Q(mobile_index=mobile_index)
     found = list(User.objects.present().filter(names, tenant=tenant))

@@ -30,7 +30,7 @@ from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, T
 from identity.retries import retried
 from identity.services import access, audit, authority, weak_passwords
 from identity.services.authority import Change
-from identity.texts import is_storable
+from identity.texts import is_storable, prepared_password
 
 # Shorter parts of a person's data would forbid nearly everything. A Chinese name has two characters.
 _MIN_PART_LENGTH = 3
@@ -58,23 +58,46 @@ def check_password(*, user: User | None, password: str) -> bool:
 
     A hash of another system, or of weaker parameters, is replaced by ours when the password was right. A wrong one
     costs our hash beside the other, too: never less than that of an unknown user. It costs more where the other
-    system's was slow, until the first sign-in.
+    system's was slow, until the first sign-in. What has two forms costs twice, whoever is asked for.
     """
+    forms = _forms(password)
     if user is None or not user.has_usable_password() or not _is_hashable(password):
-        hashers.make_password("x" * min(len(password), _MAX_CHECKED_LENGTH))
+        for _form in forms:
+            hashers.make_password("x" * min(len(password), _MAX_CHECKED_LENGTH))
         return False
     stored = user.password
+    prepared = forms[0]
 
-    def upgrade(raw: str) -> None:
+    def upgrade(_raw: str) -> None:
         # Conditional: a password that was changed meanwhile is not put back.
-        encoded = hashers.make_password(raw)
+        encoded = hashers.make_password(prepared)
         if User.objects.filter(pk=user.pk, password=stored).update(password=encoded):
             user.password = encoded
 
-    is_right = hashers.check_password(password, stored, setter=upgrade)
-    if not is_right and _is_cheaper_when_wrong(stored):
-        hashers.make_password(password)
-    return is_right
+    if hashers.check_password(prepared, stored, setter=upgrade):
+        return True
+    if any(hashers.check_password(typed, stored) for typed in forms[1:]):
+        upgrade(password)
+        return True
+    if _is_cheaper_when_wrong(stored):
+        for form in forms:
+            hashers.make_password(form)
+    return False
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether both are one password, however a keyboard composed it."""
+    return prepared_password(one) == prepared_password(other)
+
+
+def _forms(password: str) -> tuple[str, ...]:
+    """The password as it is hashed now, and, where that differs, as it was typed: older hashes were made of that.
+
+    One form for everything in ASCII, so that nearly every check costs one hash.
+    """
+    if len(password) > _MAX_CHECKED_LENGTH:
+        return (password,)
+    return tuple(dict.fromkeys((prepared_password(password), password)))
 
 
 def _is_cheaper_when_wrong(encoded: str) -> bool:
@@ -156,7 +179,7 @@ def change_password(*, user: User, old_password: str, new_password: str, context
         raise CredentialsRefused("PARAM.0028", log_detail=f"user={user.pk}")
     if not user.is_active:
         raise AccountDisabled(log_detail=f"user={user.pk}")
-    if old_password == new_password:
+    if is_same(old_password, new_password):
         raise PasswordRefused("PARAM.0020")
     _replace(
         user=user,
@@ -171,7 +194,7 @@ def change_password(*, user: User, old_password: str, new_password: str, context
 def hash_new(*, user: User, password: str, policy: PasswordPolicy | None = None) -> str:
     """Check a first password of a user who is not stored yet, and hash it."""
     check_policy(password, user=user, policy=policy or policy_of(user.tenant))
-    return hashers.make_password(password)
+    return hashers.make_password(prepared_password(password))
 
 
 def remove_password(*, user: User) -> None:
@@ -188,7 +211,7 @@ def _replace(
     check_policy(password, user=user, policy=policy)
     _check_history(password, user=user, policy=policy)
     # Slow on purpose, so before the transaction.
-    encoded = hashers.make_password(password)
+    encoded = hashers.make_password(prepared_password(password))
     _store(
         user=user,
         before=before,
@@ -262,7 +285,9 @@ def _check_history(password: str, *, user: User, policy: PasswordPolicy) -> None
         return
     old = user.password_history.order_by("-created_at", "-pk").values_list("password", flat=True)
     for encoded in [user.password, *old[: policy.history_length]]:
-        if hashers.is_password_usable(encoded) and hashers.check_password(password, encoded):
+        if not hashers.is_password_usable(encoded):
+            continue
+        if any(hashers.check_password(form, encoded) for form in _forms(password)):
             raise PasswordRefused("PWD.0001")
 
 
@@ -285,6 +310,8 @@ def check_policy(password: str, *, user: User, policy: PasswordPolicy) -> None:
     """
     if not password:
         raise ValueRequired("PWD.0008")
+    # RFC 8265 4.2.2: judged as it is hashed, so that no rule counts an accent as a character.
+    password = prepared_password(password)
     if not policy.min_length <= len(password) <= policy.max_length:
         raise PasswordRefused("PWD.0007", policy.min_length, policy.max_length)
     if count_classes(password) < policy.min_classes or not _is_hashable(password):

@@ -329,7 +329,7 @@ def _check_old_password(user: User, *, old_password: str, new_password: str, con
         authentication.check_password_of(user, password=old_password, context=context)
     except CredentialsRefused as error:
         raise CredentialsRefused("PARAM.0028", log_detail=error.log_detail) from None
-    if old_password == new_password:
+    if credentials.is_same(old_password, new_password):
         raise PasswordRefused("PARAM.0020")
 
 

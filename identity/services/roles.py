@@ -18,7 +18,7 @@ from identity.services.integrity import refusing
 from identity.texts import is_storable
 
 MAX_MEMBERS_PER_CALL = 50  # PARAM.0029
-_CODE_RULE = attributes.Rule("code", invalid_code="APP_ROLE.0006", max_length=50, pattern=r"\S+")
+_CODE_RULE = attributes.Rule("code", invalid_code="APP_ROLE.0006", max_length=50, pattern=r"\S+", is_identifier=True)
 _NAME_RULE = attributes.Rule("name", invalid_code="APP_ROLE.0008", max_length=32)
 
 

@@ -41,6 +41,7 @@ from identity.senders.base import Message
 from identity.senders.texts import Content
 from identity.services import audit, messages, phone, throttle, users
 from identity.services.throttle import Limit
+from identity.texts import typed_code
 
 log = logging.getLogger(__name__)
 
@@ -263,7 +264,7 @@ def _index(tenant: Tenant, target: Target) -> str:
 
 def _hashed_value(tenant: Tenant, purpose: str, target_index: str, verification_code: str) -> str:
     # A code is worthless for another tenant, purpose or target.
-    return f"{tenant.pk}:{purpose}:{target_index}:{verification_code.strip()}"
+    return f"{tenant.pk}:{purpose}:{target_index}:{typed_code(verification_code)}"
 
 
 def _open_rows(*, tenant: Tenant, purpose: VerificationPurpose, target: Target) -> QuerySet[VerificationCode]:

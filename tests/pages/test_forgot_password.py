@@ -71,6 +71,13 @@ def test_mailed_code_sets_a_new_password_and_ends_every_session(browser, alice):
     assert Browser().sign_in(alice, PASSWORD).status_code == 400
 
 
+@pytest.mark.parametrize("spelling", ["{0} {1}", "{0}-{1}", "\u200b{0}{1}"])
+def test_mailed_code_may_be_typed_in_groups(browser, alice, spelling):
+    handle = ask(browser, "alice")
+    code = mailed_code()
+    assert reset(browser, handle, spelling.format(code[:3], code[3:])).status_code == 302
+
+
 @pytest.mark.security("S33")
 def test_unknown_unverified_and_disabled_get_the_same_answer_and_the_same_work(tenant, alice):
     make_user(tenant, user_name="unverified", email="u@example.org", email_verified=False)

@@ -159,6 +159,13 @@ def test_the_own_countrys_code_may_be_left_out(stored: str, typed: str) -> None:
 
 
 @pytest.mark.spec("OneAccess-3.2.5.2")
+def test_a_code_may_be_typed_in_wide_digits_and_groups(phone: Phone) -> None:
+    code = receive(phone)
+    wide = code.translate({ord(digit): ord(digit) + 0xFEE0 for digit in "0123456789"})
+    assert login(phone, f"{wide[:3]} {wide[3:]}").status_code == 200
+
+
+@pytest.mark.spec("OneAccess-3.2.5.2")
 @pytest.mark.security("S29")
 def test_a_code_is_spent_by_its_first_right_use(phone: Phone) -> None:
     code = receive(phone)
