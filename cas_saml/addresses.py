@@ -22,6 +22,9 @@ _ADDRESS = re.compile(
         (?P<query>\?[!$-;=?-~]*)?""",
     re.VERBOSE,
 )
+# What Java servers write behind the path of a browser that shows no cookie yet.
+_SERVLET_SESSION = re.compile(r";jsessionid=[A-Za-z0-9._~!*+-]*\Z", re.IGNORECASE)
+_OLD_TICKET = re.compile(r"ticket=[SP]T-[A-Za-z0-9._~-]*")  # CAS-3.1, CAS-3.2
 _USUAL_PORTS = {"https": "443", "http": "80"}
 _HIDDEN = ("%2e", "%2f", "%5c", "%25", "%00", "%3b")
 
@@ -34,7 +37,7 @@ class AddressInvalid(ValueError):
 class ServiceAddress:
     """An address that was read."""
 
-    text: str  # as it came: exact services and tickets are compared by it
+    text: str  # as it came, but for what an earlier visit left: exact services and tickets are compared by it
     scheme: str
     host: str  # lower case
     origin: str  # lower case, without the usual port
@@ -60,15 +63,33 @@ def read(text: str) -> ServiceAddress:
     if port is not None and not 1 <= int(port) <= 65535:
         raise AddressInvalid(_("Its port does not exist."))
     shown_port = "" if port is None or port == _USUAL_PORTS[scheme] else f":{int(port)}"
-    segments = tuple(path[1:].split("/"))
+    segments = tuple(_SERVLET_SESSION.sub("", path)[1:].split("/"))
     return ServiceAddress(
-        text=text,
+        text=without_leftovers(text),
         scheme=scheme,
         host=host,
         origin=f"{scheme}://{host}{shown_port}",
         segments=segments[:-1] if segments[-1] == "" else segments,
         has_query=found["query"] is not None,
     )
+
+
+def without_leftovers(text: str) -> str:
+    """The address without what an earlier visit left in it: a servlet's session, and a ticket that was good once.
+
+    Both are the browser's and not the service's, and come and go between the two requests of a sign-in. Without them
+    the address is compared exactly, and it is what the browser is sent to: nobody is led into a session that somebody
+    else wrote into a link (S27). Anything else stays as it is, a text that is no address too.
+    """
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        return text
+    head, query = (text[: found.start("query")], found["query"]) if found["query"] is not None else (text, "")
+    parameters = query[1:].split("&")
+    kept = [parameter for parameter in parameters if not _OLD_TICKET.fullmatch(parameter)]
+    if len(kept) != len(parameters):
+        query = f"?{'&'.join(kept)}" if kept else ""
+    return _SERVLET_SESSION.sub("", head) + query
 
 
 def with_parameter(address: str, encoded: str) -> str:

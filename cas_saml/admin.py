@@ -30,7 +30,7 @@ class CASServiceAdmin(TenantScoped):
     autocomplete_fields = ("application",)
     readonly_fields = ("public_id", "how_to_connect", "sources", "created_at", "updated_at")
     fieldsets = (
-        (None, {"fields": ("application", "url", "match", "is_active")}),
+        (None, {"fields": ("application", "url", "match", "allows_plain_http", "is_active")}),
         (gettext_lazy("How to connect"), {"fields": ("how_to_connect",)}),
         (gettext_lazy("What it is told"), {"fields": ("attributes", "sources")}),
         (gettext_lazy("Sign-out"), {"fields": ("single_logout", "logout_url")}),

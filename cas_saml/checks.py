@@ -2,6 +2,7 @@
 
 E001 unknown key, E002 not a positive timedelta, E003 a default above its ceiling, E004 a ceiling above five minutes,
 E005 a message may come again when its ID is forgotten, E006 assertions that live longer than five minutes.
+cas_saml.W001 warns of a CAS service that may do without TLS, with `check --deploy --database default`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connections
 
+from cas_saml.cas.models import CASService
 from cas_saml.conf import current, unknown_settings
 from identity.services import pending_requests
 
@@ -49,3 +53,19 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         # OneAccess-3.3.3.1, x-saml-response
         found.append(Error("CAS_SAML['saml_assertion_lifetime'] is above five minutes.", id="cas_saml.E006"))
     return found
+
+
+@register(Tags.database, deploy=True)
+def check_plain_http(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Name the CAS services whose tickets travel without TLS (decision 55), so that none is forgotten."""
+    if "default" not in (databases or ()):
+        return []
+    if CASService._meta.db_table not in connections["default"].introspection.table_names():
+        return []  # Not migrated yet, so there is nobody to name.
+    rows = CASService.objects.filter(is_active=True, allows_plain_http=True).order_by("public_id")
+    return [
+        checks.Warning(f"CAS service {row.public_id} may do without TLS.", id="cas_saml.W001")
+        for row in rows.only("public_id")
+    ]

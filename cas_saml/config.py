@@ -21,6 +21,7 @@ _COLUMNS = {
     "attributes": "attributes",
     "single_logout": "single_logout",
     "logout_url": "logout_url",
+    "allows_plain_http": "allows_plain_http",
     "enabled": "is_active",
 }
 

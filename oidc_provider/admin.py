@@ -43,6 +43,9 @@ from identity.services import applications
 from oidc_provider import consent, dialects, hosts, issuers, metadata, registration, tenant_rights
 from oidc_provider.dialects.base import EndpointName
 from oidc_provider.models import (
+    CLIENT_FLAGS,
+    COMMON_FLAGS,
+    FLAG_TEXTS,
     STANDARD_SCOPES,
     ApiScope,
     AuthMethod,
@@ -85,6 +88,24 @@ def _choices(values: Any, label: Any) -> forms.MultipleChoiceField:
     )
 
 
+class FlagsField(forms.MultipleChoiceField):
+    """The flags of a client as switches, each with what it does and what it costs."""
+
+    widget = UnfoldAdminCheckboxSelectMultipleWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=list(FLAG_TEXTS.items()), required=False, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return [name for name, is_set in value.items() if is_set] if isinstance(value, dict) else value
+
+    def clean(self, value: Any) -> Any:
+        return dict.fromkeys(super().clean(value), True)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return {name for name, is_set in (initial or {}).items() if is_set} != set(data or ())
+
+
 class ClientForm(ServiceForm):
     """Everything that may be changed of a client; `registration.check` judges it."""
 
@@ -100,9 +121,18 @@ class ClientForm(ServiceForm):
         widget=UnfoldAdminSelectWidget,
     )
 
+    flags = FlagsField(label=gettext_lazy("Exceptions"))
+
     class Meta:
         model = Client
         fields = (*registration.FIELDS, "api_scopes")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "flags" in self.fields:
+            known = CLIENT_FLAGS.get(self.instance.dialect, COMMON_FLAGS)
+            shown = [(name, text) for name, text in FLAG_TEXTS.items() if name in known]
+            self.fields["flags"].choices = shown  # type: ignore[attr-defined]
 
     def apply(self) -> Client:
         """Write what the form holds. Raises ValidationError by field."""
@@ -245,7 +275,7 @@ class ClientAdmin(WrittenByService, TenantScoped):
         ),
         (
             gettext_lazy("Authentication"),
-            {"fields": ("token_endpoint_auth_method", "secret_state", "jwks", "jwks_uri")},
+            {"fields": ("token_endpoint_auth_method", "secret_state", "jwks", "jwks_uri", "require_pkce", "flags")},
         ),
         (
             gettext_lazy("What it may do"),
@@ -255,7 +285,6 @@ class ClientAdmin(WrittenByService, TenantScoped):
                     "response_types",
                     "scopes",
                     "api_scopes",
-                    "require_pkce",
                     "allow_implicit",
                     "may_introspect",
                     "may_use_sdk",
@@ -276,7 +305,6 @@ class ClientAdmin(WrittenByService, TenantScoped):
                     "id_token_lifetime_seconds",
                     "refresh_token_lifetime_seconds",
                     "refresh_token_grace_seconds",
-                    "flags",
                 ),
             },
         ),

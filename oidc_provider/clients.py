@@ -60,6 +60,14 @@ def find(*, client_id: str, tenant: Tenant) -> Client | None:
     return copy.client
 
 
+def find_tenant(*, client_id: str) -> str:
+    """The public id of the tenant that a client belongs to, "" where there is none: client_id is unique everywhere."""
+    if len(client_id) > 255 or not is_storable(client_id):
+        return ""
+    rows = Client.objects.filter(client_id=client_id)
+    return rows.values_list("tenant__public_id", flat=True).first() or ""
+
+
 def get(pk: int) -> Client:
     """The client of a token or code. Raises Client.DoesNotExist."""
     copy = _by_key.get(pk)

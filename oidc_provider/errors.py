@@ -103,6 +103,7 @@ class Fault(Enum):
     CODE_REDIRECT_URI = "code_redirect_uri"
     CODE_VERIFIER = "code_verifier"
     CODE_VERIFIER_MALFORMED = "code_verifier_malformed"
+    CODE_VERIFIER_SHORT = "code_verifier_needs_flag_short_verifiers"
     CODE_VERIFIER_MISSING = "code_verifier_missing"
     CODE_VERIFIER_UNEXPECTED = "code_verifier_unexpected"
     REFRESH_TOKEN = "refresh_token"
@@ -256,6 +257,7 @@ ROWS: Mapping[Fault, ErrorSpec] = MappingProxyType(
         ),
         Fault.CODE_VERIFIER: ErrorSpec("invalid_grant", 400, "RFC7636-4.6", "code_verifier is not valid."),
         Fault.CODE_VERIFIER_MALFORMED: ErrorSpec("invalid_grant", 400, "RFC7636-4.1", "code_verifier is not valid."),
+        Fault.CODE_VERIFIER_SHORT: ErrorSpec("invalid_grant", 400, "RFC7636-4.1", "code_verifier is not valid."),
         Fault.CODE_VERIFIER_MISSING: ErrorSpec("invalid_grant", 400, "RFC7636-4.5", "code_verifier is missing."),
         Fault.CODE_VERIFIER_UNEXPECTED: ErrorSpec(
             "invalid_grant", 400, "RFC9700-2.1.1", "code_verifier was sent although there was no code_challenge."

@@ -67,20 +67,38 @@ class SigningAlgorithm(models.TextChoices):
 # The scopes every tenant has (decision 20). A tenant's own are rows of ApiScope.
 STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "roles", "organizations", "offline_access")
 
-# What one client of a dialect may have otherwise. A name that is not here is refused.
-# Each is off by default, true or false, and described in docs/dialects/.
+# What one client may have otherwise, whatever its dialect.
+COMMON_FLAGS = frozenset({"plain_http", "shared_nonces"})
+# And by dialect. A name that is not here is refused. Each is off by default, true or false, and described in
+# docs/dialects/ and, with what it costs, in FLAG_TEXTS.
 CLIENT_FLAGS: dict[str, frozenset[str]] = {
-    "standard": frozenset(),
-    # standard_at_hash: at_hash as OIDCC-3.1.3.6 has it. errors_by_redirect: refused authorization requests go back to
-    # the client. short_verifiers: code verifiers from 22 characters (decision 41).
-    "pactera": frozenset({"standard_at_hash", "errors_by_redirect", "short_verifiers"}),
-    "tencent": frozenset({"errors_by_redirect"}),
-    "topiam": frozenset(),
-    # implicit_without_nonce: the implicit flow of its document, which knows no nonce.
-    "oneaccess": frozenset({"implicit_without_nonce"}),
+    "standard": COMMON_FLAGS,
+    "pactera": COMMON_FLAGS | {"standard_at_hash", "errors_by_redirect", "short_verifiers"},
+    "tencent": COMMON_FLAGS | {"errors_by_redirect"},
+    "topiam": COMMON_FLAGS | {"short_verifiers"},
+    "oneaccess": COMMON_FLAGS | {"implicit_without_nonce"},
 }
 # Those that ask for less safety. `check --deploy --database default` names the clients that have one.
-LOWERING_FLAGS = frozenset({"short_verifiers", "implicit_without_nonce"})
+LOWERING_FLAGS = frozenset({"short_verifiers", "implicit_without_nonce", "plain_http", "shared_nonces"})
+# What an operator reads beside the switch.
+FLAG_TEXTS = {
+    "standard_at_hash": _("at_hash as OpenID Connect Core has it"),
+    "errors_by_redirect": _("Refused authorization requests go back to the application"),
+    "short_verifiers": _(
+        "Takes PKCE verifiers below 43 characters. Risk: a short verifier may be guessed by who stole the code."
+    ),
+    "implicit_without_nonce": _(
+        "Implicit flow without a nonce. Risk: an ID token that was stolen can be shown to the application again."
+    ),
+    "plain_http": _(
+        "Addresses without TLS, for applications marked internal. Risk: whoever is on the network reads codes and "
+        "tokens, and signs in as the user."
+    ),
+    "shared_nonces": _(
+        "One X-signature nonce serves different calls of the SDK API. Risk: a signature that was stolen can be used "
+        "for another call within five minutes."
+    ),
+}
 
 
 def _check_dialect(name: object) -> None:
@@ -278,7 +296,12 @@ class Client(ReadSafely, AbstractApplication):  # type: ignore[django-manager-mi
 
     def has_flag(self, name: str) -> bool:
         """Whether this flag of CLIENT_FLAGS is set."""
-        return bool(self.flags.get(name, False))
+        return isinstance(self.flags, dict) and bool(self.flags.get(name, False))
+
+    @property
+    def may_use_plain_http(self) -> bool:
+        """Whether its addresses may do without TLS: an intranet's, and somebody decided it (decision 55)."""
+        return self.has_flag("plain_http") and bool(self.catalogue_entry.is_internal)
 
     @property
     def needs_pkce(self) -> bool:

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives import hashes
 from identity.crypto import constant_time_equal
 
 # RFC7636-4.1, 4.2: 43 to 128 unreserved characters. An S256 challenge always has 43.
-_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]+")
 MIN_VERIFIER_LENGTH = 43
+MAX_VERIFIER_LENGTH = 128
 # The last of the 43 characters carries four bits of the digest and two zero bits.
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
@@ -45,9 +46,9 @@ def matches_sm3(verifier: str, challenge: str) -> bool:
     return constant_time_equal(sm3(verifier), challenge)
 
 
-def is_verifier(verifier: str, *, min_length: int = MIN_VERIFIER_LENGTH) -> bool:
+def is_verifier(verifier: str, *, min_length: int = MIN_VERIFIER_LENGTH, max_length: int = MAX_VERIFIER_LENGTH) -> bool:
     """Whether it has the form of a verifier (RFC7636-4.1)."""
-    return len(verifier) >= min_length and _VERIFIER.fullmatch(verifier) is not None
+    return min_length <= len(verifier) <= max_length and _VERIFIER.fullmatch(verifier) is not None
 
 
 def is_challenge(challenge: str) -> bool:

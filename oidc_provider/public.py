@@ -61,7 +61,9 @@ __all__ = [
     "read_bearer_header",
     "record_check",
     "revoke_for_user",
+    "shares_nonces",
     "sign_session_id_token",
+    "tenant_of_caller",
 ]
 
 log = logging.getLogger(__name__)
@@ -172,6 +174,30 @@ def grant_client_token(
     wanted = request_checks.Parameters.of({"grant_type": "client_credentials", "scope": " ".join(sorted(rights))})
     answer = engine.exchange(wanted, credentials, context=engine_context)
     return {**answer, "id_token": claims.sign_client_id_token(answer, client=client, context=engine_context)}
+
+
+def tenant_of_caller(form: Iterable[tuple[str, str]], *, authorization: str) -> str:
+    """The public id of the one tenant that the client of a token request belongs to; "" where none is named.
+
+    For addresses that all tenants share. form, authorization: as for `grant_client_token`. Nothing is proved by it.
+    Raises OAuthError where credentials cannot be read, and for an unknown client as for a wrong secret (S33).
+    """
+    try:
+        credentials = client_authentication.read(authorization, request_checks.collect(form))
+    except OAuthError as error:
+        if error.fault is Fault.CLIENT_AUTHENTICATION_MISSING:
+            return ""
+        raise
+    public_id = clients.find_tenant(client_id=credentials.client_id)
+    if not public_id:
+        raise OAuthError(Fault.CLIENT_NOT_FOUND, log_detail="unknown in every tenant")
+    return public_id
+
+
+def shares_nonces(*, client_id: str, tenant: Tenant) -> bool:
+    """Whether one nonce of an X-signature serves different calls of this client (its flag `shared_nonces`)."""
+    client = clients.find(client_id=client_id, tenant=tenant)
+    return client is not None and client.has_flag("shared_nonces")
 
 
 def find_application(*, client_id: str, tenant: Tenant) -> Application | None:

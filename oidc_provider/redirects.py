@@ -33,12 +33,21 @@ def check(redirect_uri: str | None, *, client: Client, is_required: bool) -> str
         # RFC6749-3.1.2.3: it may be left out where there is one only; OIDCC-3.1.2.1: in OpenID it may not.
         if is_required or len(registered) != 1:
             raise OAuthError(Fault.MISSING_REDIRECT_URI, client_id=client.client_id)
-        return registered[0]
+        return _allowed(registered[0], client)
     if redirect_uri in registered:
-        return redirect_uri
+        return _allowed(redirect_uri, client)
     if client.is_native and any(_differs_in_port_only(redirect_uri, known) for known in registered):
         return redirect_uri
     raise OAuthError(Fault.REDIRECT_URI, log_detail=f"client={client.pk}", client_id=client.client_id)
+
+
+def _allowed(registered: str, client: Client) -> str:
+    """A registered address, unless what allowed it to do without TLS is gone (decision 55)."""
+    if registered.startswith("http://") and not client.may_use_plain_http:
+        parts = _split(registered)
+        if parts is None or not _is_local(parts.hostname or ""):
+            raise OAuthError(Fault.REDIRECT_URI, log_detail=f"client={client.pk} http", client_id=client.client_id)
+    return registered
 
 
 def _differs_in_port_only(redirect_uri: str, registered: str) -> bool:
@@ -76,8 +85,22 @@ def _is_loopback_literal(host: str) -> bool:
         return False
 
 
-def check_registrable(address: str, *, is_native: bool, debug: bool, allows_private_scheme: bool = True) -> None:
-    """Judge an address that is to be registered (decision 12, S3, S5, S7). Raises AddressInvalid."""
+def _is_local(host: str) -> bool:
+    return host == "localhost" or _is_loopback_literal(host)
+
+
+def check_registrable(
+    address: str,
+    *,
+    is_native: bool,
+    debug: bool,
+    allows_private_scheme: bool = True,
+    allows_plain_http: bool = False,
+) -> None:
+    """Judge an address that is to be registered (decision 12, S3, S5, S7). Raises AddressInvalid.
+
+    allows_plain_http: whether it may do without TLS (decision 55).
+    """
     if len(address) > MAX_LENGTH or not _URI.fullmatch(address):
         raise AddressInvalid(_("it is too long or holds characters that addresses do not hold"))
     parts = _split(address)
@@ -95,9 +118,13 @@ def check_registrable(address: str, *, is_native: bool, debug: bool, allows_priv
         return
     if parts.scheme == "http":
         host = parts.hostname or ""
-        if (_is_loopback_literal(host) or host == "localhost") and (is_native or debug):
+        if _is_local(host) and (is_native or debug):
             return
-        raise AddressInvalid(_("http is for loopback addresses of native applications only"))
+        if host and allows_plain_http:
+            return
+        raise AddressInvalid(
+            _("http is for loopback addresses of native applications, and for internal ones with the flag plain_http")
+        )
     if not (is_native and allows_private_scheme and _PRIVATE_SCHEME.fullmatch(parts.scheme)):
         # S7: javascript:, data: and the like are not on the list.
         raise AddressInvalid(_("its scheme is not allowed"))
@@ -112,8 +139,7 @@ def check_origin(origin: str, *, debug: bool) -> None:
         raise AddressInvalid(_("browsers write origins in lower case"))
     if (parts.scheme, parts.port) in (("https", 443), ("http", 80)):
         raise AddressInvalid(_("browsers leave the usual port out"))
-    is_local = parts.hostname == "localhost" or _is_loopback_literal(parts.hostname)
-    if parts.scheme != "https" and not (parts.scheme == "http" and debug and is_local):
+    if parts.scheme != "https" and not (parts.scheme == "http" and debug and _is_local(parts.hostname)):
         raise AddressInvalid(_("it is not https"))
 
 

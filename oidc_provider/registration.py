@@ -230,6 +230,8 @@ def _check_identity(client: Client, wrong: Any) -> None:
         wrong("flags", _("Unknown flag: %(name)s.") % {"name": name})
     for name in sorted(name for name, value in flags.items() if name in known and not isinstance(value, bool)):
         wrong("flags", _("%(name)s is true or false.") % {"name": name})
+    if flags.get("plain_http") and not client.catalogue_entry.is_internal:
+        wrong("flags", _("plain_http is for applications marked internal."))
 
 
 def _check_authentication(client: Client, wrong: Any) -> None:
@@ -287,7 +289,12 @@ def _check_addresses(client: Client, wrong: Any) -> None:
     for field in ("redirect_uris", "post_logout_redirect_uris"):
         for address in _texts(client, field, wrong):
             try:
-                redirects.check_registrable(address, is_native=client.is_native, debug=identity_conf.debug)
+                redirects.check_registrable(
+                    address,
+                    is_native=client.is_native,
+                    debug=identity_conf.debug,
+                    allows_plain_http=client.may_use_plain_http,
+                )
             except AddressInvalid as error:
                 wrong(field, f"{address[:200]}: {error}")
     for origin in _texts(client, "web_origins", wrong):

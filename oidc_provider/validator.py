@@ -20,10 +20,9 @@ from identity.services import applications, audit
 from oidc_provider import claims, grants, pkce
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import Exchange, state_of
-from oidc_provider.models import AuthorizationCode, GrantType
+from oidc_provider.models import CLIENT_FLAGS, AuthorizationCode, GrantType
 
 RESPONSE_TYPES = frozenset({"code", "id_token", "id_token token"})
-SHORT_VERIFIER_LENGTH = 22  # of clients that are flagged for it (decision 41)
 
 
 class Validator(OAuth2Validator):
@@ -56,7 +55,11 @@ class Validator(OAuth2Validator):
     def get_default_redirect_uri(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> str:
         """RFC6749-4.1.3: at the token endpoint it may be missing only if it was missing at the authorization."""
         code = self._code(request)
-        if code.redirect_uri_given:
+        state = state_of(request)
+        # What the parameter protects, a code in the wrong hands, a secret or a verifier protects as well.
+        is_proved = not state.client.is_public or bool(code.code_challenge)
+        may_be_left_out = not state.context.dialect.repeats_redirect_uri and is_proved
+        if code.redirect_uri_given and not may_be_left_out:
             raise OAuthError(Fault.CODE_REDIRECT_URI, log_detail=f"code={code.pk} missing")
         return str(code.redirect_uri)
 
@@ -176,11 +179,26 @@ class Validator(OAuth2Validator):
         if request.code_verifier and not row.code_challenge:
             raise OAuthError(Fault.CODE_VERIFIER_UNEXPECTED, log_detail=f"code={row.pk}")
         if request.code_verifier:
-            may_be_short = state_of(request).client.has_flag("short_verifiers")
-            shortest = SHORT_VERIFIER_LENGTH if may_be_short else pkce.MIN_VERIFIER_LENGTH
-            if not pkce.is_verifier(request.code_verifier, min_length=shortest):
-                raise OAuthError(Fault.CODE_VERIFIER_MALFORMED, log_detail=f"code={row.pk}")
+            self._check_verifier(request.code_verifier, state=state_of(request))
         return row.code_challenge or None
+
+    @staticmethod
+    def _check_verifier(verifier: str, *, state: Exchange) -> None:
+        """RFC7636-4.1, within what the dialect's document and the client's flag add."""
+        dialect, client = state.context.dialect, state.client
+        if pkce.is_verifier(verifier, max_length=dialect.max_verifier_length):
+            return
+        detail = f"client={client.pk} length={len(verifier)}"
+        if not pkce.is_verifier(
+            verifier, min_length=dialect.short_verifier_length, max_length=dialect.max_verifier_length
+        ):
+            raise OAuthError(Fault.CODE_VERIFIER_MALFORMED, log_detail=detail)
+        if not client.has_flag("short_verifiers"):
+            # Only where the dialect knows the flag: its name in the audit is what an operator can do about it.
+            is_known = "short_verifiers" in CLIENT_FLAGS[dialect.name]
+            raise OAuthError(
+                Fault.CODE_VERIFIER_SHORT if is_known else Fault.CODE_VERIFIER_MALFORMED, log_detail=detail
+            )
 
     def get_code_challenge_method(self, code: str, request: Any) -> str | None:
         """The stored method."""

@@ -55,13 +55,16 @@ class Claim:
     nonce: str
 
 
-def prove(header: str, *, tenant: Tenant, client_id: str) -> SSOSession:
-    """The session that the signature proves. Raises CredentialsRefused (PARAM.0030), whatever is wrong."""
+def prove(header: str, *, tenant: Tenant, client_id: str, call: str = "") -> SSOSession:
+    """The session that the signature proves. Raises CredentialsRefused (PARAM.0030), whatever is wrong.
+
+    call: what the nonce is spent for, where a client may use one for different calls; "" where one is good for one.
+    """
     plaintext = decrypt(header, keys.decryption_keys(tenant=tenant))
     claim = read(plaintext, now_ms=time.time_ns() // 1_000_000)
     token, nonce = (claim.session_token, claim.nonce) if claim else (_NOTHING, _NOTHING)
     # S11: the nonce belongs to the client and the session, so nobody can spend another one's.
-    parts = (client_id, token, nonce)
+    parts = (client_id, token, nonce, *([call] if call else []))
     session = sessions.find_by_handle(handle=token, tenant=tenant, kind=SessionKind.SDK)
     is_own = sessions.has_joined(session, protocol=PROTOCOL, client_ref=client_id)
     is_spent = nonces.is_spent(tenant=tenant, purpose=_NONCES, parts=parts)

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _BAD_CLIENT = ("invalid_client", "Bad client credentials")  # OneAccess-3.1.1.2
 _CLIENT_FAULTS = frozenset(
     {
+        # C6, S33: the text does not tell whether there is such a client.
+        Fault.CLIENT_NOT_FOUND,
         Fault.CLIENT_AUTHENTICATION,
         Fault.CLIENT_AUTHENTICATION_MISSING,
         Fault.CLIENT_ASSERTION,

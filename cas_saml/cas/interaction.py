@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cas_saml import addresses
 from cas_saml.cas.models import CASService
 from cas_saml.interaction import Passed, Step
 from identity.errors import AccessDenied, ApplicationDisabled, NotFound
@@ -19,7 +20,7 @@ _PARAMETERS = ("service", "renew", "gateway", "method")
 class LoginRequest:
     """A login request as it was sent."""
 
-    service: str  # the exact string; "" where none was sent
+    service: str  # the exact string, without what an earlier visit left in it; "" where none was sent
     renew: bool = False
     gateway: bool = False
     by_post: bool = False  # CAS-2.1.1, method
@@ -32,7 +33,7 @@ class LoginRequest:
         values = {name: pairs[name][0] for name in _PARAMETERS if name in pairs}
         renew = is_set(values.get("renew"))
         return cls(
-            service=values.get("service", ""),
+            service=addresses.without_leftovers(values.get("service", "")),
             renew=renew,
             # CAS-2.1.1: with renew, gateway is ignored.
             gateway=is_set(values.get("gateway")) and not renew,

@@ -66,6 +66,14 @@ class CASService(ReadSafely):
         default="",
         help_text=_("Empty: the address that received the ticket."),
     )
+    allows_plain_http = models.BooleanField(
+        _("allow addresses without TLS"),
+        default=False,
+        db_default=False,  # for processes of the release before, which do not know it
+        help_text=_(
+            "For applications marked internal. Risk: whoever is on the network reads tickets, and signs in as the user."
+        ),
+    )
     is_active = models.BooleanField(_("enabled"), default=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
@@ -100,12 +108,20 @@ class CASService(ReadSafely):
 
     def owns(self, address: ServiceAddress) -> bool:
         """Whether the address is this service."""
+        if not self._is_safe_enough(address):
+            return False  # It was registered when plain http was allowed.
         if self.match == ServiceMatch.EXACT:
             return address.text == self.url
         try:
             return address.is_below(addresses.read(self.url))
         except AddressInvalid:  # written past `clean`: nothing lies below it
             return False
+
+    def _is_safe_enough(self, address: ServiceAddress) -> bool:
+        """Decision 12: https, and http on this machine while developing. Decision 55: http inside a company."""
+        if address.scheme == "https" or (identity_conf.debug and addresses.is_loopback(address)):
+            return True
+        return self.allows_plain_http and self.application.is_internal
 
     def clean(self) -> None:
         """Judge a registration. Raises ValidationError by field, with everything that is wrong."""
@@ -130,6 +146,8 @@ class CASService(ReadSafely):
         else:
             if refusal := self._refusal(address):
                 errors["url"] = refusal
+        if self.allows_plain_http and not self.application.is_internal:
+            errors["allows_plain_http"] = _now("Only for applications marked internal.")
         if self.logout_url:
             try:
                 outbound.check_url(self.logout_url, internal=self.application.is_internal)
@@ -137,9 +155,10 @@ class CASService(ReadSafely):
                 errors["logout_url"] = str(error)
 
     def _refusal(self, address: ServiceAddress) -> str:
-        # Decision 12.
-        if address.scheme != "https" and not (identity_conf.debug and addresses.is_loopback(address)):
+        if not self._is_safe_enough(address):
             return _now("It is not https.")
+        if address.text != self.url:
+            return _now("It holds the session or the ticket of a visit.")
         if self.match == ServiceMatch.PREFIX and address.has_query:
             return _now("A path that owns everything below it has no query.")
         others = CASService.objects.filter(tenant_id=self.application.tenant_id, url=self.url).exclude(pk=self.pk)

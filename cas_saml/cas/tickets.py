@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Case, Q, TextField, Value, When
 from django.utils import timezone
 
+from cas_saml import addresses
 from cas_saml.cas.errors import CASError, Fault, from_domain
 from cas_saml.cas.models import CASService, ServiceTicket
 from cas_saml.conf import conf
@@ -49,7 +50,7 @@ def issue(
 ) -> str:
     """Make a ticket for one question about this session, and return it, this once.
 
-    service_url: the exact string that the service will send again.
+    service_url: the exact string that the service will send again, without what an earlier visit left in it.
     """
     # CAS-3.7: letters, digits and hyphens only; 256 bits of chance.
     ticket = f"{PREFIX}{secrets.token_hex(32)}"
@@ -93,6 +94,7 @@ def consume(
         raise CASError(Fault.REQUEST)
     if ticket.startswith(_PROXY_PREFIX):
         raise CASError(Fault.PROXY_TICKET)
+    service_url = addresses.without_leftovers(service_url)
     row = _spend(tenant=tenant, ticket=ticket, service_url=service_url)
     service, session = row.service, row.session
     session.tenant = session.user.tenant = service.application.tenant = tenant

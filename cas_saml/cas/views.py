@@ -242,7 +242,7 @@ def logout(request: HttpRequest) -> HttpResponse:
     The document has no question in between. A link on another site can sign its reader out; an image on it cannot, for
     SameSite keeps the cookie to navigations. `url`, which clients of CAS 2.0 send, is ignored (CAS-2.3.1).
     """
-    target = request.GET.get("service", "")
+    target = addresses.without_leftovers(request.GET.get("service", ""))
     service = services.find(target, tenant=_context(request).tenant) if target else None
     return leave(request, return_url=target if service is not None else reverse("identity:login"))
 

@@ -10,7 +10,7 @@ import codecs
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -111,15 +111,16 @@ def _error_body(code: str, params: tuple[object, ...], http: HttpRequest) -> dic
     return {"error_code": code, "error_msg": text.format(*params)}
 
 
-def with_tenant(http: HttpRequest) -> RequestContext:
+def with_tenant(http: HttpRequest, *, otherwise: Callable[[], str] | None = None) -> RequestContext:
     """The request's context, with its tenant.
 
     The host says which (decision 10); on the shared host X-tenant-id does, and the client must belong to it.
+    otherwise: finds the public id of the tenant where neither says it, "" if it cannot.
     Raises NotFound (APP.0001, decision 46).
     """
     context: RequestContext = http.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
     if context.tenant is None:
-        public_id = http.headers.get(TENANT_HEADER, "")
+        public_id = http.headers.get(TENANT_HEADER, "") or (otherwise() if otherwise else "")
         tenant = tenants.get_by_public_id(public_id if public_id.isprintable() else "")
         context = http.context = replace(context, tenant=tenant)  # type: ignore[attr-defined]
     return context

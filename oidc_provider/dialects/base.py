@@ -182,6 +182,9 @@ class Dialect:
     # Extra demands, in RFC names; what OAuth itself requires is always required.
     required_at_authorize: tuple[str, ...] = ()
     required_at_token: tuple[str, ...] = ()
+    # RFC6749-4.1.3: a redirect_uri of the authorization request comes again with the code. False: it may be left out by
+    # who proves a secret or a verifier; where it comes, it is compared all the same.
+    repeats_redirect_uri: bool = True
     # Whether redirect_uri must be sent; None is the rule of OIDCC-3.1.2.1. Left out, it is the only registered one.
     is_redirect_uri_required: bool | None = None
     # Scopes: which words refuse a request outright, what a request without scope asks for, and words of the
@@ -197,6 +200,8 @@ class Dialect:
     # PKCE, as its challenges look after `to_rfc`.
     challenge_methods: frozenset[str] = frozenset({"S256"})
     is_pkce_required: bool = False  # of confidential clients too; public ones always need it
+    max_verifier_length: int = 128
+    short_verifier_length: int = 22  # the least, of clients with the flag short_verifiers (decision 41)
     # Client authentication. read_basic: decoded header and the client_id beside it to client and secret; None is
     # RFC6749-2.3.1.
     read_basic: Callable[[str, str], tuple[str, str] | None] | None = None

@@ -60,9 +60,10 @@ def default_scope(parameters: Parameters, allowed: frozenset[str]) -> str:
 def answer_userinfo(facts: UserinfoFacts) -> Body:
     """OneAccess-3.3.4.3, and with openid the claims beside it (OIDCC-5.3.2)."""
     person = facts.person
-    members = {"name": person.name, "email": person.email, "mobile": person.phone_number}
+    members = {"name": person.name, "mobile": person.phone_number}
     body: Body = {"id": person.sub, "userName": person.account_name}
     body |= {name: value for name, value in members.items() if value}
+    body["email"] = person.email or None  # table 3-302 has it in every answer
     return {**facts.claims, **body} if "openid" in facts.scopes else body
 
 
@@ -156,9 +157,7 @@ ERRORS: Mapping[Fault, Refusal] = MappingProxyType(
             faults.RIGHTS, "OneAccess-3.3.4.2", status=400, error="unauthorized_client", text="Bad client credentials"
         ),
         **spelled((*faults.CODE, Fault.CODE_REDIRECT_URI), "OneAccess-3.3.4.2", error="invalid_grant", text=_CODE),
-        **spelled(
-            (*faults.VERIFIER, Fault.CODE_VERIFIER_MALFORMED), "OneAccess-3.3.4.2", error="invalid_grant", text=_CODE
-        ),
+        **spelled((*faults.VERIFIER, *faults.VERIFIER_FORM), "OneAccess-3.3.4.2", error="invalid_grant", text=_CODE),
         **spelled(faults.REFRESH_TOKEN, "OneAccess-3.3.4.4", error="invalid_grant", text=_refresh_token),
         **spelled(faults.GRANT_OVER, "OneAccess-3.3.4.4", error="invalid_grant", text=_grant_over),
         **spelled(
@@ -213,6 +212,7 @@ ONEACCESS = Dialect(
     errors=ERRORS,
     look_at_authorize=look_at_authorize,
     look_at_token=look_at_token,
+    repeats_redirect_uri=False,  # OneAccess-3.3.4.2: not required; "if it is passed, it must be the same"
     is_redirect_uri_required=False,
     refuses_scopes=refuses_scopes,
     default_scope=default_scope,

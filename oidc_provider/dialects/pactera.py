@@ -194,7 +194,7 @@ ERRORS: Mapping[Fault, Refusal] = MappingProxyType(
         **spelled(faults.UNUSABLE, "Pactera-3.1", error="invalid_request", text=INVALID),
         **spelled(faults.CHALLENGE, "Pactera-3.1", error="invalid_request", text=INVALID),
         **spelled(
-            (Fault.REDIRECT_URI, Fault.CODE_CHALLENGE_METHOD, Fault.CODE_VERIFIER_MALFORMED),
+            (Fault.REDIRECT_URI, Fault.CODE_CHALLENGE_METHOD, *faults.VERIFIER_FORM),
             "Pactera-3.1",
             error="invalid_request",
             text=INVALID,

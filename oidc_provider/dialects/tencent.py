@@ -5,6 +5,8 @@ docs/contract/oidc_tencent.yaml has both. Refused authorization requests are JSO
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
@@ -23,10 +25,18 @@ from oidc_provider.dialects.base import (
 from oidc_provider.dialects.faults import spelled
 from oidc_provider.errors import Fault, OAuthError
 
+_HEXADECIMAL = re.compile(r"[0-9a-f]{64}|[0-9A-F]{64}")
+
 
 def to_rfc(parameters: Parameters) -> dict[str, str]:
-    """A scope that begins with openid asks for openid; the known ones of its other words go with it."""
+    """A scope that begins with openid asks for openid; the known ones of its other words go with it.
+
+    A challenge in hexadecimal is the same digest in base64url: the page prints no encoding.
+    """
     rfc = dict(parameters)
+    if _HEXADECIMAL.fullmatch(rfc.get("code_challenge", "")):
+        digest = bytes.fromhex(rfc["code_challenge"])
+        rfc["code_challenge"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     first, *rest = rfc.get("scope", "").split(" ")
     if first.startswith("openid"):
         rfc["scope"] = " ".join(["openid", *(word for word in rest if word)])
@@ -97,9 +107,7 @@ ERRORS: Mapping[Fault, Refusal] = MappingProxyType(
         **spelled(faults.RIGHTS, _TOKEN, error="unauthorized_client", status=403, text="invalid client"),
         **spelled((*faults.CODE, Fault.CODE_REDIRECT_URI), _TOKEN, error="invalid_grant", text="invalid code"),
         # One text for code and verifier, so that nothing is told apart.
-        **spelled(
-            (*faults.VERIFIER, Fault.CODE_VERIFIER_MALFORMED), _TOKEN, error="invalid_grant", text="invalid code"
-        ),
+        **spelled((*faults.VERIFIER, *faults.VERIFIER_FORM), _TOKEN, error="invalid_grant", text="invalid code"),
         **spelled(faults.REFRESH_TOKEN, _TOKEN, error="invalid_grant", text="invalid refresh_token"),
         **spelled(faults.GRANT_OVER, _TOKEN, error="invalid_grant", text=_grant_over),
         Fault.SCOPE_WIDENED: Refusal(_TOKEN, error="invalid_request", text="invalid scope"),

@@ -117,7 +117,7 @@ ERRORS: Mapping[Fault, Refusal] = MappingProxyType(
         ),
         **spelled(faults.CODE_OVER, _TOKEN, error="invalid_grant", text=_CODE_OVER),
         **spelled(
-            (*faults.VERIFIER, Fault.CODE_VERIFIER_MALFORMED),
+            (*faults.VERIFIER, *faults.VERIFIER_FORM),
             _TOKEN,
             error="invalid_grant",
             text="Client authentication failed: code_verifier",
@@ -174,6 +174,8 @@ TOPIAM = Dialect(
     refuses_scopes=refuses_scopes,
     default_scope=default_scope,
     is_pkce_required=True,
+    max_verifier_length=512,  # its recipe, Base64 of a random text of 128 characters, gives 171
+    short_verifier_length=20,  # its sample
     is_basic_like_post=True,
     grant_types=frozenset({"authorization_code", "refresh_token"}),
     response_types=("code",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from identity.events import EventType
 from identity.models import SessionKind, SSOSession
 from identity.services import attributes, login, sessions
 from identity.views.product_api import read_document
+from oidc_provider import public
 from oidc_provider.public import Principal
 from sdk_api import errors, signature
 from sdk_api.authentication import Caller, identify, identify_back_end
@@ -166,6 +168,13 @@ class SignedView(SDKView):
     def admit(self) -> None:
         """Raises CredentialsRefused (PARAM.0030)."""
         header = self.http.headers.get("X-signature", "")
-        self.session = signature.prove(header, tenant=self.caller.tenant, client_id=self.caller.client_id)
+        tenant, client_id = self.caller.tenant, self.caller.client_id
+        call = self._call() if public.shares_nonces(client_id=client_id, tenant=tenant) else ""
+        self.session = signature.prove(header, tenant=tenant, client_id=client_id, call=call)
         self.caller = replace(self.caller, context=replace(self.context, actor=self.session.user.public_id))
         sessions.touch(self.session)
+
+    def _call(self) -> str:
+        """This call and no other: method, address with its query, and body."""
+        body = hashlib.sha256(self.http.body).hexdigest()
+        return f"{self.http.method} {self.http.get_full_path()} {body}"

@@ -99,7 +99,7 @@ class VerifyTicketView(DeviceView):
 
 
 def spell(profile: Profile) -> dict[str, Any]:
-    """The contract's members, in its order, without those that have no value."""
+    """The contract's members, in its order; of those without a value only `email`, as null (table 3-277)."""
     members = {
         "name": profile.name,
         "mobile": profile.phone_number,
@@ -107,7 +107,7 @@ def spell(profile: Profile) -> dict[str, Any]:
         "userName": profile.account_name,
         "email": profile.email,
     }
-    return {name: value for name, value in members.items() if value}
+    return {name: value or None for name, value in members.items() if value or name == "email"}
 
 
 class RefreshView(DeviceView):

@@ -47,7 +47,7 @@ class TokenView(TenantAPIView):
             400: OpenApiResponse(
                 _REFUSAL,
                 "Invalid parameter or bad client credentials; on the shared host also APP.0001, when X-tenant-id "
-                "names no tenant.",
+                "names no tenant, or is missing and no client is named.",
             ),
             503: OpenApiResponse(common.Error, "System busy."),
         },
@@ -56,12 +56,14 @@ class TokenView(TenantAPIView):
         """Give a token to a client that proves itself. Tokens that it got before stay valid."""
         http = request._request
         try:
+            form, authorization = self._form(http.body), http.headers.get("Authorization", "")
             token = public.grant_client_token(
-                self._form(http.body),
-                authorization=http.headers.get("Authorization", ""),
+                form,
+                authorization=authorization,
                 audience=public.TENANT_API,
                 lifetime=conf.token_lifetime,
-                context=with_tenant(http),
+                # Table 3-4 has no header for the tenant; a client is one tenant's.
+                context=with_tenant(http, otherwise=lambda: public.tenant_of_caller(form, authorization=authorization)),
             )
         except OAuthError as error:
             return errors.refuse_token(error, http)

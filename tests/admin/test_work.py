@@ -267,7 +267,7 @@ def test_a_client_is_changed_through_registration(browser: Browser, operator: Us
     client = make_client(make_application(operator.tenant), name="Old")
     form = browser.get(page(client)).context["adminform"].form
     data = {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
-    data |= {"name": "New", "claims_mapping": "{}", "flags": "{}", "jwks": "null"}
+    data |= {"name": "New", "claims_mapping": "{}", "jwks": "null"}
     response = browser.post(page(client), data)
     assert response.status_code == 302, response.context["adminform"].form.errors
     client.refresh_from_db()

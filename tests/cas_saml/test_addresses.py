@@ -120,3 +120,46 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 )
 def test_a_parameter_is_added_and_the_rest_left_alone(address: str, expected: str) -> None:
     assert addresses.with_parameter(address, "t=1") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("https://a.example/app;jsessionid=0A1B2C.node1", "https://a.example/app"),
+        ("https://a.example/app;JSESSIONID=0A1B2C!-17", "https://a.example/app"),
+        ("https://a.example/app;jsessionid=1?x=1", "https://a.example/app?x=1"),
+        ("https://a.example/app?ticket=ST-1-a.b", "https://a.example/app"),
+        ("https://a.example/app?x=1&ticket=ST-1&y=2", "https://a.example/app?x=1&y=2"),
+        ("https://a.example/app;jsessionid=1?ticket=PT-1", "https://a.example/app"),
+    ],
+)
+def test_what_an_earlier_visit_left_is_no_part_of_the_address(text: str, left: str) -> None:
+    assert read(text).text == addresses.without_leftovers(text) == left
+    assert read(text).segments == read(left).segments
+
+
+@pytest.mark.security("S44")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://a.example/app;v=1",
+        "https://a.example/app;jsessionid=1/b",
+        "https://a.example/app;jsessionid=1;v=1",
+        "https://a.example/app?",
+        "https://a.example/app?ticket=17",  # the application's own
+        "https://a.example/app?Ticket=ST-1",
+        "https://a.example/app?x=ticket=ST-1",
+        "https://a.example/app?ticket=ST-1%26x=2",
+        "https://a.example/app?x=;jsessionid=1",
+        "no address;jsessionid=1?ticket=ST-1",
+    ],
+)
+def test_anything_else_of_an_address_stays_as_it_is(text: str) -> None:
+    assert addresses.without_leftovers(text) == text
+
+
+@pytest.mark.security("S3")
+@pytest.mark.parametrize("path", ["/app/..;jsessionid=1", "/..;jsessionid=1", "/app/%2e%2e;jsessionid=1"])
+def test_a_servlets_session_hides_no_dot_segment(path: str) -> None:
+    with pytest.raises(AddressInvalid):
+        read(f"https://a.example{path}")

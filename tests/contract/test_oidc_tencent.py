@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -20,6 +21,18 @@ pytestmark = pytest.mark.django_db
 
 NAME = "tencent"
 Cause = Callable[[Party], Any]
+
+
+@pytest.mark.parametrize("spelled", [str.lower, str.upper])
+@pytest.mark.parametrize(("method", "digest"), [("SM3", sm3), ("S256", s256)])
+def test_a_challenge_may_be_hexadecimal(
+    party: Party, method: str, digest: Callable[[str], str], spelled: Callable[[str], str]
+) -> None:
+    challenge = base64.urlsafe_b64decode(digest(VERIFIER) + "=").hex()
+    code = party.code(code_challenge=spelled(challenge), code_challenge_method=method)
+    assert party.exchange(code, code_verifier="x" * 43).status_code == 400
+    code = party.code(code_challenge=spelled(challenge), code_challenge_method=method)
+    assert party.exchange(code).status_code == 200
 
 
 @pytest.fixture

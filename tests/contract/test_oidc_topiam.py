@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Callable
 from datetime import timedelta
@@ -251,3 +252,17 @@ def test_an_application_has_one_public_client(party: Party) -> None:
         registration.register_client(
             catalogue_entry=party.client.catalogue_entry, dialect=NAME, redirect_uris=[CALLBACK]
         )
+
+
+def test_the_verifier_of_the_documents_recipe_and_its_sample_are_taken(new_party: NewParty) -> None:
+    recipe = base64.urlsafe_b64encode(b"r" * 128).rstrip(b"=").decode()
+    assert len(recipe) == 171
+    sample = "aqHAm7JQXUWbjjEJ0DfW"
+    for verifier, flags, status in (
+        (recipe, {}, 200),
+        (sample, {}, 400),
+        (sample, {"short_verifiers": True}, 200),
+    ):
+        party = new_party(NAME, flags=flags)
+        code = party.code(code_challenge=party.habits.challenge(verifier))
+        assert party.exchange(code, code_verifier=verifier).status_code == status

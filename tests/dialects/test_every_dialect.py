@@ -16,6 +16,7 @@ from identity.models import AuditEvent, SessionEndReason, SSOSession
 from identity.services import sessions
 from oidc_provider import dialects
 from oidc_provider.dialects.base import Delivery, Dialect, EndpointName
+from oidc_provider.dialects.faults import VERIFIER_FORM
 from oidc_provider.errors import Fault
 from oidc_provider.models import CLIENT_FLAGS, AccessToken
 from tests.dialects.party import CALLBACK, VERIFIER, Party, pactera, query_of, s256, sm3
@@ -251,17 +252,70 @@ def test_a_parameter_sent_twice_is_refused(party: Party) -> None:
         (None, Fault.CODE_VERIFIER_MISSING),
         ("x" * 43, Fault.CODE_VERIFIER),
         (VERIFIER.upper(), Fault.CODE_VERIFIER),
-        ("x" * 42, Fault.CODE_VERIFIER_MALFORMED),
-        ("x" * 129, Fault.CODE_VERIFIER_MALFORMED),
+        ("x" * 19, Fault.CODE_VERIFIER_MALFORMED),
+        ("x" * 42, Fault.CODE_VERIFIER_SHORT),
+        ("x" * 513, Fault.CODE_VERIFIER_MALFORMED),
         ("=" * 43, Fault.CODE_VERIFIER_MALFORMED),
     ],
 )
 def test_a_challenge_needs_its_verifier(party: Party, verifier: str | None, fault: Fault) -> None:
+    if fault is Fault.CODE_VERIFIER_SHORT and "short_verifiers" not in CLIENT_FLAGS[party.dialect.name]:
+        fault = Fault.CODE_VERIFIER_MALFORMED  # There is no flag to name.
     response = party.exchange(party.code(), code_verifier=verifier)
-    malformed_is_a_request = party.dialect.name == "pactera" and fault is Fault.CODE_VERIFIER_MALFORMED
+    malformed_is_a_request = party.dialect.name == "pactera" and fault in VERIFIER_FORM
     assert response.status_code == 400
     assert response.json()["error"] == ("invalid_request" if malformed_is_a_request else "invalid_grant")
     assert last_refusal() == (fault.value, party.dialect.name)
+
+
+@pytest.mark.spec("RFC7636-4.1")
+def test_a_verifier_is_as_long_as_the_document_has_it(party: Party) -> None:
+    longest = {"topiam": 512}.get(party.dialect.name, 128)
+    for length, fits in ((longest, True), (longest + 1, False)):
+        verifier = "v" * length
+        code = party.code(code_challenge=party.habits.challenge(verifier))
+        assert (party.exchange(code, code_verifier=verifier).status_code == 200) is fits, length
+
+
+@pytest.mark.parametrize("name", ["pactera", "topiam"])
+def test_the_audit_of_a_short_verifier_names_the_flag_that_would_take_it(new_party: NewParty, name: str) -> None:
+    verifier = "v" * 30
+    for flags, status in (({}, 400), ({"short_verifiers": True}, 200)):
+        party = new_party(name, flags=flags)
+        code = party.code(code_challenge=party.habits.challenge(verifier))
+        assert party.exchange(code, code_verifier=verifier).status_code == status
+    assert last_refusal() == ("code_verifier_needs_flag_short_verifiers", name)
+
+
+@pytest.mark.security("S9")
+@pytest.mark.spec("RFC6749-4.1.3")
+def test_the_address_comes_again_with_the_code_where_the_document_wants_it(party: Party) -> None:
+    response = party.exchange(party.code(), redirect_uri=None)
+    assert response.status_code == (200 if party.dialect.name == "oneaccess" else 400)
+    other = party.exchange(party.code(), redirect_uri="https://client.example/other")
+    assert other.status_code == 400
+
+
+# Plain http inside a company (decision 55) -----------------------------------------------------------------
+
+INTRANET = "http://wiki.corp.example/callback"
+
+
+@pytest.mark.security("S5")
+def test_a_flagged_client_of_an_internal_application_is_called_back_without_tls(new_party: NewParty) -> None:
+    party = new_party(
+        "standard", application={"is_internal": True}, redirect_uris=[INTRANET], flags={"plain_http": True}
+    )
+    party.sign_in()
+    assert party.ask(redirect_uri=INTRANET)["Location"].startswith(f"{INTRANET}?code=")
+    party.client.flags = {}
+    party.client.save()
+    assert party.ask(redirect_uri=INTRANET).status_code == 400
+    party.client.flags = {"plain_http": True}
+    party.client.save()
+    party.client.catalogue_entry.is_internal = False
+    party.client.catalogue_entry.save()
+    assert party.ask(redirect_uri=INTRANET).status_code == 400
 
 
 @pytest.mark.security("S8")

@@ -43,6 +43,8 @@ def test_a_client_has_the_defaults_of_its_dialect_and_what_is_said(tenant: Tenan
         ({"dialect": "pactera", "client_secret": "too-short"}, "client_secret"),
         ({"dialect": "pactera", "flags": {"implicit_without_nonce": True}}, "flags"),
         ({"dialect": "pactera", "flags": {"short_verifiers": "yes"}}, "flags"),
+        ({"dialect": "oneaccess", "flags": {"short_verifiers": True}}, "flags"),
+        ({"dialect": "pactera", "flags": {"plain_http": True}}, "flags"),  # the application is not internal
         ({"dialect": "standard", "flags": {"errors_by_redirect": True}}, "flags"),
         (
             {

@@ -229,6 +229,7 @@ ELSEWHERE = {
     Fault.BODY_TOO_LARGE: "the middleware answers first over HTTP; the view by itself in the test below",
     Fault.CONSENT_REFUSED: "the page's Deny, tests/specs/oidcc/test_consent.py",
     Fault.ACCOUNT_SELECTION_REQUIRED: "prompt=none beside select_account is PROMPT; kept for dialects that spell it",
+    Fault.CODE_VERIFIER_SHORT: "dialects with the flag short_verifiers; tests/dialects/test_every_dialect.py",
     Fault.UNKNOWN_KEY: "keys one by one, in the Pactera dialect; tests/dialects/test_pactera.py",
     Fault.APP_SESSION: "mini programs; tests/miniapp/test_proof.py",
     Fault.HOST_APPLICATION: "mini programs; tests/miniapp/test_chapter_two.py",

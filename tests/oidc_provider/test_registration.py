@@ -187,3 +187,18 @@ def test_a_new_secret_may_leave_the_old_one_for_a_while(entry: Application) -> N
 def test_the_keys_of_a_clients_algorithm_are_there_before_its_first_request(entry: Application) -> None:
     registration.register_client(catalogue_entry=entry, redirect_uris=[CALLBACK], id_token_signed_response_alg="ES256")
     assert ("sig", "ES256") in keys.in_use(tenant=entry.tenant)
+
+
+def test_a_flagged_client_of_an_internal_application_may_do_without_tls() -> None:
+    entry = make_application(is_internal=True)
+    addresses = {
+        "redirect_uris": ["http://wiki.corp.example/cb"],
+        "post_logout_redirect_uris": ["http://wiki.corp.example/"],
+    }
+    assert errors(catalogue_entry=entry, **addresses) == {"redirect_uris", "post_logout_redirect_uris"}
+    assert errors(catalogue_entry=entry, flags={"plain_http": True}, redirect_uris=["ftp://wiki.corp.example/"]) == {
+        "redirect_uris"
+    }
+    client, _ = registration.register_client(catalogue_entry=entry, flags={"plain_http": True}, **addresses)
+    with pytest.raises(ValidationError):
+        registration.update_client(client, flags={})

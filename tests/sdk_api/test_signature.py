@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from identity.models import AuditEvent, KeyPair, KeyState, SpentNonce, SSOSession
 from identity.services import keys, nonces
+from oidc_provider.models import Client
 from sdk_api import signature
 from tests.factories import make_application, make_tenant
 from tests.factories.oidc import make_client
@@ -298,3 +299,29 @@ def test_an_app_with_the_old_key_goes_on_after_rotation_and_stops_after_revocati
     keys.clear_cache()
     assert phone.profile(phone.encrypt(phone.plaintext(token), key=old)).json() == REFUSED
     assert KeyPair.objects.filter(state=KeyState.ACTIVE, use="enc").count() == 1
+
+
+@pytest.mark.security("S11")
+def test_a_flagged_client_may_sign_different_calls_with_one_nonce(phone: Phone) -> None:
+    client = Client.objects.get(client_id=phone.device["X-client-id"])
+    client.flags = {"shared_nonces": True}
+    client.save()
+    token = phone.sign_in()
+    now = int(phone.get("server-date").json()["timestamp"])
+
+    def signed() -> str:
+        # The document's own recipe: the nonce is the server's time in hexadecimal.
+        return phone.encrypt(phone.plaintext(token, timestamp=now, nonce=f"{now:x}"))
+
+    assert phone.profile(signed()).status_code == 200
+    assert phone.get("profile?x=1", X_signature=signed()).status_code == 200
+    again = phone.profile(signed())
+    assert (again.status_code, again.json()) == (400, REFUSED)
+    assert phone.get("logout", X_signature=signed()).status_code == 200
+
+
+def test_without_the_flag_a_nonce_is_good_for_one_call(phone: Phone) -> None:
+    token = phone.sign_in()
+    text = phone.plaintext(token)
+    assert phone.profile(phone.encrypt(text)).status_code == 200
+    assert phone.get("logout", X_signature=phone.encrypt(text)).json() == REFUSED

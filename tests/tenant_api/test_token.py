@@ -20,6 +20,9 @@ from tests.tenant_api.world import World
 pytestmark = pytest.mark.django_db
 
 
+BAD_CLIENT = {"error": "invalid_client", "error_description": "Bad client credentials"}
+
+
 def refusal(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
@@ -48,7 +51,7 @@ def test_tokens_issued_before_stay_valid(world: World) -> None:
     assert world.call("getUserById", token=first).status_code == 200
 
 
-@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+@pytest.mark.parametrize("method", ["client_secret", "client_secret_basic", "client_secret_post"])
 @pytest.mark.parametrize("place", ["header", "body"])
 def test_the_secret_may_stand_in_the_body_or_in_the_header(world: World, method: str, place: str) -> None:
     client: Client = world.client
@@ -151,3 +154,25 @@ def test_a_lost_database_is_told_as_busy(world: World) -> None:
         answer = world.ask_for_token()
     assert (answer.status_code, answer.json()["error_code"]) == (503, "COM.0002")
     assert answer.headers["Retry-After"] == "5"
+
+
+@pytest.mark.security("S33")
+def test_on_the_shared_host_a_client_is_looked_for_in_its_own_tenant(world: World) -> None:
+    shared = {"HTTP_HOST": "api.monban.example"}
+    World()  # another tenant
+    assert world.ask_for_token(shared).status_code == 200
+    answers = [world.ask_for_token(shared, client_secret="x" * 30), world.ask_for_token(shared, client_id="nobody")]
+    for answer in answers:
+        assert (answer.status_code, answer.json()) == (400, BAD_CLIENT)
+    nameless = world.ask_for_token(shared, client_id="", client_secret="")
+    assert (nameless.status_code, nameless.json()["error_code"]) == (400, "APP.0001")
+    world.tenant.is_active = False
+    world.tenant.save()
+    assert world.ask_for_token(shared).status_code == 400
+
+
+@pytest.mark.security("S33")
+def test_an_unknown_client_and_a_wrong_secret_are_told_in_the_same_words(world: World) -> None:
+    for changes in ({"client_id": "nobody"}, {"client_secret": "x" * 30}):
+        answer = world.ask_for_token(**changes)
+        assert (answer.status_code, answer.json()) == (400, BAD_CLIENT)

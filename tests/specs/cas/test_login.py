@@ -228,6 +228,31 @@ def test_the_page_lets_its_form_lead_to_the_service(service: Service, browser: B
     assert "https://app.example.org" in page.headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize("left", ["", ";jsessionid=0A1B2C.node1", "?ticket=ST-old", ";jsessionid=0A1B2C?ticket=ST-old"])
+@pytest.mark.parametrize("asked", ["", ";jsessionid=0A1B2C.node1", "?ticket=ST-old"])
+def test_what_an_earlier_visit_left_in_the_address_breaks_nothing(
+    new_service: NewService, browser: Browser, left: str, asked: str
+) -> None:
+    java = new_service(url="https://java.example.org/app")
+    place = java.sign_in(browser, service=java.url + left)
+    assert (place.address, list(place.params)) == (java.url, ["ticket"])
+    # The client validates with the address that it sees by now.
+    answer = java.validated(place.params["ticket"], service=java.url + asked)
+    assert answer["authenticationSuccess"]["user"] == "minghui"
+
+
+def test_an_intranet_service_without_tls_is_answered_only_while_it_is_allowed(
+    new_service: NewService, browser: Browser
+) -> None:
+    wiki = new_service(url="http://wiki.corp.example/cas", application={"is_internal": True}, allows_plain_http=True)
+    assert wiki.validated(wiki.ticket(browser))["authenticationSuccess"]["user"] == "minghui"
+    wiki.row.application.is_internal = False
+    wiki.row.application.save()
+    place = wiki.start(browser)
+    assert isinstance(place, Page)
+    assert place.status == 400
+
+
 def test_a_path_owns_what_lies_below_it(new_service: NewService, browser: Browser) -> None:
     wiki = new_service(url="https://wiki.example.org/pages/", match="prefix")
     for url in (
