@@ -25,7 +25,7 @@ from identity.events import EventType
 from identity.models import SSOSession, Tenant, User
 from identity.retries import retried
 from identity.selectors import profiles
-from identity.services import access, applications, audit
+from identity.services import access, audit
 from oidc_provider import claims as claim_rules
 from oidc_provider import client_authentication, clients, grants, id_token_hints, participation, redirects
 from oidc_provider.client_authentication import ASSERTION_ALGORITHMS, ClientCredentials
@@ -357,8 +357,7 @@ def _approve(
 def _check_grantable(client: Client, *, user: User, session: SSOSession, context: EngineContext) -> None:
     if session.tenant_id != context.tenant.pk or user.tenant_id != context.tenant.pk:
         raise OAuthError(Fault.LOGIN_REQUIRED, log_detail="session of another tenant")
-    access.check_usable(user=user, session=session, application=client.catalogue_entry)
-    applications.check_access(application=client.catalogue_entry, user=user)
+    access.check(user=user, session=session, application=client.catalogue_entry)
 
 
 # The token endpoint ----------------------------------------------------------------------------------------

@@ -272,7 +272,7 @@ def is_replayed(row: RefreshToken, *, client: Client, now: datetime) -> bool:
 
 
 def check_grant(row: AuthorizationCode | RefreshToken | AccessToken, *, tenant: Tenant) -> None:
-    """The gate of S26 for what a row grants; its user and session were loaded with it.
+    """The gate of S26 and S49 for what a row grants; its user and session were loaded with it.
 
     Raises IdentityError.
     """
@@ -290,7 +290,7 @@ def check_grant(row: AuthorizationCode | RefreshToken | AccessToken, *, tenant: 
         session.user, session.tenant = user, tenant
     elif not row.is_offline:
         raise StateInvalid(log_detail="the session is gone")
-    access.check_usable(
+    access.check(
         user=user,
         session=session,
         application=client.catalogue_entry,

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from identity import assurance
 from identity.models import SSOSession
-from identity.services import access, applications
+from identity.services import access
 from oidc_provider import consent
 from oidc_provider.consent import Wish
 from oidc_provider.engine import AuthorizationRequest
@@ -87,8 +87,6 @@ def decide(wanted: AuthorizationRequest, *, session: SSOSession | None, passed: 
     if step is not None:
         return _checked(wanted, Decision(step))
     _check_subject(wanted, session=session)
-    application = wanted.client.catalogue_entry
-    applications.check_access(application=application, user=session.user)
     step = _assurance_step(wanted, session=session, passed=passed)
     if step is not None:
         return _checked(wanted, Decision(step))
@@ -142,12 +140,13 @@ def _check_subject(wanted: AuthorizationRequest, *, session: SSOSession) -> None
 
 
 def _assurance_step(wanted: AuthorizationRequest, *, session: SSOSession, passed: Passed) -> Step | None:
-    """Is the session sure enough for the request and the application (decision 21, S28)?"""
+    """Is the session good, and sure enough, for the request and the application (decision 21, S28)?"""
     required = required_acr(wanted)
+    application = wanted.client.catalogue_entry
+    is_admitted = access.admits(session=session, application=application, required_acr=required)
     if wanted.essential_acr and not required:
         raise OAuthError(Fault.ASSURANCE, log_detail="unknown acr")  # OIDCC-5.5.1.1
-    application = wanted.client.catalogue_entry
-    if access.is_sufficient(session=session, application=application, required_acr=required):
+    if is_admitted:
         return None
     if passed.has_stepped_up:
         raise OAuthError(Fault.ASSURANCE, log_detail=f"session={session.pk}")

@@ -15,7 +15,7 @@ from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import AuditOutcome, SSOSession, User
-from identity.services import applications, audit
+from identity.services import access, audit
 from oidc_provider import consent, engine, hosts, interaction, request_checks, scope_texts
 from oidc_provider.consent import Wish
 from oidc_provider.dialects.base import Dialect
@@ -98,7 +98,7 @@ def ask(
 def check_access(question: ConsentQuestion, *, user: User) -> None:
     """Refuse to ask, or to record, what the user could not use. Raises OAuthError."""
     try:
-        applications.check_access(application=question.client.catalogue_entry, user=user)
+        access.check(user=user, application=question.client.catalogue_entry)
     except IdentityError as error:
         raise from_domain(error) from None
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from identity.events import EventType
-from identity.services import applications, audit
+from identity.services import audit
 from oidc_provider import claims, grants, pkce
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import Exchange, state_of
@@ -166,7 +166,6 @@ class Validator(OAuth2Validator):
             raise OAuthError(Fault.AUTHORIZATION_CODE_EXPIRED, log_detail=f"code={row.pk}")
         if row.consumed_at is None:
             grants.check_grant(row, tenant=state.context.tenant)
-            applications.check_access(application=client.catalogue_entry, user=row.user)
         request.user = state.user = row.user
         request.scopes = list(row.scopes)
         return True
@@ -239,7 +238,6 @@ class Validator(OAuth2Validator):
         if row.is_over(timezone.now()):
             raise OAuthError(Fault.REFRESH_TOKEN_EXPIRED, log_detail=f"token={row.pk}")
         grants.check_grant(row, tenant=state.context.tenant)
-        applications.check_access(application=client.catalogue_entry, user=row.user)
         state.refresh_token = row
         request.user = state.user = row.user
         return True

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from identity import crypto
-from identity.errors import CredentialsRefused
+from identity.errors import CredentialsRefused, IdentityError
 from identity.models import SessionKind, SSOSession
-from identity.services import devices, sessions
+from identity.services import access, devices, sessions
 from oidc_provider import public
 from oidc_provider.public import Principal
 from sdk_api.signature import PROTOCOL
@@ -40,6 +40,10 @@ def find(session_token: str, *, fingerprint: str, principal: Principal) -> Opene
     # D19: what was opened without a device, or before devices were recorded, is handed on to nobody.
     if not session.device_index or not crypto.constant_time_equal(session.device_index, index):
         raise _refused(session, "of another device")
+    try:
+        access.check(user=session.user, session=session, application=principal.application)  # S49
+    except IdentityError as error:
+        raise _refused(session, error.log_detail or error.error_code) from error
     return Opened(session, client_id)
 
 

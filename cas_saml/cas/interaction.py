@@ -11,7 +11,7 @@ from cas_saml.cas.models import CASService
 from cas_saml.interaction import Passed, Step
 from identity.errors import AccessDenied, ApplicationDisabled, NotFound
 from identity.models import SSOSession
-from identity.services import access, applications
+from identity.services import access
 
 _PARAMETERS = ("service", "renew", "gateway", "method")
 
@@ -72,8 +72,7 @@ def _missing(request: LoginRequest, *, service: CASService, session: SSOSession 
         return Step.SIGN_IN
     if request.renew and not passed.is_fresh(session):
         return Step.SIGN_IN_AGAIN
-    applications.check_access(application=service.application, user=session.user)
-    if access.is_sufficient(session=session, application=service.application):
+    if access.admits(session=session, application=service.application):
         return Step.ANSWER
     if passed.has_stepped_up:
         raise AccessDenied(log_detail=f"session={session.pk} lacks a second factor")

@@ -22,7 +22,7 @@ from identity.models import SSOSession, Tenant
 from identity.retries import retried
 from identity.selectors import profiles
 from identity.selectors.profiles import Profile
-from identity.services import access, applications, audit, sessions
+from identity.services import access, audit, sessions
 from identity.texts import is_storable
 
 PROTOCOL = "cas"
@@ -101,8 +101,7 @@ def consume(
     _check(row, service_url=service_url, renew=renew, pgt_url=pgt_url)
     application = service.application
     try:
-        access.check_usable(user=session.user, session=session, application=application, epoch=row.epoch)
-        applications.check_access(application=application, user=session.user)
+        access.check(user=session.user, session=session, application=application, epoch=row.epoch)
     except IdentityError as error:
         raise from_domain(error, service_ref=service.public_id) from error
     profile = profiles.profile_of(user=session.user, application=application)

@@ -10,7 +10,7 @@ from cas_saml.saml.errors import Fault, SAMLError
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.requests import AuthnRequest
 from identity.models import SSOSession
-from identity.services import access, applications
+from identity.services import access
 
 
 def to_json(wanted: AuthnRequest, passed: Passed) -> dict[str, Any]:
@@ -42,9 +42,8 @@ def _missing(wanted: AuthnRequest, *, provider: ServiceProvider, session: SSOSes
         return Step.SIGN_IN
     if wanted.force_authn and not passed.is_fresh(session):
         return Step.SIGN_IN_AGAIN
-    applications.check_access(application=provider.application, user=session.user)
     required = wanted.wish.required_acr
-    if access.is_sufficient(session=session, application=provider.application, required_acr=required):
+    if access.admits(session=session, application=provider.application, required_acr=required):
         return Step.ANSWER
     if passed.has_stepped_up:
         raise SAMLError(Fault.AUTHN_CONTEXT, log_detail=f"session={session.pk} lacks a second factor")

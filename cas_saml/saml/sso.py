@@ -20,7 +20,7 @@ from identity.events import EventType
 from identity.models import SSOSession
 from identity.retries import retried
 from identity.selectors import profiles
-from identity.services import access, applications, audit, sessions
+from identity.services import access, audit, sessions
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,7 @@ def answer(
     answered before.
     """
     user, application = session.user, provider.application
-    access.check_usable(user=user, session=session, application=application)
-    applications.check_access(application=application, user=user)
+    access.check(user=user, session=session, application=application)
     profile = profiles.profile_of(user=user, application=application)
     authn_class = wanted.wish.stated(session)
     kind, value = name_ids.value_for(provider, wanted.policy, profile=profile, session=session)

@@ -1,7 +1,8 @@
-"""The one gate: may this person act, in this session, at this application, now (S26).
+"""The one gate: may this person act, in this session, at this application, on this grant, now (S26, S49).
 
-Asked at sign-in, at the redemption of a code or ticket, at refresh, introspection and userinfo. Nothing is remembered
-from an earlier answer: users and sessions are read from the database (decision 22).
+Asked at sign-in, at the redemption of a code or ticket, at refresh, introspection, userinfo and by the SDK API. `check`
+asks all of it, and `admits` asks beside it whether more factors are needed; nothing else puts the questions together.
+Nothing is remembered from an earlier answer: users, sessions and accounts are read from the database (decision 22).
 """
 
 from __future__ import annotations
@@ -14,24 +15,27 @@ from identity.context import RequestContext
 from identity.errors import AccountDisabled, ApplicationDisabled, StateInvalid
 from identity.models import Application, MFADevice, MFAMode, SessionEndReason, SSOSession, User
 from identity.retries import retried
-from identity.services import authority, sessions
+from identity.services import applications, authority, sessions
 from identity.services.authority import Change
 from identity.signals import user_disabled
 
 
-def check_usable(
+def check(
     *,
     user: User,
+    application: Application | None,
     session: SSOSession | None = None,
-    application: Application | None = None,
     epoch: int | None = None,
     is_offline: bool = False,
 ) -> None:
-    """Check that a grant still counts.
+    """Check that the person may act at the application, and that session and grant still count.
 
-    epoch: of the code, token or ticket. One of another epoch than the user's is dead; no clock is asked (S48).
-    is_offline: the grant outlives its session (decision 14), so the session is not asked.
-    Raises AccountDisabled, ApplicationDisabled, or StateInvalid where session or grant have ended.
+    application: None is this server's own pages. session: what the grant was made in, None where it had none or its row
+    was purged. epoch: of the code, token or ticket. One of another epoch than the user's is dead; no clock is asked
+    (S48). is_offline: the grant outlives its session (decision 14), so the session is not asked.
+    No query, except one for an application that is open to its accounts only.
+    Raises AccountDisabled, ApplicationDisabled, StateInvalid where session or grant have ended, and AccessDenied for a
+    person of another tenant or without an enabled account there.
     """
     if not user.is_usable:
         raise AccountDisabled(log_detail=f"user={user.pk}")
@@ -41,22 +45,17 @@ def check_usable(
         raise StateInvalid(log_detail=f"user={user.pk} is in epoch {user.epoch}, the grant in {epoch}")
     if session is not None and not is_offline and not sessions.is_usable(session):
         raise StateInvalid(log_detail=f"session={session.pk} ended")
+    if application is not None:
+        applications.check_access(application=application, user=user)
 
 
-def is_usable(
-    *,
-    user: User,
-    session: SSOSession | None = None,
-    application: Application | None = None,
-    epoch: int | None = None,
-    is_offline: bool = False,
-) -> bool:
-    """Return what `check_usable` would say."""
-    try:
-        check_usable(user=user, session=session, application=application, epoch=epoch, is_offline=is_offline)
-    except (AccountDisabled, ApplicationDisabled, StateInvalid):
-        return False
-    return True
+def admits(*, session: SSOSession, application: Application, epoch: int | None = None, required_acr: str = "") -> bool:
+    """Check as above, and return whether the factors proved in the session are enough (S28).
+
+    Where they are not, one more factor would help, so that is no refusal. Raises as `check` does.
+    """
+    check(user=session.user, session=session, application=application, epoch=epoch)
+    return is_sufficient(session=session, application=application, required_acr=required_acr)
 
 
 def mfa_mode(*, user: User, application: Application | None) -> MFAMode:

@@ -39,7 +39,7 @@ _EDITABLE = (
 def check_access(*, application: Application, user: User) -> None:
     """Check that the person may use the application. One query, and none for an application open to everyone.
 
-    Whether the person may act at all is another question (`access.check_usable`).
+    It is the catalogue's part of the gate: ask `access.check`, which also asks for person, session and grant.
     Raises ApplicationDisabled, and AccessDenied for a person of another tenant or without an enabled account.
     """
     if not application.is_active:

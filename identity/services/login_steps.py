@@ -39,7 +39,6 @@ from identity.models import (
 from identity.retries import retried
 from identity.services import (
     access,
-    applications,
     audit,
     authentication,
     credentials,
@@ -296,7 +295,7 @@ def advance(row: LoginTransaction, *, proved: str, context: RequestContext, sess
     if row.channel == SessionKind.SDK and row.application is not None:
         # A browser's session is the tenant's: there the protocol asks, at once, and refuses in its own words.
         try:
-            applications.check_access(application=row.application, user=user)
+            access.check(user=user, application=row.application)
         except AccessDenied as error:
             return deny(row, error=error, context=context)
     if _needs_factor(row, user=user, amr=amr):

@@ -21,7 +21,7 @@ from identity.models import Application, SSOSession, SSOTicket, Tenant
 from identity.retries import retried
 from identity.selectors import profiles
 from identity.selectors.profiles import Profile
-from identity.services import access, applications, audit, devices, sessions
+from identity.services import access, audit, devices, sessions
 
 __all__ = ["PROTOCOL", "REFUSED", "Redeemed", "issue", "purge", "redeem"]
 
@@ -102,8 +102,7 @@ def redeem(
     if not row.device_index or not crypto.constant_time_equal(row.device_index, index):
         raise _refused(row, "of another device")
     try:
-        access.check_usable(user=session.user, session=session, application=application, epoch=row.epoch)
-        check_sufficient(session=session, application=application)
+        check_sufficient(session=session, application=application, epoch=row.epoch)
     except IdentityError as error:
         raise _refused(row, error.log_detail or error.error_code) from error
     profile = profiles.profile_of(user=session.user, application=application)
@@ -121,13 +120,13 @@ def redeem(
     return Redeemed(session=session, profile=profile)
 
 
-def check_sufficient(*, session: SSOSession, application: Application) -> None:
+def check_sufficient(*, session: SSOSession, application: Application, epoch: int | None = None) -> None:
     """Check that the session's user may use the application with the factors proved so far (S28).
 
-    Raises ApplicationDisabled and AccessDenied.
+    epoch: of the ticket, where there is one. Raises as `access.check` does, and AccessDenied for a factor that is
+    missing: an app's back end has no page to ask for it.
     """
-    applications.check_access(application=application, user=session.user)
-    if not access.is_sufficient(session=session, application=application):
+    if not access.admits(session=session, application=application, epoch=epoch):
         raise AccessDenied(log_detail=f"session={session.pk} application={application.pk} needs another factor")
 
 

@@ -18,7 +18,7 @@ from identity.context import RequestContext
 from identity.errors import ValueRequired
 from identity.events import EventType
 from identity.models import SessionKind, SSOSession
-from identity.services import attributes, login, sessions
+from identity.services import access, attributes, login, sessions
 from identity.views.product_api import read_document
 from oidc_provider import public
 from oidc_provider.public import Principal
@@ -164,14 +164,18 @@ class SignedView(SDKView):
 
     event: EventType | None = EventType.SESSION_USE
     session: SSOSession
+    # Whether it is for people whom the application still lets in (S49).
+    is_gated = True
 
     def admit(self) -> None:
-        """Raises CredentialsRefused (PARAM.0030)."""
+        """Raises CredentialsRefused (PARAM.0030), and as `access.check` does."""
         header = self.http.headers.get("X-signature", "")
         tenant, client_id = self.caller.tenant, self.caller.client_id
         call = self._call() if public.shares_nonces(client_id=client_id, tenant=tenant) else ""
         self.session = signature.prove(header, tenant=tenant, client_id=client_id, call=call)
         self.caller = replace(self.caller, context=replace(self.context, actor=self.session.user.public_id))
+        if self.is_gated:
+            access.check(user=self.session.user, session=self.session, application=self.caller.application)
         sessions.touch(self.session)
 
     def _call(self) -> str:

@@ -72,6 +72,7 @@ class LogoutView(SignedView):
     """OneAccess-3.2.5.5. A GET, as documented."""
 
     event = EventType.LOGOUT_REQUEST
+    is_gated = False  # Whoever may come in no more may still sign out.
 
     def get(self, request: HttpCall) -> Response:
         """End the session; every application that joined it is told."""

@@ -135,6 +135,7 @@ class RefreshIdTokenView(SignedView):
     """OneAccess-3.2.11.1. A POST without a body."""
 
     event = EventType.TOKEN_GRANT
+    is_gated = False  # It asks below, and refuses in its own words.
 
     def post(self, request: HttpCall) -> Response:
         """Make a new id_token; the session stays as it is. Raises IdTokenFailed (LOGIN.0003).

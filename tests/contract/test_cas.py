@@ -130,7 +130,7 @@ def test_a_refused_validation(
 ) -> None:
     if (operation, row_id) == ("casValidate2", "internal"):
         # CAS 2.0 has no attributes to fail on.
-        monkeypatch.setattr("cas_saml.cas.tickets.access.check_usable", lambda **kwargs: 1 / 0)
+        monkeypatch.setattr("cas_saml.cas.tickets.access.check", lambda **kwargs: 1 / 0)
     row = next(row for name, row in ROWS if (name, row["id"]) == (operation, row_id))
     params = VALIDATIONS[row_id](service, browser)
     response = service.ask(endpoint(operation), {**params, "format": form})

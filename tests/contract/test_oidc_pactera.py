@@ -19,6 +19,7 @@ from oidc_provider.claims import binary_digits_hash
 from tests.contract import oidc_contract as contract
 from tests.contract.oidc_contract import NewParty, Row
 from tests.dialects.party import CALLBACK, FORM, VERIFIER, Party, basic, query_of, s256
+from tests.support.machine import end_the_grace
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +77,7 @@ def late_refresh(party: Party) -> tuple[Any, str]:
 def used_refresh(party: Party) -> tuple[Any, str]:
     token = party.tokens()["refresh_token"]
     party.refresh(token)
+    end_the_grace()
     return party.refresh(token), ""
 
 

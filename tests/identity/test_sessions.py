@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from identity import assurance
 from identity.context import RequestContext
-from identity.errors import AccountDisabled, ApplicationDisabled, NotFound, StateInvalid
+from identity.errors import AccessDenied, AccountDisabled, ApplicationDisabled, NotFound, StateInvalid
 from identity.models import (
     Application,
     AuditEvent,
@@ -24,7 +24,7 @@ from identity.models import (
 )
 from identity.services import access, sessions
 from identity.signals import session_ended, user_disabled
-from tests.factories import make_application, make_tenant, make_user
+from tests.factories import make_account, make_application, make_tenant, make_user
 from tests.identity.test_throttle import at_once, kinds
 
 
@@ -258,7 +258,7 @@ def test_the_gate_asks_person_tenant_application_grant_and_session(session, user
     application = make_application(tenant)
     now = timezone.now()
     grant = {"user": user, "session": session, "application": application, "epoch": user.epoch}
-    access.check_usable(**grant)
+    access.check(**grant)
     cases: list[tuple[object, str, object, type[Exception]]] = [
         (user, "is_active", False, AccountDisabled),
         (user, "deleted_at", now, AccountDisabled),
@@ -274,19 +274,44 @@ def test_the_gate_asks_person_tenant_application_grant_and_session(session, user
         before = getattr(row, name)
         setattr(row, name, value)
         with pytest.raises(error):
-            access.check_usable(**grant)
-        assert not access.is_usable(**grant), name
+            access.check(**grant)
         setattr(row, name, before)
-    assert access.is_usable(**grant)
+    access.check(**grant)
+
+
+@pytest.mark.security("S49")
+def test_the_gate_asks_for_the_account_at_the_application(user, session, tenant):
+    application = make_application(tenant, access="assigned")
+    grant = {"user": user, "session": session, "application": application, "epoch": user.epoch}
+    with pytest.raises(AccessDenied):
+        access.check(**grant)
+    account = make_account(user, application)
+    access.check(**grant)
+    account.is_active = False
+    account.save()
+    with pytest.raises(AccessDenied):
+        access.check(**grant)
+    access.check(**{**grant, "application": None})
+
+
+def test_the_gate_asks_no_query_where_everyone_may_come_in(user, session, tenant, django_assert_num_queries):
+    everyone, assigned = make_application(tenant), make_application(tenant, access="assigned")
+    make_account(user, assigned)
+    for application, queries in ((everyone, 0), (assigned, 1)):
+        with django_assert_num_queries(queries):
+            access.check(user=user, session=session, application=application, epoch=user.epoch)
 
 
 def test_offline_grant_outlives_its_session_but_not_the_end_of_all_tokens(session, user, context):
     epoch = user.epoch
     sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=context)
-    assert not access.is_usable(user=user, session=session, epoch=epoch)
-    assert access.is_usable(user=user, session=session, epoch=epoch, is_offline=True)
+    grant = {"user": user, "session": session, "application": None, "epoch": epoch}
+    with pytest.raises(StateInvalid):
+        access.check(**grant)
+    access.check(**grant, is_offline=True)
     access.revoke_everything(user=user, reason=SessionEndReason.PASSWORD_CHANGED, context=context)
-    assert not access.is_usable(user=user, session=session, epoch=epoch, is_offline=True)
+    with pytest.raises(StateInvalid):
+        access.check(**grant, is_offline=True)
 
 
 @pytest.mark.security("S28")

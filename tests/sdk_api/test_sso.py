@@ -27,7 +27,7 @@ from identity.models import (
 )
 from identity.services import access, keys, sso_tickets, tenants
 from oidc_provider import registration
-from tests.factories import make_application, make_tenant
+from tests.factories import make_account, make_application, make_tenant
 from tests.factories.oidc import make_client
 from tests.sdk_api.phone import BackEnd, Phone, make_phone
 
@@ -173,7 +173,7 @@ def test_a_ticket_lasts_as_long_as_the_tenant_says_and_no_longer_than_the_sessio
         assert back_end.issue(token).json()["expire"] == 40
 
 
-@pytest.mark.security("S13", "S26")
+@pytest.mark.security("S13", "S26", "S49")
 @pytest.mark.parametrize("change", ["signed out", "disabled", "tokens ended", "no account", "application disabled"])
 def test_what_ended_since_the_ticket_was_made_ends_the_ticket(phone: Phone, back_end: BackEnd, change: str) -> None:
     target = make_application(phone.tenant)
@@ -565,3 +565,24 @@ def _context(phone: Phone) -> Any:
     from identity.context import RequestContext
 
     return RequestContext(tenant=phone.tenant)
+
+
+@pytest.mark.security("S49")
+def test_who_has_lost_the_account_at_the_app_is_nobody_there_and_may_sign_out(phone: Phone, back_end: BackEnd) -> None:
+    token = phone.sign_in()
+    application = back_end.client.catalogue_entry
+    application.access = ApplicationAccess.ASSIGNED
+    application.save()
+    account = make_account(phone.user, application)
+    assert phone.profile(phone.sign(token)).status_code == 200
+    target = BackEnd(make_client(make_application(phone.tenant)), phone)
+    ticket_of(back_end, token, client_id=target.client.client_id)
+    account.is_active = False
+    account.save()
+    refused = phone.profile(phone.sign(token))
+    assert (refused.status_code, refused.json()["error_code"]) == (400, "APP_ACCOUNT.0001")
+    changed = phone.post("profile/update", {"name": "New"}, X_signature=phone.sign(token))
+    assert changed.json() == refused.json()
+    for answer in (back_end.issue(token, client_id=target.client.client_id), back_end.refresh(token)):
+        assert answer.json()["error_code"] == "PARAM.0023"
+    assert phone.get("logout", X_signature=phone.sign(token)).status_code == 200

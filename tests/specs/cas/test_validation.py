@@ -282,7 +282,7 @@ def test_a_name_is_escaped(service: Service, browser: Browser, person: User) -> 
     assert root.findtext(".//cas:user", namespaces=NS) == "ming<hui>&co"
 
 
-@pytest.mark.security("S26")
+@pytest.mark.security("S26", "S49")
 @pytest.mark.parametrize("event", ["disabled", "session", "password", "service", "application", "account"])
 def test_a_ticket_dies_with_what_it_stands_on(
     new_service: NewService, browser: Browser, person: User, event: str, django_capture_on_commit_callbacks: Any

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('cas_saml', '0002_saml'),
+        ('cas_saml', '0003_epoch'),
     ]
 
     operations = [
