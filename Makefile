@@ -17,7 +17,7 @@ export PYTHONUNBUFFERED = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast coverage check fmt lint types contracts django-check bench bench-tenant fuzz docs \
+.PHONY: help setup run test test-fast coverage check fmt lint types contracts django-check bench bench-tenant races fuzz docs \
 	docs-check messages messages-check locks-check lock clean
 
 help: ## List these commands
@@ -65,6 +65,9 @@ bench: $(VENV)/dev.stamp ## Measure the protocol endpoints under gunicorn
 
 bench-tenant: $(VENV)/dev.stamp ## Measure the tenant API over a million users on PostgreSQL
 	$(PYTHON) -m bench.tenant $(BENCH_ARGS)
+
+races: $(VENV)/dev.stamp ## Race revocation against use on two nodes over PostgreSQL, 100 tries each
+	$(PYTHON) -m tests.races $(RACES_ARGS)
 
 fuzz: $(VENV)/dev.stamp ## Send the tenant API many generated requests
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(PYTHON) -m pytest -q tests/tenant_api/test_fuzz.py

@@ -27,6 +27,7 @@ from oauth2_provider.models import (
     AbstractRefreshToken,
 )
 
+from identity import clocks
 from identity.crypto import new_handle
 from identity.models.reading import ReadSafely
 from identity.validators import validate_object, validate_objects_by_name, validate_texts
@@ -365,8 +366,7 @@ class _BoundToSession(models.Model):
 
     def is_over(self, now: datetime) -> bool:
         """Whether its time is over."""
-        expires: datetime = self.expires  # type: ignore[attr-defined]
-        return expires <= now
+        return clocks.is_over(self.expires, made_at=self.created, now=now)  # type: ignore[attr-defined]
 
 
 class AuthorizationCode(_BoundToSession, AbstractGrant):

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Case, Q, TextField, Value, When
+from django.db.models import Case, F, Q, TextField, Value, When
 from django.utils import timezone
 
 from cas_saml import addresses
 from cas_saml.cas.errors import CASError, Fault, from_domain
 from cas_saml.cas.models import CASService, ServiceTicket
 from cas_saml.conf import conf
-from identity import crypto
+from identity import clocks, crypto
 from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
@@ -125,7 +125,10 @@ def _spend(*, tenant: Tenant, ticket: str, service_url: str) -> ServiceTicket:
         raise CASError(Fault.TICKET)
     now = timezone.now()
     hashes = crypto.keyed_hashes(ticket, purpose=_HASH)
-    is_good = When(service_url=service_url, expires_at__gt=now, then=Value(crypto.seal(ticket, purpose=_SEALED)))
+    # As `clocks.is_over` judges below.
+    is_short = Q(expires_at__gt=now - clocks.TOLERANCE, expires_at__lt=F("created_at") + clocks.SHORT)
+    is_in_time = Q(expires_at__gt=now) | is_short
+    is_good = When(is_in_time, service_url=service_url, then=Value(crypto.seal(ticket, purpose=_SEALED)))
     spent = ServiceTicket.objects.filter(ticket_hash__in=hashes, tenant=tenant, consumed_at=None).update(
         consumed_at=now, session_index_sealed=Case(is_good, default=Value(""), output_field=TextField())
     )
@@ -133,7 +136,7 @@ def _spend(*, tenant: Tenant, ticket: str, service_url: str) -> ServiceTicket:
         raise CASError(Fault.TICKET)
     rows = ServiceTicket.objects.select_related("service__application", "session__user")
     row = rows.get(ticket_hash__in=hashes, tenant=tenant)
-    if row.expires_at <= now:
+    if clocks.is_over(row.expires_at, made_at=row.created_at, now=now):
         raise CASError(Fault.TICKET_EXPIRED, log_detail=f"ticket={row.pk}", service_ref=row.service.public_id)
     return row
 

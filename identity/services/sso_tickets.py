@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from identity import crypto
+from identity import clocks, crypto
 from identity.conf import conf
 from identity.context import RequestContext
 from identity.errors import AccessDenied, CredentialsRefused, IdentityError
@@ -95,7 +95,7 @@ def redeem(
     session = row.session
     session.tenant = session.user.tenant = application.tenant = tenant
     index = devices.index_of(fingerprint, tenant=tenant)
-    if row.expires_at <= timezone.now():
+    if clocks.is_over(row.expires_at, made_at=row.created_at, now=timezone.now()):
         raise _refused(row, "expired")
     if row.application_id != application.pk:
         raise _refused(row, "of another application")  # S9

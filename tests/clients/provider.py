@@ -22,6 +22,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -201,6 +202,28 @@ class Provider:
         if self.database is not None:
             self.database.drop()
             self.database = None
+
+
+@contextlib.contextmanager
+def second_node(provider: Provider, *, threads: int) -> Iterator[tuple[str, Path]]:
+    """Another server on the provider's database; its address and its log."""
+    port, log = free_port(), provider.directory / "second.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", "config.wsgi:application", "--bind", f"127.0.0.1:{port}"),
+                *("--workers", "1", "--threads", str(threads), "--worker-class", "gthread"),
+            ],
+            cwd=ROOT,
+            env={**provider.environment, "PORT": str(port)},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until_open(process, f"http://127.0.0.1:{port}/livez", log)
+        yield f"http://127.0.0.1:{port}", log
+    finally:
+        stop(process)
 
 
 class RelyingPartyProcess:

@@ -159,6 +159,16 @@ def test_nothing_but_the_whole_ticket_is_taken(phone: Phone, back_end: BackEnd, 
     assert back_end.verify(ticket).status_code == 200
 
 
+@pytest.mark.parametrize(("seconds", "is_good"), [(14, True), (16, False)])
+def test_a_short_ticket_is_given_what_clocks_of_nodes_may_differ(
+    phone: Phone, back_end: BackEnd, seconds: int, is_good: bool
+) -> None:
+    SessionPolicy.objects.filter(tenant=phone.tenant).update(sso_ticket_seconds=10)
+    ticket = ticket_of(back_end, phone.sign_in())
+    with time_machine.travel(timezone.now() + timedelta(seconds=seconds)):
+        assert (back_end.verify(ticket).status_code == 200) is is_good
+
+
 def test_a_ticket_lasts_as_long_as_the_tenant_says_and_no_longer_than_the_session(phone: Phone) -> None:
     with time_machine.travel("2026-11-22 09:00:00Z", tick=False) as clock:
         back_end = BackEnd(phone.client, phone)

@@ -9,8 +9,6 @@ import importlib.util
 import json
 import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.provider import ROOT, Provider, free_port, stop, wait_until_open
+from tests.clients.provider import ROOT, Provider, second_node
 
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
 pytestmark = [
@@ -146,23 +144,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     directory: Path = tmp_path_factory.mktemp("nodes")
     with Provider(directory, database_url=DATABASE_URL, workers=1, threads=8) as provider:
         provider.apply(CONFIGURATION)
-        port, log = free_port(), directory / "second.log"
-        with log.open("wb") as file:
-            second = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "gunicorn", "config.wsgi:application", "--bind", f"127.0.0.1:{port}"),
-                    *("--workers", "1", "--threads", "8", "--worker-class", "gthread"),
-                ],
-                cwd=ROOT,
-                env={**provider.environment, "PORT": str(port)},
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            wait_until_open(second, f"http://127.0.0.1:{port}/livez", log)
-            yield Nodes(provider, f"http://127.0.0.1:{port}")
-        finally:
-            stop(second)
+        with second_node(provider, threads=8) as (second, _log):
+            yield Nodes(provider, second)
 
 
 def puzzle(nodes: Nodes) -> dict[str, str]:

@@ -188,6 +188,17 @@ def test_only_who_could_redeem_a_code_revokes_what_it_gave(machine: Machine, fla
 
 
 @pytest.mark.spec("RFC6749-4.1.2")
+@pytest.mark.parametrize(("lifetime", "seconds", "is_good"), [(10, 14, True), (10, 16, False), (60, 61, False)])
+def test_a_short_life_is_lengthened_by_what_clocks_of_nodes_may_differ(
+    new_machine: NewMachine, lifetime: int, seconds: int, is_good: bool
+) -> None:
+    machine = new_machine(authorization_code_lifetime_seconds=lifetime)
+    code = machine.code()
+    with time_machine.travel(timezone.now() + timedelta(seconds=seconds)):
+        assert (machine.exchange(code).status_code == 200) is is_good
+
+
+@pytest.mark.spec("RFC6749-4.1.2")
 def test_a_refused_redemption_leaves_the_code_good(machine: Machine) -> None:
     code = machine.code()
     assert refusal(machine.exchange(code, code_verifier="y" * 43)) == INVALID_GRANT
