@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.contrib.sessions.models import Session
 
 from identity.models import PendingRequest
@@ -17,25 +15,21 @@ from identity.services import (
     messages,
     nonces,
     pending_requests,
+    purging,
     sessions,
     sso_tickets,
     throttle,
     verification,
 )
 
-
-def purge_pending_requests(now: datetime, limit: int) -> int:
-    """Delete parked requests that no browser can come back for."""
-    over = PendingRequest.objects.filter(expires_at__lte=now - pending_requests.KEPT_FOR)
-    deleted, _ = PendingRequest.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:limit])).delete()
-    return deleted
+# Parked requests that no browser can come back for.
+purge_pending_requests = purging.Purger(
+    lambda now: PendingRequest.objects.filter(expires_at__lte=now - pending_requests.KEPT_FOR), by="expires_at"
+)
 
 
-def purge_admin_sessions(now: datetime, limit: int) -> int:
-    """Delete the admin's own state (Django's session rows) of browsers that are gone."""
-    over = Session.objects.filter(expire_date__lte=now)
-    deleted, _ = Session.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:limit])).delete()
-    return deleted
+# The admin's own state (Django's session rows) of browsers that are gone.
+purge_admin_sessions = purging.Purger(lambda now: Session.objects.filter(expire_date__lte=now), by="expire_date")
 
 
 register_purger("admin_sessions", purge_admin_sessions)

@@ -34,10 +34,25 @@ if TYPE_CHECKING:
 
 # Applies one section of a configuration file; `apply_config` documents the arguments.
 ConfigHandler = Callable[..., Any]
-# Deletes rows that nothing needs at the given time, at most the given number, and returns how many went.
-Purger = Callable[[datetime, int], int]
+# Where a purger is: the value of the column that it walks along, and the key of the row.
+Place = tuple[Any, Any]
 # Sends one delivery. Returns when the receiver took it and raises DeliveryFailed when it did not.
 DeliverySender = Callable[["Delivery"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PurgedBatch:
+    """What one batch of a purger did."""
+
+    removed: int  # rows
+    last: Place | None  # where the next batch begins; None when nothing is left
+
+
+class Purger(Protocol):
+    """Removes rows that nothing needs any more; `services/purging.Purger` is one."""
+
+    def batch(self, now: datetime, limit: int, after: Place | None = None) -> PurgedBatch:
+        """Remove what nothing needs at that time behind a place, at most `limit` rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ class OIDCProviderConfig(AppConfig):
             listeners,
         )
 
-        register_purger("oidc_provider", grants.purge)
+        for name, purger in grants.PURGERS.items():
+            register_purger(name, purger)
         register_consent_source("openid", consent.AccountConsents())
         clients.connect()
         config.connect()

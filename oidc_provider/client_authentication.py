@@ -168,7 +168,30 @@ def authenticate(
     the header is as good as one in the body. audiences: what an assertion may be addressed to, the issuer and the token
     endpoint (RFC7523-3). Raises OAuthError. A client assertion is spent by this, whatever becomes of the request (S11).
     """
-    client = clients.find(client_id=credentials.client_id, tenant=tenant)
+
+    def is_right(client: Client) -> bool:
+        try:
+            _check_registered(client, credentials, is_home=is_home, is_basic_like_post=is_basic_like_post)
+        except OAuthError:
+            return False
+        return True
+
+    # A refusal costs one reading of the rows, for a client that does not exist as well (S33).
+    client = clients.find(client_id=credentials.client_id, tenant=tenant, suffices=is_right)
+    client = _check_registered(client, credentials, is_home=is_home, is_basic_like_post=is_basic_like_post)
+    if credentials.method == AuthMethod.PRIVATE_KEY_JWT:
+        _check_assertion(client, credentials.assertion, audiences=audiences)
+    return client
+
+
+def _check_registered(
+    client: Client | None,
+    credentials: ClientCredentials,
+    *,
+    is_home: Callable[[Client], bool],
+    is_basic_like_post: bool,
+) -> Client:
+    """Everything but an assertion, which is spent by looking at it. Raises OAuthError."""
     is_secret_good = _matches_secret(client, credentials.secret)
     if client is None or not clients.is_usable(client) or not is_home(client):
         raise OAuthError(Fault.CLIENT_NOT_FOUND, log_detail="unknown, disabled or of another dialect")
@@ -178,8 +201,6 @@ def authenticate(
         raise _refused(client, Fault.CLIENT_AUTHENTICATION, f"method={credentials.method}")
     if credentials.method in SECRET_METHODS and not is_secret_good:
         raise _refused(client, Fault.CLIENT_AUTHENTICATION, "wrong secret")
-    if credentials.method == AuthMethod.PRIVATE_KEY_JWT:
-        _check_assertion(client, credentials.assertion, audiences=audiences)
     return client
 
 

@@ -1,11 +1,14 @@
 """Find clients, from a copy in the process that is a few seconds old at most (decision 22).
 
 A client is part of every request, and hardly ever changes. Copies are shared between threads: never write to one.
+A copy refuses nothing: where it lacks what a request brings (a secret, an address, an origin), the rows are read
+again first, for another process may have registered it since. See `suffices`.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -47,11 +50,16 @@ _origins: dict[tuple[int, frozenset[str]], _Origins] = {}
 _public: dict[tuple[int, str, str], _Public] = {}
 
 
-def find(*, client_id: str, tenant: Tenant) -> Client | None:
-    """The client of that name in the tenant, whether or not it is enabled."""
+def find(*, client_id: str, tenant: Tenant, suffices: Callable[[Client], bool] | None = None) -> Client | None:
+    """The client of that name in the tenant, whether or not it is enabled.
+
+    suffices: what the caller will ask of it. A copy of which it is not true is read anew, once; then it is the
+    caller's to refuse.
+    """
     pk = _by_client_id.get(client_id)
     copy = _by_key.get(pk) if pk is not None else None
-    if copy is None or not copy.is_fresh or copy.client.client_id != client_id:
+    is_good = copy is not None and copy.is_fresh and copy.client.client_id == client_id
+    if copy is None or not is_good or (suffices is not None and not suffices(copy.client)):
         if len(client_id) > 255 or not is_storable(client_id):
             return None
         copy = _load(client_id=client_id)
@@ -123,14 +131,18 @@ def is_usable(client: Client) -> bool:
     return client.is_active and client.catalogue_entry.is_active
 
 
-def web_origins(*, tenant: Tenant, dialects: frozenset[str] = frozenset()) -> frozenset[str]:
-    """Every origin whose pages may call the token, userinfo and revocation endpoints of this tenant.
+def is_web_origin(origin: str, *, tenant: Tenant, dialects: frozenset[str] = frozenset()) -> bool:
+    """Whether pages of this origin may call the token, userinfo and revocation endpoints of the tenant.
 
-    dialects: of clients of these only.
+    dialects: as registered by clients of these only. The string is compared, not parsed (S2).
     """
+    return any(origin in _web_origins(tenant, dialects, is_anew=is_anew) for is_anew in (False, True))
+
+
+def _web_origins(tenant: Tenant, dialects: frozenset[str], *, is_anew: bool) -> frozenset[str]:
     key = (tenant.pk, dialects)
     copy = _origins.get(key)
-    if copy is None or not 0 <= time.monotonic() - copy.loaded_at < conf.process_cache_seconds:
+    if is_anew or copy is None or not 0 <= time.monotonic() - copy.loaded_at < conf.process_cache_seconds:
         loaded_at = time.monotonic()
         rows = Client.objects.filter(tenant=tenant, is_active=True, catalogue_entry__is_active=True)
         if dialects:

@@ -156,19 +156,25 @@ def check_authorization_request(params: Parameters, *, context: EngineContext) -
     good (RFC6749-4.1.2.1, S6).
     """
     try:
-        return _check_authorization_request(params, context=context)
+        try:
+            return _check_authorization_request(params, context=context)
+        except OAuthError:
+            # Whatever was refused, this process may hold an older registration of the client than there is.
+            return _check_authorization_request(params, context=context, is_anew=True)
     except OAuthError as error:
         if "state" not in params.repeated | params.malformed:
             error.state = params.get("state", "")
         raise
 
 
-def _check_authorization_request(params: Parameters, *, context: EngineContext) -> AuthorizationRequest:
+def _check_authorization_request(
+    params: Parameters, *, context: EngineContext, is_anew: bool = False
+) -> AuthorizationRequest:
     dialect = context.dialect
     if finding := dialect.look_at_authorize(params):
         raise OAuthError(finding.fault, names=finding.names)
     check_target(params)
-    client = _find_client(params["client_id"], context)
+    client = _find_client(params["client_id"], context, is_anew=is_anew)
     is_required = dialect.is_redirect_uri_required
     redirect_uri = redirects.check(
         params.get("redirect_uri"),
@@ -193,8 +199,8 @@ def _check_authorization_request(params: Parameters, *, context: EngineContext) 
         raise
 
 
-def _find_client(client_id: str, context: EngineContext) -> Client:
-    client = clients.find(client_id=client_id, tenant=context.tenant)
+def _find_client(client_id: str, context: EngineContext, *, is_anew: bool) -> Client:
+    client = clients.find(client_id=client_id, tenant=context.tenant, suffices=lambda copy: not is_anew)
     if client is None or not context.is_home_of(client):
         raise OAuthError(Fault.UNKNOWN_CLIENT, log_detail="unknown, or of another dialect")
     if not clients.is_usable(client):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,11 +23,12 @@ from identity.events import EventType
 from identity.models import SSOSession, Tenant, User
 from identity.retries import retried
 from identity.services import access, audit
+from identity.services.purging import Purger
 from oidc_provider import clients
 from oidc_provider.conf import conf
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.models import AccessToken, AuthorizationCode, Client, RefreshToken
+from oidc_provider.models import AccessToken, AuthorizationCode, Client, ClientAssertion, RefreshToken
 
 if TYPE_CHECKING:
     from oidc_provider.engine import AuthorizationRequest, EngineContext
@@ -389,22 +390,21 @@ def _delete(rows: Any) -> int:
     return deleted
 
 
-def purge(now: datetime, limit: int) -> int:
-    """Delete rows that nothing needs any more, at most `limit` of each kind; how many went.
-
-    A consumed code and a superseded refresh token stay for a while after their end, to recognise a replay.
-    """
-    from oidc_provider.models import ClientAssertion
-
-    return (
-        _delete_some(AccessToken.objects.filter(expires__lt=now), limit)
-        + _delete_some(AuthorizationCode.objects.filter(expires__lt=now - conf.spent_code_retention), limit)
-        + _delete_some(RefreshToken.objects.filter(expires__lt=now - conf.expired_token_retention), limit)
-        + _delete_some(ClientAssertion.objects.filter(expires_at__lt=now), limit)
-    )
-
-
-def _delete_some(rows: Any, limit: int) -> int:
-    """Delete by key, in portions, so that no statement holds many locks (toolkit.md 4). Nothing refers to them."""
-    keys = list(rows.order_by("pk").values_list("pk", flat=True)[:limit])
-    return _delete(rows.model.objects.filter(pk__in=keys)) if keys else 0
+# Rows that nothing needs any more. A consumed code and a superseded refresh token stay for a while after their end, to
+# recognise a replay. Nothing refers to these rows.
+PURGERS: Mapping[str, Purger] = {
+    "access_tokens": Purger(lambda now: AccessToken.objects.filter(expires__lt=now), by="expires", remove=_delete),
+    "authorization_codes": Purger(
+        lambda now: AuthorizationCode.objects.filter(expires__lt=now - conf.spent_code_retention),
+        by="expires",
+        remove=_delete,
+    ),
+    "client_assertions": Purger(
+        lambda now: ClientAssertion.objects.filter(expires_at__lt=now), by="expires_at", remove=_delete
+    ),
+    "refresh_tokens": Purger(
+        lambda now: RefreshToken.objects.filter(expires__lt=now - conf.expired_token_retention),
+        by="expires",
+        remove=_delete,
+    ),
+}

@@ -78,7 +78,7 @@ def find_mini_program(client_id: str, *, dialect: Dialect, host: str, context: R
     host: client_id of the host application, "" for a user's own proof, which names none. Raises OAuthError.
     """
     tenant = tenant_of(context)
-    client = clients.find(client_id=client_id, tenant=tenant)
+    client = clients.find(client_id=client_id, tenant=tenant, suffices=clients.is_usable)
     if client is None or client.dialect != dialect.name:
         raise OAuthError(Fault.UNKNOWN_CLIENT, log_detail="unknown, or of another dialect")
     if not clients.is_usable(client):

@@ -94,7 +94,12 @@ def _client(params: Parameters, *, hint: IdTokenHint | None, tenant: Tenant) -> 
         client_id = client_id or hint.client_ids[0]
     if not client_id:
         return None
-    client = clients.find(client_id=client_id, tenant=tenant)
+    wanted = params.get("post_logout_redirect_uri", "")
+    client = clients.find(
+        client_id=client_id,
+        tenant=tenant,
+        suffices=lambda copy: clients.is_usable(copy) and (not wanted or wanted in copy.post_logout_redirect_uris),
+    )
     if client is None or not clients.is_usable(client):
         raise OAuthError(Fault.UNKNOWN_CLIENT, client_id=client_id)
     return client

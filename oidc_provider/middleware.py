@@ -100,8 +100,8 @@ def _is_allowed(request: HttpRequest, policy: Origins) -> bool:
         return True
     origin = request.headers.get("Origin")
     tenant = getattr(getattr(request, "context", None), "tenant", None)
-    # The string is compared, not parsed (S2); "null" can never be registered.
-    return origin is not None and tenant is not None and origin in clients.web_origins(tenant=tenant)
+    # "null" can never be registered.
+    return origin is not None and tenant is not None and clients.is_web_origin(origin, tenant=tenant)
 
 
 class ScriptedSignInMiddleware:
@@ -123,7 +123,7 @@ class ScriptedSignInMiddleware:
         response = self.get_response(request)
         is_login = request.resolver_match is not None and request.resolver_match.view_name == "identity:login"
         if is_login and scripted.is_scripted(request) and isinstance(response, HttpResponse):
-            return scripted.adapt(request, response, _script_origins(request))
+            return scripted.adapt(request, response, is_registered=_is_script_origin(request))
         return response
 
     def process_view(
@@ -136,13 +136,17 @@ class ScriptedSignInMiddleware:
         if match is None or not (match.view_name in self.ROUTES or is_authorize) or not scripted.is_scripted(request):
             return None
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            response = scripted.allow_reading(request, HttpResponse(status=204), _script_origins(request))
+            response = scripted.allow_reading(
+                request, HttpResponse(status=204), is_registered=_is_script_origin(request)
+            )
             if "Access-Control-Allow-Origin" in response:
                 response["Access-Control-Allow-Methods"] = "GET, POST"
                 response["Access-Control-Allow-Headers"] = SCRIPT_HEADERS
                 response["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
             return response
-        if match.view_name == "identity:login" and scripted.is_from_site(request, _script_origins(request)):
+        if match.view_name == "identity:login" and scripted.is_from_site(
+            request, is_registered=_is_script_origin(request)
+        ):
             # Read by CsrfViewMiddleware, which runs after this one.
             request.csrf_processing_done = True  # type: ignore[attr-defined]
         return None
@@ -153,8 +157,8 @@ def _is_authorize(request: HttpRequest) -> bool:
     return match is not None and (match.url_name or "").rpartition("-")[2] == EndpointName.AUTHORIZE
 
 
-def _script_origins(request: HttpRequest) -> frozenset[str]:
+def _is_script_origin(request: HttpRequest) -> Callable[[str], bool]:
     """Whose pages may drive a sign-in: those of clients of dialects that have such scripts."""
     tenant = getattr(getattr(request, "context", None), "tenant", None)
     names = frozenset(dialect.name for dialect in dialects.ALL if dialect.sends_path_header)
-    return clients.web_origins(tenant=tenant, dialects=names) if tenant is not None else frozenset()
+    return lambda origin: tenant is not None and clients.is_web_origin(origin, tenant=tenant, dialects=names)

@@ -202,13 +202,13 @@ def shares_nonces(*, client_id: str, tenant: Tenant) -> bool:
 
 def find_application(*, client_id: str, tenant: Tenant) -> Application | None:
     """The application of an enabled client of the tenant, by client_id (decision 6)."""
-    client = clients.find(client_id=client_id, tenant=tenant)
+    client = clients.find(client_id=client_id, tenant=tenant, suffices=clients.is_usable)
     return client.catalogue_entry if client is not None and clients.is_usable(client) else None
 
 
 def get_application(*, client_id: str, tenant: Tenant) -> Application:
     """The same, for those who tell what is wrong. Raises NotFound (APP.0001) or ApplicationDisabled (APP.0003)."""
-    client = clients.find(client_id=client_id, tenant=tenant)
+    client = clients.find(client_id=client_id, tenant=tenant, suffices=clients.is_usable)
     if client is None:
         raise NotFound("APP.0001", log_detail="client_id")
     if not clients.is_usable(client):
@@ -219,9 +219,12 @@ def get_application(*, client_id: str, tenant: Tenant) -> Application:
 
 def find_sdk_application(*, client_id: str, tenant: Tenant) -> Application | None:
     """The application of an enabled client that may sign users in through the SDK API."""
-    client = clients.find(client_id=client_id, tenant=tenant)
-    is_open = client is not None and clients.is_usable(client) and client.may_use_sdk
-    return client.catalogue_entry if client is not None and is_open else None
+    client = clients.find(client_id=client_id, tenant=tenant, suffices=_may_use_sdk)
+    return client.catalogue_entry if client is not None and _may_use_sdk(client) else None
+
+
+def _may_use_sdk(client: Client) -> bool:
+    return clients.is_usable(client) and client.may_use_sdk
 
 
 def get_sdk_application(*, client_id: str, tenant: Tenant) -> Application:

@@ -2,7 +2,8 @@
 
 One error and one time for all reasons (decision 27): both OAEP variants are tried under every live key even when the
 first one fits or there is nothing to decrypt, and every refusal costs the same queries. So it tells neither which key
-or variant fitted, nor whether a session that is named in an old header still lives.
+or variant fitted, nor whether a session that is named in an old header still lives. Every refusal also reads the keys
+anew, for this process may not know yet the one that another process has just made and published.
 """
 
 from __future__ import annotations
@@ -60,7 +61,18 @@ def prove(header: str, *, tenant: Tenant, client_id: str, call: str = "") -> SSO
 
     call: what the nonce is spent for, where a client may use one for different calls; "" where one is good for one.
     """
-    plaintext = decrypt(header, keys.decryption_keys(tenant=tenant))
+    known = keys.decryption_keys(tenant=tenant)
+    try:
+        return _prove(decrypt(header, known), tenant=tenant, client_id=client_id, call=call)
+    except CredentialsRefused:
+        # Whatever was wrong, so that the time does not tell whether a key fitted.
+        newer = keys.decryption_keys(tenant=tenant, known=known)
+        if not newer:
+            raise
+    return _prove(decrypt(header, newer), tenant=tenant, client_id=client_id, call=call)
+
+
+def _prove(plaintext: str | None, *, tenant: Tenant, client_id: str, call: str) -> SSOSession:
     claim = read(plaintext, now_ms=time.time_ns() // 1_000_000)
     token, nonce = (claim.session_token, claim.nonce) if claim else (_NOTHING, _NOTHING)
     # S11: the nonce belongs to the client and the session, so nobody can spend another one's.

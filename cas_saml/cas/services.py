@@ -1,6 +1,7 @@
 """Find the service that an address belongs to, from a copy in the process.
 
-It is a few seconds old at most (decision 22). Copies are shared between threads: never write to one.
+It is a few seconds old at most (decision 22), and refuses nothing: where it holds no service for an address, the rows
+are read again. Copies are shared between threads: never write to one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _copies: dict[tuple[int, str], _Copy] = {}
 
 
 def find(service_url: str, *, tenant: Tenant) -> CASService | None:
-    """The enabled service of the tenant that owns the address, or None: one query at most.
+    """The enabled service of the tenant that owns the address, or None: one query, or two for none.
 
     An exact registration comes first, then the longest path.
     """
@@ -43,7 +44,10 @@ def find(service_url: str, *, tenant: Tenant) -> CASService | None:
         address = addresses.read(service_url)
     except AddressInvalid:
         return None
-    owners = [row for row in _of_origin(address.origin, tenant=tenant) if row.owns(address)]
+    for is_anew in (False, True):
+        owners = [row for row in _of_origin(address.origin, tenant=tenant, is_anew=is_anew) if row.owns(address)]
+        if owners:
+            break
     return max(owners, key=lambda row: (row.match == ServiceMatch.EXACT, len(row.url)), default=None)
 
 
@@ -67,10 +71,10 @@ def connect() -> None:
         post_delete.connect(_changed, sender=sender, dispatch_uid=f"cas_saml.services.delete.{sender.__name__}")
 
 
-def _of_origin(origin: str, *, tenant: Tenant) -> tuple[CASService, ...]:
+def _of_origin(origin: str, *, tenant: Tenant, is_anew: bool) -> tuple[CASService, ...]:
     key = (tenant.pk, origin)
     copy = _copies.get(key)
-    if copy is None or not copy.is_fresh:
+    if is_anew or copy is None or not copy.is_fresh:
         loaded_at = time.monotonic()
         rows = CASService.objects.select_related("application").filter(tenant=tenant, origin=origin, is_active=True)
         copy = _Copy(loaded_at, tuple(rows))

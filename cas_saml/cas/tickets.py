@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Case, F, Q, TextField, Value, When
+from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.utils import timezone
 
 from cas_saml import addresses
@@ -23,6 +23,7 @@ from identity.retries import retried
 from identity.selectors import profiles
 from identity.selectors.profiles import Profile
 from identity.services import access, audit, sessions
+from identity.services.purging import Purger
 from identity.texts import is_storable
 
 PROTOCOL = "cas"
@@ -171,11 +172,11 @@ def session_index(row: ServiceTicket) -> str:
     return crypto.unseal(row.session_index_sealed, purpose=_SEALED)
 
 
-def purge(now: datetime, limit: int) -> int:
-    """Delete tickets that ran out unused, and those whose session is over."""
+def _over(now: datetime) -> QuerySet[ServiceTicket]:
     before = now - conf.spent_ticket_retention
     unused = Q(session_index_sealed="", expires_at__lt=before)
-    over = Q(session__ended_at__lt=before) | Q(session__expires_at__lt=before)
-    keys = list(ServiceTicket.objects.filter(unused | over).values_list("pk", flat=True)[:limit])
-    ServiceTicket.objects.filter(pk__in=keys).delete()
-    return len(keys)
+    return ServiceTicket.objects.filter(unused | Q(session__ended_at__lt=before) | Q(session__expires_at__lt=before))
+
+
+# Tickets that ran out unused, and those whose session is over.
+purge = Purger(_over)

@@ -14,9 +14,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cas_saml.conf import conf
@@ -35,6 +36,7 @@ from identity.models import Delivery, DeliveryState, SessionEndReason, SessionPa
 from identity.registry import Visit
 from identity.services import audit, delivery, sessions, sign_outs
 from identity.services.delivery import DeliveryFailed
+from identity.services.purging import Purger
 from identity.signals import session_ended
 
 KIND = "saml_logout"
@@ -405,13 +407,13 @@ def _enveloped(message: Element) -> bytes:
     return f'<S:Envelope xmlns:S="{receipts.ENVELOPE}"><S:Body>{inner}</S:Body></S:Envelope>'.encode()
 
 
-def purge(now: Any, limit: int) -> int:
-    """Delete what was told of sessions that are over."""
+def _over(now: datetime) -> QuerySet[SAMLSession]:
     before = now - conf.saml_session_retention
-    over = Q(session__ended_at__lt=before) | Q(session__expires_at__lt=before)
-    keys = list(SAMLSession.objects.filter(over).values_list("pk", flat=True)[:limit])
-    SAMLSession.objects.filter(pk__in=keys).delete()
-    return len(keys)
+    return SAMLSession.objects.filter(Q(session__ended_at__lt=before) | Q(session__expires_at__lt=before))
+
+
+# What was told of sessions that are over.
+purge = Purger(_over)
 
 
 def connect() -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
@@ -99,23 +100,25 @@ def record(
     return event_row
 
 
-def chain_pending(*, batch_rows: int = BATCH_ROWS) -> int:
-    """Link rows that are not linked yet, batch by batch for each tenant; return how many were linked.
+def chain_pending(*, batch_rows: int = BATCH_ROWS, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Link rows that are not linked yet, a batch of each tenant in turn; return how many were linked.
 
-    Several workers may call this: the number of a batch is unique, so of two that make the same link one gives way.
+    is_over: asked before each batch; the rest waits for the next call. Several workers may call this: the number of a
+    batch is unique, so of two that make the same link one gives way.
     """
     linked = 0
     tenants = AuditEvent.objects.filter(batch=None).order_by().values_list("tenant_id", flat=True).distinct()
-    for tenant_id in list(tenants):
-        while True:
-            try:
-                count = _chain_batch(tenant_id=tenant_id, batch_rows=batch_rows)
-            except IntegrityError:
-                log.info("audit.chain_contended", extra={"tenant": tenant_id})
-                break
-            linked += count
-            if count < batch_rows:
-                break
+    waiting = deque(tenants)
+    while waiting and not is_over():
+        tenant_id = waiting.popleft()
+        try:
+            count = _chain_batch(tenant_id=tenant_id, batch_rows=batch_rows)
+        except IntegrityError:
+            log.info("audit.chain_contended", extra={"tenant": tenant_id})
+            continue
+        linked += count
+        if count == batch_rows:
+            waiting.append(tenant_id)
     return linked
 
 

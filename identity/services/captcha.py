@@ -14,7 +14,7 @@ import math
 import secrets
 import string
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -28,6 +28,7 @@ from identity.context import RequestContext
 from identity.errors import VerificationRefused
 from identity.models import Captcha, CounterKind, Tenant, VerificationChannel
 from identity.services import throttle, verification
+from identity.services.purging import Purger
 from identity.services.throttle import Limit
 from identity.services.verification import Target
 
@@ -146,12 +147,8 @@ def read_point(point_json: str, *, secret_key: str | None) -> str | None:
         return None
 
 
-def purge_expired(now: datetime, limit: int) -> int:
-    """Delete puzzles whose last use ran out an hour ago."""
-    old = Captcha.objects.filter(expires_at__lt=now - timedelta(hours=1))
-    keys = list(old.values_list("pk", flat=True)[:limit])
-    Captcha.objects.filter(pk__in=keys).delete()
-    return len(keys)
+# Puzzles whose last use ran out an hour ago.
+purge_expired = Purger(lambda now: Captcha.objects.filter(expires_at__lt=now - timedelta(hours=1)), by="expires_at")
 
 
 def _find(token: str, *, tenant: Tenant) -> Captcha | None:

@@ -17,12 +17,13 @@ from functools import partial
 from typing import Any
 
 from django.db import connections
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from identity import crypto, outbound, registry
 from identity.conf import conf
 from identity.models import Application, Delivery, DeliveryState, Tenant
+from identity.services.purging import Purger
 
 log = logging.getLogger(__name__)
 
@@ -210,13 +211,13 @@ def retry(deliveries: Iterable[Delivery]) -> int:
     return given_up + waiting.filter(next_attempt_at__gt=now).update(next_attempt_at=now)
 
 
-def purge(now: datetime, limit: int) -> int:
-    """Delete deliveries that were delivered or given up long ago."""
-    over = Delivery.objects.filter(
-        state__in=[DeliveryState.DELIVERED, DeliveryState.FAILED], created_at__lte=now - conf.delivery_retention
-    )
-    deleted, _ = Delivery.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:limit])).delete()
-    return deleted
+def _over(now: datetime) -> QuerySet[Delivery]:
+    finished = [DeliveryState.DELIVERED, DeliveryState.FAILED]
+    return Delivery.objects.filter(state__in=finished, created_at__lte=now - conf.delivery_retention)
+
+
+# Deliveries that were delivered or given up long ago.
+purge = Purger(_over)
 
 
 def _attempt_in_thread(delivery: Delivery) -> None:

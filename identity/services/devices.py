@@ -5,7 +5,6 @@ A session stays with the fingerprint that it was opened with (D19); what else an
 
 from __future__ import annotations
 
-from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 
@@ -16,6 +15,7 @@ from identity import crypto
 from identity.conf import conf
 from identity.context import RequestContext
 from identity.models import Device, Tenant, User
+from identity.services.purging import Purger
 
 __all__ = ["PER_USER", "forget_all", "index_of", "list_of", "purge_unseen", "record"]
 
@@ -69,12 +69,10 @@ def forget_all(user: User) -> None:
     Device.objects.filter(user=user).delete()
 
 
-def purge_unseen(now: datetime, limit: int) -> int:
-    """Delete devices that nobody has signed in from for long."""
-    unseen = Device.objects.filter(last_seen_at__lt=now - conf.device_retention).values_list("pk", flat=True)
-    keys = list(unseen[:limit])
-    Device.objects.filter(pk__in=keys).delete()
-    return len(keys)
+# Devices that nobody has signed in from for long.
+purge_unseen = Purger(
+    lambda now: Device.objects.filter(last_seen_at__lt=now - conf.device_retention), by="last_seen_at"
+)
 
 
 def _keep_the_last(user: User) -> None:

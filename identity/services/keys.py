@@ -1,13 +1,14 @@
-"""Signing and decryption keys of a tenant: made on first need, next → active → retired (decision 29).
+"""Signing and decryption keys of a tenant: made with it, next → active → retired (decision 29).
 
 For each (use, alg) a tenant has one active key and one next key. The next one is published before it signs, so
 rotating waits for nothing: next becomes active, a new next is published, and the old key stays published until
-the last id_token it signed has expired. Revoking takes keys away at once, for emergencies.
+the last id_token it signed has expired. Revoking takes keys away at once, for emergencies. Keys for other algorithms
+than a tenant's first ones, and those of SAML, are made when something first needs them.
 
 Private keys are sealed PKCS #8 in rows. A process keeps a tenant's rows, and the keys it parsed, for
 `process_cache_seconds`; what is published is read from the database each time. So whatever key any process
 signs with is in every answer given before or after, and a revoked key may sign that much longer, but is
-published nowhere (decision 22).
+published nowhere (decision 22). A copy in which a key is missing refuses nothing: the rows are read again first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import logging
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property, partial
@@ -32,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 from django.db import models, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
@@ -41,6 +43,7 @@ from identity.context import SYSTEM, RequestContext
 from identity.events import EventType
 from identity.models import KeyPair, KeyState, KeyUse, Tenant
 from identity.services import audit
+from identity.services.purging import Purger
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +53,15 @@ ALGORITHMS: Mapping[str, tuple[str, ...]] = {
     KeyUse.ENC: ("RSA-OAEP-256",),  # RFC7518-4.1
     KeyUse.SAML: ("RS256", "ES256"),  # by the kind of key; the digest is chosen per service provider
 }
+# What every tenant has from the beginning: what signs by default, and what clients encrypt under.
+_FIRST = tuple((use, ALGORITHMS[use][0]) for use in (KeyUse.SIG, KeyUse.ENC))
 _PUBLIC_EXPONENT = 65537
 # RFC7638-3.2: the members a thumbprint is made of, in the order of their names.
 _THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y")}
 # How long a key that was made in a transaction is kept out of the process cache if that transaction does not
 # end by committing; longer than any transaction lives.
 _UNCOMMITTED_SECONDS = 30.0
+_SPREAD = 0.1  # of the rotation interval, over which ages are spread
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -162,14 +168,44 @@ def public_keys(*, tenant: Tenant, use: str = KeyUse.SIG) -> list[Key]:
     return [key for key in keys if key.use == use and key.is_published(now)]
 
 
-def decryption_keys(*, tenant: Tenant) -> list[Key]:
-    """Every private key under which a client may have encrypted, the active one first."""
+def decryption_keys(*, tenant: Tenant, known: Iterable[Key] | None = None) -> list[Key]:
+    """Every private key under which a client may have encrypted, the active one first.
+
+    known: what was given before and did not fit. The rows are then read anew, and only keys that are not among these
+    are given: another process may have made and published one since this process read them.
+    """
     now = timezone.now()
-    live = [key for key in _cached(tenant.pk) if key.use == KeyUse.ENC and key.is_published(now)]
+    keys = _cached(tenant.pk) if known is None else _load(tenant.pk)
+    old = {key.kid for key in known or ()}
+    live = [key for key in keys if key.use == KeyUse.ENC and key.is_published(now) and key.kid not in old]
     return sorted(live, key=lambda key: key.state != KeyState.ACTIVE)
 
 
 # Changing keys ---------------------------------------------------------------------------------------------
+
+
+def make_first(*, tenant: Tenant, context: RequestContext = SYSTEM) -> None:
+    """Make what every tenant has from the beginning, unless it is there."""
+    for use, alg in _FIRST:
+        ensure(tenant=tenant, use=use, alg=alg, context=context)
+
+
+def make_missing(*, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Make the first keys of tenants that have none, such as those of earlier versions; return of how many.
+
+    is_over: asked before each tenant, whose keys take half a second; the rest waits for the next call.
+    """
+    active = KeyPair.objects.filter(tenant=OuterRef("pk"), state=KeyState.ACTIVE)
+    lacks = Q(pk__in=())
+    for use, alg in _FIRST:
+        lacks |= Q(~Exists(active.filter(use=use, alg=alg)))
+    made = 0
+    for pk in list(Tenant.objects.filter(lacks, is_active=True).order_by("pk").values_list("pk", flat=True)):
+        if is_over():
+            break
+        make_first(tenant=Tenant.objects.get(pk=pk))
+        made += 1
+    return made
 
 
 def ensure(*, tenant: Tenant, use: str, alg: str, context: RequestContext = SYSTEM) -> None:
@@ -264,18 +300,27 @@ def in_use(*, tenant: Tenant, use: str | None = None, alg: str | None = None) ->
     return sorted(set(rows.values_list("use", "alg")))
 
 
-def rotate_aged(*, now: datetime) -> int:
-    """Rotate every key that has been active longer than the configured interval; return how many.
+def rotate_aged(*, now: datetime, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Rotate keys that have been active longer than the configured interval; return how many.
 
-    Not those of SAML: many service providers have the certificate in a file, and somebody must give them the next one.
+    is_over: asked before each key, which takes a tenth of a second; the rest waits for the next call. Each key has an
+    age of its own between nine tenths and the whole of the interval, so that those of tenants that were made on one day
+    are not all due on one day. Not those of SAML: many service providers have the certificate in a file, and somebody
+    must give them the next one.
     """
-    if not conf.key_rotation_interval:
+    interval = conf.key_rotation_interval
+    if not interval:
         return 0
-    aged = KeyPair.objects.filter(
-        state=KeyState.ACTIVE, activated_at__lte=now - conf.key_rotation_interval, tenant__is_active=True
+    old = KeyPair.objects.filter(
+        state=KeyState.ACTIVE, activated_at__lte=now - interval * (1 - _SPREAD), tenant__is_active=True
     ).exclude(use=KeyUse.SAML)
+    ages = old.order_by("activated_at", "pk").values_list("pk", "kid", "activated_at")
+    due = [pk for pk, kid, since in ages if since is not None and since + _rotation_age(kid, interval) <= now]
     rotated = 0
-    for row in aged.select_related("tenant"):
+    for pk in due:
+        if is_over():
+            break
+        row = KeyPair.objects.select_related("tenant").get(pk=pk)
         try:
             rotate(tenant=row.tenant, use=row.use, alg=row.alg, expected_kid=row.kid)
         except KeysChanged:
@@ -284,10 +329,18 @@ def rotate_aged(*, now: datetime) -> int:
     return rotated
 
 
-def purge(now: datetime, limit: int) -> int:
-    """Destroy the private halves of retired keys that are published no longer. The rows stay, for the audit."""
-    over = KeyPair.objects.filter(state=KeyState.RETIRED, published_until__lte=now).exclude(private_sealed="")
-    return KeyPair.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:limit])).update(private_sealed="")
+def _rotation_age(kid: str, interval: timedelta) -> timedelta:
+    """How old a key gets. Its kid is a digest, so any part of it is as good as chance and always the same."""
+    share = int.from_bytes(hashlib.sha256(kid.encode()).digest()[:4]) / 2**32
+    return interval * (1 - _SPREAD * share)
+
+
+def _unpublished(now: datetime) -> QuerySet[KeyPair]:
+    return KeyPair.objects.filter(state=KeyState.RETIRED, published_until__lte=now).exclude(private_sealed="")
+
+
+# Private halves of retired keys that are published no longer are destroyed. The rows stay, for the audit.
+purge = Purger(_unpublished, remove=lambda rows: rows.update(private_sealed=""))
 
 
 # Rows ------------------------------------------------------------------------------------------------------

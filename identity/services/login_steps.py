@@ -14,7 +14,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -46,6 +46,7 @@ from identity.services import (
     sessions,
     verification,
 )
+from identity.services.purging import Purger
 
 log = logging.getLogger(__name__)
 
@@ -221,12 +222,10 @@ def second_factor_target(row: LoginTransaction) -> verification.Target:
     return (chosen or targets)[0]
 
 
-def purge_expired(now: datetime, limit: int) -> int:
-    """Delete transactions that ran out a day ago."""
-    old = LoginTransaction.objects.filter(expires_at__lt=now - timedelta(days=1))
-    keys = list(old.values_list("pk", flat=True)[:limit])
-    LoginTransaction.objects.filter(pk__in=keys).delete()
-    return len(keys)
+# Transactions that ran out a day ago.
+purge_expired = Purger(
+    lambda now: LoginTransaction.objects.filter(expires_at__lt=now - timedelta(days=1)), by="expires_at"
+)
 
 
 def create(

@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.conf import settings
 
@@ -37,6 +36,7 @@ from identity.senders.base import GatewayFacts, Message, NotSent, Sender, sender
 from identity.senders.kinds import KINDS
 from identity.senders.texts import Content, Text
 from identity.services import phone
+from identity.services.purging import Purger
 
 log = logging.getLogger(__name__)
 
@@ -191,12 +191,7 @@ def envelope_of(*, user: User | None, target_masked: str, context: RequestContex
     return Envelope(user, target_masked, context.request_id, is_test)
 
 
-def purge_sent(now: datetime, limit: int) -> int:
-    """Delete what was sent so long ago that nobody asks for it any more."""
-    keys = list(
-        SentMessage.objects.filter(created_at__lt=now - conf.sent_message_retention).values_list("pk", flat=True)[
-            :limit
-        ]
-    )
-    SentMessage.objects.filter(pk__in=keys).delete()
-    return len(keys)
+# What was sent so long ago that nobody asks for it any more.
+purge_sent = Purger(
+    lambda now: SentMessage.objects.filter(created_at__lt=now - conf.sent_message_retention), by="created_at"
+)

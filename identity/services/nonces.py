@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from identity import crypto
 from identity.models import SpentNonce, Tenant
+from identity.services.purging import Purger
 
 __all__ = ["is_spent", "purge", "spend"]
 
@@ -34,11 +35,8 @@ def spend(*, tenant: Tenant, purpose: str, parts: tuple[str, ...], lifetime: tim
     return True
 
 
-def purge(now: datetime, limit: int) -> int:
-    """Delete rows whose nonce may be used again."""
-    keys = list(SpentNonce.objects.filter(expires_at__lte=now).values_list("pk", flat=True)[:limit])
-    SpentNonce.objects.filter(pk__in=keys).delete()
-    return len(keys)
+# Rows whose nonce may be used again.
+purge = Purger(lambda now: SpentNonce.objects.filter(expires_at__lte=now), by="expires_at")
 
 
 def _key(tenant: Tenant, parts: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from identity import crypto
@@ -35,6 +35,7 @@ from identity.models import (
 from identity.retries import retried
 from identity.services import audit, authority, devices
 from identity.services.authority import Change
+from identity.services.purging import Purger
 from identity.signals import session_ended
 
 __all__ = [
@@ -476,13 +477,13 @@ def policy_of(tenant: Tenant) -> SessionPolicy:
         return SessionPolicy(tenant=tenant)
 
 
-def purge_ended(now: datetime, limit: int) -> int:
-    """Delete sessions that ended or ran out so long ago that no id_token names them any more."""
+def _gone(now: datetime) -> QuerySet[SSOSession]:
     before = now - conf.session_retention
-    gone = SSOSession.objects.filter(Q(expires_at__lt=before) | Q(ended_at__lt=before)).values_list("pk", flat=True)
-    keys = list(gone[:limit])
-    SSOSession.objects.filter(pk__in=keys).delete()
-    return len(keys)
+    return SSOSession.objects.filter(Q(expires_at__lt=before) | Q(ended_at__lt=before))
+
+
+# Sessions that ended or ran out so long ago that no id_token names them any more.
+purge_ended = Purger(_gone)
 
 
 def _lifetimes(policy: SessionPolicy, kind: str) -> tuple[timedelta, timedelta]:

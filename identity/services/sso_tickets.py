@@ -7,7 +7,7 @@ opens a session or sets a cookie (decision 23).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -22,6 +22,7 @@ from identity.retries import retried
 from identity.selectors import profiles
 from identity.selectors.profiles import Profile
 from identity.services import access, audit, devices, sessions
+from identity.services.purging import Purger
 
 __all__ = ["PROTOCOL", "REFUSED", "Redeemed", "issue", "purge", "redeem"]
 
@@ -130,12 +131,8 @@ def check_sufficient(*, session: SSOSession, application: Application, epoch: in
         raise AccessDenied(log_detail=f"session={session.pk} application={application.pk} needs another factor")
 
 
-def purge(now: datetime, limit: int) -> int:
-    """Delete tickets that ran out some time ago."""
-    over = SSOTicket.objects.filter(expires_at__lt=now - conf.spent_ticket_retention).values_list("pk", flat=True)
-    keys = list(over[:limit])
-    SSOTicket.objects.filter(pk__in=keys).delete()
-    return len(keys)
+# Tickets that ran out some time ago.
+purge = Purger(lambda now: SSOTicket.objects.filter(expires_at__lt=now - conf.spent_ticket_retention), by="expires_at")
 
 
 def _spend(ticket: str, *, tenant: Tenant) -> SSOTicket:

@@ -1,14 +1,15 @@
 """Tenants: making them, changing them, and finding the one a request is for.
 
-`find_by_host` runs at every request, so its answers are kept in the process for `process_cache_seconds` and
-forgotten whenever a tenant, a domain or a policy is saved here (decision 22). The rows it gives are shared between
-requests: nobody changes them.
+`find_by_host` runs at every request, so what it finds is kept in the process for `process_cache_seconds` and
+forgotten whenever a tenant, a domain or a policy is saved here (decision 22). That there is none is never kept: another
+process may have made it since. The rows it gives are shared between requests: nobody changes them.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -23,11 +24,11 @@ from identity.errors import NotFound
 from identity.events import EventType
 from identity.models import MessagePolicy, PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
 from identity.retries import retried
-from identity.services import audit, authority
+from identity.services import audit, authority, keys
 from identity.services.integrity import assign
 from identity.texts import is_storable
 
-# Hosts come from outside, so the cache is bounded; more hosts than this only cost their query again.
+# More hosts than this only cost their query again.
 _CACHE_SIZE = 4096
 _MAX_HOST_LENGTH = 260  # a name of 253 characters and a port
 _EDITABLE = (
@@ -41,7 +42,7 @@ _EDITABLE = (
     "is_active",
 )
 
-_by_host: dict[str, tuple[float, Tenant | None]] = {}  # host to (good until, monotonic; tenant)
+_by_host: dict[str, tuple[float, Tenant]] = {}  # host to (good until, monotonic; tenant)
 _DEFAULT_KEY = ""  # never a host
 _POLICIES = ("password_policy", "session_policy", "message_policy")
 
@@ -100,10 +101,13 @@ def _usable() -> QuerySet[Tenant]:
 
 def _cached(key: str, find: Callable[[], Tenant | None]) -> Tenant | None:
     now = time.monotonic()
-    good_until, tenant = _by_host.get(key, (0.0, None))
-    if now < good_until:
-        return tenant
+    kept = _by_host.get(key)
+    if kept is not None and now < kept[0]:
+        return kept[1]
     found = find()
+    if found is None:
+        _by_host.pop(key, None)
+        return None
     if len(_by_host) >= _CACHE_SIZE:
         _by_host.clear()
     _by_host[key] = (now + conf.process_cache_seconds, found)
@@ -164,6 +168,8 @@ def create(
             context=context,
             changes={"code": ["", code], "name": ["", tenant.name], "domains": [[], added]},
         )
+        # Beside the transaction: making keys takes half a second, in which nobody else's write shall wait.
+        transaction.on_commit(partial(keys.make_first, tenant=tenant, context=context))
     return tenant
 
 

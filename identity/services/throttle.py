@@ -25,6 +25,7 @@ from identity.models import AttemptCounter, CounterKind, Tenant, User
 from identity.retries import retried
 from identity.services import audit, authority, credentials
 from identity.services.authority import Change
+from identity.services.purging import Purger
 
 _PURPOSE = "attempt_counter"
 _NOBODY_ADDRESS = "unknown"
@@ -169,14 +170,13 @@ def source_of(context: RequestContext) -> str:
     return str(address)
 
 
-def purge_idle(now: datetime, limit: int) -> int:
-    """Delete counters that have not counted for a day and lock nobody."""
+def _idle(now: datetime) -> QuerySet[AttemptCounter]:
     idle = AttemptCounter.objects.filter(window_started_at__lt=now - timedelta(days=1))
-    idle = idle.filter(Q(locked_until=None) | Q(locked_until__lt=now))
-    keys = list(idle.values_list("pk", flat=True)[:limit])
-    # Asked again in the DELETE: a counter that has begun to count meanwhile stays.
-    idle.filter(pk__in=keys).delete()
-    return len(keys)
+    return idle.filter(Q(locked_until=None) | Q(locked_until__lt=now))
+
+
+# Counters that have not counted for a day and lock nobody.
+purge_idle = Purger(_idle, by="window_started_at")
 
 
 def _account_key(*, user: User | None, name: str) -> tuple[CounterKind, str]:

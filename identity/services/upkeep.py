@@ -19,13 +19,20 @@ from identity.services import audit, delivery, keys, purging
 log = logging.getLogger(__name__)
 
 
+_TURN_SECONDS = 1.0
+
+
 @dataclass
 class Job:
-    """Something to repeat. `run` takes the present time."""
+    """Something to repeat.
+
+    `run` takes the present time and works for a turn at most, of a second or so. It returns True where something is
+    left, which it is given another turn for when the other jobs had theirs.
+    """
 
     name: str
     interval: timedelta
-    run: Callable[[datetime], object]
+    run: Callable[[datetime], bool]
     due_at: float = field(default=0.0)  # monotonic seconds
 
 
@@ -34,17 +41,19 @@ class Schedule:
 
     def __init__(self, jobs: list[Job]) -> None:
         self.jobs = jobs
+        self.has_more = False  # whether a job of the last round left something
 
     def run_due(self, *, clock: Callable[[], float] = time.monotonic) -> list[str]:
         """Run what is due now; return the names of the jobs that succeeded."""
         done = []
+        self.has_more = False
         for job in self.jobs:
             if clock() < job.due_at:
                 continue
             job.due_at = clock() + job.interval.total_seconds()
             _refresh_connections()
             try:
-                job.run(timezone.now())
+                has_more = job.run(timezone.now())
             except DatabaseError as error:
                 # The database is away or was too busy. One line, not a traceback each second.
                 log.warning("worker.database", extra={"job": job.name, "reason": type(error).__name__})
@@ -52,6 +61,9 @@ class Schedule:
                 log.exception("worker.error", extra={"job": job.name})
             else:
                 done.append(job.name)
+                if has_more:
+                    self.has_more = True
+                    job.due_at = clock()
         return done
 
 
@@ -63,17 +75,49 @@ def _refresh_connections() -> None:
 
 
 def jobs(executor: Executor, *, is_stopping: Callable[[], bool] = lambda: False) -> list[Job]:
-    """The worker's jobs. Deliveries are sent through the executor."""
+    """The worker's jobs. Deliveries are sent through the executor.
 
-    def send_everything_due(now: datetime) -> None:
+    is_stopping: asked often, so that a worker that is told to stop does so within seconds.
+    """
+
+    def in_turns(work: Callable[[datetime, Callable[[], bool]], object]) -> Callable[[datetime], bool]:
+        def run(now: datetime) -> bool:
+            until = time.monotonic() + _TURN_SECONDS
+
+            def is_over() -> bool:
+                return is_stopping() or time.monotonic() >= until
+
+            work(now, is_over)
+            return is_over()
+
+        return run
+
+    def send_everything_due(now: datetime) -> bool:
         delivery.send_all_due(executor=executor, parallel=conf.worker_parallel_deliveries, is_stopping=is_stopping)
+        return False
 
-    def chain_audit(now: datetime) -> None:
-        audit.chain_pending()
+    def chain_audit(now: datetime, is_over: Callable[[], bool]) -> None:
+        audit.chain_pending(is_over=is_over)
+
+    def make_keys(now: datetime, is_over: Callable[[], bool]) -> None:
+        keys.make_missing(is_over=is_over)
+
+    def age_keys(now: datetime, is_over: Callable[[], bool]) -> None:
+        keys.rotate_aged(now=now, is_over=is_over)
+
+    unfinished: list[purging.Purge] = []
+
+    def purge(now: datetime) -> bool:
+        """Go on with what the last turn left, each at its own place: dead rows are not walked over again."""
+        run = unfinished.pop() if unfinished else purging.Purge(now=now)
+        if in_turns(lambda now, is_over: run.work(is_over=is_over))(now) and not run.is_done:
+            unfinished.append(run)
+        return not run.is_done
 
     return [
         Job("deliver", timedelta(0), send_everything_due),
-        Job("chain_audit", conf.worker_audit_chain_interval, chain_audit),
-        Job("age_keys", conf.worker_key_check_interval, lambda now: keys.rotate_aged(now=now)),
-        Job("purge", conf.worker_purge_interval, lambda now: purging.purge_expired(now=now)),
+        Job("chain_audit", conf.worker_audit_chain_interval, in_turns(chain_audit)),
+        Job("make_keys", conf.worker_key_check_interval, in_turns(make_keys)),
+        Job("age_keys", conf.worker_key_check_interval, in_turns(age_keys)),
+        Job("purge", conf.worker_purge_interval, purge),
     ]

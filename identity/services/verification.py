@@ -40,6 +40,7 @@ from identity.models.users import make_email_key, make_mobile_key
 from identity.senders.base import Message
 from identity.senders.texts import Content
 from identity.services import audit, messages, phone, throttle, users
+from identity.services.purging import Purger
 from identity.services.throttle import Limit
 from identity.texts import typed_code
 
@@ -247,12 +248,10 @@ def is_reachable(target: Target, *, tenant: Tenant) -> bool:
     return True
 
 
-def purge_expired(now: datetime, limit: int) -> int:
-    """Delete codes that ran out a day ago."""
-    old = VerificationCode.objects.filter(expires_at__lt=now - timedelta(days=1))
-    keys = list(old.values_list("pk", flat=True)[:limit])
-    VerificationCode.objects.filter(pk__in=keys).delete()
-    return len(keys)
+# Codes that ran out a day ago.
+purge_expired = Purger(
+    lambda now: VerificationCode.objects.filter(expires_at__lt=now - timedelta(days=1)), by="expires_at"
+)
 
 
 def _index(tenant: Tenant, target: Target) -> str:

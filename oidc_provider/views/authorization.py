@@ -82,7 +82,8 @@ def _for_scripts(
     """Spell a redirect so that a script of the client can read it, where the dialect has such clients."""
     if not dialect.sends_path_header:
         return response
-    return scripted.adapt(request, response, wanted.client.web_origins if wanted else ())
+    origins = wanted.client.web_origins if wanted else ()
+    return scripted.adapt(request, response, is_registered=lambda origin: origin in origins)
 
 
 def at_client(

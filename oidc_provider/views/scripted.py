@@ -8,7 +8,7 @@ those that the client registered.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable
 from urllib.parse import urljoin
 
 from django.http import HttpRequest, HttpResponse
@@ -31,8 +31,8 @@ def wants_json(request: HttpRequest) -> bool:
     return "application/json" in accept and "text/html" not in accept
 
 
-def is_from_site(request: HttpRequest, origins: Container[str]) -> bool:
-    """Whether the request comes from a page of ours or of one of these origins, on our own site.
+def is_from_site(request: HttpRequest, *, is_registered: Callable[[str], bool]) -> bool:
+    """Whether the request comes from a page of ours or of a registered origin, on our own site.
 
     The Origin header is compared as a string (S2). Browsers leave it out of a GET from our own origin only.
     """
@@ -41,22 +41,22 @@ def is_from_site(request: HttpRequest, origins: Container[str]) -> bool:
     origin = request.headers.get("Origin", "")
     if not origin:
         return request.method in ("GET", "HEAD")
-    return origin == _own_origin(request) or origin in origins
+    return origin == _own_origin(request) or is_registered(origin)
 
 
-def adapt(request: HttpRequest, response: HttpResponse, origins: Container[str]) -> HttpResponse:
+def adapt(request: HttpRequest, response: HttpResponse, *, is_registered: Callable[[str], bool]) -> HttpResponse:
     """Send the target of a redirect in `path` too, and to a script of the same site only there.
 
-    origins: whose pages may read it, beside our own.
+    is_registered: tells an origin whose pages may read it, beside our own.
     """
     target = response.get("Location", "")
     if target:
         with_path(request, response, target)
         # Also after a POST, where we would say 303: the guide's clients wait for 302.
         response.status_code = 302
-        if is_scripted(request) and is_from_site(request, origins):
+        if is_scripted(request) and is_from_site(request, is_registered=is_registered):
             del response["Location"]
-    return allow_reading(request, response, origins)
+    return allow_reading(request, response, is_registered=is_registered)
 
 
 def with_path(request: HttpRequest, response: HttpResponse, target: str) -> HttpResponse:
@@ -65,11 +65,13 @@ def with_path(request: HttpRequest, response: HttpResponse, target: str) -> Http
     return response
 
 
-def allow_reading(request: HttpRequest, response: HttpResponse, origins: Container[str]) -> HttpResponse:
+def allow_reading(
+    request: HttpRequest, response: HttpResponse, *, is_registered: Callable[[str], bool]
+) -> HttpResponse:
     """Let a page of a registered origin of the same site read the answer (FETCH-3.2)."""
     patch_vary_headers(response, ["Origin", "Sec-Fetch-Mode"])
     origin = request.headers.get("Origin", "")
-    if origin and origin in origins and is_from_site(request, origins):
+    if origin and is_registered(origin) and is_from_site(request, is_registered=is_registered):
         response["Access-Control-Allow-Origin"] = origin
         response["Access-Control-Allow-Credentials"] = "true"
         response["Access-Control-Expose-Headers"] = "path"

@@ -271,9 +271,46 @@ def test_the_database_refuses_a_second_active_key(tenant):
 def test_aged_keys_are_rotated_once(tenant):
     first = keys.active(tenant=tenant, use="sig", alg="ES256").kid
     now = timezone.now()
-    assert keys.rotate_aged(now=now + timedelta(days=89)) == 0
+    assert keys.rotate_aged(now=now + timedelta(days=80)) == 0
     assert keys.rotate_aged(now=now + timedelta(days=91)) == 1
     assert states(tenant, alg="ES256")[first] == "retired"
+
+
+def test_keys_that_were_made_on_one_day_are_not_all_due_on_one_day(tenant):
+    row = keys.rotate(tenant=tenant, use="sig", alg="ES256")
+    now = timezone.now()
+    copies = []
+    for number in range(100):
+        other = Tenant(code=f"t{number}", name="T")
+        other.save()
+        columns = {"public_jwk": row.public_jwk, "private_sealed": row.private_sealed, "activated_at": now}
+        copies.append(KeyPair(tenant=other, kid=f"k{number}", use="sig", alg="ES256", state="active", **columns))
+    KeyPair.objects.bulk_create(copies)
+    due = [0]
+    for day in range(80, 92):
+        due.append(keys.rotate_aged(now=now + timedelta(days=day)))
+        KeyPair.objects.filter(activated_at__gt=now).update(activated_at=None)  # rotated: not due any more
+    assert due[1] == due[2] == 0  # nine tenths of the interval
+    assert sum(due) == 101
+    assert max(due) < 30
+
+
+def test_keys_are_rotated_in_portions(tenant, other_tenant):
+    now = timezone.now()
+    for each in (tenant, other_tenant):
+        keys.ensure(tenant=each, use="sig", alg="ES256")
+    asked = iter([False, True, False, True])
+    for _portion in range(2):
+        assert keys.rotate_aged(now=now + timedelta(days=91), is_over=lambda: next(asked)) == 1
+
+
+def test_tenants_without_keys_get_theirs_in_portions(tenant, other_tenant):
+    asked = iter([False, True, False, False])
+    for _portion in range(2):
+        assert keys.make_missing(is_over=lambda: next(asked)) == 1
+    assert keys.make_missing() == 0
+    for each in (tenant, other_tenant):
+        assert keys.in_use(tenant=each) == [("enc", "RSA-OAEP-256"), ("sig", "RS256")]
 
 
 def test_ageing_can_be_left_to_operators(tenant):

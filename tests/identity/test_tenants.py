@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 
 from identity.context import SYSTEM
 from identity.errors import NotFound
-from identity.models import AuditEvent, Tenant, TenantDomain
+from identity.models import AuditEvent, KeyPair, Tenant, TenantDomain
 from identity.services import tenants
 from tests.factories import make_tenant
 
@@ -74,7 +74,25 @@ def test_strange_hosts_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(tenants, "_CACHE_SIZE", 10)
     for number in range(50):
         assert tenants.find_by_host(f"h{number}.example") is None
+        make_tenant(host=f"t{number}.example")
+        assert tenants.find_by_host(f"t{number}.example") is not None
     assert len(tenants._by_host) <= 10
+
+
+def test_a_host_that_another_process_has_just_given_to_a_tenant_is_found_at_once() -> None:
+    tenant = make_tenant(host="old.acme.example")
+    assert tenants.find_by_host("id.acme.example") is None
+    TenantDomain.objects.filter(tenant=tenant).update(host="id.acme.example")  # tells no process
+    assert tenants.find_by_host("id.acme.example") == tenant
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tenant_is_made_with_its_keys() -> None:
+    tenant = tenants.create(code="acme", context=SYSTEM)
+    made = KeyPair.objects.filter(tenant=tenant).order_by("use", "state").values_list("use", "alg", "state")
+    assert list(made) == [
+        (use, alg, state) for use, alg in (("enc", "RSA-OAEP-256"), ("sig", "RS256")) for state in ("active", "next")
+    ]
 
 
 def test_a_change_is_told_and_audited_and_no_change_writes_nothing() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 
@@ -17,6 +18,7 @@ from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from identity import crypto, registry
@@ -97,10 +99,11 @@ def test_the_worker_does_everything_it_is_for(monkeypatch):
     )
     with ThreadPoolExecutor(2) as executor:
         done = upkeep.Schedule(upkeep.jobs(executor)).run_due()
-    assert done == ["deliver", "chain_audit", "age_keys", "purge"]
+    assert done == ["deliver", "chain_audit", "make_keys", "age_keys", "purge"]
     row.refresh_from_db()
     assert row.state == "delivered"
     assert KeyPair.objects.filter(state="retired").count() == 1
+    assert KeyPair.objects.filter(state="active").count() == 3  # with the two that every tenant has
     assert not PendingRequest.objects.exists()
 
 
@@ -109,25 +112,79 @@ def test_the_worker_does_everything_it_is_for(monkeypatch):
 
 @pytest.mark.django_db
 def test_a_purger_is_called_until_nothing_is_left(monkeypatch):
-    left, limits = [12], []
+    places = []
 
-    def purge(now, limit):
-        limits.append(limit)
-        gone = min(limit, left[0])
-        left[0] -= gone
-        return gone
+    class Tickets:
+        def batch(self, now, limit, after=None):
+            places.append(after)
+            begin = after[1] if after else 0
+            gone = min(limit, 12 - begin)
+            return registry.PurgedBatch(gone, (now, begin + gone) if gone == limit else None)
 
-    monkeypatch.setattr(registry, "_purgers", {"tickets": purge})
-    assert purging.purge_expired(now=timezone.now(), batch_rows=5) == {"tickets": 12}
-    assert limits == [5, 5, 5]
+    now = timezone.now()
+    monkeypatch.setattr(registry, "_purgers", {"tickets": Tickets()})
+    assert purging.purge_expired(now=now, batch_rows=5) == {"tickets": 12}
+    assert places == [None, (now, 5), (now, 10)]
+
+
+@pytest.mark.django_db
+def test_a_purge_goes_on_where_it_was_left():
+    tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
+    now = timezone.now()
+    # Of one instant, too: the key tells them apart.
+    for number, age in enumerate((3, 2, 2, 2, 1, -1)):
+        PendingRequest.objects.create(
+            tenant=tenant,
+            handle_hash=str(number),
+            binding_hash="b",
+            path="/",
+            payload_sealed="x",
+            expires_at=now - timedelta(minutes=age),
+        )
+    run, left = purging.Purge(now, batch_rows=2), []
+    while not run.is_done:
+        asked = iter([False, True])
+        run.work(is_over=lambda asked=asked: next(asked))
+        left.append(PendingRequest.objects.count())
+    assert run.counts["pending_requests"] == 5
+    assert sorted(set(left), reverse=True) == [6, 4, 2, 1]
+
+
+@pytest.mark.django_db
+def test_no_batch_looks_again_at_what_was_removed(monkeypatch):
+    tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
+    now = timezone.now()
+    rows = [
+        PendingRequest(
+            tenant=tenant,
+            handle_hash=str(number),
+            binding_hash="b",
+            path="/",
+            payload_sealed="x",
+            expires_at=now - timedelta(seconds=100 - number),
+        )
+        for number in range(10)
+    ]
+    PendingRequest.objects.bulk_create(rows)
+    monkeypatch.setattr(registry, "_purgers", {"pending_requests": registry.purgers()["pending_requests"]})
+    with CaptureQueriesContext(connection) as queries:
+        assert purging.purge_expired(now=now, batch_rows=3) == {"pending_requests": 10}
+    looks = [query["sql"] for query in queries if query["sql"].startswith("SELECT") and "LIMIT" in query["sql"]]
+    assert len(looks) == 4
+    assert all(">=" in look for look in looks[1:])
 
 
 @pytest.mark.django_db
 def test_a_purger_that_fails_keeps_no_other_from_its_work(monkeypatch, caplog):
-    def fail(now, limit):
-        raise OperationalError
+    class Failing:
+        def batch(self, now, limit, after=None):
+            raise OperationalError
 
-    monkeypatch.setattr(registry, "_purgers", {"a": fail, "b": lambda now, limit: 0})
+    class Idle:
+        def batch(self, now, limit, after=None):
+            return registry.PurgedBatch(0, None)
+
+    monkeypatch.setattr(registry, "_purgers", {"a": Failing(), "b": Idle()})
     assert purging.purge_expired(now=timezone.now()) == {"b": 0}
     assert [record.message for record in caplog.records] == ["purge.error"]
 
@@ -293,6 +350,60 @@ def test_the_worker_runs_once_for_cron():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_worker_stops_gracefully(number, tmp_path):
     """It says that it started, is told to stop, and ends by itself with status 0."""
+    log_file = tmp_path / "log"
+    with worker_process(log_file) as worker:
+        wait_for(lambda: b"worker.start" in log_file.read_bytes(), worker, log_file)
+        worker.send_signal(number)
+        assert worker.wait(30) == 0, log_file.read_text()
+    assert b"worker.stop" in log_file.read_bytes()
+    assert not Delivery.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_with_many_aged_keys_sends_and_stops_within_seconds(tmp_path):
+    """A hundred keys take it ten seconds; it looks after deliveries between them, and stops when it is told to."""
+    tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
+    keys.make_first(tenant=tenant)
+    columns = KeyPair.objects.filter(tenant=tenant, use="sig", state="active").values("public_jwk", "private_sealed")[0]
+    long_ago = timezone.now() - timedelta(days=100)
+    for number in range(100):
+        other = Tenant.objects.create(code=f"t{number}", name="T")
+        for use, alg in (("sig", "RS256"), ("enc", "RSA-OAEP-256")):
+            for state in ("active", "next"):
+                KeyPair.objects.create(
+                    tenant=other,
+                    kid=f"{use}{state}{number}",
+                    use=use,
+                    alg=alg,
+                    state=state,
+                    activated_at=long_ago if use == "sig" else timezone.now(),
+                    **columns,
+                )
+    log_file = tmp_path / "log"
+    with worker_process(log_file) as worker:
+        retired = KeyPair.objects.filter(state="retired")
+        wait_for(lambda: retired.count() > 0, worker, log_file)
+        row = delivery.enqueue(
+            tenant=tenant, kind="oidc_backchannel_logout", url="https://rp.example.test/", payload={}
+        )
+        wait_for(lambda: Delivery.objects.get(pk=row.pk).attempts > 0, worker, log_file)
+        assert retired.count() < 100
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(10) == 0, log_file.read_text()
+        assert retired.count() < 100
+
+
+def wait_for(condition, worker, log_file):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert worker.poll() is None, log_file.read_text()
+        assert time.monotonic() < deadline, log_file.read_text()
+        time.sleep(0.05)
+
+
+@contextmanager
+def worker_process(log_file):
+    """A worker on the database of the test."""
     code = (
         "import django, sys; from django.conf import settings; django.setup();"
         "from django.core.management import call_command;"
@@ -300,7 +411,6 @@ def test_the_worker_stops_gracefully(number, tmp_path):
         "from django.db import connections; connections['default'].settings_dict['NAME'] = sys.argv[1];"
         "call_command('worker')"
     )
-    log_file = tmp_path / "log"
     with log_file.open("wb") as log:
         worker = subprocess.Popen(
             [sys.executable, "-c", code, str(connection.settings_dict["NAME"])],
@@ -309,15 +419,7 @@ def test_the_worker_stops_gracefully(number, tmp_path):
             stderr=log,
         )
     try:
-        deadline = time.monotonic() + 60
-        while b"worker.start" not in log_file.read_bytes():
-            assert worker.poll() is None, log_file.read_text()
-            assert time.monotonic() < deadline, log_file.read_text()
-            time.sleep(0.05)
-        worker.send_signal(number)
-        assert worker.wait(30) == 0, log_file.read_text()
+        yield worker
     finally:
         worker.kill()
         worker.wait()
-    assert b"worker.stop" in log_file.read_bytes()
-    assert not Delivery.objects.exists()

@@ -120,8 +120,8 @@ def test_a_change_of_a_client_is_seen_at_the_next_request(machine: Machine, djan
     found = clients.find(client_id=client_id, tenant=tenant)
     assert found is not None
     assert found.web_origins == ["https://app.example"]
-    assert clients.web_origins(tenant=tenant) == {"https://app.example"}
-    assert clients.web_origins(tenant=make_application().tenant) == frozenset()
+    assert clients.is_web_origin("https://app.example", tenant=tenant)
+    assert not clients.is_web_origin("https://app.example", tenant=make_application().tenant)
 
 
 @pytest.mark.django_db
@@ -144,14 +144,15 @@ def test_the_purger_deletes_what_is_over_in_portions(machine: Machine) -> None:
     for _ in range(3):
         machine.tokens()
     ClientAssertion.objects.create(client=machine.client, jti_hash="0" * 64, expires_at=timezone.now())
-    purge, now = purgers()["oidc_provider"], timezone.now()
-    assert purge(now, 100) == 1  # the assertion
-    assert purge(now + timedelta(hours=2), 2) == 2
-    assert purge(now + timedelta(hours=2), 100) == 1
+    of, now = purgers(), timezone.now()
+    assert of["client_assertions"].batch(now, 100).removed == 1
+    assert of["access_tokens"].batch(now, 100).removed == 0
+    assert of["access_tokens"].batch(now + timedelta(hours=2), 2).removed == 2
+    assert of["access_tokens"].batch(now + timedelta(hours=2), 100).removed == 1
     assert (AccessToken.objects.count(), AuthorizationCode.objects.count(), RefreshToken.objects.count()) == (0, 3, 3)
-    assert purge(now + timedelta(days=2), 100) == 3
-    assert purge(now + timedelta(days=32), 100) == 3
-    assert purge(now + timedelta(days=32), 100) == 0
+    assert of["authorization_codes"].batch(now + timedelta(days=2), 100).removed == 3
+    assert of["refresh_tokens"].batch(now + timedelta(days=2), 100).removed == 0
+    assert of["refresh_tokens"].batch(now + timedelta(days=32), 100).removed == 3
 
 
 # The catalogue ---------------------------------------------------------------------------------------------

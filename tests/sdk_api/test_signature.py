@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 import time_machine
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from jwt.algorithms import RSAAlgorithm
 
 from identity.models import AuditEvent, KeyPair, KeyState, SpentNonce, SSOSession
 from identity.services import keys, nonces
 from oidc_provider.models import Client
 from sdk_api import signature
 from tests.factories import make_application, make_tenant
+from tests.factories.keys import make_keys
 from tests.factories.oidc import make_client
 from tests.sdk_api.phone import MGF1_HASHES, Phone, make_phone
 
@@ -325,3 +327,26 @@ def test_without_the_flag_a_nonce_is_good_for_one_call(phone: Phone) -> None:
     text = phone.plaintext(token)
     assert phone.profile(phone.encrypt(text)).status_code == 200
     assert phone.get("logout", X_signature=phone.encrypt(text)).json() == REFUSED
+
+
+@pytest.mark.parametrize("header", ["nonsense", "not ours", "used before"])
+def test_every_refusal_reads_the_keys_anew(phone: Phone, header: str) -> None:
+    token = phone.sign_in()
+    used = phone.sign(token)
+    assert phone.profile(used).status_code == 200
+    sent = {"nonsense": "bm9uZQ", "not ours": phone.sign("x" * 43), "used before": used}[header]
+    with CaptureQueriesContext(connection) as queries:
+        assert phone.profile(sent).json() == REFUSED
+    assert sum("identity_keypair" in query["sql"] for query in queries) == 1
+
+
+def test_a_key_that_another_process_has_just_made_is_taken(phone: Phone) -> None:
+    KeyPair.objects.filter(tenant=phone.tenant, use="enc").delete()
+    keys.clear_cache()
+    token = phone.sign_in()
+    assert phone.profile("bm9uZQ").json() == REFUSED  # This process now knows that there is no key.
+    make_keys(phone.tenant, use="enc", alg="RSA-OAEP-256")
+    key = KeyPair.objects.get(tenant=phone.tenant, use="enc", state=KeyState.ACTIVE)
+    public = RSAAlgorithm.from_jwk(key.public_jwk)
+    assert isinstance(public, RSAPublicKey)
+    assert phone.profile(phone.encrypt(phone.plaintext(token), key=public)).status_code == 200

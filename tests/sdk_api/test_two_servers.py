@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.clients.provider import ROOT, Provider, second_node
 
@@ -215,3 +216,53 @@ def test_of_a_hundred_tries_at_two_servers_one_wins(nodes: Nodes, name: str) -> 
     del outcomes["won"]
     assert set(outcomes) <= refused
     assert outcomes.total() == TRIES - 1
+
+
+TENANTS = 8
+
+
+def test_the_first_signature_of_a_tenant_is_taken_by_the_other_server(nodes: Nodes) -> None:
+    """A key is made and published by one process while the other one has just seen that there is none."""
+    hosts = [f"id{number}.example" for number in range(TENANTS)]
+    documents = [
+        {
+            **CONFIGURATION,
+            "tenant": {"code": host.partition(".")[0], "domains": [host]},
+            "applications": [named(CONFIGURATION["applications"][0], host)],
+        }
+        for host in hosts
+    ]
+    file = nodes.provider.directory / "tenants.yaml"
+    file.write_text(yaml.safe_dump_all(documents))
+    nodes.provider.manage("apply_config", str(file))
+    # As tenants of earlier versions are: their keys are made on first need, and only then.
+    code = "from identity.models import KeyPair; KeyPair.objects.exclude(tenant__code='default').delete()"
+    nodes.provider.manage("shell", "-v", "0", "-c", code)
+    refused = [host for host in hosts if not is_first_signature_taken(nodes, host)]
+    assert refused == []
+
+
+def named(application: dict[str, Any], host: str) -> dict[str, Any]:
+    """The application with a client_id of its own: they are unique among all tenants."""
+    return {**application, "clients": [{**application["clients"][0], "client_id": host}]}
+
+
+def is_first_signature_taken(nodes: Nodes, host: str) -> bool:
+    first, second = nodes.servers
+    app = example.App(
+        first,
+        host,
+        solve=nodes.look_up,
+        read_code=nodes.read_code,
+        new_password=lambda rule: PASSWORD,
+        has_time=lambda: False,
+    )
+    app.device["Host"] = host
+    app.sign_in_by_password("alice", PASSWORD)
+    profile = f"{second}/api/v2/sdk/profile"
+    with pytest.raises(example.Refused):
+        example.fetch("GET", profile, {**app.device, "X-signature": "bm9uZQ"})
+    try:
+        return bool(example.fetch("GET", profile, {**app.device, "X-signature": app.signature()}))
+    except example.Refused:
+        return False

@@ -40,7 +40,9 @@ class Command(BaseCommand):
             with ThreadPoolExecutor(conf.worker_parallel_deliveries, thread_name_prefix="deliver") as executor:
                 schedule = upkeep.Schedule(upkeep.jobs(executor, is_stopping=stop.is_set))
                 schedule.run_due()
-                while not options["once"] and not stop.wait(conf.worker_poll_seconds):
+                while not stop.is_set() and (schedule.has_more or not options["once"]):
+                    if not schedule.has_more:
+                        stop.wait(conf.worker_poll_seconds)
                     schedule.run_due()
         finally:
             for number, handler in previous.items():
