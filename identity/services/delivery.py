@@ -8,6 +8,7 @@ number of workers share the work on either database.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -17,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from django.db import connections
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet
 from django.utils import timezone
 
 from identity import crypto, outbound, registry
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 _MAX_ERROR_CHARACTERS = 200
 _SPARE = 8  # rows looked at beyond those that are wanted
 _MAX_SENDING_SECONDS = 10  # before the worker looks after its other jobs
+_LOOK_SECONDS = 0.5  # how old the knowledge of who waits may be
+
+Share = tuple[int, int | None]  # keys of a tenant and of an application
 
 
 class DeliveryFailed(Exception):
@@ -123,40 +127,96 @@ def send_due(*, now: datetime, limit: int) -> int:
 def send_all_due(*, executor: Executor, parallel: int, is_stopping: Callable[[], bool] = lambda: False) -> int:
     """Send everything that is due, `parallel` deliveries at the same time; return how many.
 
-    One application gets at most half of the threads, so that one which lets every call time out holds up no other.
-    A row is claimed only when a thread is free: it must not wait for others until its lease is over.
+    A row is claimed only when a thread is free: it must not wait for others until its lease is over. Whose row that is
+    `_Shares` decides, so that a tenant or an application which lets every call time out holds up no other.
     """
-    running: dict[Future[None], int | None] = {}
+    running: dict[Future[None], Share] = {}
     sent = 0
     until = time.monotonic() + _MAX_SENDING_SECONDS
+    shares = _Shares(parallel)
     while True:
         while len(running) < parallel and time.monotonic() < until and not is_stopping():
-            claimed = claim(now=timezone.now(), limit=1, without=_busy(running.values(), most=max(parallel // 2, 1)))
-            if not claimed:
+            claimed = shares.claim(running.values())
+            if claimed is None:
                 break
-            running[executor.submit(_attempt_in_thread, claimed[0])] = claimed[0].application_id
+            running[executor.submit(_attempt_in_thread, claimed)] = (claimed.tenant_id, claimed.application_id)
         if not running:
             return sent
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
+        for future in wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done:
             del running[future]
             future.result()  # raises what the thread raised
             sent += 1
 
 
-def _busy(applications: Iterable[int | None], *, most: int) -> list[int]:
-    """The applications that have as many threads as one may have."""
-    return [pk for pk, count in Counter(applications).items() if pk is not None and count >= most]
+class _Shares:
+    """Who gets the next free thread: the tenant that holds the fewest, then its application that holds the fewest.
+
+    What all workers hold counts, on whatever machine: it stands in the rows. Of one worker's threads a fifth is kept
+    from each tenant and half from each application, so that a newcomer finds one free.
+    """
+
+    def __init__(self, parallel: int) -> None:
+        self.most_of_tenant = max(parallel - parallel // 5, 1)
+        self.most_of_application = max(parallel // 2, 1)
+        self._waiting: dict[Share, datetime] = {}  # whose rows are due, and since when
+        self._held: Counter[Share] = Counter()  # by all workers
+        self._looked_at = -math.inf
+
+    def claim(self, running: Collection[Share]) -> Delivery | None:
+        """Claim one delivery. running: what the threads of this worker do now."""
+        is_fresh = time.monotonic() - self._looked_at < _LOOK_SECONDS
+        for is_last_try in (not is_fresh, True):
+            if is_last_try:
+                self._look()
+            while share := self._next(running):
+                if claimed := claim(now=timezone.now(), limit=1, of=share):
+                    self._held[share] += 1
+                    return claimed[0]
+                del self._waiting[share]  # Other workers took the rest.
+            if is_last_try:
+                break
+        return None
+
+    def _look(self) -> None:
+        now = timezone.now()
+        pending = Delivery.objects.filter(state=DeliveryState.PENDING).order_by()
+        by_share = pending.values_list("tenant_id", "application_id")
+        due = by_share.filter(_is_free(now), next_attempt_at__lte=now).annotate(since=Min("next_attempt_at"))
+        held = by_share.filter(claimed_until__gt=now).annotate(count=Count("pk"))
+        self._waiting = {(tenant, application): since for tenant, application, since in due}
+        self._held = Counter({(tenant, application): count for tenant, application, count in held})
+        self._looked_at = time.monotonic()
+
+    def _next(self, running: Collection[Share]) -> Share | None:
+        mine, of_tenant = Counter(running), Counter(tenant for tenant, _ in running)
+        held_by_tenant: Counter[int] = Counter()
+        for (tenant, _), count in self._held.items():
+            held_by_tenant[tenant] += count
+
+        def may_have_more(share: Share) -> bool:
+            is_one_too_many = share[1] is not None and mine[share] >= self.most_of_application
+            return of_tenant[share[0]] < self.most_of_tenant and not is_one_too_many
+
+        def rank(share: Share) -> tuple[int, int, datetime]:
+            return held_by_tenant[share[0]], self._held[share], self._waiting[share]
+
+        return min(filter(may_have_more, self._waiting), key=rank, default=None)
 
 
-def claim(*, now: datetime, limit: int, without: Collection[int] = ()) -> list[Delivery]:
+def _is_free(now: datetime) -> Q:
+    return Q(claimed_until=None) | Q(claimed_until__lte=now)
+
+
+def claim(*, now: datetime, limit: int, of: Share | None = None) -> list[Delivery]:
     """Take up to `limit` due deliveries for this worker, oldest first. Each claim counts as an attempt.
 
-    without: applications that have to wait.
+    of: the tenant and application to which they belong; anybody's else.
     """
-    free = Q(claimed_until=None) | Q(claimed_until__lte=now)
-    due = Delivery.objects.filter(free, state=DeliveryState.PENDING, next_attempt_at__lte=now)
-    if without:
-        due = due.exclude(application_id__in=without)
+    due = Delivery.objects.filter(_is_free(now), state=DeliveryState.PENDING, next_attempt_at__lte=now)
+    if of is not None:
+        tenant_id, application_id = of
+        due = due.filter(tenant_id=tenant_id)
+        due = due.filter(application=None) if application_id is None else due.filter(application_id=application_id)
     claimed: list[Delivery] = []
     # Some more than needed: other workers want the oldest ones too.
     for delivery in due.select_related("tenant", "application").order_by("next_attempt_at", "pk")[: limit + _SPARE]:
@@ -164,7 +224,7 @@ def claim(*, now: datetime, limit: int, without: Collection[int] = ()) -> list[D
             break
         # Whoever makes this UPDATE first has the row; the count is the proof of it (see _note_failure).
         won = Delivery.objects.filter(
-            free, pk=delivery.pk, state=DeliveryState.PENDING, attempts=delivery.attempts
+            _is_free(now), pk=delivery.pk, state=DeliveryState.PENDING, attempts=delivery.attempts
         ).update(claimed_until=now + conf.delivery_lease, attempts=F("attempts") + 1)
         if won:
             delivery.attempts += 1

@@ -321,6 +321,72 @@ def test_an_application_that_answers_slowly_holds_up_no_other(monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.security("S58")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_tenant_that_answers_slowly_holds_up_no_other(monkeypatch, workers):
+    """Over several applications, and over several workers: here each of its calls waits until the others are told."""
+    slow, quick = (Tenant.objects.create(code=code, name=code) for code in ("slow", "quick"))
+    told, others_are_told = [], threading.Event()
+
+    def send(row):
+        if row.tenant_id == quick.pk:
+            told.append(row.pk)
+            if len(told) == 20:
+                others_are_told.set()
+        elif not others_are_told.wait(20):
+            raise delivery.DeliveryFailed("the other tenant was not told meanwhile")
+
+    monkeypatch.setattr(registry, "_delivery_senders", {KIND: send})
+    for code in ("one", "two", "three"):
+        application = Application.objects.create(tenant=slow, name=code, code=code)
+        for _ in range(10 * workers):
+            enqueue(slow, application=application)
+    for _ in range(20):
+        enqueue(quick)
+
+    def work(number):
+        try:
+            with ThreadPoolExecutor(8) as executor:
+                return delivery.send_all_due(executor=executor, parallel=8)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(workers) as pool:
+        assert sum(pool.map(work, range(workers))) == 30 * workers + 20
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
+    assert len(set(told)) == len(told)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_newcomer_finds_a_free_thread(monkeypatch):
+    slow, quick = (Tenant.objects.create(code=code, name=code) for code in ("slow", "quick"))
+    newcomer_is_told = threading.Event()
+    begun = threading.Semaphore(0)
+
+    def send(row):
+        begun.release()
+        if row.tenant_id == quick.pk:
+            newcomer_is_told.set()
+        elif not newcomer_is_told.wait(20):
+            raise delivery.DeliveryFailed("the newcomer found no thread")
+
+    def come_later():
+        for _ in range(4):
+            begun.acquire()
+        enqueue(quick)
+        connections.close_all()
+
+    monkeypatch.setattr(registry, "_delivery_senders", {KIND: send})
+    for _ in range(8):
+        enqueue(slow)
+    with ThreadPoolExecutor(6) as executor:
+        later = executor.submit(come_later)
+        assert delivery.send_all_due(executor=executor, parallel=5) == 9
+        later.result()
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
+
+
+@pytest.mark.django_db(transaction=True)
 def test_nothing_more_is_claimed_when_the_worker_is_to_stop(sent):
     tenant = Tenant.objects.create(code="outbox", name="Outbox")
     for _ in range(3):

@@ -141,7 +141,7 @@ def test_a_purge_goes_on_where_it_was_left():
             payload_sealed="x",
             expires_at=now - timedelta(minutes=age),
         )
-    run, left = purging.Purge(now, batch_rows=2), []
+    run, left = purging.Purge(now + pending_requests.KEPT_FOR, batch_rows=2), []
     while not run.is_done:
         asked = iter([False, True])
         run.work(is_over=lambda asked=asked: next(asked))
@@ -168,7 +168,8 @@ def test_no_batch_looks_again_at_what_was_removed(monkeypatch):
     PendingRequest.objects.bulk_create(rows)
     monkeypatch.setattr(registry, "_purgers", {"pending_requests": registry.purgers()["pending_requests"]})
     with CaptureQueriesContext(connection) as queries:
-        assert purging.purge_expired(now=now, batch_rows=3) == {"pending_requests": 10}
+        later = now + pending_requests.KEPT_FOR
+        assert purging.purge_expired(now=later, batch_rows=3) == {"pending_requests": 10}
     looks = [query["sql"] for query in queries if query["sql"].startswith("SELECT") and "LIMIT" in query["sql"]]
     assert len(looks) == 4
     assert all(">=" in look for look in looks[1:])
