@@ -58,6 +58,12 @@ class IdentityConf:
     # Decision 22: how old clients and keys may be in a process.
     process_cache_seconds: int = 5
 
+    # What one source may have of one tenant, a minute and process, before it is told to wait (429). Generous: a company
+    # behind one address starts its day within these.
+    documents_per_minute: int = 600  # discovery, published keys, metadata
+    parked_requests_per_minute: int = 300  # sign-ins that are begun and leave rows behind
+    refused_clients_per_minute: int = 100  # wrong client secrets and assertions; right ones are never refused
+
     # Signing and decryption keys.
     rsa_key_bits: int = 2048
     # The worker rotates a key that has been active this long; zero leaves rotation to operators.

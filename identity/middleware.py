@@ -28,6 +28,7 @@ from identity.languages import choose_language, use_language
 from identity.models import SessionKind, Tenant
 from identity.retries import loss_of
 from identity.services import sessions, tenants
+from identity.services.budgets import BudgetSpent
 from identity.views import errors
 
 log = logging.getLogger(__name__)
@@ -168,6 +169,24 @@ class LanguageMiddleware:
             patch_vary_headers(response, ["Accept-Language", "Cookie"])
             response.headers.setdefault("Content-Language", request.LANGUAGE_CODE)
         return response
+
+
+class BudgetMiddleware:
+    """Tell a source that used up its budget to wait (RFC6585-4): by page, or by JSON where no page was asked for."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Do nothing; it is the exception that counts."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """Answer for a view that raised BudgetSpent."""
+        if not isinstance(exception, BudgetSpent):
+            return None
+        log.info("budget.spent", extra={"path": request.path})
+        return errors.too_many_requests(request, retry_after_seconds=exception.retry_after_seconds)
 
 
 def _find_tenant(request: HttpRequest) -> Tenant | None:

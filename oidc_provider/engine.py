@@ -25,7 +25,8 @@ from identity.events import EventType
 from identity.models import SSOSession, Tenant, User
 from identity.retries import retried
 from identity.selectors import profiles
-from identity.services import access, audit
+from identity.services import access, audit, budgets
+from identity.services.budgets import Budget, BudgetSpent
 from oidc_provider import claims as claim_rules
 from oidc_provider import client_authentication, clients, grants, id_token_hints, participation, redirects
 from oidc_provider.client_authentication import ASSERTION_ALGORITHMS, ClientCredentials
@@ -454,14 +455,28 @@ def look_at_token_request(authorization: str, params: Parameters, *, context: En
 
 
 def authenticate_client(credentials: ClientCredentials, *, context: EngineContext) -> Client:
-    """The client that calls. Raises OAuthError."""
-    return client_authentication.authenticate(
-        credentials,
-        tenant=context.tenant,
-        is_home=context.is_home_of,
-        is_basic_like_post=context.dialect.is_basic_like_post,
-        audiences=context.assertion_audiences,
-    )
+    """The client that calls. Raises OAuthError.
+
+    Of wrong proofs a source has a budget. It locks nobody out: who brings the right one is let in (decision 13).
+    """
+    try:
+        return client_authentication.authenticate(
+            credentials,
+            tenant=context.tenant,
+            is_home=context.is_home_of,
+            is_basic_like_post=context.dialect.is_basic_like_post,
+            audiences=context.assertion_audiences,
+        )
+    except OAuthError:
+        try:
+            budgets.spend(Budget.REFUSED_CLIENTS, tenant=context.tenant, context=context.request)
+        except BudgetSpent as spent:
+            raise OAuthError(
+                Fault.TEMPORARILY_UNAVAILABLE,
+                log_detail="too many refused clients",
+                retry_after_seconds=spent.retry_after_seconds,
+            ) from None
+        raise
 
 
 # What oauthlib itself refuses; everything that needs a row is refused by the validator with its own fault.

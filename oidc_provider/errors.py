@@ -345,16 +345,19 @@ class OAuthError(Exception):
         client_id: str = "",
         scope: str = "",
         names: tuple[str, ...] = (),
+        retry_after_seconds: int | None = None,
     ) -> None:
         """client_id: of the client that was found, for the audit. scope: what would have been enough (RFC6750-3).
 
-        names: of the parameters it is about; names only, never values.
+        names: of the parameters it is about; names only, never values. retry_after_seconds: too much was asked; the
+        answer is then a 429 (RFC6585-4), whatever the fault's own status is.
         """
         self.fault = fault
         self.log_detail = log_detail
         self.redirect = redirect
         self.client_id = client_id
         self.scope = scope
+        self.retry_after_seconds = retry_after_seconds
         self.names = names or _ABOUT.get(fault, ())
         # What a dialect may need to spell it, filled in by whoever knows.
         self.state = ""  # of an authorization request, if it was sent once and is sound
@@ -401,5 +404,6 @@ def from_domain(error: IdentityError) -> OAuthError:
     for kind in type(error).__mro__:
         fault = FROM_DOMAIN.get(kind)
         if fault is not None:
-            return OAuthError(fault, log_detail=error.log_detail or error.error_code)
+            seconds = error.retry_after_seconds if isinstance(error, TooManyRequests) else None
+            return OAuthError(fault, log_detail=error.log_detail or error.error_code, retry_after_seconds=seconds)
     return OAuthError(Fault.SERVER_ERROR, log_detail=f"unmapped {type(error).__name__}")

@@ -55,10 +55,13 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def refuse_token(error: OAuthError, http: HttpRequest) -> Response:
-    """A refused token request: always 400 (OneAccess-3.1.1.2, table 3-6)."""
+    """A refused token request: always 400 (OneAccess-3.1.1.2, table 3-6), but for what comes too often."""
     _record_refused(EventType.TOKEN_GRANT, error, http)
     code, text = _BAD_CLIENT if error.fault in _CLIENT_FAULTS else (error.spec.error, error.spec.text)
-    return Response({"error": code, "error_description": text}, 400)
+    body = {"error": code, "error_description": text}
+    if error.retry_after_seconds is not None:
+        return Response(body, 429, headers={"Retry-After": str(error.retry_after_seconds)})
+    return Response(body, 400)
 
 
 def _record_refused_operation(error: IdentityError, http: HttpRequest, *, operation: Any, caller: Any) -> None:

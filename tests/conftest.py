@@ -53,10 +53,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def fresh_process() -> None:
     """Begin as a process that has read nothing yet: the rows of the test before, and their ids, are gone."""
     from identity import origins
-    from identity.services import keys, tenants
+    from identity.services import budgets, keys, tenants
     from oidc_provider import clients, issuers
 
     tenants.forget_cached()
+    budgets.clear()
     for module in (keys, clients, issuers, origins):
         module.clear_cache()
 

@@ -29,8 +29,9 @@ from identity.decorators import machine_endpoint
 from identity.errors import IdentityError, NotFound, TooManyRequests
 from identity.events import EventType
 from identity.models import AuditOutcome, LoginState
-from identity.services import audit, pending_requests
+from identity.services import audit, budgets, pending_requests
 from identity.services import login as sign_ins
+from identity.services.budgets import Budget
 from identity.services.login_steps import START_LIFETIME
 from identity.views import errors
 from identity.views.content_security import allow_form_targets
@@ -102,6 +103,7 @@ def _ask(request: HttpRequest, step: Step, wanted: LoginRequest, passed: Passed,
     payload = interaction.to_json(wanted, passed.after(step))
     binding = cookies.browser_binding(request)
     tenant = _context(request).tenant
+    budgets.spend(Budget.PARKED, tenant=tenant, context=_context(request))
     handle = pending_requests.park(tenant=tenant, path=path, payload=payload, binding=binding)
     return _sign_in(
         request,
@@ -116,6 +118,7 @@ def _without_service(request: HttpRequest) -> HttpResponse:
     """CAS-2.1.1: without a service there is a session to open, or to tell of (decision 37)."""
     if request.sso_session is not None:  # type: ignore[attr-defined]
         return _redirect(reverse("identity:login"))
+    budgets.spend(Budget.PARKED, tenant=_context(request).tenant, context=_context(request))
     return _sign_in(request, next_url=reverse("cas_saml:cas_login"))
 
 

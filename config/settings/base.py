@@ -109,6 +109,7 @@ def apps() -> Settings:
             # In place of Django's AuthenticationMiddleware: request.sso_session and request.user, both lazy.
             "identity.middleware.SSOSessionMiddleware",
             "identity.middleware.LanguageMiddleware",
+            "identity.middleware.BudgetMiddleware",
             "django.contrib.messages.middleware.MessageMiddleware",
             "django.middleware.clickjacking.XFrameOptionsMiddleware",
         ],

@@ -20,7 +20,8 @@ from identity.errors import IdentityError, StateInvalid
 from identity.forms import LoginForm, NewPasswordForm, TransactionForm, VerificationCodeForm
 from identity.languages import supported_language, use_language
 from identity.models import LoginState, LoginTransaction, SSOSession, VerificationPurpose
-from identity.services import access, credentials, login, verification
+from identity.services import access, budgets, credentials, login, verification
+from identity.services.budgets import Budget
 from identity.views import errors, external, next_urls, stale_forms, steps
 from identity.views.messages import status_of
 from identity.views.steps import follow
@@ -266,6 +267,7 @@ def _begin(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(next_url)
         context = {"account_url": reverse("identity:account"), "logout_url": reverse("identity:logout")}
         return render(request, "identity/signed_in.html", {"user": request.user, **context})
+    budgets.spend(Budget.PARKED, tenant=request.context.tenant, context=request.context)  # type: ignore[attr-defined]
     return _fresh(request, next_url=next_url, session=session)
 
 

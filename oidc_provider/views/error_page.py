@@ -58,7 +58,9 @@ def refuse(
             request, redirect_uri=target.redirect_uri, response_mode=target.response_mode, parameters=parameters
         )
     if delivery is Delivery.JSON or (delivery is not Delivery.ERROR_ADDRESS and scripted.wants_json(request)):
-        return protect(JsonResponse({**_body(spelling), **_error_uri(dialect)}, status=spelling.status))
+        return _at_its_time(
+            error, protect(JsonResponse({**_body(spelling), **_error_uri(dialect)}, status=spelling.status))
+        )
     if delivery is Delivery.ERROR_ADDRESS:
         state = error.state or (error.redirect.state if error.redirect else "")
         body = {**_standard_body(spelling), **({"state": state} if state else {})}
@@ -74,7 +76,7 @@ def refuse(
         "request_id": _context(request).request_id,
         "is_signing_out": event is EventType.LOGOUT_REQUEST,
     }
-    return protect_page(render(request, "oidc_provider/error.html", page, status=spelling.status))
+    return _at_its_time(error, protect_page(render(request, "oidc_provider/error.html", page, status=spelling.status)))
 
 
 def refuse_json(
@@ -100,6 +102,13 @@ def refuse_json(
         response["Allow"] = _methods(request, dialect)  # RFC9110-15.5.6
     elif status == 503:
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return _at_its_time(error, response)
+
+
+def _at_its_time(error: OAuthError, response: HttpResponse) -> HttpResponse:
+    if error.retry_after_seconds is not None:
+        response.status_code = 429
+        response["Retry-After"] = str(error.retry_after_seconds)
     return response
 
 

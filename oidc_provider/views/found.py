@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest
 
+from identity.services import budgets
+from identity.services.budgets import Budget
 from oidc_provider import clients
 from oidc_provider.dialects.base import Dialect
 
@@ -15,3 +17,9 @@ def check_issuer(request: HttpRequest, dialect: Dialect, app_code: str) -> None:
         raise Http404  # The host that all tenants share has no issuer (decision 10).
     if dialect.is_per_application and not clients.has_issuer(app_code=app_code, dialect=dialect.name, tenant=tenant):
         raise Http404
+
+
+def count(request: HttpRequest) -> None:
+    """Count a document that is published for anybody. Raises BudgetSpent."""
+    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    budgets.spend(Budget.DOCUMENTS, tenant=context.tenant, context=context)

@@ -21,6 +21,7 @@ from oidc_provider.views.error_page import refuse_json
 def jwks(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Publish the tenant's keys: active, next, and retired ones that a living id_token may name."""
     found.check_issuer(request, dialect, app_code)
+    found.count(request)
     tenant = request.context.tenant  # type: ignore[attr-defined]  # set by RequestContextMiddleware
     return publish(request, metadata.key_set(tenant, dialect), content_type="application/json")
 
@@ -30,6 +31,7 @@ def jwks(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpR
 def public_key(request: HttpRequest, *, dialect: Dialect, kid: str) -> HttpResponse:
     """Publish one key by its kid (Pactera-3.4)."""
     found.check_issuer(request, dialect, "")
+    found.count(request)
     tenant = request.context.tenant  # type: ignore[attr-defined]  # set by RequestContextMiddleware
     document = metadata.public_key(tenant, kid, dialect)
     if document is None:

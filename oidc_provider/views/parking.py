@@ -12,7 +12,8 @@ from django.urls import reverse
 from identity import cookies, crypto
 from identity.errors import StateInvalid
 from identity.models import Tenant
-from identity.services import pending_requests
+from identity.services import budgets, pending_requests
+from identity.services.budgets import Budget
 from identity.services.pending_requests import Taken
 from oidc_provider import dialects
 from oidc_provider.dialects.base import Dialect
@@ -100,6 +101,8 @@ def find(request: HttpRequest, *, is_answered: bool) -> Taken:
 
 
 def _park(request: HttpRequest, path: str, payload: dict[str, Any], *, binding: str, **options: Any) -> str:
+    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    budgets.spend(Budget.PARKED, tenant=context.tenant, context=context)
     handle = pending_requests.park(tenant=_tenant(request), path=path, payload=payload, binding=binding, **options)
     return f"{path}?{HANDLE_PARAMETER}={handle}"
 

@@ -8,6 +8,8 @@ from django.views.decorators.http import require_GET
 from cas_saml.decorators import of_a_tenant
 from cas_saml.saml import entity, metadata
 from identity.decorators import machine_endpoint
+from identity.services import budgets
+from identity.services.budgets import Budget
 
 
 @require_GET
@@ -16,6 +18,7 @@ from identity.decorators import machine_endpoint
 def show(request: HttpRequest) -> HttpResponse:
     """Say who we are."""
     context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    budgets.spend(Budget.DOCUMENTS, tenant=context.tenant, context=context)
     document = metadata.document(entity.of(context), tenant=context.tenant)
     response = HttpResponse(document, content_type=metadata.MEDIA_TYPE)
     response["Cache-Control"] = "public, max-age=300"

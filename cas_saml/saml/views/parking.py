@@ -11,7 +11,8 @@ from django.urls import reverse
 
 from cas_saml.saml import bindings
 from identity import cookies, crypto
-from identity.services import pending_requests
+from identity.services import budgets, pending_requests
+from identity.services.budgets import Budget
 
 HANDLE_PARAMETER = "request"
 # A cross-site POST comes back at once.
@@ -52,6 +53,8 @@ def _keys(request: HttpRequest) -> dict[str, Any]:
 
 def _park(request: HttpRequest, route: str, payload: dict[str, Any], *, binding: str, **options: Any) -> str:
     path = reverse(route)
-    tenant = request.context.tenant  # type: ignore[attr-defined]
+    context = request.context  # type: ignore[attr-defined]
+    tenant = context.tenant
+    budgets.spend(Budget.PARKED, tenant=tenant, context=context)
     handle = pending_requests.park(tenant=tenant, path=path, payload=payload, binding=binding, **options)
     return f"{path}?{urlencode({HANDLE_PARAMETER: handle})}"
