@@ -136,12 +136,19 @@ class Plan:
         return value
 
     def read_text(self, name: Any, path: str) -> str:
-        """The text of a file that the configuration names."""
+        """The text of a file in UTF-8 that the configuration names."""
+        try:
+            return self.read_bytes(name, path).decode()
+        except UnicodeDecodeError as error:
+            raise ConfigError(path, f"cannot be read: {type(error).__name__}.") from error
+
+    def read_bytes(self, name: Any, path: str) -> bytes:
+        """What is in a file that the configuration names."""
         if not isinstance(name, str) or not name:
             raise ConfigError(path, "is not the name of a file.")
         try:
-            return (self.base_dir / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            return (self.base_dir / name).read_bytes()
+        except OSError as error:
             raise ConfigError(path, f"cannot be read: {type(error).__name__}.") from error
 
 

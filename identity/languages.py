@@ -10,16 +10,18 @@ from django.http import HttpRequest
 from django.utils import translation
 from django.utils.translation.trans_real import parse_accept_lang_header
 
+_SIMPLIFIED = "zh-hans"
+_TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
+
 
 def choose_language(request: HttpRequest) -> str:
     """Return the best of our languages for this request, as a BCP 47 tag in lower case."""
-    wishes = [
-        *request.GET.get("ui_locales", "")[:100].split(),
-        *_wishes_of_browser(request),
+    wishes = [*request.GET.get("ui_locales", "")[:100].split(), *_wishes_of_browser(request)]
+    others = [
         getattr(request.user, "language", ""),
         getattr(request.context.tenant, "language", ""),  # type: ignore[attr-defined]
     ]
-    return _first_supported(wishes)
+    return _first_supported(wishes, others)
 
 
 def language_of_refusal(request: HttpRequest) -> str:
@@ -28,13 +30,19 @@ def language_of_refusal(request: HttpRequest) -> str:
 
 
 def supported_language(tag: str) -> str | None:
-    """Return our language for a BCP 47 tag such as zh-CN or ja-JP, or None."""
-    if not tag or len(tag) > 35:
-        return None
-    try:
-        return translation.get_supported_language_variant(tag.lower())
-    except LookupError:
-        return None
+    """Return our language for a BCP 47 tag such as zh-CN or ja-JP, or None. Java's zh_CN is understood too.
+
+    Whoever reads Traditional Chinese has not asked for Simplified: their next wish comes first.
+    """
+    language = _nearest(tag)
+    return None if language == _SIMPLIFIED and _is_traditional(tag) else language
+
+
+def best_language(wishes: Iterable[str]) -> str | None:
+    """The first of these tags that we have a language for; where there is none, what is near the first of them."""
+    wished = list(wishes)
+    found = (*map(supported_language, wished), *map(_nearest, wished))
+    return next((language for language in found if language), None)
 
 
 def use_language(request: HttpRequest, language: str) -> None:
@@ -44,11 +52,31 @@ def use_language(request: HttpRequest, language: str) -> None:
     request.context = replace(request.context, language=language)  # type: ignore[attr-defined]
 
 
-def _first_supported(wishes: Iterable[str]) -> str:
-    return next((found for wish in wishes if (found := supported_language(wish))), settings.LANGUAGE_CODE)
+def _first_supported(wishes: Iterable[str], others: Iterable[str] = ()) -> str:
+    return best_language(wishes) or best_language(others) or settings.LANGUAGE_CODE
+
+
+def _nearest(tag: str) -> str | None:
+    if not tag or len(tag) > 35:
+        return None
+    try:
+        return translation.get_supported_language_variant(_hyphenated(tag))
+    except LookupError:
+        return None
+
+
+def _is_traditional(tag: str) -> bool:
+    """Whether a Chinese tag names the script, or a place where it is written (RFC 5646 2.2.3)."""
+    parts = _hyphenated(tag).split("-")
+    is_simplified = "hans" in parts
+    return parts[0] == "zh" and not is_simplified and not _TRADITIONAL.isdisjoint(parts[1:])
+
+
+def _hyphenated(tag: str) -> str:
+    return tag.replace("_", "-").lower()
 
 
 def _wishes_of_browser(request: HttpRequest) -> list[str]:
-    parsed = parse_accept_lang_header(request.headers.get("Accept-Language", "")[:500])
+    parsed = parse_accept_lang_header(request.headers.get("Accept-Language", "")[:500].replace("_", "-"))
     accepted = [tag for tag, _quality in parsed if tag != "*"]
     return [request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, ""), *accepted]

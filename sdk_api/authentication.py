@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from identity import crypto
 from identity.context import DeviceFacts, RequestContext
 from identity.errors import StateInvalid, ValueRequired
-from identity.languages import supported_language
+from identity.languages import best_language
 from identity.models import Application, LoginState, LoginTransaction, Tenant
 from identity.services import throttle
 from identity.views.product_api import with_tenant
@@ -57,7 +57,7 @@ def identify(http: HttpRequest) -> Caller:
     if not client_id:
         raise ValueRequired("PARAM.0002", log_detail="X-client-id")
     context = replace(with_tenant(http), user_agent=device.agent, device=device)
-    if language := supported_language(http.headers.get("X-L", "").strip()):
+    if language := best_language([http.headers.get("X-L", "").strip()]):
         context = replace(context, language=language)  # of the messages that this call sends
     if context.tenant is None:
         raise LookupError("with_tenant has found one.")

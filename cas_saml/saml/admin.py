@@ -71,14 +71,14 @@ class MetadataFields(forms.Form):
         label=gettext_lazy("Metadata file"), required=False, widget=UnfoldAdminFileFieldWidget
     )
 
-    def metadata_bytes(self) -> bytes:
-        """What was given; b"" where nothing was. Raises ValidationError."""
+    def metadata(self) -> bytes | str:
+        """What was given, a file's bytes or a text; "" where nothing was. Raises ValidationError."""
         text, file = self.cleaned_data.get("metadata_text", ""), self.cleaned_data.get("metadata_file")
         if text and file:
             raise ValidationError(_("Either pasted or as a file, not both."))
         if file is not None and file.size > MAX_FILE_BYTES:
             raise ValidationError(_("The file is too large."))
-        return text.encode() if text else bytes(file.read()) if file is not None else b""
+        return text or (bytes(file.read()) if file is not None else "")
 
 
 class ImportForm(MetadataFields):
@@ -88,7 +88,7 @@ class ImportForm(MetadataFields):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        given = self.metadata_bytes()
+        given = self.metadata()
         if not given:
             raise ValidationError(_("Nothing was given."))
         self.described = registration.parse(given, entity_id=self.provider.entity_id)
@@ -165,7 +165,7 @@ class NewServiceProviderForm(MetadataFields, ServiceForm):
     def _read(self) -> None:
         """Turn what was given into columns. Raises ValidationError."""
         data = self.cleaned_data
-        given, entity_id, url = self.metadata_bytes(), data.get("entity_id", ""), data.get("consumer_url", "")
+        given, entity_id, url = self.metadata(), data.get("entity_id", ""), data.get("consumer_url", "")
         if given and url:
             raise ValidationError(_("Either metadata or an address, not both."))
         if given:

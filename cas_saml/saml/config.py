@@ -32,8 +32,8 @@ def apply_service_provider(entry: Mapping[str, Any], *, parent: Application, pla
     entity_id = check_text(entry, "entity_id", path, default="")
     preferences: dict[str, Any] = {}
     if "metadata" in entry:
-        text = _text(entry["metadata"], plan, f"{path}.metadata")
-        described = registration.parse(text.encode(), entity_id=entity_id)
+        given = _metadata(entry["metadata"], plan, f"{path}.metadata")
+        described = registration.parse(given, entity_id=entity_id)
         entity_id, values, preferences = described.entity_id, described.trust, described.preferences
     if not entity_id:
         raise ConfigError(f"{path}.entity_id", "is missing; or give the provider's metadata.")
@@ -60,6 +60,14 @@ def _value(value: Any, key: str, plan: Plan, path: str) -> Any:
     if key == "signing_certificates":
         return [_text(each, plan, f"{path}[{number}]") for number, each in enumerate(check_list(value, path))]
     return value
+
+
+def _metadata(value: Any, plan: Plan, path: str) -> bytes | str:
+    """A text, or the bytes of a file, whose encoding is its own matter."""
+    if isinstance(value, Mapping):
+        check_keys(value, {"file"}, path)
+        return plan.read_bytes(value.get("file"), f"{path}.file")
+    return _text(value, plan, path)
 
 
 def _text(value: Any, plan: Plan, path: str) -> str:

@@ -63,8 +63,8 @@ def update(
     return _write(provider, values, context=context, actor=actor)
 
 
-def parse(data: bytes, *, entity_id: str = "") -> ProviderMetadata:
-    """Read a provider's metadata. Raises ValidationError."""
+def parse(data: bytes | str, *, entity_id: str = "") -> ProviderMetadata:
+    """Read a provider's metadata, a file's bytes or a text. Raises ValidationError."""
     try:
         return provider_metadata.read(data, entity_id=entity_id)
     except MetadataRefused as error:

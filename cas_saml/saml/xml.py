@@ -1,15 +1,17 @@
 """XML in and out: the one parser, and the few helpers that build and read SAML's elements.
 
 `parse` is the only way by which foreign XML becomes elements. It takes bytes, never a file or an address, and refuses
-what SAML has no use for and attacks need (S18, S21): document types and entities, encodings other than UTF-8, comments
+what SAML has no use for and attacks need (S18, S21): document types and entities, other encodings than UTF-8, comments
 and processing instructions, two elements with one ID, more bytes, nodes, attributes or depth than any message has.
-Nobody else in this package makes a parser.
+Nobody else in this package makes a parser of documents. What comes in another encoding is an operator's file: `decode`
+makes a text of it, which is judged like any other.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import re
 import secrets
 import zlib
@@ -46,11 +48,26 @@ RAW_DEFLATE = -15  # RFC1951, without a header
 
 _DECLARED_ENCODING = re.compile(rb"^<\?xml[^>]*?\bencoding\s*=\s*[\"']([^\"']*)[\"']")
 _ENCODINGS = frozenset({b"utf-8", b"us-ascii", b"ascii"})
+# A .NET StringWriter declares what its strings are in memory; bytes in which the declaration can be read are not that.
+_NEVER_OF_READABLE_BYTES = frozenset({b"utf-16", b"utf-16le", b"utf-16be", b"ucs-2", b"iso-10646-ucs-2", b"unicode"})
+_ENCODING_OF_TEXT = re.compile(r"""^(<\?xml\b[^>]*?)\s+encoding\s*=\s*("[^"]*"|'[^']*')""")
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (b"<\x00", "utf-16-le"),  # XML-F.1: without a mark
+    (b"\x00<", "utf-16-be"),
+)
+# What is written under these names is often the larger set that holds it.
+_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "sjis": "cp932", "euc-kr": "cp949"}
+# Names that Python knows and no XML processor may: they hide characters from whoever looks at the bytes.
+_NO_ENCODINGS = ("utf-7", "idna", "punycode", "unicode_escape", "unicode-escape", "raw_unicode_escape", "undefined")
 _SPACES = re.compile("[ \t\r\n]+")
 # XML-2.2: everything else cannot be in a document at all.
 _NOT_A_CHARACTER = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# SAMLCore-1.3.3: UTC, with or without a fraction. Some senders write +00:00 for Z.
-_INSTANT = re.compile(r"^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$", re.ASCII)
+# SAMLCore-1.3.3: UTC, with or without a fraction. Some senders write +00:00 for Z, and some read "with no time zone
+# component" as no letter at all.
+_INSTANT = re.compile(r"^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?$", re.ASCII)
 
 
 class Refused(ValueError):
@@ -107,6 +124,36 @@ def parse(data: bytes, *, max_bytes: int = MAX_MESSAGE_BYTES, are_comments_dropp
     return root
 
 
+def decode(data: bytes) -> str:
+    """The text of a document in UTF-8, UTF-16 or the encoding that it declares (XML-4.3.3). Raises XMLRefused."""
+    marked = next(((mark, name) for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
+    if marked is not None:
+        encoding = marked[1]
+    else:
+        declared = _DECLARED_ENCODING.match(data.lstrip(b" \t\r\n")[:200])
+        name = declared.group(1).lower() if declared is not None else b"utf-8"
+        encoding = "utf-8" if name in _ENCODINGS | _NEVER_OF_READABLE_BYTES else name.decode("ascii", "replace")
+    try:
+        if encoding in _NO_ENCODINGS:
+            raise LookupError
+        if marked is None:
+            etree.XMLParser(encoding=encoding)  # what lxml does not know is no encoding of XML
+        text = data.decode(_SUPERSETS.get(encoding, encoding))
+    except (LookupError, ValueError) as error:
+        raise XMLRefused("encoding") from error
+    return text.removeprefix("\ufeff")
+
+
+def parse_text(text: str, *, max_bytes: int = MAX_METADATA_BYTES, are_comments_dropped: bool = False) -> Element:
+    """The root element of a document that is text already, whatever encoding it declares. Raises XMLRefused."""
+    bare = _ENCODING_OF_TEXT.sub(r"\1", text.removeprefix("\ufeff").lstrip(" \t\r\n"))
+    try:
+        data = bare.encode()
+    except UnicodeEncodeError as error:
+        raise XMLRefused("encoding") from error
+    return parse(data, max_bytes=max_bytes, are_comments_dropped=are_comments_dropped)
+
+
 def parse_base64(value: str, *, max_bytes: int = MAX_MESSAGE_BYTES) -> Element:
     """The root element of a message in a form field (SAMLBind-3.5.4). Raises XMLRefused.
 
@@ -148,7 +195,7 @@ def decode_base64(value: str, *, max_bytes: int = MAX_MESSAGE_BYTES) -> bytes:
 def _check_encoding(data: bytes) -> None:
     """UTF-8 only: in another encoding the bytes could say what the checks below do not see."""
     declared = _DECLARED_ENCODING.match(data[:200])
-    if declared is not None and declared.group(1).lower() not in _ENCODINGS:
+    if declared is not None and declared.group(1).lower() not in _ENCODINGS | _NEVER_OF_READABLE_BYTES:
         raise XMLRefused("encoding")
     try:
         data.decode("utf-8")
@@ -229,12 +276,12 @@ def is_named(element: Element, name: str) -> bool:
 
 
 def parse_instant(value: str) -> datetime:
-    """An xs:dateTime with its zone, in UTC (SAMLCore-1.3.3). Raises XMLRefused."""
+    """An xs:dateTime, in UTC where it names no zone (SAMLCore-1.3.3). Raises XMLRefused."""
     match = _INSTANT.match(value)
     if match is None:
         raise XMLRefused("instant")
     fraction = (match.group(7) or "")[:7]  # datetime knows microseconds
-    zone = "+00:00" if match.group(8) == "Z" else match.group(8)
+    zone = "+00:00" if match.group(8) in ("Z", None) else match.group(8)
     try:
         return datetime.fromisoformat(value[:19] + fraction + zone).astimezone(UTC)
     except (ValueError, OverflowError) as error:

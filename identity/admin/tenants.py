@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from identity.admin.base import ReadOnly, StackedInline, TabularInline, TenantScoped
-from identity.languages import supported_language
+from identity.languages import best_language
 from identity.models import (
     AttributeDefinition,
     MessagePolicy,
@@ -29,7 +29,7 @@ class LanguageField(forms.ChoiceField):
     """One of our languages; another spelling of one, such as zh-CN, is shown as that one."""
 
     def prepare_value(self, value: Any) -> Any:
-        return supported_language(value or "") or value
+        return best_language([value or ""]) or value
 
 
 class DomainInline(TabularInline):

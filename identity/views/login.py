@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods
 from identity import cookies
 from identity.errors import IdentityError, StateInvalid
 from identity.forms import LoginForm, NewPasswordForm, TransactionForm, VerificationCodeForm
-from identity.languages import supported_language, use_language
+from identity.languages import best_language, use_language
 from identity.models import LoginState, LoginTransaction, SSOSession, VerificationPurpose
 from identity.services import access, budgets, credentials, login, verification
 from identity.services.budgets import Budget
@@ -317,7 +317,6 @@ def _speak(request: HttpRequest, row: LoginTransaction) -> None:
     """Use the language that the application asked for, unless the person chose one on our pages."""
     if "ui_locales" in request.GET or settings.LANGUAGE_COOKIE_NAME in request.COOKIES:
         return
-    wishes = (supported_language(tag) for tag in str(row.data.get("ui_locales", "")).split())
-    language = next((wish for wish in wishes if wish), None)
+    language = best_language(str(row.data.get("ui_locales", "")).split())
     if language:
         use_language(request, language)

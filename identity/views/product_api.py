@@ -23,7 +23,7 @@ from django.utils import translation
 from identity import errors as domain
 from identity.context import RequestContext
 from identity.errors import IdentityError
-from identity.languages import supported_language
+from identity.languages import best_language
 from identity.retries import loss_of
 from identity.services import tenants
 from identity.texts import unique_members
@@ -170,4 +170,4 @@ def _language(http: HttpRequest) -> str:
     # X-L is the vendor's header and wins; the first language of Accept-Language that we have comes next.
     accepted = [part.partition(";")[0].strip() for part in http.headers.get("Accept-Language", "")[:500].split(",")]
     wishes = [http.headers.get("X-L", ""), *accepted]
-    return next((found for wish in wishes if (found := supported_language(wish))), "en")
+    return best_language(wishes) or "en"

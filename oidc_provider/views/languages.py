@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from django.conf import settings
 from django.http import HttpRequest
 
-from identity.languages import supported_language, use_language
+from identity.languages import best_language, use_language
 
 
 def prefer(request: HttpRequest, ui_locales: Iterable[str]) -> None:
     """Use the first of these BCP 47 tags that we have a language for, unless the person chose one on our pages."""
     if settings.LANGUAGE_COOKIE_NAME in request.COOKIES:
         return
-    language = next((found for tag in ui_locales if (found := supported_language(tag))), None)
+    language = best_language(ui_locales)
     if language is not None:
         use_language(request, language)

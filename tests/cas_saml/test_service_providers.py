@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from cas_saml.models import PersistentName, SAMLSession, ServiceProvider
-from cas_saml.saml import certificates, registration
+from cas_saml.saml import certificates, registration, requested_attributes
 from identity.configuration import ConfigError, apply_documents
 from identity.context import SYSTEM
 from identity.models import AuditEvent, Tenant, User
@@ -219,8 +219,28 @@ def test_an_operator_imports_metadata(browser: Browser, tenant: Tenant, operator
         tenant,
         [pem()],
     )
+    # What most applications read, without a mapping by hand.
+    assert provider.attributes == dict(requested_attributes.DEFAULT)
     event = AuditEvent.objects.filter(event_type="admin:change").latest("pk")
     assert (event.actor_id, event.target_id) == (operator.public_id, provider.public_id)
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_an_operator_imports_metadata_in_another_encoding(browser: Browser, tenant: Tenant, as_file: bool) -> None:
+    application = make_application(tenant)
+    text = f'<?xml version="1.0" encoding="UTF-16"?>{described(key(), ACS)}'
+    file = SimpleUploadedFile("sp.xml", text.encode("utf-16"), content_type="text/xml")
+    given: dict[str, Any] = {"metadata_file": file} if as_file else {"metadata_text": text}
+    response = browser.post(reverse(ADD), {"application": application.pk, **given})
+    assert response.status_code == 302, errors(response)
+    assert ServiceProvider.objects.get().entity_id == "https://sp.example"
+
+
+def test_a_file_may_name_metadata_in_another_encoding(tmp_path: Path) -> None:
+    text = f'<?xml version="1.0" encoding="UTF-16"?>{described(key(), ACS)}'
+    (tmp_path / "sp.xml").write_bytes(text.encode("utf-16"))
+    apply({"metadata": {"file": "sp.xml"}}, tmp_path)
+    assert ServiceProvider.objects.get().attributes == dict(requested_attributes.DEFAULT)
 
 
 def test_an_operator_registers_by_hand(browser: Browser, tenant: Tenant) -> None:

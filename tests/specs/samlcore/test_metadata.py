@@ -11,10 +11,11 @@ from cryptography import x509
 from django.core.exceptions import ValidationError
 from lxml import etree
 
-from cas_saml.saml import registration
+from cas_saml.saml import registration, requested_attributes
+from cas_saml.saml.certificates import to_pem as pem_of
 from identity.models import KeyUse, Tenant
 from identity.services import keys
-from tests.factories.saml import pem
+from tests.factories.saml import pem, provider_credential
 from tests.specs.conformance import Browser
 from tests.specs.saml_fixtures import RegisteredParty
 from tests.specs.saml_party import METADATA, NS
@@ -132,6 +133,7 @@ def test_a_providers_metadata_becomes_its_registration() -> None:
     }
     assert found.preferences == {
         "requests_must_be_signed": True,
+        "attributes": dict(requested_attributes.DEFAULT),
         "sign_assertion": True,
         "name_id_formats": ["persistent", "transient"],
         "encryption_algorithm": "aes128-cbc",
@@ -143,6 +145,129 @@ def test_a_providers_metadata_becomes_its_registration() -> None:
 def test_a_key_without_a_use_is_for_both() -> None:
     found = parse(described(key(None), ACS))
     assert found.signing_certificates == [found.encryption_certificate] == [pem()]
+
+
+ORGANIZATION = (
+    '<md:Organization><md:OrganizationName xml:lang="zh">中文é</md:OrganizationName>'
+    '<md:OrganizationDisplayName xml:lang="zh">中文é</md:OrganizationDisplayName>'
+    '<md:OrganizationURL xml:lang="zh">https://sp.example</md:OrganizationURL></md:Organization>'
+)
+
+
+def declared(encoding: str, text: str) -> str:
+    named = text.replace("</md:EntityDescriptor>", f"{ORGANIZATION}</md:EntityDescriptor>")
+    return f'<?xml version="1.0" encoding="{encoding}"?>\n{named}'
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("utf-8", "UTF-8"),
+        ("utf-8-sig", "utf-8"),
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16"),
+        ("utf-16-be", "utf-16"),
+        ("utf-8", "UTF-16"),
+        ("gb18030", "GB18030"),
+        ("gbk", "GB2312"),
+        ("latin-1", "ISO-8859-1"),
+        ("shift_jis", "Shift_JIS"),
+        ("big5", "Big5"),
+    ],
+)
+def test_a_file_is_read_in_the_encoding_that_it_declares(written: str, said: str) -> None:
+    text = declared(said, described(key(), ACS)).encode(written, "xmlcharrefreplace")
+    found = registration.parse(text)
+    assert (found.entity_id, found.signing_certificates) == ("https://sp.example", [pem()])
+
+
+@pytest.mark.parametrize("said", ["GB2312", "UTF-16", "iso-8859-1", "utf-7", "nonsense"])
+def test_a_pasted_text_is_read_whatever_it_declares(said: str) -> None:
+    assert registration.parse(declared(said, described())).entity_id == "https://sp.example"
+
+
+def elliptic(use: str | None) -> str:
+    text = "".join(pem_of(provider_credential(9, "ES256").certificate).splitlines()[1:-1])
+    return key(use).replace(certificate_text(), text)
+
+
+@pytest.mark.spec("SAMLMeta-2.4.1.1")
+def test_an_elliptic_key_signs_and_nothing_is_encrypted_for_it(tenant: Tenant) -> None:
+    found = parse(described(elliptic(None), ACS))
+    assert (len(found.signing_certificates), found.encryption_certificate) == (1, "")
+    both = parse(described(key(), elliptic("encryption"), ACS))
+    assert (both.signing_certificates, both.encryption_certificate) == ([pem()], "")
+    fitting = parse(described(elliptic("encryption"), key("encryption", number=1), ACS))
+    assert fitting.encryption_certificate == pem(1)
+
+
+def test_a_bad_certificate_beside_a_good_one_is_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    bad = key(number=1).replace("MII", "!!!")
+    found = parse(described(bad, key(), ACS))
+    assert found.signing_certificates == [pem()]
+    assert [record.reason for record in caplog.records] == ["certificate_unreadable"]  # type: ignore[attr-defined]
+    assert parse(described(key(), key("encryption").replace("MII", "!!!"), ACS)).encryption_certificate == ""
+
+
+def test_white_space_round_an_address_is_none_of_it() -> None:
+    slo = f'<md:SingleLogoutService Binding="{BINDING}HTTP-Redirect" Location=" https://sp.example/slo&#10;"/>'
+    spaced = ACS.replace("https://sp.example/acs", "\n  https://sp.example/acs ")
+    found = parse(described(slo, spaced, entity_id=" https://sp.example\n"), entity_id="https://sp.example ")
+    assert found.entity_id == "https://sp.example"
+    assert [each["location"] for each in found.consumers] == ["https://sp.example/acs"]
+    assert [each["location"] for each in found.logout_services] == ["https://sp.example/slo"]
+
+
+def test_an_empty_logout_address_is_none() -> None:
+    empty = f'<md:SingleLogoutService Binding="{BINDING}HTTP-Redirect" Location=""/>'
+    there = f'<md:SingleLogoutService Binding="{BINDING}HTTP-Redirect" Location="https://sp.example/slo"/>'
+    assert parse(described(empty, ACS)).logout_services == []
+    assert [each["location"] for each in parse(described(empty, there, ACS)).logout_services] == [
+        "https://sp.example/slo"
+    ]
+
+
+@pytest.mark.spec("SAMLCore-1.3.3")
+def test_an_instant_without_a_zone_is_in_utc() -> None:
+    found = parse(described(entity=' validUntil="2030-01-01T00:00:00"'))
+    assert found.valid_until == datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def asked(*requested: str, service: str = "") -> str:
+    wanted = "".join(f"<md:RequestedAttribute {each}/>" for each in requested)
+    name = '<md:ServiceName xml:lang="en">x</md:ServiceName>'
+    return f'<md:AttributeConsumingService index="1"{service}>{name}{wanted}</md:AttributeConsumingService>'
+
+
+@pytest.mark.spec("SAMLMeta-2.4.4.2")
+def test_what_the_metadata_asks_for_is_released_where_we_have_it() -> None:
+    wanted = asked(
+        'Name="urn:oid:0.9.2342.19200300.100.1.3" FriendlyName="mail"',
+        'Name="http://schemas.xmlsoap.org/ws/2005/05/identity/claims/givenname"',
+        'Name="http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name"',
+        'Name="urn:x-vendor:1" FriendlyName="surname"',
+        'Name="memberOf"',
+        'Name="shoeSize"',
+    )
+    assert parse(described(ACS, wanted)).attributes == {
+        "urn:oid:0.9.2342.19200300.100.1.3": "email",
+        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/givenname": "first_name",
+        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name": "account_name",
+        "urn:x-vendor:1": "last_name",
+        "memberOf": "roles",
+    }
+
+
+def test_of_several_lists_of_attributes_the_default_one_is_meant() -> None:
+    lists = asked('Name="mail"') + asked('Name="sn"', service=' isDefault="true"')
+    assert parse(described(ACS, lists)).attributes == {"sn": "last_name"}
+
+
+@pytest.mark.parametrize("wanted", ["", asked(), asked('Name="shoeSize"')])
+def test_without_a_list_that_we_know_the_usual_attributes_are_released(wanted: str) -> None:
+    assert list(parse(described(ACS, wanted)).attributes) == [
+        *("uid", "mail", "displayName", "givenName", "sn", "phone", "groups")
+    ]
 
 
 @pytest.mark.spec("SAMLMeta-2.3.1")
