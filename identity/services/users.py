@@ -57,6 +57,12 @@ _SEALED = ("mobile", "identity_number")
 _PERSONAL = frozenset(attributes.BUILT_IN) - {"user_type", "language", "time_zone", "area"} | {"address"}
 _ADDRESS_MEMBERS = frozenset({"formatted", "street_address", "locality", "region", "postal_code", "country"})
 _VERIFIED_FLAG = {"email": "email_verified", "mobile": "phone_number_verified"}
+# Who may set which of them, beside a proved code.
+_MARKED_BY: Mapping[AttributeEditor, frozenset[str]] = {
+    AttributeEditor.OPERATOR: frozenset(_VERIFIED_FLAG.values()),
+    AttributeEditor.API: frozenset({"phone_number_verified"}),
+    AttributeEditor.USER: frozenset(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def create(
     """Add a person to the tenant.
 
     editor: AttributeEditor; which attributes must be given depends on who writes. values: built-in attributes, and
-    the verified flags, which only an operator or a proved code may set (S25).
+    the verified flags, which only an operator, a proved code, or for a number the API may set (S25).
     organization_code: the primary organisation; without one, and without relations, the tenant's first one at the
     top, if it has any. Without a name, it is the user name. Without a password nobody can sign in with one.
     Raises ValueRequired, ValueInvalid and AlreadyExists (USER.*), NotFound (ORG.0001), PasswordRefused (PWD.*).
@@ -110,6 +116,7 @@ def create(
         user.password, user.password_changed_at = credentials.hash_new(user=user, password=password), timezone.now()
     else:
         user.password = make_password(None)
+    _check_marks(flags, user=user, rules=rules)
     _refuse_foreign_names(user, written=cleaned)
     with refusing(User, _refusals(user), {Membership: _organization_gone}):
         user.save()
@@ -176,6 +183,7 @@ def update(
             # A mark that is given together with a new address is given to that one.
             if flag in flags and (flags[flag] != getattr(row, flag) or (flags[flag] and name in changes)):
                 authority.check(Change.MARK, user=row, actor=actor)
+                attributes.check_editable(rules, [name], editor=editor)
             if name in changes and getattr(row, flag):
                 flags.setdefault(flag, False)
         others: dict[str, Any] = {**flags}
@@ -187,6 +195,7 @@ def update(
         changes |= {name: [getattr(row, name), value] for name, value in others.items() if getattr(row, name) != value}
         for name, (_before, after) in changes.items():
             setattr(row, name, after)
+        _check_marks(flags, user=row, rules=rules)
         row.extension = _without_empty({**row.extension, **cleaned_extension})
         changed = {**changes, **{f"extension.{name}": pair for name, pair in extension_changes.items()}}
         recorded = masked(changed)
@@ -465,11 +474,21 @@ def _clean(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> dict[str, An
 
 
 def _take_flags(values: dict[str, Any], *, editor: str) -> dict[str, bool]:
-    """Take the verified flags out of the values. S25: nobody verifies an address by saying so."""
+    """Take the verified flags out of the values. S25: nobody verifies an address by saying so.
+
+    A directory answers for the numbers that it writes, so the management API may mark them, of whom `authority` says.
+    """
     flags = {flag: bool(values.pop(flag)) for flag in _VERIFIED_FLAG.values() if flag in values}
-    if flags and editor != AttributeEditor.OPERATOR:
+    if not flags.keys() <= _MARKED_BY[AttributeEditor(editor)]:
         raise PermissionError("verified flags are set by a proved code or by an operator")
     return flags
+
+
+def _check_marks(flags: Mapping[str, bool], *, user: User, rules: Mapping[str, Rule]) -> None:
+    """Refuse to mark an address or a number that is not there."""
+    for name, flag in _VERIFIED_FLAG.items():
+        if flags.get(flag) and not getattr(user, name):
+            raise rules[name].required()
 
 
 def _clean_address(address: Mapping[str, str]) -> dict[str, str]:

@@ -19,6 +19,11 @@ class _UserAttributes(Request):
 
     user_name = Attribute(required=False, help_text="Unique within the tenant.")
     mobile = Attribute(required=False, help_text="Unique within the tenant.")
+    mobile_verified = Flag(
+        required=False,
+        source="phone_number_verified",
+        help_text="Ours and not of the document: the caller answers for it that the number is this person's.",
+    )
     org_code = Text(required=False, source="organization_code", invalid="ORG.0001", help_text="Primary organization.")
     name = Attribute(required=False, help_text="Real name.")
     email = Attribute(required=False)

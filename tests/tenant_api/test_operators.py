@@ -24,6 +24,7 @@ _PROTECTED = {
     "email": {"email": "mine@example.com"},
     "employee id": {"employee_id": "mine"},
     "identity number": {"attr_identity_number": "mine"},
+    "mark of the number": {"mobile_verified": True},
     "demand to change the password": {"pwd_must_modify": True},
     "mobile beside a name": {"name": "Zhang San", "mobile": "13900000001"},
 }

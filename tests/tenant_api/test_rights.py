@@ -15,7 +15,7 @@ from tests.contract.tenant_contract import ContractOperation, operations
 from tests.factories import make_account, make_application, make_user
 from tests.factories.oidc import CLIENT_SECRET, make_client
 from tests.support.machine import Machine, basic
-from tests.tenant_api.world import ALL_RIGHTS, Call, World
+from tests.tenant_api.world import ALL_RIGHTS, Call, World, new_user
 
 pytestmark = pytest.mark.django_db
 
@@ -287,3 +287,35 @@ def test_a_forged_page_is_refused_by_its_type(world: World, name: str, value: st
         call = world.good(operation)
         call.query = {"org_id": "", "offset": "0", "limit": "10", name: value}
         assert world.call(operation, call).json()["error_code"] == "PAGE.0001"
+
+
+@pytest.mark.security("S46")
+def test_a_directory_marks_the_numbers_that_it_answers_for(world: World) -> None:
+    created = world.call("createUser", Call(body=new_user(mobile_verified=True)))
+    user = User.objects.get(public_id=created.json()["user_id"])
+    assert (user.phone_number_verified, user.email_verified) == (True, False)
+    path = {"user_id": user.public_id}
+    for body, expected in (
+        ({"mobile": "13800000099"}, False),  # a new number has to earn it
+        ({"mobile_verified": True}, True),
+        ({"mobile": "13800000098", "mobile_verified": "true"}, True),
+        ({"name": "Wang"}, True),
+        ({"mobile_verified": False}, False),
+    ):
+        assert world.call("updateUser", Call(path, body=body)).status_code == 200
+        user.refresh_from_db()
+        assert user.phone_number_verified is expected, body
+    event = AuditEvent.objects.filter(target_id=user.public_id).latest("pk")
+    assert event.changes == {"phone_number_verified": [True, False]}
+
+
+def test_no_number_is_marked_that_is_not_there(world: World) -> None:
+    User.objects.filter(pk=world.user.pk).update(mobile_sealed="", mobile_index="")
+    answer = world.call("updateUser", Call({"user_id": world.user.public_id}, body={"mobile_verified": True}))
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "USER.0010")
+
+
+def test_a_number_that_is_not_the_apis_to_write_is_not_its_to_mark(world: World) -> None:
+    world.attribute("mobile", editable_by="operator")
+    answer = world.call("updateUser", Call({"user_id": world.user.public_id}, body={"mobile_verified": True}))
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "USER.0038")
