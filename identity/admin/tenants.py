@@ -48,6 +48,10 @@ class PasswordPolicyInline(StackedInline):
     model = PasswordPolicy
     can_delete = False
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        # Whoever may not set operators' passwords does not open another way to them (S46).
+        return [] if request.user.is_superuser else ["operators_may_reset"]
+
 
 class SessionPolicyInline(StackedInline):
     model = SessionPolicy

@@ -59,6 +59,15 @@ class PasswordPolicy(ReadSafely):
         _("seconds in which failures are counted"), default=900, validators=seconds(1, 31 * DAY)
     )
     lock_seconds = models.PositiveIntegerField(_("seconds a lock lasts"), default=900, validators=seconds(1, 31 * DAY))
+    operators_may_reset = models.BooleanField(
+        _("operators may replace a forgotten password themselves"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "By one code to their mailbox and another one to their telephone, both proved. Superusers never may, as "
+            "whoever sets up a tenant's gateways can read what they carry. Only superusers change this."
+        ),
+    )
 
     class Meta:
         verbose_name = _("password policy")

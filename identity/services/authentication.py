@@ -14,7 +14,7 @@ from identity.context import RequestContext
 from identity.errors import AccountDisabled, CredentialsRefused, NotFound
 from identity.models import Tenant, User, VerificationPurpose
 from identity.models.users import make_email_key, make_mobile_key, make_user_key
-from identity.services import credentials, messages, phone, throttle, verification
+from identity.services import authority, credentials, messages, phone, throttle, verification
 from identity.texts import without_invisible
 
 MAX_IDENTIFIER_LENGTH = 254
@@ -141,11 +141,11 @@ def check_mobile_code(
 
 
 def check_holder(user: User | None, *, proved: verification.Proved) -> User:
-    """Return the person whose number was proved.
+    """Return the person whose number was proved, where the number alone proves a person.
 
     Raises NotFound (USER.0001) or AccountDisabled, and spends the code.
     """
-    if user is None:
+    if user is None or not authority.is_proved_by_message(user):
         verification.spend(proved)
         raise NotFound("USER.0001", log_detail="no user has this mobile")
     if not user.is_usable:

@@ -17,7 +17,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from identity.errors import AuthorityRefused
-from identity.models import Tenant, User
+from identity.models import PasswordPolicy, Tenant, User
 
 
 class Standing(IntEnum):
@@ -68,6 +68,22 @@ def is_privileged(user: User) -> bool:
     return standing_of(user) > Standing.PERSON
 
 
+def is_proved_by_message(user: User) -> bool:
+    """Whether a code that was sent to the person's number is, by itself, proof of the person.
+
+    Operators choose the gateways that carry codes, so a code is no proof of a superuser, who has more rights than they.
+    An operator's number counts only once it is marked as proved: a directory may have written it before.
+    """
+    standing = standing_of(user)
+    return standing == Standing.PERSON or (standing == Standing.OPERATOR and user.phone_number_verified)
+
+
+def may_reset_password(*, user: User, policy: PasswordPolicy) -> bool:
+    """Whether the person may replace a forgotten password by codes: people do, operators by the policy."""
+    standing = standing_of(user)
+    return standing == Standing.PERSON or (standing == Standing.OPERATOR and policy.operators_may_reset)
+
+
 def check(change: Change, *, user: User, actor: Any) -> None:
     """Refuse what this actor may not do to this person.
 
@@ -95,6 +111,12 @@ def may(change: Change, *, user: User, actor: Any) -> bool:
     except AuthorityRefused:
         return False
     return True
+
+
+def check_policy_change(names: Collection[str], *, actor: Any) -> None:
+    """Refuse to open a way to operators' accounts to whoever may not set their passwords. Raises AuthorityRefused."""
+    if "operators_may_reset" in names and standing_of(actor) < Standing.SUPERUSER:
+        raise AuthorityRefused("RIGHT.0001", log_detail="operators_may_reset")
 
 
 def hold_superusers(user: User) -> None:

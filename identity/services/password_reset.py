@@ -1,6 +1,7 @@
 """A forgotten password: a code to the verified address of whoever the name means, then a new password.
 
-It is a LoginTransaction of a channel of its own, which never becomes a session.
+It is a LoginTransaction of a channel of its own, which never becomes a session. Operators, where that is allowed at all,
+are asked for two codes, one to the mailbox and one to the telephone: who has their password has the console (S46).
 """
 
 from __future__ import annotations
@@ -49,10 +50,9 @@ def begin(*, tenant: Tenant, identifier: str, binding: str, context: RequestCont
     )
     resolved = authentication.resolve(identifier, tenant=tenant)
     user = resolved.user
-    may_reset = user is not None and user.is_usable and not authority.is_privileged(user)
-    place = _place_of(user, name=resolved.name) if user is not None and may_reset else None
-    can_send = place is not None
-    target = place or _nobodys_target(resolved.name)
+    places = _places_of(user, name=resolved.name) if user is not None and _may_reset(user) else []
+    can_send = bool(places)
+    target = places[0] if places else _nobodys_target(resolved.name)
     row, handle = login_steps.create(
         tenant=tenant,
         binding=binding,
@@ -76,21 +76,29 @@ def begin(*, tenant: Tenant, identifier: str, binding: str, context: RequestCont
     return handle
 
 
-def finish(*, handle: str, binding: str, verification_code: str, new_password: str, context: RequestContext) -> User:
+def finish(
+    *, handle: str, binding: str, verification_code: str, new_password: str, context: RequestContext
+) -> User | None:
     """Set a new password on the proof of the code that was sent; all sessions and tokens end.
 
-    Raises StateInvalid, AccountLocked, TooManyRequests, VerificationRefused, PasswordRefused. A refused password
-    leaves the code open, as its holder has proved themselves.
+    Answers whose it is; None where this was the first of two codes: the second one is on its way, and the same handle
+    takes it, with the password. Raises StateInvalid, AccountLocked, TooManyRequests, VerificationRefused,
+    PasswordRefused, AuthorityRefused (RIGHT.0004), SendFailed. A refused password leaves the code open, as its holder
+    has proved themselves.
     """
-    row = login_steps.get(handle=handle, binding=binding, context=context, channel=CHANNEL, state=LoginState.START)
+    states = (LoginState.START, LoginState.MFA_AUTH)
+    row = login_steps.get(handle=handle, binding=binding, context=context, channel=CHANNEL, state=states)
     address = crypto.unseal(row.data["target"], purpose=_TARGET)
     channel = VerificationChannel(row.data.get("channel", VerificationChannel.EMAIL))
     target = verification.Target(channel, address)
     try:
         proved = _prove_reset(row, target=target, verification_code=verification_code, context=context)
         user = login_steps.user_of(row)
-        if authority.is_privileged(user):
+        if not _may_reset(user):
             raise AuthorityRefused("RIGHT.0004", log_detail=f"user={user.pk} has got rights meanwhile")
+        if authority.is_privileged(user) and row.state == LoginState.START:
+            _ask_for_second_code(row, user=user, first=target, proved=proved, context=context)
+            return None
         _spend_and_set(row, user=user, proved=proved, new_password=new_password, context=context)
     except IdentityError as error:
         login_steps.record_refusal(EventType.PASSWORD_RESET, row=row, error=error, context=context)
@@ -121,11 +129,11 @@ def reset_by_mobile(
             target=target,
             verification_code=verification_code,
         )
-        holder = resolved.user if resolved.user is not None and resolved.user.phone_number_verified else None
-        user = authentication.check_holder(holder, proved=proved)
-        if authority.is_privileged(user):
+        holder = resolved.user
+        if holder is not None and authority.is_privileged(holder):
             verification.spend(proved)
-            raise AuthorityRefused("RIGHT.0004", log_detail=f"user={user.pk}")
+            raise AuthorityRefused("RIGHT.0004", log_detail=f"user={holder.pk}")
+        user = authentication.check_holder(holder if holder and holder.phone_number_verified else None, proved=proved)
         _spend_and_set(None, user=user, proved=proved, new_password=new_password, context=context)
     except IdentityError as error:
         audit.record(
@@ -160,6 +168,35 @@ def _spend_and_set(
         credentials.set_password(user=user, password=new_password, context=context, actor=user)
 
 
+def _ask_for_second_code(
+    row: LoginTransaction,
+    *,
+    user: User,
+    first: verification.Target,
+    proved: verification.Proved,
+    context: RequestContext,
+) -> None:
+    """Spend the first code and send another one the other way."""
+    other = [place for place in _places_of(user, name="") if place.channel != first.channel]
+    if not other:
+        raise StateInvalid(log_detail=f"user={user.pk} has lost the other address")
+    data = {"target": crypto.seal(other[0].address, purpose=_TARGET), "channel": other[0].channel}
+    with transaction.atomic():
+        verification.spend(proved)
+        login_steps.move(row, to=LoginState.MFA_AUTH, user=user, amr=[login_steps.METHODS[first.channel]], data=data)
+    verification.send(
+        tenant=row.tenant,
+        purpose=VerificationPurpose.RESET_PASSWORD,
+        target=other[0],
+        user=user,
+        context=context,
+    )
+
+
+def _may_reset(user: User) -> bool:
+    return user.is_usable and authority.may_reset_password(user=user, policy=credentials.policy_of(user.tenant))
+
+
 def _prove_reset(
     row: LoginTransaction, *, target: verification.Target, verification_code: str, context: RequestContext
 ) -> verification.Proved:
@@ -174,8 +211,11 @@ def _prove_reset(
     raise StateInvalid(log_detail=f"verification_code={proved.row.pk} of nobody was guessed")
 
 
-def _place_of(user: User, *, name: str) -> verification.Target | None:
-    """Where the code goes: to the number where that is what was typed, else to the mailbox, of the verified ones."""
+def _places_of(user: User, *, name: str) -> list[verification.Target]:
+    """Where codes go, of the verified places: first to the number where that is what was typed, else to the mailbox.
+
+    Nowhere for an operator who has not both.
+    """
     mailbox = verification.email_of(user) if user.email and user.email_verified else None
     telephone = None
     if user.mobile_index and user.phone_number_verified:
@@ -183,7 +223,8 @@ def _place_of(user: User, *, name: str) -> verification.Target | None:
         if not verification.is_reachable(telephone, tenant=user.tenant):
             telephone = None
     is_number_typed = user.mobile_index == User.mobile.index(name, tenant_id=user.tenant_id)
-    return (telephone or mailbox) if is_number_typed else (mailbox or telephone)
+    places = [place for place in ((telephone, mailbox) if is_number_typed else (mailbox, telephone)) if place]
+    return [] if authority.is_privileged(user) and len(places) == 1 else places
 
 
 def _nobodys_target(name: str) -> verification.Target:

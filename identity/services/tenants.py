@@ -209,8 +209,9 @@ def update(
 def update_policy(
     *, policy: PasswordPolicy | SessionPolicy | MessagePolicy, context: RequestContext, actor: Any = None, **values: Any
 ) -> dict[str, list[Any]]:
-    """Change one of a tenant's policies and tell what changed. Raises django's ValidationError."""
+    """Change one of a tenant's policies and tell what changed. Raises ValidationError and AuthorityRefused."""
     changes = assign(policy, values)
+    authority.check_policy_change(changes, actor=actor)
     if changes:
         with transaction.atomic():
             policy.save()

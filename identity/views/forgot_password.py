@@ -72,7 +72,7 @@ def enter_code(request: HttpRequest) -> HttpResponse:
     error: IdentityError | None = None
     if request.method == "POST" and form.is_valid():
         try:
-            password_reset.finish(
+            user = password_reset.finish(
                 handle=handle,
                 binding=cookies.browser_binding(request),
                 verification_code=form.cleaned_data["verification_code"],
@@ -83,11 +83,14 @@ def enter_code(request: HttpRequest) -> HttpResponse:
             error = refusal
             add_refusal(form, refusal)
         else:
+            if user is None:
+                return HttpResponseRedirect(_address("forgot_password_code", sign_in, transaction=handle, step="2"))
             return HttpResponseRedirect(_address("forgot_password_done", sign_in))
     policy = credentials.policy_of(request.context.tenant)  # type: ignore[attr-defined]
     context = {
         "form": form,
         "masked_target": "",
+        "is_second_step": request.GET.get("step") == "2",
         "rules": credentials.policy_in_words(policy),
         "start_again_url": _address("forgot_password", sign_in),
     }

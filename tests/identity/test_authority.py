@@ -17,7 +17,18 @@ from identity.context import SYSTEM
 from identity.errors import AuthorityRefused, IdentityError
 from identity.models import AuditEvent, SessionEndReason, SSOSession, Tenant, User
 from identity.operator_groups import AUDITORS
-from identity.services import account, audit, authority, external_identities, rescue, sessions, tenants, throttle, users
+from identity.services import (
+    account,
+    audit,
+    authority,
+    credentials,
+    external_identities,
+    rescue,
+    sessions,
+    tenants,
+    throttle,
+    users,
+)
 from tests.factories import PASSWORD, make_operator, make_tenant, make_user
 from tests.factories.oidc import make_session
 from tests.factories.upstreams import make_link, make_upstream
@@ -163,6 +174,18 @@ def test_nobody_gives_their_own_new_address_the_mark_by_writing_both() -> None:
     user = make_operator(make_tenant(), is_superuser=True, email="old@example.org", email_verified=True)
     with pytest.raises(AuthorityRefused, match=r"RIGHT\.0002"):
         users.update(user=user, email="new@example.org", email_verified=True, actor=user, **_BY)
+
+
+@pytest.mark.parametrize(("actor", "is_allowed"), [("an operator", False), ("a superuser", True)])
+def test_who_may_not_set_operators_passwords_opens_no_other_way_to_them(actor: str, is_allowed: bool) -> None:
+    user = make_user(make_tenant())
+    policy = credentials.policy_of(user.tenant)
+    changes = {"policy": policy, "operators_may_reset": True, "actor": ACTORS[actor](user), **_BY}
+    if is_allowed:
+        tenants.update_policy(**changes)
+        return
+    with pytest.raises(AuthorityRefused, match=r"RIGHT\.0001"):
+        tenants.update_policy(**changes)
 
 
 # The last superuser ----------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from identity.conf import current
-from identity.models import AuditEvent, LoginTransaction, SSOSession, VerificationCode
-from identity.services import verification
+from identity.models import AuditEvent, LoginTransaction, PasswordPolicy, SSOSession, VerificationCode
+from identity.services import tenants, verification
 from tests.factories import PASSWORD, make_user
 from tests.pages.conftest import Browser, alert_of, handle_in
 from tests.sdk_api.mobile import MOBILE, inbox
@@ -114,6 +114,43 @@ def test_no_code_goes_to_an_operator(browser, alice, rights):
     type(alice).objects.filter(pk=alice.pk).update(**rights)
     ask(browser, "alice")
     assert mail.outbox == []
+
+
+@pytest.fixture
+def olga(tenant):
+    """An operator with a proved mailbox and a proved number, in a tenant that allows the reset."""
+    PasswordPolicy.objects.filter(tenant=tenant).update(operators_may_reset=True)
+    tenants.forget_cached()
+    proved = {"email": "olga@example.org", "email_verified": True, "mobile": MOBILE, "phone_number_verified": True}
+    return make_user(tenant, user_name="olga", password=PASSWORD, is_staff=True, **proved)
+
+
+@pytest.mark.security("S46")
+def test_an_operator_needs_a_code_to_the_mailbox_and_one_to_the_telephone(browser, olga, inbox):
+    handle = ask(browser, "olga")
+    assert (mail.outbox[-1].to, inbox.messages) == (["olga@example.org"], [])
+    first = mailed_code()
+    second_page = reset(browser, handle, first)["Location"]
+    assert "another one is needed" in browser.get(second_page).content.decode()
+    olga.refresh_from_db()
+    assert olga.check_password(PASSWORD)
+    # The first code is spent, and is no second one.
+    assert reset(browser, handle, first).status_code == 400
+    assert len(inbox.messages) == 1
+    code = inbox.messages[-1].verification_code
+    assert reset(browser, handle, code)["Location"] == "/forgot-password/done"
+    olga.refresh_from_db()
+    assert olga.check_password(FRESH)
+
+
+@pytest.mark.security("S46")
+@pytest.mark.parametrize(
+    "change", [{"email_verified": False}, {"phone_number_verified": False}, {"is_superuser": True}]
+)
+def test_an_operator_without_both_and_a_superuser_get_no_code(browser, olga, inbox, change):
+    type(olga).objects.filter(pk=olga.pk).update(**change)
+    ask(browser, "olga")
+    assert (mail.outbox, inbox.messages) == ([], [])
 
 
 @pytest.mark.security("S46")

@@ -384,6 +384,25 @@ def test_a_number_that_nobody_proved_resets_nothing(phone: Phone) -> None:
 
 
 @pytest.mark.security("S46")
+@pytest.mark.parametrize(
+    ("person", "answer"),
+    [
+        ({"is_staff": True, "phone_number_verified": True}, "SUCCESS"),
+        ({"is_staff": True}, "USER.0001"),
+        ({"is_superuser": True, "phone_number_verified": True}, "USER.0001"),
+    ],
+    ids=["operator, proved", "operator, not proved", "superuser"],
+)
+def test_a_message_is_no_proof_of_whoever_has_more_rights_than_those_who_send_it(
+    phone: Phone, person: dict[str, bool], answer: str
+) -> None:
+    """A directory writes the number, and the tenant's operators choose the gateway that carries the code."""
+    User.objects.update(**person)
+    body = login(phone, receive(phone, "LOGIN_SMS")).json()
+    assert answer in (body.get("status"), body.get("error_code"))
+
+
+@pytest.mark.security("S46")
 @pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_superuser": True}])
 def test_an_operators_password_is_not_reset_by_a_message(proved_phone: Phone, rights: dict[str, bool]) -> None:
     User.objects.update(**rights)
