@@ -78,6 +78,16 @@ def is_proved_by_message(user: User) -> bool:
     return standing == Standing.PERSON or (standing == Standing.OPERATOR and user.phone_number_verified)
 
 
+def check_proof_from_elsewhere(user: User) -> None:
+    """Refuse a sign-in that another provider vouches for, where it is no proof of this person.
+
+    Operators choose the providers and the addresses at which they are asked, so a provider's word is no proof of a
+    superuser. Raises AuthorityRefused (RIGHT.0005).
+    """
+    if standing_of(user) == Standing.SUPERUSER:
+        raise AuthorityRefused("RIGHT.0005", log_detail=f"user={user.pk}")
+
+
 def may_reset_password(*, user: User, policy: PasswordPolicy) -> bool:
     """Whether the person may replace a forgotten password by codes: people do, operators by the policy."""
     standing = standing_of(user)

@@ -37,6 +37,7 @@ from identity.services import (
     attributes,
     audit,
     authentication,
+    authority,
     external_identities,
     login_steps,
     registration,
@@ -71,7 +72,8 @@ def submit_code(
     """Take a provider's authorization code.
 
     upstream: None where the tenant has no such source: refused by policy, so ACCESS_DENIED.
-    Raises StateInvalid, TooManyRequests, ExternalCodeRefused, SystemBusy, AccountDisabled.
+    Raises StateInvalid, TooManyRequests, ExternalCodeRefused, SystemBusy, AccountDisabled, AuthorityRefused
+    (RIGHT.0005).
     """
     row = login_steps.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.START)
     if upstream is None:
@@ -90,6 +92,9 @@ def submit_code(
         if identity is not None and not identity.user.is_usable:
             row.user = identity.user
             raise AccountDisabled(log_detail=f"user={identity.user_id}")
+        if identity is not None:
+            row.user = identity.user
+            authority.check_proof_from_elsewhere(identity.user)
     except IdentityError as error:
         login_steps.record_refusal(EventType.LOGIN_EXTERNAL, row=row, error=error, context=context)
         raise

@@ -1,6 +1,6 @@
 """A forgotten password: a code to the verified address of whoever the name means, then a new password.
 
-It is a LoginTransaction of a channel of its own, which never becomes a session. Operators, where that is allowed at all,
+It is a LoginTransaction of a channel of its own, and never becomes a session. Operators, where that is allowed at all,
 are asked for two codes, one to the mailbox and one to the telephone: who has their password has the console (S46).
 """
 

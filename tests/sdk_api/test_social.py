@@ -94,6 +94,19 @@ def test_a_linked_person_is_signed_in(phone: Phone, wechat: WeChatStub, source: 
     assert (event.outcome, event.actor_id) == ("success", phone.user.public_id)
 
 
+@pytest.mark.security("S46")
+def test_another_providers_word_is_no_proof_of_a_superuser(phone: Phone, wechat: WeChatStub, source: Upstream) -> None:
+    """Operators of the tenant say where the provider is asked, and a superuser has more rights than they."""
+    make_link(phone.user, source, subject=SOMEBODY.unionid)
+    User.objects.update(is_staff=True, is_superuser=True)
+    assert refusal(login(phone, wechat)) == (403, "RIGHT.0005")
+    assert not SSOSession.objects.exists()
+    event = AuditEvent.objects.get(event_type="login:external")
+    assert (event.outcome, event.reason) == ("refused", "RIGHT.0005")
+    User.objects.update(is_superuser=False)
+    assert login(phone, wechat).json()["status"] == "SUCCESS"
+
+
 @pytest.mark.spec("OneAccess-3.2.5.4")
 @pytest.mark.parametrize("path", ["/api/v3/sdk/login/alipay", "/api/v2/sdk/login/alipay"])
 def test_alipay_has_two_paths(phone: Phone, alipay: AlipayStub, path: str) -> None:
