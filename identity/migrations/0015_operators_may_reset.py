@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('identity', '0012_values_within_reason'),
+        ("identity", "0014_required_unknown"),
     ]
 
     operations = [
