@@ -1,17 +1,17 @@
 #!/usr/bin/env python
-"""Run a management command. Without DJANGO_SETTINGS_MODULE the development settings apply."""
+"""Run a management command."""
 
-import os
 import sys
 
 from django.core.management import execute_from_command_line
 
+from config.entry import choose_settings
 from config.management.commands.init_secrets import Command as InitSecrets
 
 
 def main() -> None:
     """Hand the command line to Django."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.dev")
+    choose_settings(can_develop=True)
     if sys.argv[1:2] == ["init_secrets"]:
         # Production settings cannot be read before there are secrets, so what makes them does without.
         InitSecrets().run_from_argv(sys.argv)

@@ -1,9 +1,9 @@
-"""The ASGI entry point. Without DJANGO_SETTINGS_MODULE the production settings apply."""
-
-import os
+"""The ASGI entry point."""
 
 from django.core.asgi import get_asgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.prod")
+from config.entry import choose_settings
+
+choose_settings()
 
 application = get_asgi_application()

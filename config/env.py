@@ -45,6 +45,7 @@ class Environment:
     trusted_proxies: tuple[IPNetwork, ...]
     forwarded_host_header: str  # "" where Host is the host
     request_id_header: str  # "" where every request gets an id of ours
+    script_name: str  # the path that everything is below, as "/sso"; "" at the root of a host
     shared_host: str | None
     static_root: Path
     log_level: str
@@ -95,6 +96,7 @@ def read(*, debug: bool, secrets_file: Path | None = None, overrides: Mapping[st
         trusted_proxies=parse_networks("TRUSTED_PROXIES", env.list("TRUSTED_PROXIES", default=[])),
         forwarded_host_header=parse_header_name("FORWARDED_HOST_HEADER", env.str("FORWARDED_HOST_HEADER", default="")),
         request_id_header=parse_header_name("REQUEST_ID_HEADER", env.str("REQUEST_ID_HEADER", default="")),
+        script_name=parse_path("SCRIPT_NAME", env.str("SCRIPT_NAME", default="")),
         shared_host=env.str("SHARED_HOST", default="").lower() or None,
         static_root=Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))),
         log_level=env.str("LOG_LEVEL", default="INFO").upper(),
@@ -163,4 +165,12 @@ def parse_header_name(name: str, value: str) -> str:
     value = value.strip()
     if value and not re.fullmatch(r"[A-Za-z0-9-]+", value):
         raise ImproperlyConfigured(f"{name} is not the name of a header.")
+    return value
+
+
+def parse_path(name: str, value: str) -> str:
+    """Take a path below which everything stands, without a slash at its end; "" is the root."""
+    value = value.strip().rstrip("/")
+    if value and not re.fullmatch(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+", value):
+        raise ImproperlyConfigured(f"{name} is not a path such as /sso.")
     return value

@@ -1,11 +1,13 @@
 """Our cookies: the session's handle, and the handles that bind steps under way to one browser.
 
 Where the request came by https their names carry `__Host-`, so that no neighbouring host can plant them, and then
-only those names are read (decision 23, S27).
+only those names are read (decision 23, S27). Deployed below a path, they go to that path only and carry `__Secure-`:
+the applications beside it are not shown a session (ADR 21).
 """
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import rotate_token
@@ -26,7 +28,9 @@ _BROWSER_MAX_AGE_SECONDS = 365 * 24 * 3600
 
 def name_of(cookie: str, request: HttpRequest) -> str:
     """Return the cookie's name under the scheme of this request."""
-    return f"__Host-{cookie}" if request.is_secure() else cookie
+    if not request.is_secure():
+        return cookie
+    return f"__Secure-{cookie}" if settings.FORCE_SCRIPT_NAME else f"__Host-{cookie}"
 
 
 def read(cookie: str, request: HttpRequest) -> str:
@@ -72,9 +76,9 @@ def was_set(request: HttpRequest) -> bool:
 
 def clear_session(response: HttpResponseBase, request: HttpRequest) -> None:
     """Take the session's handle back."""
-    response.delete_cookie(name_of(SESSION, request), path="/", samesite="Lax")
+    response.delete_cookie(name_of(SESSION, request), path=_path(), samesite="Lax")
     if request.is_secure():
-        # Browsers refuse a __Host- cookie without Secure, the removing one too.
+        # Browsers refuse a cookie of that name without Secure, the removing one too.
         response.cookies[name_of(SESSION, request)]["secure"] = True
 
 
@@ -92,9 +96,13 @@ def _set(response: HttpResponseBase, cookie: str, value: str, request: HttpReque
     response.set_cookie(
         name_of(cookie, request),
         value,
-        path="/",
+        path=_path(),
         httponly=True,
         samesite="Lax",
         secure=request.is_secure(),
         **extra,
     )
+
+
+def _path() -> str:
+    return f"{settings.FORCE_SCRIPT_NAME or ''}/"

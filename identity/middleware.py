@@ -71,7 +71,7 @@ class RequestContextMiddleware:
         return errors.unavailable(request)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path in _PROBES or request.path.startswith(settings.STATIC_URL or "/static/"):
+        if request.path_info in _PROBES or request.path.startswith(settings.STATIC_URL or "/static/"):
             return self.get_response(request)
         try:
             tenant = _find_tenant(request)
@@ -199,7 +199,7 @@ def _find_tenant(request: HttpRequest) -> Tenant | None:
 
 def _is_shared_host(request: HttpRequest) -> bool:
     """Whether this is a call of an API on the host that all tenants share; pages are not served there."""
-    return bool(conf.shared_host) and request.get_host() == conf.shared_host and request.path.startswith("/api/")
+    return bool(conf.shared_host) and request.get_host() == conf.shared_host and request.path_info.startswith("/api/")
 
 
 def _user_agent(request: HttpRequest) -> str:

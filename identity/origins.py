@@ -6,6 +6,8 @@ import ipaddress
 import time
 from urllib.parse import urlsplit
 
+from django.conf import settings
+
 from identity.conf import conf
 from identity.context import RequestContext
 from identity.models import Tenant, TenantDomain
@@ -20,6 +22,21 @@ def origin(context: RequestContext) -> str:
     if context.tenant is None:
         raise LookupError("There is no origin outside a tenant.")
     return public_origin(context.tenant)
+
+
+def base(context: RequestContext) -> str:
+    """The address below which everything stands: the origin, and the path that we are deployed below, if any."""
+    return origin(context) + path_prefix()
+
+
+def public_base(tenant: Tenant) -> str:
+    """The same without a request."""
+    return public_origin(tenant) + path_prefix()
+
+
+def path_prefix() -> str:
+    """The path that we are deployed below, such as `/sso`; "" at the root of a host. `reverse` brings its own."""
+    return settings.FORCE_SCRIPT_NAME or ""
 
 
 def public_origin(tenant: Tenant) -> str:

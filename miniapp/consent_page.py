@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from identity import cookies
 from identity.errors import IdentityError
@@ -75,13 +75,13 @@ def consent_page(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
     return show(refusal, request=request, dialect=dialect, event=EventType.CONSENT_GRANT)
 
 
-@require_GET
+@require_safe
 def agreed(request: HttpRequest) -> HttpResponse:
     """Where the web view ends after the user agreed; the app sees this address and closes it."""
     return _page(request, "miniapp/answered.html", {"is_agreed": True})
 
 
-@require_GET
+@require_safe
 def refused(request: HttpRequest) -> HttpResponse:
     """Where the web view ends after the user refused."""
     return _page(request, "miniapp/answered.html", {"is_agreed": False})

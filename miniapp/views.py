@@ -21,7 +21,7 @@ _AUTHCODE = ("userId", "client_id", "redirect_uri", "response_type", "scope", "s
 
 @machine_endpoint
 @csrf_exempt  # nothing here looks at a cookie
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def is_authorized(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
     """Tell whether the user has consented to this mini program; with a scope, to all of it (Pactera-3.5)."""
     context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
@@ -44,7 +44,7 @@ def is_authorized(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
 
 @machine_endpoint
 @csrf_exempt  # nothing here looks at a cookie
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def authcode(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
     """Give a mini program an authorization code for the user of the app, as JSON (Pactera-3.6)."""
     context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
@@ -70,7 +70,7 @@ def authcode(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
 
 @machine_endpoint
 @csrf_exempt  # the page's form is checked by itself; a JSON call looks at no cookie
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def consent(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
     """Ask the user for consent: by a page in the web view, or as JSON for an app that draws its own (decision 42)."""
     if request.method == "POST" and request.content_type == parameters.JSON:

@@ -604,7 +604,7 @@ class ClientAssertionAdmin(ReadOnly):
 def _addresses(request: HttpRequest, client: Client) -> list[tuple[str, str]]:
     """What an integrator pastes: the issuer and its endpoints, from configuration."""
     dialect = dialects.get(client.dialect)
-    origin = issuers.origin(replace(context_of(request), tenant=client.tenant))
+    origin = issuers.base(replace(context_of(request), tenant=client.tenant))
     app_code = client.catalogue_entry.code
     described = metadata.describe(
         dialect, issuer=dialect.issuer(origin, app_code=app_code), origin=origin, app_code=app_code

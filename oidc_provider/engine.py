@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from django.db import DatabaseError, OperationalError, transaction
 from django.utils import timezone
@@ -82,9 +81,8 @@ class EngineContext:
     @property
     def assertion_audiences(self) -> tuple[str, ...]:
         """What a client assertion may be addressed to (RFC7523-3)."""
-        parts = urlsplit(self.issuer)
-        origin = f"{parts.scheme}://{parts.netloc}"
-        return (self.issuer, self.dialect.address(EndpointName.TOKEN, origin, app_code=self.app_code))
+        base = self.issuer.removesuffix(self.dialect.issuer("", app_code=self.app_code))
+        return (self.issuer, self.dialect.address(EndpointName.TOKEN, base, app_code=self.app_code))
 
     def is_home_of(self, client: Client) -> bool:
         """Whether the client belongs to this dialect and, where applications have their own issuer, to this one."""

@@ -96,7 +96,7 @@ def engine_context(context: RequestContext, *, dialect: Dialect, app_code: str =
         tenant=tenant_of(context),
         dialect=dialect,
         request=context,
-        issuer=dialect.issuer(issuers.origin(context), app_code=app_code),
+        issuer=dialect.issuer(issuers.base(context), app_code=app_code),
         app_code=app_code,
         **facts,
     )

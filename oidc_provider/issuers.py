@@ -1,5 +1,5 @@
-"""Who we are to clients: the origin below which every issuer stands (decision 11)."""
+"""Who we are to clients: the address below which every issuer stands (decision 11)."""
 
-from identity.origins import clear_cache, origin, public_origin
+from identity.origins import base, clear_cache, public_base
 
-__all__ = ["clear_cache", "origin", "public_origin"]
+__all__ = ["base", "clear_cache", "public_base"]

@@ -35,4 +35,4 @@ def issuer(participant: SessionParticipant, client: Client) -> str:
         return known
     # It joined before that was noted.
     dialect = dialects.get(client.dialect)
-    return dialect.issuer(issuers.public_origin(client.tenant), app_code=client.catalogue_entry.code)
+    return dialect.issuer(issuers.public_base(client.tenant), app_code=client.catalogue_entry.code)

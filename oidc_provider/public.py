@@ -165,7 +165,7 @@ def grant_client_token(
         is_basic_like_post=True,
     )
     engine_context = EngineContext(
-        tenant=tenant, dialect=dialect, request=context, issuer=STANDARD.issuer(issuers.origin(context))
+        tenant=tenant, dialect=dialect, request=context, issuer=STANDARD.issuer(issuers.base(context))
     )
     client = engine.authenticate_client(credentials, context=engine_context)
     rights = [name for name, api in client.audiences.items() if api == audience]
@@ -252,7 +252,7 @@ def sign_session_id_token(*, session: SSOSession, client_id: str, context: Reque
     dialect = dialects.get(client.dialect)
     app_code = client.catalogue_entry.code
     try:
-        issuer = dialect.issuer(issuers.origin(context), app_code=app_code)
+        issuer = dialect.issuer(issuers.base(context), app_code=app_code)
         engine_context = EngineContext(
             tenant=tenant, dialect=dialect, request=context, issuer=issuer, session=session, app_code=app_code
         )

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from cas_saml import addresses
 from cas_saml.attributes import release
@@ -47,7 +47,7 @@ _HANDLE = "request"
 
 
 @never_cache
-@require_GET
+@require_safe
 @of_a_tenant
 def login(request: HttpRequest) -> HttpResponse:
     """Take a login request (CAS-2.1)."""
@@ -59,7 +59,7 @@ def login(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 @of_a_tenant
 def resume(request: HttpRequest) -> HttpResponse:
     """Take up a login request after the user has done something for it."""
@@ -153,7 +153,7 @@ def _to_service(request: HttpRequest, wanted: LoginRequest, ticket: str) -> Http
 
 @csrf_exempt
 @never_cache
-@require_GET
+@require_safe
 @machine_endpoint
 def validate(request: HttpRequest) -> HttpResponse:
     """CAS 1.0 (CAS-2.4): plain text."""
@@ -166,7 +166,7 @@ def validate(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 @never_cache
-@require_GET
+@require_safe
 @machine_endpoint
 def service_validate(request: HttpRequest, *, with_attributes: bool) -> HttpResponse:
     """CAS 2.0 (CAS-2.5), the user's name; CAS 3.0 (CAS-2.8), attributes too. The route says which."""
@@ -183,7 +183,7 @@ def service_validate(request: HttpRequest, *, with_attributes: bool) -> HttpResp
 
 @csrf_exempt
 @never_cache
-@require_GET
+@require_safe
 @machine_endpoint
 def proxy(request: HttpRequest) -> HttpResponse:
     """CAS-2.7: nobody is given a proxy ticket, as nobody is given the ticket to ask with."""
@@ -237,7 +237,7 @@ def _attributes(validated: Validated) -> dict[str, Any]:
 
 
 @never_cache
-@require_GET
+@require_safe
 @of_a_tenant
 def logout(request: HttpRequest) -> HttpResponse:
     """End the session and go where the service asks, if it is one of ours (CAS-2.3, S22).

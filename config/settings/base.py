@@ -22,6 +22,7 @@ def build(env: Environment) -> Settings:
         **apps(),
         **storage(env),
         **security(env),
+        **below(env),
         **pages(env),
         **email_config(env.email_url),
         "DEFAULT_FROM_EMAIL": env.default_from_email,
@@ -177,7 +178,7 @@ def postgresql(url: str) -> Settings:
 def security(env: Environment) -> Settings:
     """Passwords, cookies, transport and the content security policy of end-user pages."""
     https = not env.debug
-    prefix = "__Host-" if https else ""
+    prefix = cookie_prefix(env)
     return {
         "PASSWORD_HASHERS": [
             "identity.hashers.Argon2id",
@@ -240,6 +241,24 @@ def security(env: Environment) -> Settings:
     }
 
 
+def cookie_prefix(env: Environment) -> str:
+    """What cookies over https are called: __Host- takes no path but the whole host's (ADR 21)."""
+    if env.debug:
+        return ""
+    return "__Secure-" if env.script_name else "__Host-"
+
+
+def below(env: Environment) -> Settings:
+    """The path that everything is deployed below; the applications beside it get no cookie of ours."""
+    path = f"{env.script_name}/"
+    return {
+        "FORCE_SCRIPT_NAME": env.script_name or None,
+        "SESSION_COOKIE_PATH": path,
+        "CSRF_COOKIE_PATH": path,
+        "LANGUAGE_COOKIE_PATH": path,
+    }
+
+
 def pages(env: Environment) -> Settings:
     """Templates and static files."""
     return {
@@ -259,7 +278,7 @@ def pages(env: Environment) -> Settings:
                 },
             }
         ],
-        "STATIC_URL": "/static/",
+        "STATIC_URL": f"{env.script_name}/static/",
         "STATIC_ROOT": env.static_root,
         "STORAGES": {
             "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -24,6 +24,7 @@ env = read(
         "TRUSTED_PROXIES": "",
         "FORWARDED_HOST_HEADER": "",
         "REQUEST_ID_HEADER": "",
+        "SCRIPT_NAME": "",
         "REDIS_URL": "",  # the database cache rolls back with each test and is never somebody else's
         "SHARED_HOST": "api.monban.example",
         "EMAIL_URL": "memorymail://",

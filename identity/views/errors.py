@@ -30,6 +30,7 @@ _CODES = {
     403: "access_denied",
     404: "not_found",
     413: "invalid_request",
+    414: "invalid_request",
     429: "too_many_requests",
     500: "server_error",
     503: "temporarily_unavailable",
@@ -89,7 +90,7 @@ def too_many_requests(request: HttpRequest, *, retry_after_seconds: int) -> Http
 
 def unavailable(request: HttpRequest) -> HttpResponse:
     """503: the database is away. The JSON APIs that have product codes say it with theirs (decision 28)."""
-    if request.path.startswith(_PRODUCT_APIS):
+    if request.path_info.startswith(_PRODUCT_APIS):
         busy = catalogue()[SystemBusy.code]
         response = JsonResponse({"error_code": busy.code, "error_msg": busy.message}, status=503)
         response["Cache-Control"] = "no-store"

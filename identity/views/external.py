@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from identity import cookies
 from identity.connectors.base import connectors
@@ -47,7 +47,7 @@ _BY_PASSWORD = "password"
 
 
 @never_cache
-@require_GET
+@require_safe
 def start(request: HttpRequest, upstream_id: str) -> HttpResponse:
     """Send the browser to the provider."""
     handle = request.GET.get("transaction", "")
@@ -75,7 +75,7 @@ def start(request: HttpRequest, upstream_id: str) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 def callback(request: HttpRequest, upstream_id: str) -> HttpResponse:
     """Take what the provider sends the browser back with."""
     tenant = request.context.tenant  # type: ignore[attr-defined]

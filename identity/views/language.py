@@ -25,6 +25,7 @@ def _set_language(request: HttpRequest) -> HttpResponse:
         settings.LANGUAGE_COOKIE_NAME,
         language,
         max_age=_MAX_AGE_SECONDS,
+        path=settings.LANGUAGE_COOKIE_PATH,
         httponly=True,
         samesite="Lax",
         secure=request.is_secure(),

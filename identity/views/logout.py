@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from identity import cookies
 from identity.forms import NoFieldsForm
@@ -68,7 +68,7 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 def go_on(request: HttpRequest) -> HttpResponse:
     """Take the browser to the next application that must be told through it, and in the end where it was to go."""
     found = _find(request)

@@ -7,6 +7,8 @@ from urllib.parse import urlencode, urlsplit
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve, reverse
 
+from identity.origins import path_prefix
+
 _MAX_LENGTH = 8000
 
 
@@ -20,8 +22,11 @@ def safe_path(candidate: str) -> str:
         return ""
     if candidate.startswith("//") or "\\" in candidate or not candidate.isprintable() or " " in candidate:
         return ""
+    prefix = path_prefix()
+    if not candidate.startswith(f"{prefix}/"):
+        return ""
     try:
-        resolve(urlsplit(candidate).path)
+        resolve(urlsplit(candidate).path.removeprefix(prefix))
     except (Resolver404, ValueError):
         return ""
     return candidate

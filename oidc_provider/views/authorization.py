@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from identity.errors import IdentityError
 from oidc_provider import engine, interaction
@@ -23,7 +23,7 @@ from oidc_provider.views.parking import ParkedRequest
 
 
 @csrf_exempt  # another site's page may send it, as it may send a GET; nothing is granted without pages of our own
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def authorize(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Take an authorization request. The route fixes the dialect.
 
@@ -46,7 +46,7 @@ def authorize(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> 
     return answer(request, parked)
 
 
-@require_GET
+@require_safe
 def resume(request: HttpRequest) -> HttpResponse:
     """Take up a parked request: after a POST, or after the user has signed in, however long that took."""
     try:

@@ -27,7 +27,7 @@ from oidc_provider.views.parking import ParkedRequest
 
 
 @stale_forms.leads_to(stale_forms.same_page)
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def consent(request: HttpRequest) -> HttpResponse:
     """Show what a client asks for, and take the answer. The form carries our CSRF token; the rest is parked."""
     pressed = request.POST.get("decision", "")

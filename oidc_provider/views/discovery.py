@@ -18,7 +18,7 @@ def metadata_document(request: HttpRequest, *, dialect: Dialect, app_code: str =
     """Publish what this issuer supports."""
     found.check_issuer(request, dialect, app_code)
     found.count(request)
-    origin = issuers.origin(request.context)  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    origin = issuers.base(request.context)  # type: ignore[attr-defined]  # set by RequestContextMiddleware
     issuer = dialect.issuer(origin, app_code=app_code)
     document = metadata.discovery(dialect, issuer, origin, app_code)
     return publish(request, document, content_type="application/json")

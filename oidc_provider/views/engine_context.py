@@ -21,7 +21,7 @@ def engine_context(
         tenant=context.tenant,
         dialect=dialect,
         request=context,
-        issuer=dialect.issuer(issuers.origin(context), app_code=app_code),
+        issuer=dialect.issuer(issuers.base(context), app_code=app_code),
         session=session,
         app_code=app_code,
     )

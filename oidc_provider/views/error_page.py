@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
+from identity import origins
 from identity.events import EventType
 from identity.models import AuditOutcome
 from identity.services import audit
@@ -64,7 +65,7 @@ def refuse(
     if delivery is Delivery.ERROR_ADDRESS:
         state = error.state or (error.redirect.state if error.redirect else "")
         body = {**_standard_body(spelling), **({"state": state} if state else {})}
-        address = f"{dialect.error_address}?{urlencode(body, quote_via=quote)}"
+        address = f"{origins.path_prefix()}{dialect.error_address}?{urlencode(body, quote_via=quote)}"
         if scripted.is_scripted(request):
             # Pactera-3.1: a script gets the words themselves, and in a header the page that would show them.
             return scripted.with_path(request, protect(JsonResponse(body, status=spelling.status)), address)
@@ -163,7 +164,9 @@ def show(request: HttpRequest, *, error: str, text: str) -> HttpResponse:
 def _methods(request: HttpRequest, dialect: Dialect) -> str:
     """The methods of this route; it is named after its endpoint."""
     name = (request.resolver_match.url_name or "") if request.resolver_match else ""
-    return ", ".join(dialect.endpoints[EndpointName(name.rpartition("-")[2])].methods)
+    methods = dialect.endpoints[EndpointName(name.rpartition("-")[2])].methods
+    # RFC9110-9.1: HEAD is wherever GET is.
+    return ", ".join("GET, HEAD" if method == "GET" else method for method in methods)
 
 
 def _challenge(scheme: str, parameters: dict[str, str]) -> str:

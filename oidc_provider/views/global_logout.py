@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from identity.views.logout import leave
 from oidc_provider import clients
@@ -19,7 +19,7 @@ from oidc_provider.views import found, logout
 from oidc_provider.views.parameters import query_parameters
 
 
-@require_GET
+@require_safe
 def global_logout(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
     """End the browser's session and send it to a registered address, to the sign-in page without one."""
     found.check_issuer(request, dialect, "")

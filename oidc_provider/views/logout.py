@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from identity.errors import IdentityError
 from identity.events import EventType
@@ -31,7 +31,7 @@ from oidc_provider.views.parameters import form_parameters, query_parameters
 
 
 @csrf_exempt  # OIDCRIL-2: clients may post it; nobody is signed out by it without proof or confirmation
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def logout(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Take a logout request. A POST arrives without our cookies and is taken up again by a GET of our own."""
     found.check_issuer(request, dialect, app_code)
@@ -49,7 +49,7 @@ def logout(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> Htt
     return _go_on(request, wanted, payload)
 
 
-@require_GET
+@require_safe
 def resume(request: HttpRequest) -> HttpResponse:
     """Take up a logout request that was posted."""
     try:
@@ -61,7 +61,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 
 
 @stale_forms.leads_to(stale_forms.same_page)
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def confirm(request: HttpRequest) -> HttpResponse:
     """Ask the user, and do as they say. The form carries our CSRF token; the request waits on the server."""
     decision = request.POST.get("confirm", "")
@@ -93,7 +93,7 @@ def _confirm_late(request: HttpRequest, decision: str) -> HttpResponse:
 def _check(request: HttpRequest, params: Parameters, payload: dict[str, Any]) -> LogoutRequest:
     context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
     dialect = dialects.get(payload["dialect"])
-    issuer = dialect.issuer(issuers.origin(context), app_code=payload["app_code"])
+    issuer = dialect.issuer(issuers.base(context), app_code=payload["app_code"])
     return rules.check(params, tenant=context.tenant, issuer=issuer)
 
 

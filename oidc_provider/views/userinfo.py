@@ -19,7 +19,7 @@ from oidc_provider.views.parameters import FORM, form_parameters, query_paramete
 def userinfo(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Answer with what an access token says of its user."""
     try:
-        if request.method not in ("GET", "POST"):
+        if request.method not in ("GET", "HEAD", "POST"):
             raise OAuthError(Fault.METHOD)  # OIDCC-5.3.1
         token = access_token(request)
         answer = engine.userinfo(token, context=engine_context(request, dialect, app_code=app_code))

@@ -51,8 +51,8 @@ class JSONView(APIView):
     content_negotiation_class = JSONAlways
     metadata_class = None
     schema = None
-    # No HEAD: two of the GETs change something.
-    http_method_names = ["get", "post"]
+    # HEAD is wherever GET is (RFC9110-9.1), and does what GET does, also where that changes something.
+    http_method_names = ["get", "head", "post"]
     event: EventType | None = None  # what it is audited as when a caller is refused; None for questions
     # Whether a refusal is recorded by `errors`: until a caller is admitted; after that the services do it.
     is_audited_at_the_edge = True

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import patched_settings
 from rest_framework.renderers import JSONRenderer
@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from identity.errors import IdentityError
+from identity.origins import path_prefix
 from identity.views.product_api import with_tenant
 from oidc_provider.errors import OAuthError
 from tenant_api import authentication
@@ -59,6 +60,8 @@ def openapi() -> dict[str, Any]:
     with patched_settings(dict(_SETTINGS)):
         schema: dict[str, Any] = SchemaGenerator(patterns=patterns).get_schema(request=None, public=True)
     cleaned: dict[str, Any] = _without_marks(schema)
+    if path_prefix():
+        cleaned["servers"] = [{"url": path_prefix()}]  # else the root of the host that shows it
     return cleaned
 
 
@@ -83,7 +86,7 @@ class SchemaView(APIView):
         return Response(openapi())
 
 
-@require_GET
+@require_safe
 def documentation(request: HttpRequest) -> HttpResponse:
     """Every operation with its members, its answers and an example."""
     context = {"chapters": _chapters(), "is_signed_in": bool(authentication.page_token(request))}
@@ -91,7 +94,7 @@ def documentation(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Keep an access token for the browsable pages, if it is one."""
     goal = request.POST.get("next", request.GET.get("next", ""))
@@ -142,7 +145,7 @@ def _described(path: str, method: str, operation: Mapping[str, Any]) -> dict[str
         "name": operation["operationId"],
         "method": method.upper(),
         "path": path,
-        "address": path if "{" not in path and method == "get" else "",
+        "address": f"{path_prefix()}{path}" if "{" not in path and method == "get" else "",
         "summary": operation.get("summary", ""),
         "description": operation.get("description", ""),
         "parameters": operation.get("parameters", []),

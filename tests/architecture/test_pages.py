@@ -10,7 +10,7 @@ from django.utils import translation
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 LANGUAGES = {"en": "en", "zh-hans": "zh-Hans", "ja": "ja"}  # Django's name, and the one that HTML wants
-STATUS_PAGES = ["400", "403", "403_csrf", "404", "413", "429", "500", "503"]
+STATUS_PAGES = ["400", "403", "403_csrf", "404", "413", "414", "429", "500", "503"]
 MAILS = ["verification_code", "email_verification", "password_reset"]
 PAGES = sorted(
     path.relative_to(TEMPLATES).as_posix()

@@ -160,7 +160,7 @@ class Provider:
             [
                 *(sys.executable, "-m", "gunicorn", "config.wsgi:application"),
                 *("--bind", f"127.0.0.1:{self.port}", "--workers", str(self._workers)),
-                *("--threads", str(self._threads), "--worker-class", "gthread", "--keep-alive", "75"),
+                *("--threads", str(self._threads), "--keep-alive", "75"),
                 *("--access-logfile", "-" if self._log_requests else os.devnull),
                 # Codes and tokens travel in query strings: the log names the path only.
                 *("--access-logformat", "%(m)s %(U)s %(s)s"),

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from cas_saml.decorators import of_a_tenant
 from cas_saml.saml import assertions, bindings, entity, logout, messages, providers, xml
@@ -29,11 +29,11 @@ _CONTINUE, _ANSWERED, _FINISH = (f"cas_saml:saml_slo_{name}" for name in ("conti
 
 @csrf_exempt  # a LogoutRequest is proved by its signature, an answer by the request that it names
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @of_a_tenant
 def single_logout(request: HttpRequest) -> HttpResponse:
     """Take a LogoutRequest or a LogoutResponse. A POST comes without our cookies and is taken up again by a GET."""
-    if request.method == "GET" and not {messages.REQUEST, messages.RESPONSE} & set(request.GET):
+    if request.method != "POST" and not {messages.REQUEST, messages.RESPONSE} & set(request.GET):
         return bindings.go(request, reverse("identity:logout"))
     try:
         incoming = receive(request)
@@ -52,7 +52,7 @@ def single_logout(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 @of_a_tenant
 def resume(request: HttpRequest) -> HttpResponse:
     """Take up a LogoutRequest that was posted."""
@@ -64,7 +64,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 @of_a_tenant
 def answered(request: HttpRequest) -> HttpResponse:
     """Take up a LogoutResponse that was posted."""
@@ -75,7 +75,7 @@ def answered(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 @of_a_tenant
 def finish(request: HttpRequest) -> HttpResponse:
     """Answer the provider that asked, after the others were told through the browser."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from cas_saml.decorators import of_a_tenant
 from cas_saml.saml import entity, metadata
@@ -12,7 +12,7 @@ from identity.services import budgets
 from identity.services.budgets import Budget
 
 
-@require_GET
+@require_safe
 @machine_endpoint
 @of_a_tenant
 def show(request: HttpRequest) -> HttpResponse:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from cas_saml.decorators import of_a_tenant
 from cas_saml.interaction import Passed, Step
@@ -28,7 +28,7 @@ from identity.services import login as sign_ins
 
 @csrf_exempt  # another site's page may send it, as it may send a GET; nothing is granted by it without our cookies
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @of_a_tenant
 def single_sign_on(request: HttpRequest) -> HttpResponse:
     """Take an AuthnRequest (SAMLProf-4.1), or begin a sign-in for the provider that `sp` names.
@@ -37,7 +37,7 @@ def single_sign_on(request: HttpRequest) -> HttpResponse:
     up again by a GET of our own.
     """
     try:
-        if request.method == "GET" and messages.REQUEST not in request.GET:
+        if request.method != "POST" and messages.REQUEST not in request.GET:
             return _unsolicited(request)
         incoming = receive(request)
         wanted, provider = requests.read(incoming, tenant=_context(request).tenant, entity=entity.of(_context(request)))
@@ -49,7 +49,7 @@ def single_sign_on(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 @of_a_tenant
 def resume(request: HttpRequest) -> HttpResponse:
     """Take up a request after a POST, or after the user has done something for it."""

@@ -11,7 +11,9 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.urls import set_script_prefix
 
+from identity import origins
 from identity.conf import conf
 from identity.services import upkeep
 
@@ -37,7 +39,13 @@ class Command(BaseCommand):
         previous = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
         log.info("worker.start")
         try:
-            with ThreadPoolExecutor(conf.worker_parallel_deliveries, thread_name_prefix="deliver") as executor:
+            with ThreadPoolExecutor(
+                conf.worker_parallel_deliveries,
+                thread_name_prefix="deliver",
+                # Django sets it for requests and the first thread only, and notices carry addresses of ours.
+                initializer=set_script_prefix,
+                initargs=(f"{origins.path_prefix()}/",),
+            ) as executor:
                 schedule = upkeep.Schedule(upkeep.jobs(executor, is_stopping=stop.is_set))
                 schedule.run_due()
                 while not stop.is_set() and (schedule.has_more or not options["once"]):

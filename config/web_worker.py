@@ -1,0 +1,267 @@
+"""gunicorn's threaded worker, with two things of ours: a thread only ever gets a request that is whole, and refusals
+that no view can make are our pages.
+
+gunicorn gives a thread to a connection as soon as its first byte is there, so that as many slow clients as there are
+threads stop a process. Here the loop that accepts connections receives the head and the body too, up to the size that
+any view takes, and cuts what does not arrive in time. A slow client costs a file descriptor and what it has sent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import socket
+import struct
+import time
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any
+
+from gunicorn import http, util
+from gunicorn.http import errors
+from gunicorn.workers.gthread import ThreadWorker
+
+HEAD_SECONDS = 10  # from the first byte of a request to the end of its head
+BODY_SECONDS = 30  # from there to the end of its body
+LEAVE_SECONDS = 2  # for the client to read a refusal of what it is still sending
+STALLED_SECONDS = 10  # a client that takes, or gives a body beyond BODY_BYTES, is cut when it pauses for longer
+HEAD_BYTES = 64 * 1024
+BODY_BYTES = 1024 * 1024  # DATA_UPLOAD_MAX_MEMORY_SIZE: longer ones are refused by their length, unread
+RECEIVE_BYTES = 64 * 1024
+
+_CONTENT_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$", re.I | re.M)
+_EXPECTS = re.compile(rb"^expect[ \t]*:[ \t]*100-continue[ \t]*\r?$", re.I | re.M)
+_CHUNKED = re.compile(rb"^transfer-encoding[ \t]*:", re.I | re.M)
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+# What a client did wrong before there was a request, by the status of the answer (RFC 9110-15.5).
+# None: not the client's doing.
+_STATUS_OF: dict[type[Exception], int | None] = {
+    errors.InvalidResponseHeader: None,
+    errors.InvalidResponseHeaderName: None,
+    errors.ConfigurationProblem: None,
+    errors.LimitRequestLine: 414,
+    errors.LimitRequestHeaders: 431,
+    errors.ParseException: 400,
+}
+
+
+@dataclass
+class Arrival:
+    """A request on its way in."""
+
+    line_bytes: int  # the longest request line
+    deadline: float  # monotonic
+    data: bytearray = field(default_factory=bytearray)
+    head_end: int = -1  # where the body begins; -1 while the head is not whole
+    length: int = 0  # of head and body
+    is_whole: bool = False
+    is_over: bool = False  # whole, or as much of it as will be received here
+    awaits_continue: bool = False  # RFC 9110-10.1.1: the client sends the body when it is told to
+
+    def add(self, data: bytes) -> None:
+        """Take what was received, and see how far the request is."""
+        now = time.monotonic()
+        if not self.data and data:
+            self.deadline = now + HEAD_SECONDS
+        searched = max(len(self.data) - 3, 0)
+        self.data += data
+        if self.head_end < 0:
+            self._look_for_body(searched, now)
+        if self.head_end >= 0:
+            self.is_whole = len(self.data) >= self.length > 0
+            self.is_over = self.is_over or self.is_whole
+        else:
+            # The parser refuses what is too long as soon as it sees it.
+            has_long_line = len(self.data) > self.line_bytes + 2 and b"\n" not in self.data[: self.line_bytes + 2]
+            self.is_over = has_long_line or len(self.data) > HEAD_BYTES
+
+    def _look_for_body(self, searched: int, now: float) -> None:
+        # Lines that end without CR are refused by the parser; they must reach it.
+        ends = [end + len(mark) for mark in (b"\n\r\n", b"\n\n") if (end := self.data.find(mark, searched)) >= 0]
+        if not ends:
+            return
+        self.head_end = min(ends)
+        head = bytes(self.data[: self.head_end])
+        found = _CONTENT_LENGTH.search(head)
+        body_bytes = int(found[1]) if found else 0
+        if _CHUNKED.search(head) or body_bytes > BODY_BYTES:
+            self.is_over = True  # no view reads either: the answer is made without the body
+            return
+        self.length = self.head_end + body_bytes
+        self.deadline = now + BODY_SECONDS
+        self.awaits_continue = bool(_EXPECTS.search(head))
+
+
+class Worker(ThreadWorker):
+    """One process: a loop that receives requests, and threads that answer them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.arriving: dict[Any, Arrival] = {}
+        self.leaving: dict[Any, float] = {}  # connection to the time until which it is drained
+        self._next_look = 0.0
+
+    def load_wsgi(self) -> None:
+        """Load the application, which takes the path it is deployed below off each address itself (config.wsgi)."""
+        super().load_wsgi()
+        # gunicorn would answer 500 for every address outside of it, the probes' among them.
+        os.environ.pop("SCRIPT_NAME", None)
+
+    # Arriving ----------------------------------------------------------------------------------------------
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Receive the connection's next request, and give it to a thread when it is whole."""
+        conn.sock.setblocking(False)
+        if conn.parser is None:
+            conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
+            conn.initialized = conn.data_ready = True
+            limit = struct.pack("ll", STALLED_SECONDS, 0)
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                conn.sock.setsockopt(socket.SOL_SOCKET, option, limit)
+        arrival = Arrival(self.cfg.limit_request_line, time.monotonic() + self.cfg.keepalive)
+        arrival.add(conn.parser.unreader.take_buffered())
+        is_over = self._receive(conn, arrival)
+        if is_over is None:
+            self.arriving[conn] = arrival
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._go_on, conn))
+        else:
+            self._take(conn, arrival, is_over=is_over)
+
+    def _go_on(self, conn: Any, sock: Any) -> None:
+        arrival = self.arriving[conn]
+        is_over = self._receive(conn, arrival)
+        if is_over is not None:
+            self._forget(conn)
+            self._take(conn, arrival, is_over=is_over)
+
+    def _receive(self, conn: Any, arrival: Arrival) -> bool | None:
+        """Receive what is there. None: there is more to come. False: the client has gone."""
+        while not arrival.is_over:
+            try:
+                data = conn.sock.recv(RECEIVE_BYTES)
+            except (BlockingIOError, InterruptedError):
+                self._ask_for_body(conn, arrival)
+                return None
+            except OSError:
+                return False
+            if not data:
+                return False
+            arrival.add(data)
+        return True
+
+    def _take(self, conn: Any, arrival: Arrival, *, is_over: bool) -> None:
+        if not is_over:
+            self._close(conn)
+            return
+        conn.is_whole = arrival.is_whole
+        if arrival.head_end < 0 and len(arrival.data) > HEAD_BYTES:
+            task = self.tpool.submit(self._refuse, conn, errors.LimitRequestHeaders("head"))
+        else:
+            conn.parser.unreader.unread(bytes(arrival.data))
+            task = self.tpool.submit(self.handle, conn)
+        task.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    @staticmethod
+    def _ask_for_body(conn: Any, arrival: Arrival) -> None:
+        if arrival.awaits_continue:
+            arrival.awaits_continue = False
+            util.write_nonblock(conn.sock, _CONTINUE)
+
+    def _refuse(self, conn: Any, error: Exception) -> bool:
+        self.handle_error(None, conn.sock, conn.client, error)
+        return False
+
+    def _forget(self, conn: Any) -> None:
+        self.arriving.pop(conn, None)
+        self.leaving.pop(conn, None)
+        self.poller.unregister(conn.sock)
+
+    def murder_pending(self) -> None:
+        """Cut what has not arrived in time, once a second; gunicorn calls this from its loop."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + 1
+        for conn, arrival in list(self.arriving.items()):
+            has_begun = bool(arrival.data)
+            if now >= arrival.deadline or (not self.alive and not has_begun):
+                self._forget(conn)
+                if has_begun:
+                    self.log.info("request.too_slow")
+                    util.write_nonblock(conn.sock, _TOO_SLOW)
+                self._close(conn)
+        for conn in [conn for conn, deadline in self.leaving.items() if now >= deadline]:
+            self._forget(conn)
+            self._close(conn)
+
+    # Leaving -----------------------------------------------------------------------------------------------
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """Keep a connection only if nothing of its request is still to come: draining it would hold the thread."""
+        return bool(conn.is_whole and super()._keepalive_after(conn, keepalive))
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Go on with a connection that is kept, and close every other one without waiting for its client."""
+        if not fs.cancelled() and fs.exception() is None and fs.result():
+            super().finish_request(conn, fs)
+        elif conn.is_whole:
+            self._close(conn)
+        else:
+            self._leave(conn)
+
+    def _leave(self, conn: Any) -> None:
+        """Close when the client has seen the answer: closing on what it still sends would take the answer away."""
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._close(conn)
+            return
+        self.leaving[conn] = time.monotonic() + LEAVE_SECONDS
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn))
+
+    def _drain(self, conn: Any, sock: Any) -> None:
+        try:
+            data = sock.recv(RECEIVE_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._forget(conn)
+            self._close(conn)
+
+    def _close(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+    # Refusals ----------------------------------------------------------------------------------------------
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answer a request that cannot be read with our page. Everything else is a fault of ours, and gunicorn's."""
+        # The order is from the special to the general.
+        status = next((status for kind, status in _STATUS_OF.items() if isinstance(exc, kind)), None)
+        if status is None:
+            super().handle_error(req, client, addr, exc)
+            return
+        # Not the error's text, which holds what was sent.
+        self.log.info("request.unreadable %s %s", type(exc).__name__, status)
+        util.write_nonblock(client, refusal(status))
+
+
+@cache
+def refusal(status: int) -> bytes:
+    """Return the whole answer with the page of this status."""
+    # gunicorn imports this module before there are settings.
+    from django.http import HttpRequest
+
+    from identity.views.errors import refuse
+
+    response = refuse(HttpRequest(), status)
+    response["Content-Length"] = str(len(response.content))
+    response["Connection"] = "close"
+    head = f"HTTP/1.1 {status} {response.reason_phrase}\r\n".encode("ascii")
+    return head + response.serialize_headers() + b"\r\n\r\n" + response.content
