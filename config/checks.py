@@ -26,6 +26,21 @@ def check_secret_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
 
 @register(Tags.security, deploy=True)
+def check_proxy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn when nothing stands in front that ends TLS and keeps slow clients away."""
+    if settings.IDENTITY["trusted_proxies"]:
+        return []
+    return [
+        CheckWarning(
+            "No proxy is trusted, so clients reach this server directly, without TLS and each on a connection of ours.",
+            hint="Put a proxy in front that ends TLS and buffers requests, and name its address in TRUSTED_PROXIES; "
+            "see docs/operations.md.",
+            id="config.W102",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
 def check_mail(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Warn when verification codes would be printed and not sent."""
     if not settings.EMAIL_BACKEND.endswith(".console.EmailBackend"):

@@ -27,6 +27,7 @@ def main() -> int:
         "DJANGO_SETTINGS_MODULE": "config.settings.prod",
         "EMAIL_URL": "smtp+tls://monban:password@mail.example:587",
         "DEFAULT_FROM_EMAIL": "no-reply@monban.example",
+        "TRUSTED_PROXIES": "10.0.0.0/8",
     }
     # The same checks with the other database; nothing connects to it.
     worst = 0

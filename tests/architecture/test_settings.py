@@ -1,6 +1,7 @@
 """What the settings promise, asked of the function that makes them."""
 
 import base64
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config import local_secrets
+from config import entry, local_secrets
 from config.env import read
 from config.settings.base import build
 
@@ -24,7 +25,8 @@ SECRETS = {
     "HASH_PEPPERS": key(3),
     "BLIND_INDEX_KEY": key(4),
 }
-NOTHING = dict.fromkeys((*SECRETS, "DEBUG", "DATABASE_URL", "REDIS_URL", "TRUSTED_PROXIES", "SHARED_HOST"), "")
+SILENT = ("DEBUG", "DATABASE_URL", "REDIS_URL", "TRUSTED_PROXIES", "SHARED_HOST", "SCRIPT_NAME")
+NOTHING = dict.fromkeys((*SECRETS, *SILENT), "")
 
 
 def production(**changes: str) -> Mapping[str, Any]:
@@ -113,3 +115,46 @@ def test_development_secrets_are_usable_and_marked_as_generated(tmp_path: Path) 
     settings = production(**values)
     assert settings["SECRET_KEY"].startswith(local_secrets.GENERATED_PREFIX)
     assert len(settings["IDENTITY"]["key_encryption_keys"][0]) == 32
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "web_server", "command"),
+    [
+        ({}, "prod", "dev"),
+        ({"SECRET_KEY": "x"}, "prod", "prod"),
+        ({"SECRET_KEY_FILE": "/run/secrets/key"}, "prod", "prod"),
+        ({"SECRET_KEY": "x", "DEBUG": "1"}, "prod", "prod"),
+        ({"DJANGO_SETTINGS_MODULE": "config.settings.dev", "SECRET_KEY": "x"}, "dev", "dev"),
+        ({"DJANGO_SETTINGS_MODULE": "config.settings.prod"}, "prod", "prod"),
+    ],
+)
+def test_one_environment_gives_one_set_of_secrets_at_every_entry_point(
+    monkeypatch: pytest.MonkeyPatch, surroundings: dict[str, str], web_server: str, command: str
+) -> None:
+    for can_develop, expected in ((False, web_server), (True, command)):
+        for name in ("DJANGO_SETTINGS_MODULE", "SECRET_KEY", "SECRET_KEY_FILE", "DEBUG"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in surroundings.items():
+            monkeypatch.setenv(name, value)
+        entry.choose_settings(can_develop=can_develop)
+        assert os.environ["DJANGO_SETTINGS_MODULE"] == f"config.settings.{expected}"
+
+
+def test_cookies_below_a_path_go_there_only() -> None:
+    settings = production(SCRIPT_NAME="/sso/")
+    assert (settings["FORCE_SCRIPT_NAME"], settings["STATIC_URL"]) == ("/sso", "/sso/static/")
+    for name in ("SESSION", "CSRF"):
+        assert settings[f"{name}_COOKIE_NAME"].startswith("__Secure-")
+        assert settings[f"{name}_COOKIE_PATH"] == "/sso/"
+    assert production()["FORCE_SCRIPT_NAME"] is None
+
+
+@pytest.mark.parametrize("path", ["sso", "/s so", "/../x", "//x", "https://x/sso", "/sso?x"])
+def test_a_path_that_is_none_is_refused(path: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="SCRIPT_NAME"):
+        production(SCRIPT_NAME=path)
+
+
+def test_a_header_that_is_none_is_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="FORWARDED_HOST_HEADER"):
+        production(FORWARDED_HOST_HEADER="X-Forwarded-Host: x")

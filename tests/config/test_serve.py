@@ -23,6 +23,8 @@ CHOSEN_KEY = "a key that an operator chose for this one test, long enough for an
 def environment(directory: Path, **changes: str) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     own = {"VAR_DIR": str(directory), "PORT": str(free_port()), "WEB_CONCURRENCY": "1", "PYTHONUNBUFFERED": "1"}
+    if "SECRET_KEY" in changes:
+        own["DJANGO_SETTINGS_MODULE"] = "config.settings.dev"  # else the environment would be production's
     return {**inherited, **own, **changes}
 
 
