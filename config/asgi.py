@@ -7,3 +7,7 @@ from config.entry import choose_settings
 choose_settings()
 
 application = get_asgi_application()
+
+from identity.services import secret_check  # noqa: E402 - models need the settings
+
+secret_check.prove_at_start()

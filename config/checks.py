@@ -9,6 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
 from config.local_secrets import GENERATED_PREFIX
+from identity.conf import conf
 
 
 @register(Tags.security, deploy=True)
@@ -28,7 +29,7 @@ def check_secret_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 @register(Tags.security, deploy=True)
 def check_proxy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Warn when nothing stands in front that ends TLS and keeps slow clients away."""
-    if settings.IDENTITY["trusted_proxies"]:
+    if conf.trusted_proxies:
         return []
     return [
         CheckWarning(

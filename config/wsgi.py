@@ -15,6 +15,10 @@ _METADATA = "/.well-known/oauth-authorization-server"
 
 _answer = get_wsgi_application()
 
+from identity.services import secret_check  # noqa: E402 - models need the settings
+
+secret_check.prove_at_start()
+
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Put right what servers leave to the application, and answer."""

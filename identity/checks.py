@@ -1,8 +1,9 @@
 """System checks of this app's settings. Codes are stable: identity.E… stops the start, W… is advice.
 
 E001 unknown key, E002 wrong type, E003 out of range, E004 missing secret, E005 weak secret, E006 one secret
-used twice, E007 settings that contradict each other, E008 codes on the terminal outside development, W101 on
-deployment, W102 a stored value that cannot be used (with `--database default`).
+used twice, E007 settings that contradict each other, E008 codes on the terminal outside development, E009 other
+secrets than the database was written with, W101 on deployment, W102 a stored value that cannot be used (with
+`--database default`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from django.apps import AppConfig, apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DatabaseError, connections, transaction
+from django.db import Error as AnyDatabaseError
 
 from identity.conf import IdentityConf, current, unknown_settings
 from identity.models.reading import ReadSafely, unusable_values
@@ -85,6 +87,25 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     if not type_errors:  # Values of a wrong type cannot be compared.
         messages += [*_out_of_range(conf), *_bad_secrets(conf), *_contradictions(conf)]
     return messages
+
+
+@register(Tags.security)
+def check_secrets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Stop every command that has other secrets than the database; before there is one, nothing can be told."""
+    from identity.services import secret_check  # models are not ready when checks are registered
+
+    try:
+        wrong = secret_check.find_wrong()
+    except AnyDatabaseError:
+        return []
+    return [
+        Error(
+            f"{name} is not what this database was written with.",
+            hint="Use the environment that the database belongs to; see docs/operations.md, Changing keys.",
+            id="identity.E009",
+        )
+        for name in wrong
+    ]
 
 
 @register(Tags.security, deploy=True)

@@ -87,6 +87,11 @@ def column_purpose(model: type[models.Model], column: str) -> str:
     return f"{model._meta.model_name}.{column.removesuffix('_sealed')}"
 
 
+def has_key_of(sealed: str) -> bool:
+    """Whether a key is configured that sealed this value; it is not opened."""
+    return any(sealed.startswith(f"{_VERSION}.{_cipher(key)[0]}.") for key in conf.key_encryption_keys)
+
+
 # Keyed hashes and handles ----------------------------------------------------------------------------------
 
 
@@ -146,6 +151,19 @@ def blind_index(value: str, *, tenant_id: int, field: str) -> str:
     if not conf.blind_index_key:
         raise ImproperlyConfigured("IDENTITY['blind_index_key'] is empty.")
     return _hmac(_subkey(conf.blind_index_key, "index", f"{tenant_id}:{field}"), value)
+
+
+# Fingerprints ----------------------------------------------------------------------------------------------
+
+
+def fingerprints() -> dict[str, list[str]]:
+    """What tells each key from every other one and helps nobody to find it, by variable, in the order of its list."""
+    keys = {
+        "KEY_ENCRYPTION_KEYS": conf.key_encryption_keys,
+        "HASH_PEPPERS": conf.hash_peppers,
+        "BLIND_INDEX_KEY": (conf.blind_index_key,),
+    }
+    return {name: [_hmac(_subkey(key, "fingerprint", name), name) for key in values] for name, values in keys.items()}
 
 
 # Masks -----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import DisallowedHost, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import Error as DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
@@ -24,18 +24,16 @@ from django.utils.cache import patch_vary_headers
 from identity import cookies, forwarding
 from identity.conf import conf
 from identity.context import RequestContext
+from identity.database import event_of, is_unavailable
 from identity.languages import choose_language, use_language
 from identity.models import SessionKind, Tenant
-from identity.retries import loss_of
-from identity.services import sessions, tenants
+from identity.services import secret_check, sessions, tenants
 from identity.services.budgets import BudgetSpent
 from identity.views import errors
 
 log = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
-
-DATABASE_AWAY = (OperationalError, InterfaceError)
 
 _LOOPBACK_HOST = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
@@ -65,18 +63,22 @@ class RequestContextMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Answer 503 where a view could not reach the database, or met others there too often."""
-        if not isinstance(exception, DATABASE_AWAY):
+        if not isinstance(exception, DatabaseError) or not is_unavailable(exception):
             return None
-        log.error(loss_of(exception), extra={"path": request.path}, exc_info=exception)
-        return errors.unavailable(request)
+        return _unavailable(request, exception)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info in _PROBES or request.path.startswith(settings.STATIC_URL or "/static/"):
             return self.get_response(request)
         try:
+            secret_check.prove()
             tenant = _find_tenant(request)
-        except DATABASE_AWAY as error:
-            log.exception(loss_of(error), extra={"path": request.path})
+        except DatabaseError as error:
+            if not is_unavailable(error):
+                raise
+            return _unavailable(request, error)
+        except secret_check.WrongSecrets as error:
+            log.critical("secrets.wrong", extra={"variables": error.variables})
             return errors.unavailable(request)
         except DisallowedHost:
             return errors.bad_request(request)
@@ -124,9 +126,10 @@ class SSOSessionMiddleware:
             try:
                 # An app's session_token is no cookie (decision 23).
                 session = sessions.find_by_handle(handle=handle, tenant=tenant, kind=SessionKind.BROWSER)
-            except DATABASE_AWAY as error:
-                log.exception(loss_of(error), extra={"path": request.path})
-                return errors.unavailable(request)
+            except DatabaseError as error:
+                if not is_unavailable(error):
+                    raise
+                return _unavailable(request, error)
             if session is not None:
                 request.sso_session = session  # type: ignore[attr-defined]
                 request.user = session.user
@@ -187,6 +190,11 @@ class BudgetMiddleware:
             return None
         log.info("budget.spent", extra={"path": request.path})
         return errors.too_many_requests(request, retry_after_seconds=exception.retry_after_seconds)
+
+
+def _unavailable(request: HttpRequest, error: DatabaseError) -> HttpResponseBase:
+    log.error(event_of(error), extra={"path": request.path}, exc_info=error)
+    return errors.unavailable(request)
 
 
 def _find_tenant(request: HttpRequest) -> Tenant | None:

@@ -31,11 +31,6 @@ def conflict_of(error: BaseException) -> str:
     return EVENTS.get(getattr(error.__cause__, "sqlstate", None) or "", "")
 
 
-def loss_of(error: BaseException) -> str:
-    """What a log calls the reason why a request could not be served: a conflict that went on, or no database."""
-    return conflict_of(error) or "database.away"
-
-
 def retried(operation: Callable[P, R]) -> Callable[P, R]:
     """Try an operation again, a few times, when the database broke its transaction off for another one.
 

@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 from oauthlib.oauth2.rfc6749 import errors as oauthlib_errors
 
 from identity.context import RequestContext
+from identity.database import is_unavailable
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import SSOSession, Tenant, User
@@ -349,8 +350,8 @@ def _approve(
     except oauthlib_errors.OAuth2Error as error:
         raise _refusal(error) from None
     except DatabaseError as error:
-        if isinstance(error, OperationalError):
-            raise  # The database is away or busy: 503, by the middleware.
+        if is_unavailable(error):
+            raise  # The database is away, busy or behind: 503, by the middleware.
         log.exception("authorization.not_stored", extra={"client_id": client.client_id})
         raise OAuthError(Fault.SERVER_ERROR, log_detail=type(error).__name__) from None
     answer = {name: str(value) for name, value in context.dialect.answer_authorization(parameters).items()}

@@ -8,7 +8,7 @@ from identity.models.credentials import AttemptCounter, CounterKind, MFADevice, 
 from identity.models.delivery import Delivery, DeliveryState, PendingRequest
 from identity.models.devices import Device
 from identity.models.ids import new_public_id
-from identity.models.keys import KeyPair, KeyState, KeyUse
+from identity.models.keys import KeyPair, KeyState, KeyUse, SecretFingerprint
 from identity.models.messages import MessageGateway, MessageTemplate, SentMessage, SentState
 from identity.models.nonces import SpentNonce
 from identity.models.organizations import Membership, Organization, OrganizationCategory
@@ -80,6 +80,7 @@ __all__ = [
     "PendingRequest",
     "SSOSession",
     "SSOTicket",
+    "SecretFingerprint",
     "SentMessage",
     "SentState",
     "SessionEndReason",

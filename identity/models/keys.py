@@ -50,3 +50,21 @@ class KeyPair(models.Model):
 
     def __str__(self) -> str:
         return self.kid
+
+
+class SecretFingerprint(models.Model):
+    """What this installation's secrets look like from outside, so that other ones are told before they do harm.
+
+    One row for each list of keys in the environment: a keyed hash by the key that writes, which nobody can turn round.
+    """
+
+    variable = models.CharField(_("variable"), max_length=32, primary_key=True)  # as in the environment
+    fingerprint = models.CharField(_("fingerprint"), max_length=64)  # hex HMAC-SHA-256
+    recorded_at = models.DateTimeField(_("recorded at"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("secret fingerprint")
+        verbose_name_plural = _("secret fingerprints")
+
+    def __str__(self) -> str:
+        return self.variable

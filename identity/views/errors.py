@@ -11,12 +11,12 @@ from typing import Any
 from csp.constants import HEADER as CSP_HEADER
 from csp.utils import build_policy
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.views.decorators.cache import never_cache
 
+from identity.database import is_unavailable
 from identity.errors import SystemBusy, catalogue
 from identity.languages import language_of_refusal
 from identity.views import stale_forms
@@ -89,7 +89,7 @@ def too_many_requests(request: HttpRequest, *, retry_after_seconds: int) -> Http
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
-    """503: the database is away. The JSON APIs that have product codes say it with theirs (decision 28)."""
+    """503: the database is away or behind. The JSON APIs that have product codes say it with theirs (decision 28)."""
     if request.path_info.startswith(_PRODUCT_APIS):
         busy = catalogue()[SystemBusy.code]
         response = JsonResponse({"error_code": busy.code, "error_msg": busy.message}, status=503)
@@ -101,7 +101,7 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, and 503 where the database was lost outside a view."""
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+    if is_unavailable(sys.exc_info()[1]):
         return unavailable(request)
     return refuse(request, 500)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from identity.database import missing_migrations
+from identity.services.secret_check import find_wrong
 from identity.views.errors import RETRY_AFTER_SECONDS
 
 
@@ -20,13 +22,18 @@ def livez(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 while the database answers, else 503 with Retry-After."""
+    """200 while the database answers, has the schema of this code and was written with these secrets.
+
+    Else 503 with Retry-After and what is wrong: `database`, `schema` with the migration that is missing, or `secrets`
+    with the variables that are other ones.
+    """
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-            cursor.fetchone()
+        missing = missing_migrations()
+        reason = f"schema {missing[0]}" if missing else " ".join(["secrets", *wrong] if (wrong := find_wrong()) else [])
     except DatabaseError:
-        return HttpResponse(
-            "database\n", content_type="text/plain", status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
-        )
-    return HttpResponse("ok\n", content_type="text/plain")
+        reason = "database"
+    if not reason:
+        return HttpResponse("ok\n", content_type="text/plain")
+    return HttpResponse(
+        f"{reason}\n", content_type="text/plain", status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
+    )

@@ -16,15 +16,15 @@ from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import Error as DatabaseError
 from django.http import HttpRequest
 from django.utils import translation
 
 from identity import errors as domain
 from identity.context import RequestContext
+from identity.database import event_of, is_unavailable
 from identity.errors import IdentityError
 from identity.languages import best_language
-from identity.retries import loss_of
 from identity.services import tenants
 from identity.texts import unique_members
 
@@ -80,8 +80,8 @@ def refusal_of(error: Exception, http: HttpRequest, *, allowed_methods: Iterable
     """
     if isinstance(error, IdentityError):
         return _refusal_by_rule(error, http)
-    if isinstance(error, OperationalError | InterfaceError):
-        log.error(loss_of(error), extra={"path": http.path}, exc_info=error)
+    if isinstance(error, DatabaseError) and is_unavailable(error):
+        log.error(event_of(error), extra={"path": http.path}, exc_info=error)
         return Refusal(503, _error_body(BUSY, (), http), {"Retry-After": str(RETRY_AFTER_SECONDS)})
     # The views' framework says it with an error of its own, which is not known here.
     if getattr(error, "status_code", None) == 405:

@@ -13,7 +13,7 @@ from identity.configuration import apply_documents
 from identity.context import SYSTEM
 from identity.models import PasswordPolicy, Tenant
 from identity.selectors import directory
-from identity.services import account, credentials, tenants
+from identity.services import account, credentials, secret_check, tenants
 
 TENANT = "default"
 OPERATOR, USER = "operator", "alice"
@@ -26,6 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Load, or make sure that somebody knows the passwords of what was loaded before."""
+        secret_check.prove()
         if tenants.has_demo_data():
             if not demo.people():
                 self.renew_passwords()

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from identity.configuration import ConfigError, apply_file
+from identity.services import secret_check
 
 
 class Command(BaseCommand):
@@ -22,6 +23,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: Path, dry_run: bool, **options: Any) -> None:
         """Apply the file, all of it or nothing."""
+        if not dry_run:
+            secret_check.prove()
         try:
             changes = apply_file(file, dry_run=dry_run)
         except ConfigError as error:

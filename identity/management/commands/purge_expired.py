@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from identity.services import purging
+from identity.services import purging, secret_check
 
 
 class Command(BaseCommand):
@@ -15,5 +15,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the number of rows by purger."""
+        secret_check.prove()
         for name, rows in purging.purge_expired(now=timezone.now()).items():
             self.stdout.write(f"{name}: {rows}")

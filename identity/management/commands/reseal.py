@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from identity.services import resealing
+from identity.services import resealing, secret_check
 
 
 class Command(BaseCommand):
@@ -14,6 +14,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print a line for each column; fail when a value could not be read."""
+        secret_check.prove()
         unreadable = 0
         for column in resealing.sealed_columns():
             result = resealing.reseal(column)

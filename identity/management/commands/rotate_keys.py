@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from identity.models import KeyUse, Tenant
-from identity.services import keys
+from identity.services import keys, secret_check
 
 
 class Command(BaseCommand):
@@ -32,6 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print a line for each key changed."""
+        secret_check.prove()
         use, alg = options["use"], options["alg"]
         if alg and use and alg not in keys.ALGORITHMS[use]:
             raise CommandError(f"{alg} is not for {use}.")

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from identity.models import Tenant
-from identity.services import audit
+from identity.services import audit, secret_check
 
 NO_TENANT = "-"
 
@@ -30,6 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print one line for each tenant, and every problem."""
+        secret_check.prove()
         codes: dict[int | None, str] = {None: NO_TENANT, **dict(Tenant.objects.values_list("pk", "code"))}
         ids = {code: tenant_id for tenant_id, code in codes.items()}
         reports = audit.verify(expected=dict(_parse(text, ids=ids) for text in options["expect"]))

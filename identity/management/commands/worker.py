@@ -11,11 +11,12 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import Error as DatabaseError
 from django.urls import set_script_prefix
 
 from identity import origins
 from identity.conf import conf
-from identity.services import upkeep
+from identity.services import secret_check, upkeep
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Command(BaseCommand):
         previous = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
         log.info("worker.start")
         try:
+            self.prove_secrets(stop, is_patient=not options["once"])
             with ThreadPoolExecutor(
                 conf.worker_parallel_deliveries,
                 thread_name_prefix="deliver",
@@ -56,3 +58,17 @@ class Command(BaseCommand):
             for number, handler in previous.items():
                 signal.signal(number, handler)
         log.info("worker.stop")
+
+    @staticmethod
+    def prove_secrets(stop: threading.Event, *, is_patient: bool) -> None:
+        """Wait for the database, and refuse to work with other secrets than it was written with."""
+        while not stop.is_set():
+            try:
+                secret_check.prove()
+            except DatabaseError as error:
+                if not is_patient:
+                    raise
+                log.warning("worker.database", extra={"job": "secrets", "reason": type(error).__name__})
+                stop.wait(conf.worker_poll_seconds)
+            else:
+                return
