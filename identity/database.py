@@ -28,7 +28,7 @@ def is_unavailable(error: BaseException | None) -> bool:
 
 
 def event_of(error: Error) -> str:
-    """What a log calls the reason why a request could not be served: a conflict that went on, a schema, or none there."""
+    """What a log calls the reason why a request was not served: a conflict that went on, a schema, or no database."""
     return conflict_of(error) or ("database.schema_behind" if is_behind(error) else "database.away")
 
 

@@ -37,7 +37,11 @@ class CopiedFile(DatabaseCreation):
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """End what is still connected to the test database before it is dropped."""
+    """Prove the secrets once, as a process does at its start, and end what is still connected before it is dropped."""
+    from identity.services import secret_check
+
+    with django_db_blocker.unblock():
+        secret_check.prove()
     yield
     # Processes and threads that tests have stopped may still be closing their connections, and PostgreSQL drops no
     # database that somebody is connected to.
