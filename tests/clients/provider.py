@@ -212,7 +212,7 @@ def second_node(provider: Provider, *, threads: int) -> Iterator[tuple[str, Path
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "config.wsgi:application", "--bind", f"127.0.0.1:{port}"),
-                *("--workers", "1", "--threads", str(threads), "--worker-class", "gthread"),
+                *("--workers", "1", "--threads", str(threads)),
             ],
             cwd=ROOT,
             env={**provider.environment, "PORT": str(port)},

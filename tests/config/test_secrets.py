@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from config.local_secrets import render
 from tests.clients.provider import OwnDatabase, free_port
+from tests.support import templates
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {
@@ -34,7 +36,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     """The environment of a production database that has been written to, without DJANGO_SETTINGS_MODULE."""
     directory = tmp_path_factory.mktemp("secrets")
     server = os.environ.get("DATABASE_URL", "")
-    database = OwnDatabase(server) if server else None
+    database = OwnDatabase(server, template=templates.postgresql_database(server)) if server else None
+    if database is None:
+        shutil.copyfile(templates.sqlite_file(), directory / "monban.sqlite3")
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     settings = {
         **inherited,
@@ -48,10 +52,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     }
     try:
         (directory / "tenant.yaml").write_text("tenant: {code: default, name: Example, domains: [id.example.com]}\n")
-        for command in ("migrate", "createcachetable", "apply_config"):
-            arguments = [str(directory / "tenant.yaml")] if command == "apply_config" else []
-            finished = run(["manage.py", command, *arguments], settings)
-            assert finished.returncode == 0, finished.stdout + finished.stderr
+        finished = run(COMMANDS["apply_config"], settings)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
         yield settings
     finally:
         if database:

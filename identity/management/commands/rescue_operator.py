@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from identity.context import SYSTEM
 from identity.errors import IdentityError
 from identity.selectors import directory
-from identity.services import rescue, tenants
+from identity.services import rescue, secret_check, tenants
 
 
 class Command(BaseCommand):
@@ -30,6 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, user_name: str, tenant: str, email: str, **options: Any) -> None:
         """Print the new password."""
+        secret_check.prove()
         row = tenants.find_by_code(tenant)
         if row is None:
             raise CommandError(f'There is no tenant "{tenant}".')

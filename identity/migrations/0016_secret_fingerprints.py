@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('identity', '0014_required_unknown'),
+        ('identity', '0015_operators_may_reset'),
     ]
 
     operations = [
