@@ -15,7 +15,7 @@ from identity.events import EventType
 from identity.models import AppendOnlyError, AuditEvent, Delivery, KeyPair, Organization, Tenant, User
 from identity.operator_groups import AUDITORS, HELP_DESK
 from identity.services import credentials, keys
-from oidc_provider.models import Client
+from oidc_provider.models import CLIENT_FLAGS, LOWERING_FLAGS, Client
 from tests.admin.conftest import operator_of, sign_in
 from tests.factories import (
     make_account,
@@ -273,6 +273,24 @@ def test_a_client_is_changed_through_registration(browser: Browser, operator: Us
     client.refresh_from_db()
     assert client.name == "New"
     assert list(last_event(operator.tenant, EventType.CLIENT_UPDATE).changes) == ["name"]
+
+
+def test_flags_are_switches_with_their_risk_beside_them(browser: Browser, operator: User) -> None:
+    client = make_client(make_application(operator.tenant), dialect="pactera", name="Old")
+    form = browser.get(page(client)).context["adminform"].form
+    shown = dict(form.fields["flags"].choices)
+    assert shown.keys() == CLIENT_FLAGS["pactera"]
+    assert all("Risk: " in str(shown[name]) for name in LOWERING_FLAGS & shown.keys())
+    data = {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
+    data |= {"claims_mapping": "{}", "jwks": "null", "flags": ["short_verifiers"], "refresh_token_grace_seconds": "30"}
+    response = browser.post(page(client), data)
+    assert response.status_code == 302, response.context["adminform"].form.errors
+    client.refresh_from_db()
+    assert (client.flags, client.refresh_token_grace_seconds) == ({"short_verifiers": True}, 30)
+    changes = last_event(operator.tenant, EventType.CLIENT_UPDATE).changes
+    assert changes["flags"] == [{}, {"short_verifiers": True}]
+    form = browser.get(page(client)).context["adminform"].form
+    assert form["flags"].value() == ["short_verifiers"]
 
 
 def test_a_new_secret_replaces_the_old_one(browser: Browser, operator: User) -> None:

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from django.core.management import CommandError, call_command
 
+from cas_saml.checks import check_plain_http
+from cas_saml.models import CASService
 from identity import configuration, crypto, registry
 from identity.configuration import APPLICATION_SECTIONS
 from identity.context import RequestContext
@@ -423,3 +425,37 @@ def test_the_documents_own_example_works(run: Any, tmp_path: Path) -> None:
 def test_the_document_names_everything_that_a_section_takes(section: str, names: list[str]) -> None:
     part = DOCUMENT.read_text(encoding="utf-8").split(f"\n## {section}\n")[1].split("\n## ")[0]
     assert [name for name in names if f"`{name}`" not in part and f"`{name}: " not in part] == []
+
+
+def test_a_file_sets_the_grace_and_the_flags_of_a_client_and_a_service_without_tls(run: Any) -> None:
+    def change(document: dict[str, Any]) -> None:
+        application = document["applications"][0]
+        client = application["clients"][0]
+        del client["token_endpoint_auth_method"]
+        client |= {
+            "refresh_token_grace_seconds": 0,
+            "flags": {"plain_http": True},
+            "redirect_uris": ["http://wiki.corp.example/cb"],
+        }
+        application["cas_services"] = [{"url": "http://wiki.corp.example/cas", "allows_plain_http": True}]
+
+    run(with_change(change))
+    client = Client.objects.get()
+    assert (client.refresh_token_grace_seconds, client.flags) == (0, {"plain_http": True})
+    assert client.token_endpoint_auth_method == "client_secret"
+    service = CASService.objects.get()
+    assert service.allows_plain_http
+    assert [message.id for message in check_plain_http(None, databases=["default"])] == ["cas_saml.W001"]
+    assert "nothing" in run(with_change(change)).lower()
+
+
+@pytest.mark.parametrize("is_internal", [True, False])
+def test_a_service_without_tls_takes_the_switch_and_the_mark(run: Any, is_internal: bool) -> None:
+    def change(document: dict[str, Any]) -> None:
+        application = document["applications"][0]
+        application["internal"] = is_internal
+        entry = {"url": "http://wiki.corp.example/cas"} | ({} if is_internal else {"allows_plain_http": True})
+        application["cas_services"] = [entry]
+
+    with pytest.raises(CommandError):
+        run(with_change(change))
