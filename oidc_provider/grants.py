@@ -247,14 +247,15 @@ def _spend_code(row: AuthorizationCode, *, now: datetime, state: Exchange) -> No
 def _supersede(row: RefreshToken, *, now: datetime, state: Exchange) -> None:
     """Note that the token was used, the first time; within its grace it gives a sibling of what it gave then.
 
-    Two tabs, or a retry after an answer that was lost, must not end the grant (decision 51). Each way is an UPDATE of
-    the row, so whoever revokes the family waits for the sibling and takes it along (S14).
+    Two tabs, or a retry after an answer that was lost, must not end the grant (decision 51). What counts is when the
+    request came in, however long it waited for its turn. Each way is an UPDATE of the row, so whoever revokes the
+    family waits for the sibling and takes it along (S14).
     """
     live = RefreshToken.objects.filter(pk=row.pk, revoked=None)
     if row.superseded_at is None and live.filter(superseded_at=None).update(superseded_at=now):
         return
     grace = refresh_token_grace(state.client)
-    if grace and live.filter(superseded_at__gt=now - grace).update(superseded_at=F("superseded_at")):
+    if grace and live.filter(superseded_at__gt=state.started_at - grace).update(superseded_at=F("superseded_at")):
         state.is_within_grace = True
         return
     if not live.exists():
@@ -263,10 +264,10 @@ def _supersede(row: RefreshToken, *, now: datetime, state: Exchange) -> None:
     raise OAuthError(Fault.REFRESH_TOKEN_REPLAYED, log_detail=f"token={row.pk}")
 
 
-def is_replayed(row: RefreshToken, *, client: Client, now: datetime) -> bool:
-    """Whether a refresh token was used, and its grace is over."""
-    grace = refresh_token_grace(client)
-    return row.superseded_at is not None and (not grace or row.superseded_at <= now - grace)
+def is_replayed(row: RefreshToken, *, state: Exchange) -> bool:
+    """Whether a refresh token was used, and its grace was over when the request came in."""
+    grace = refresh_token_grace(state.client)
+    return row.superseded_at is not None and (not grace or row.superseded_at <= state.started_at - grace)
 
 
 # Judging ---------------------------------------------------------------------------------------------------

@@ -232,7 +232,7 @@ class Validator(OAuth2Validator):
             raise OAuthError(Fault.REFRESH_TOKEN_CLIENT, log_detail=f"token={row.pk} client={client.pk}")
         if row.revoked is not None:
             raise OAuthError(Fault.REFRESH_TOKEN_REVOKED, log_detail=f"token={row.pk}")
-        if grants.is_replayed(row, client=client, now=timezone.now()):
+        if grants.is_replayed(row, state=state):
             state.replayed = row.family
             raise OAuthError(Fault.REFRESH_TOKEN_REPLAYED, log_detail=f"token={row.pk}")
         if row.is_over(timezone.now()):
