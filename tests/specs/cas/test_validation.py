@@ -357,7 +357,7 @@ def test_our_own_failure_is_told_in_the_protocols_words(
     service: Service, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticket = service.ticket(browser)
-    type(service.row).objects.update(attributes={"broken": "no such source"})
+    monkeypatch.setattr("cas_saml.cas.tickets.access.check", lambda **kwargs: 1 / 0)
     assert service.validated(ticket)[FAILURE] == {"code": "INTERNAL_ERROR", "description": "internal error"}
     assert AuditEvent.objects.filter(event_type="ticket:validate", reason="internal").exists()
 
