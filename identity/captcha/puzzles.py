@@ -1,12 +1,16 @@
 """Draw a block puzzle in the sizes of AJ-Captcha, whose clients apps have built in (sdk_api.yaml, x-captcha).
 
-A cut of a background, mirrored, tinted and sprinkled with noise, so that no two pictures compare; a hole in the form of
-a puzzle piece, another one that fits nothing, and the piece. Everything that does not depend on chance is kept.
+A puzzle is a cost, not a proof: whoever trains a program for these pictures will solve them, so the limits on sending
+do the work. It is not to be solved by a dozen lines that anybody has at hand, though. The piece is no copy of what the
+hole was cut from, and the hole is filled with something else and shaded unevenly. Holes that fit nothing stand in the
+same row with the piece's own texture in them, so that whatever looks for the texture, for the darkest spot or for the
+strongest contrast goes there. People see the form of the hole. Everything that does not depend on chance is kept.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import secrets
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -24,10 +28,15 @@ _OVERSAMPLING = 4
 _KNOB = 7  # how far a knob stands out
 _NOISE = 9  # standard deviation, in steps of 256
 _COMPRESSION = 3
-_DEPTH = (0.42, 0.58)  # how dark a hole is
+_SLOPE = (0.45, 0.55)  # how dark the hole is at its one side, and how bright at the other
+_DECOY_SLOPE = (0.6, 0.72)  # the same of a hole that fits nothing: so that contrast tells the wrong one
+_DECOY_DEPTH = (0.3, 0.42)  # how dark another such hole is: so that darkness tells the wrong one
+_PIECE_NOISE = 36
+_APART = 6  # pixels between two holes
 _COLOURS = 128
 _chance = secrets.SystemRandom()
 
+Shade = tuple[Image.Image, Image.Image]  # how much black, and how much white, lies over a hole: masks of 47 x 47
 Side = tuple[int, int]  # 1 knob, -1 hollow, 0 straight; its shift along the side in pixels
 _SIDES: tuple[Side, ...] = ((0, 0), *((kind, shift) for kind in (1, -1) for shift in (-4, 0, 4)))
 
@@ -46,11 +55,18 @@ def draw() -> Puzzle:
     picture = _background()
     x, y = MIN_X + _chance.randrange(MAX_X - MIN_X + 1), _chance.randrange(MARGIN, HEIGHT - PIECE - MARGIN)
     shape = _shape()
-    piece = _cut_piece(picture, shape, x=x, y=y)
-    decoy_x, decoy_y = _decoy_place(x, y)
-    _dig_hole(picture, _shape(), x=decoy_x, y=decoy_y, depth=_chance.uniform(*_DEPTH))
-    _dig_hole(picture, shape, x=x, y=y, depth=_chance.uniform(*_DEPTH))
-    return Puzzle(_png(picture), _png(piece), x)
+    texture = picture.crop((x, y, x + PIECE, y + PIECE))
+    places = [(x, y)]
+    decoys = ((True, _even(_DECOY_DEPTH)), (True, _uneven(_DECOY_SLOPE)), (False, _even(_DECOY_DEPTH)))
+    for is_in_row, shade in decoys:
+        if place := _decoy_place(places, y=y, is_in_row=is_in_row):
+            places.append(place)
+            if is_in_row:
+                picture.paste(texture, place, _masks(shape)[0])
+            _dig_hole(picture, _other_shape(shape), place, shade)
+    picture.paste(_filling(picture), (x, y), _masks(shape)[0])
+    _dig_hole(picture, shape, (x, y), _uneven(_SLOPE))
+    return Puzzle(_png(picture), _png(_cut_piece(texture, shape, y=y)), x)
 
 
 # The picture -----------------------------------------------------------------------------------------------
@@ -78,15 +94,33 @@ def _background() -> Image.Image:
     tints = [_chance.uniform(0.86, 1.08) for _band in range(3)]
     picture = picture.point([min(255, round(value * tint)) for tint in tints for value in range(256)])
     # Grey in the middle changes nothing; the noise lies around it.
-    noise = Image.effect_noise((WIDTH, HEIGHT), _NOISE)
+    noise = _noise(picture.size, _NOISE)
     return ImageChops.overlay(picture, Image.merge("RGB", (noise, noise, noise)))
 
 
-def _decoy_place(x: int, y: int) -> tuple[int, int]:
-    """A place for the hole that fits nothing: clear of the real one, and at a height where the piece cannot go."""
-    columns = [place for place in range(WIDTH - PIECE) if abs(place - x) > PIECE + 6]
-    rows = [place for place in range(MARGIN, HEIGHT - PIECE - MARGIN) if abs(place - y) > 12]
-    return _chance.choice(columns), _chance.choice(rows)
+def _noise(size: tuple[int, int], deviation: float) -> Image.Image:
+    """Grey noise around the middle, which an overlay leaves as it is."""
+    even = Image.frombytes("L", size, _chance.randbytes(size[0] * size[1]))
+    scale = deviation / (256 / math.sqrt(12))  # of even noise over 256 values
+    return even.point([round(128 + (value - 127.5) * scale) for value in range(256)])
+
+
+def _decoy_place(taken: list[tuple[int, int]], *, y: int, is_in_row: bool) -> tuple[int, int] | None:
+    """A place for a hole that fits nothing, clear of the others; None where there is no room.
+
+    is_in_row: at the height where the piece slides, else at one where it cannot go.
+    """
+    rows = [y] if is_in_row else [row for row in range(MARGIN, HEIGHT - PIECE - MARGIN) if abs(row - y) > 12]
+    row = _chance.choice(rows)
+    near = [left for left, top in taken if abs(top - row) < PIECE + _APART]
+    columns = [place for place in range(WIDTH - PIECE) if all(abs(place - left) > PIECE + _APART for left in near)]
+    return (_chance.choice(columns), row) if columns else None
+
+
+def _filling(picture: Image.Image) -> Image.Image:
+    """What the hole shows: any other part of the picture."""
+    left, top = _chance.randrange(WIDTH - PIECE), _chance.randrange(HEIGHT - PIECE)
+    return picture.crop((left, top, left + PIECE, top + PIECE))
 
 
 # The piece -------------------------------------------------------------------------------------------------
@@ -100,9 +134,17 @@ def _shape() -> tuple[Side, Side, Side, Side]:
             return top, right, bottom, left
 
 
+def _other_shape(shape: tuple[Side, Side, Side, Side]) -> tuple[Side, Side, Side, Side]:
+    """A form that a person tells from this one: two sides at least are of another kind."""
+    while True:
+        other = _shape()
+        if sum(1 for (kind, _), (own, _shift) in zip(other, shape, strict=True) if kind != own) >= 2:
+            return other
+
+
 @lru_cache(maxsize=1024)
-def _masks(shape: tuple[Side, Side, Side, Side]) -> tuple[Image.Image, Image.Image, Image.Image]:
-    """The form, its bright rim, and the shadow that falls into its hole: three masks of 47 x 47."""
+def _masks(shape: tuple[Side, Side, Side, Side]) -> tuple[Image.Image, Image.Image]:
+    """The form and its bright rim: two masks of 47 x 47."""
     size = PIECE * _OVERSAMPLING
     large = Image.new("L", (size, size))
     pen = ImageDraw.Draw(large)
@@ -120,16 +162,16 @@ def _masks(shape: tuple[Side, Side, Side, Side]) -> tuple[Image.Image, Image.Ima
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255 if kind > 0 else 0)
     form = large.resize((PIECE, PIECE), Image.Resampling.LANCZOS)
     inner = form.filter(ImageFilter.MinFilter(3))
-    rim = ImageChops.subtract(form, inner)
-    fallen = Image.new("L", (PIECE, PIECE))
-    fallen.paste(form, (3, 3))
-    shadow = ImageChops.subtract(form, fallen.filter(ImageFilter.GaussianBlur(2)))
-    return form, rim, shadow
+    return form, ImageChops.subtract(form, inner)
 
 
-def _cut_piece(picture: Image.Image, shape: tuple[Side, Side, Side, Side], *, x: int, y: int) -> Image.Image:
-    form, rim, _shadow = _masks(shape)
-    part = picture.crop((x, y, x + PIECE, y + PIECE))
+def _cut_piece(texture: Image.Image, shape: tuple[Side, Side, Side, Side], *, y: int) -> Image.Image:
+    """The piece: what the hole was cut from, in another light and with noise of its own."""
+    form, rim = _masks(shape)
+    tints = [_chance.uniform(0.8, 1.2) for _band in range(3)]
+    part = texture.point([min(255, round(value * tint)) for tint in tints for value in range(256)])
+    noise = [_noise(part.size, _PIECE_NOISE) for _band in range(3)]
+    part = ImageChops.overlay(part, Image.merge("RGB", noise))
     part.paste((255, 255, 255), mask=rim.point([value * 4 // 5 for value in range(256)]))
     part.putalpha(form)
     piece = Image.new("RGBA", (PIECE, HEIGHT))
@@ -137,12 +179,28 @@ def _cut_piece(picture: Image.Image, shape: tuple[Side, Side, Side, Side], *, x:
     return piece
 
 
-def _dig_hole(picture: Image.Image, shape: tuple[Side, Side, Side, Side], *, x: int, y: int, depth: float) -> None:
-    form, rim, shadow = _masks(shape)
-    box = (x, y, x + PIECE, y + PIECE)
-    picture.paste((0, 0, 0), box, form.point([round(value * depth) for value in range(256)]))
-    picture.paste((0, 0, 0), box, shadow.point([value // 2 for value in range(256)]))
-    picture.paste((255, 255, 255), box, rim.point([round(value * depth * 0.8) for value in range(256)]))
+def _even(depths: tuple[float, float]) -> Shade:
+    """Dark everywhere."""
+    depth = _chance.uniform(*depths)
+    return Image.new("L", (PIECE, PIECE), round(255 * depth)), Image.new("L", (PIECE, PIECE))
+
+
+def _uneven(slopes: tuple[float, float]) -> Shade:
+    """Dark at one side and bright at the other, so that the hole is not darker as a whole."""
+    slope = _chance.uniform(*slopes)
+    ramp = Image.linear_gradient("L").resize((PIECE, PIECE)).rotate(_chance.choice((0, 90, 180, 270)))
+    dark = ramp.point([max(0, round(slope * (2 * value - 255))) for value in range(256)])
+    return dark, ramp.point([max(0, round(slope * (255 - 2 * value))) for value in range(256)])
+
+
+def _dig_hole(picture: Image.Image, shape: tuple[Side, Side, Side, Side], place: tuple[int, int], shade: Shade) -> None:
+    """Shade the form's place, and draw its rim."""
+    form, rim = _masks(shape)
+    dark, bright = shade
+    box = (*place, place[0] + PIECE, place[1] + PIECE)
+    picture.paste((0, 0, 0), box, ImageChops.multiply(form, dark))
+    picture.paste((255, 255, 255), box, ImageChops.multiply(form, bright))
+    picture.paste((255, 255, 255), box, rim.point([round(value * 0.4) for value in range(256)]))
 
 
 # Files -----------------------------------------------------------------------------------------------------
