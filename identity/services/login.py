@@ -102,10 +102,6 @@ def submit_password(
         login_steps.record_refusal(
             EventType.LOGIN_PASSWORD, row=row, error=error, identifier=identifier, context=context
         )
-        if isinstance(error, CredentialsRefused):
-            # What is told counts the tries of this sign-in: the account's own count, which every name of a person
-            # shares, would say which names are one person's, and so that there is one (S33).
-            error.params = (max(credentials.policy_of(row.tenant).max_failures - row.failures - 1, 0),)
         raise
     row.user = user
     audit.record(EventType.LOGIN_PASSWORD, tenant=row.tenant, actor=user, target=user, context=context)

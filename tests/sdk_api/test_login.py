@@ -131,6 +131,15 @@ def test_what_is_empty_is_told_by_its_code(phone: Phone, body: Any, code: str) -
     assert not LoginTransaction.objects.exists()
 
 
+@pytest.mark.security("S33")
+@pytest.mark.parametrize("name", ["alice", "nobody"])
+def test_remaining_attempts_are_those_until_the_lock_for_unknown_names_too(phone: Phone, name: str) -> None:
+    limit = phone.tenant.password_policy.max_failures
+    texts = [phone.login(user_name=name, password="wrong").json()["error_msg"] for _try in range(limit)]
+    assert texts == [f"Invalid account name or password. Remaining attempts: {left}" for left in reversed(range(limit))]
+    assert told(phone.login(user_name=name, password="wrong")) == (400, "LOGIN.0001")
+
+
 @pytest.mark.spec("OneAccess-3.2.5.1")
 def test_a_user_without_an_account_is_denied(db: None) -> None:
     phone = make_phone(application={"access": ApplicationAccess.ASSIGNED})
