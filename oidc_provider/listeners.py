@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from identity.models import SessionEndReason, SSOSession, User
+from identity.models import SSOSession, User
+from identity.services import sessions
 from identity.signals import session_ended, user_disabled
 from oidc_provider import backchannel_logout, grants
-
-# Decision 14: offline grants survive a plain sign-out. Whoever ends a session from elsewhere means the device.
-PLAIN = frozenset({SessionEndReason.SIGNED_OUT, SessionEndReason.REPLACED})
 
 
 def on_session_ended(*, session: SSOSession, reason: str, **kwargs: Any) -> None:
     """End what was granted in the session, and let its clients be told."""
     backchannel_logout.enqueue(session)
-    grants.revoke_for_session(session, with_offline=reason not in PLAIN)
+    grants.revoke_for_session(session, with_offline=reason not in sessions.PLAIN_ENDS)
 
 
 def on_user_disabled(*, user: User, **kwargs: Any) -> None:

@@ -32,7 +32,7 @@ def check(
 
     application: None is this server's own pages. session: what the grant was made in, None where it had none or its row
     was purged. epoch: of the code, token or ticket. One of another epoch than the user's is dead; no clock is asked
-    (S48). is_offline: the grant outlives its session (decision 14), so the session is not asked.
+    (S48). is_offline: the grant outlives its session (decision 14), unless that was ended from elsewhere.
     No query, except one for an application that is open to its accounts only.
     Raises AccountDisabled, ApplicationDisabled, StateInvalid where session or grant have ended, and AccessDenied for a
     person of another tenant or without an enabled account there.
@@ -43,7 +43,8 @@ def check(
         raise ApplicationDisabled(log_detail=f"application={application.pk}")
     if epoch is not None and epoch != user.epoch:
         raise StateInvalid(log_detail=f"user={user.pk} is in epoch {user.epoch}, the grant in {epoch}")
-    if session is not None and not is_offline and not sessions.is_usable(session):
+    still_counts = sessions.leaves_offline_grants if is_offline else sessions.is_usable
+    if session is not None and not still_counts(session):
         raise StateInvalid(log_detail=f"session={session.pk} ended")
     if application is not None:
         applications.check_access(application=application, user=user)

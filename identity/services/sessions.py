@@ -40,6 +40,7 @@ from identity.signals import session_ended
 
 __all__ = [
     "ACR_VALUES",
+    "PLAIN_ENDS",
     "confirm_password",
     "end",
     "end_all",
@@ -53,6 +54,7 @@ __all__ = [
     "join",
     "join_once",
     "joined_by",
+    "leaves_offline_grants",
     "list_ended",
     "list_open",
     "policy_of",
@@ -67,6 +69,9 @@ TOUCH_INTERVAL = timedelta(minutes=1)
 MAX_ENDED_SHOWN = 5
 MAX_JOINED_REMEMBERED = 10_000  # about 3 MB; forgetting only costs the statement again
 _joined: set[tuple[str, str, str, str]] = set()  # sid, protocol, client_ref and data
+# Decision 14: ended so, a session leaves the grants that were to outlive it. Whoever ends one from elsewhere, its user
+# or an operator, means the device and all that it was given.
+PLAIN_ENDS = frozenset({SessionEndReason.SIGNED_OUT, SessionEndReason.REPLACED})
 _HANDLE = "sso_session.handle"
 HOLDER = "sdk"  # protocol of the participant that holds the session itself, by its session_token
 VOUCHED = "vouched"  # protocol of the participant for whose word a session was opened
@@ -263,6 +268,11 @@ def is_usable(session: SSOSession, *, now: datetime | None = None) -> bool:
         and session.epoch == session.user.epoch  # S48
         and session.user.is_usable
     )
+
+
+def leaves_offline_grants(session: SSOSession) -> bool:
+    """Return whether grants that outlive their session outlive this one too."""
+    return session.ended_at is None or session.end_reason in PLAIN_ENDS
 
 
 def touch(session: SSOSession) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -31,19 +31,24 @@ FRESH = "Quiet-Harbour-58"
 
 
 @contextmanager
-def raised_before(statement: str, user: User) -> Iterator[None]:
-    """Let somebody else's change of the person be committed right before the first statement that begins so."""
+def done_before(statement: str, change: Callable[[], object]) -> Iterator[None]:
+    """Let somebody else's change be committed right before the first statement that begins so."""
     seen: list[str] = []
 
     def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.startswith(statement) and not seen:
             seen.append(sql)
-            User.objects.filter(pk=user.pk).update(epoch=F("epoch") + 1)
+            change()
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(watch):
         yield
     assert seen, f"{statement} was not seen"
+
+
+def raised_before(statement: str, user: User) -> AbstractContextManager[None]:
+    """Let a change of the person be that change."""
+    return done_before(statement, lambda: User.objects.filter(pk=user.pk).update(epoch=F("epoch") + 1))
 
 
 @pytest.mark.security("S48")
@@ -64,6 +69,23 @@ def test_tokens_that_were_being_made_are_dead(machine: Machine, user: User, gran
     body = answer.json()
     assert machine.userinfo(body["access_token"]).status_code == 401
     assert refusal(machine.refresh(body["refresh_token"])) == INVALID_GRANT
+
+
+@pytest.mark.security("S48", "S14")
+@pytest.mark.parametrize("reason", [SessionEndReason.ENDED_BY_USER, SessionEndReason.ENDED_BY_OPERATOR])
+def test_an_offline_code_that_was_being_made_while_its_device_was_cut_off_is_refused(
+    machine: Machine, user: User, reason: SessionEndReason
+) -> None:
+    """ADR 13: ending a session from elsewhere takes offline grants along; a plain sign-out leaves them."""
+    machine.session = make_session(user)
+
+    def end() -> None:
+        session = SSOSession.objects.select_related("user", "tenant").get(pk=machine.session.pk)
+        sessions.end(session, reason=reason, context=SYSTEM, actor="system")
+
+    with done_before('INSERT INTO "oidc_provider_authorizationcode"', end):
+        code = machine.code(scope="openid offline_access", prompt="consent")
+    assert refusal(machine.exchange(code)) == INVALID_GRANT
 
 
 @pytest.mark.security("S48", "S26")

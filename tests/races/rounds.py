@@ -152,7 +152,18 @@ def browser_sign_ins(world: World, outcome: Outcome) -> None:
 
 def authorizations(world: World, outcome: Outcome) -> None:
     """Codes with offline_access for a browser that is signed in, beside a new password; half are redeemed at once."""
-    browsers = [world.tab_of(browser) for browser in [world.sign_in()] * SIGNING_IN]
+    _ask_beside(world, outcome, world.sign_in(), lambda: world.set_password().status_code == 200)
+
+
+def cut_off(world: World, outcome: Outcome) -> None:
+    """Codes with offline_access for a browser whose session is ended from another one."""
+    lost, own = world.sign_in(), world.sign_in()
+    sid = world.sid_of(world.grant(lost))
+    _ask_beside(world, outcome, lost, lambda: world.end_session(own, sid).status_code == 302)
+
+
+def _ask_beside(world: World, outcome: Outcome, browser: requests.Session, change: Callable[[], bool]) -> None:
+    browsers = [world.tab_of(browser) for _number in range(SIGNING_IN)]
     codes, grants = list[str](), list[dict[str, Any]]()
 
     def asker(browser: requests.Session, *, redeems: bool) -> Callable[[], bool]:
@@ -168,7 +179,7 @@ def authorizations(world: World, outcome: Outcome) -> None:
 
     crowd = Crowd([asker(browser, redeems=bool(number % 2)) for number, browser in enumerate(browsers)])
     _wait_until(lambda: bool(codes and grants))
-    outcome.refused += world.set_password().status_code != 200
+    outcome.refused += not change()
     crowd.stop()
     outcome.made += len(codes) + len(grants)
     for code in codes:
@@ -227,6 +238,7 @@ RACES: tuple[Race, ...] = (
     app_sign_ins,
     browser_sign_ins,
     authorizations,
+    cut_off,
     redemptions,
     tabs,
 )

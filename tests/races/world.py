@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -142,6 +143,13 @@ class World:
             self.password = new
         return answer
 
+    def end_session(self, browser: requests.Session, sid: str) -> requests.Response:
+        """Alice ends another session of hers, of a device that she has lost."""
+        node = self.node()
+        page = browser.get(f"{node}/account", timeout=TIMEOUT_SECONDS).text
+        form = {"csrfmiddlewaretoken": re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)[0]}
+        return send_form(browser, f"{node}/account/sessions/{sid}/end", form)
+
     # The application ------------------------------------------------------------------------------------------
 
     def authorize(self, browser: requests.Session) -> str:
@@ -186,6 +194,13 @@ class World:
     def sub_of(self, access_token: str) -> str:
         sub: str = self.userinfo(access_token).json()["sub"]
         return sub
+
+    @staticmethod
+    def sid_of(tokens: dict[str, Any]) -> str:
+        """The session's name, of the ID token."""
+        payload = tokens["id_token"].split(".")[1]
+        sid: str = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sid"]
+        return sid
 
     def is_alive(self, tokens: dict[str, Any]) -> bool:
         """Whether either of these tokens still gives anything."""

@@ -29,7 +29,7 @@ def test_every_domain_error_has_a_status() -> None:
     # Its own, or that of the family it belongs to.
     without = [kind for kind in families() if kind is not IdentityError and set(kind.__mro__).isdisjoint(STATUSES)]
     assert without == []
-    assert set(STATUSES.values()) == {400, 415, 429, 503}
+    assert set(STATUSES.values()) == {400, 403, 415, 429, 503}
 
 
 @pytest.mark.django_db
