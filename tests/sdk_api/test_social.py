@@ -107,6 +107,25 @@ def test_another_providers_word_is_no_proof_of_a_superuser(phone: Phone, wechat:
     assert login(phone, wechat).json()["status"] == "SUCCESS"
 
 
+@pytest.mark.security("S46")
+@pytest.mark.parametrize("how", [UnknownUser.BIND, UnknownUser.BIND_OR_REGISTER])
+@pytest.mark.parametrize(
+    "rights",
+    [{"is_staff": True, "phone_number_verified": False}, {"is_superuser": True}],
+    ids=["operator", "superuser"],
+)
+def test_a_number_that_a_directory_wrote_links_nobody_to_an_operator(
+    phone: Phone, wechat: WeChatStub, source: Upstream, how: str, rights: dict[str, bool]
+) -> None:
+    Upstream.objects.update(unknown_user=how)
+    User.objects.update(**rights)
+    token = state_token(phone, wechat)
+    answer = (bind if how == UnknownUser.BIND else register_bind)(phone, token)
+    assert refusal(answer) == (400, "USER.0001")
+    assert not ExternalIdentity.objects.exists()
+    assert not SSOSession.objects.exists()
+
+
 @pytest.mark.spec("OneAccess-3.2.5.4")
 @pytest.mark.parametrize("path", ["/api/v3/sdk/login/alipay", "/api/v2/sdk/login/alipay"])
 def test_alipay_has_two_paths(phone: Phone, alipay: AlipayStub, path: str) -> None:
