@@ -256,7 +256,7 @@ class RelyingParty:
     def call(self, endpoint: str, data: Mapping[str, str], **headers: str) -> Any:
         """POST a form to an endpoint as this client."""
         form = dict(data)
-        if self.auth_method == "client_secret_basic":
+        if self.auth_method in ("client_secret", "client_secret_basic"):
             pair = f"{quote(self.client_id, safe='')}:{quote(self.client_secret, safe='')}"
             headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         elif self.auth_method == "client_secret_post":
