@@ -31,6 +31,7 @@ ORGANIZATION_CHANGES: Final[dict[str, Any]] = {"name": "Research", "parent_id": 
 APP_ORGANIZATION: Final[dict[str, Any]] = {"org_code": "10000", "name": "Headquarters", "parent_id": ""}
 APP_ORGANIZATION_CHANGES: Final[dict[str, Any]] = {"name": "Branch"}
 ACCOUNT: Final[dict[str, Any]] = {"user_id": _ID, "account_name": "zhangsan", "name": "zs", "disabled": False}
+UNOWNED_ACCOUNT: Final[dict[str, Any]] = {"account_name": "reception", "name": "Reception desk"}
 ACCOUNT_CHANGES: Final[dict[str, Any]] = {"account_name": "Test02", "disabled": False}
 ROLE: Final[dict[str, Any]] = {"code": "admin1", "name": "Administrator"}
 ROLE_CHANGES: Final[dict[str, Any]] = {"name": "Auditor"}

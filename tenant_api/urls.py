@@ -49,6 +49,8 @@ _OPERATIONS = [
         name="app-organization",
     ),
     path(f"{_APP}/accounts/basic-account", accounts.BasicAccountView.as_view(), name="basic-account"),
+    path(f"{_APP}/accounts/orphan-account", accounts.OrphanAccountView.as_view(), name="orphan-account"),
+    path(f"{_APP}/accounts/public-account", accounts.PublicAccountView.as_view(), name="public-account"),
     path(f"{_APP}/accounts", accounts.AccountsView.as_view(), name="accounts"),
     path(f"{_APP}/accounts/<segment:account_id>", accounts.AccountView.as_view(), name="account"),
     path(f"{_APP}/accounts/<segment:account_id>/enable", accounts.EnableAccountView.as_view(), name="account-enable"),

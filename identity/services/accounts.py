@@ -1,4 +1,7 @@
-"""Accounts inside applications: a user's own one, which also opens an application that is assigned."""
+"""Accounts inside applications: a user's own one, which also opens an application that is assigned, and unowned ones.
+
+Accounts without an owner and public ones open nothing: they are what an application has beside its people.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +38,10 @@ _CONSTRAINTS = ("account_name_per_application", "one_account_per_user_and_applic
 def create(
     *,
     application: Application,
-    user: User,
+    user: User | None,
     context: RequestContext,
     actor: Any = None,
+    account_type: str = AccountType.BASIC,
     account_name: str = "",
     name: str = "",
     organization_code: str = "",
@@ -47,19 +51,25 @@ def create(
 ) -> AppAccount:
     """Give a user an account in the application; without a name it is the user name.
 
+    user: None for the two kinds that have no owner, and for these only.
     Raises ApplicationDisabled (APP.0003), AlreadyExists (APP_ACCOUNT.0002: the name is taken or the user has an
-    account there), ValueRequired (.0035), ValueInvalid (.0036, .0007), NotFound (USER.0001, APP_ORG.0001).
+    account there), ValueRequired (.0035, USER.0061 for a basic account without a user), ValueInvalid (.0036, .0007,
+    and .0003 for a kind that there is not or that has no owner), NotFound (USER.0001, APP_ORG.0001).
     """
     if not application.is_active:
         raise ApplicationDisabled(log_detail=f"application={application.pk}")
-    if user.tenant_id != application.tenant_id or user.deleted_at is not None:
+    if account_type not in AccountType.values or (user is not None and account_type != AccountType.BASIC):
+        raise ValueInvalid("APP_ACCOUNT.0003", log_detail=f"application={application.pk}")
+    if user is None and account_type == AccountType.BASIC:
+        raise ValueRequired("USER.0061", log_detail=f"application={application.pk}")
+    if user is not None and (user.tenant_id != application.tenant_id or user.deleted_at is not None):
         raise NotFound("USER.0001", log_detail=f"user={user.pk} is not of the application's tenant")
     account = AppAccount(
         application=application,
         user=user,
-        account_type=AccountType.BASIC,
-        account_name=_checked_name(account_name or user.user_name),
-        name=_checked_text(name or user.name),
+        account_type=account_type,
+        account_name=_checked_name(account_name or (user.user_name if user else "")),
+        name=_checked_text(name or (user.name if user else "")),
         password_sealed=_sealed(password),
         extension=_clean_extension(application, {}, extension or {}),
         is_active=is_active,
@@ -74,7 +84,12 @@ def create(
             target=account,
             application=application,
             context=context,
-            details={"user": user.public_id, "is_active": is_active, "has_password": bool(password)},
+            details={
+                "user": user.public_id if user else "",
+                "account_type": str(account_type),
+                "is_active": is_active,
+                "has_password": bool(password),
+            },
             personal={"account_name": account.account_name},
         )
     return account
@@ -95,7 +110,8 @@ def update(
 ) -> list[str]:
     """Change what is not None; answer the names of what changed. The owner cannot be changed (S37).
 
-    extension: merged by name. Raises as `create`; ValueRequired (APP_ACCOUNT.0035) for an empty account name.
+    extension: merged by name. Raises as `create`; ValueRequired for an empty account name (APP_ACCOUNT.0035) or
+    display name (APP_ACCOUNT.0008).
     """
     with transaction.atomic():
         row = _locked(account)
@@ -103,6 +119,8 @@ def update(
         if account_name is not None:
             values["account_name"] = _checked_name(account_name)
         if name is not None:
+            if not name.strip():
+                raise ValueRequired("APP_ACCOUNT.0008")
             values["name"] = _checked_text(name)
         if organization_code is not None:
             values["organization"] = _find_organization(row.application, organization_code)
@@ -198,7 +216,7 @@ def _checked_text(name: str) -> str:
     try:
         return str(attributes.clean(_NAME_RULE, name))
     except ValueInvalid as error:
-        raise ValueInvalid("APP_ACCOUNT.0008", log_detail=error.log_detail) from error
+        raise ValueInvalid("APP_ACCOUNT.0036", log_detail=error.log_detail) from error
 
 
 _ACCOUNT_NAME_RULE = attributes.Rule("account_name", max_length=MAX_NAME_LENGTH, is_identifier=True)

@@ -22,7 +22,7 @@ from django.db import IntegrityError, transaction
 from identity import crypto
 from identity.connectors.base import ExternalPerson, connectors
 from identity.context import RequestContext
-from identity.errors import AlreadyExists, NotAllowed, StateInvalid
+from identity.errors import AlreadyExists, NotAllowed, NotFound, StateInvalid
 from identity.events import EventType
 from identity.models import ExternalAccount, ExternalIdentity, Tenant, Upstream, User
 from identity.retries import retried
@@ -220,11 +220,13 @@ def list_of(user: User) -> Sequence[ExternalIdentity]:
     return list(ExternalIdentity.objects.filter(user=user).prefetch_related("accounts").order_by("pk"))
 
 
-def find_own(*, user: User, public_id: str) -> ExternalIdentity | None:
-    """One of the user's own links."""
-    if not is_storable(public_id):
-        return None
-    return ExternalIdentity.objects.filter(user=user, public_id=public_id).first()
+def get_own(*, user: User, public_id: str) -> ExternalIdentity:
+    """One of the user's own links. Raises NotFound (SOCIAL.0003), for other people's links too."""
+    rows = ExternalIdentity.objects.filter(user=user, public_id=public_id)
+    found = rows.first() if is_storable(public_id) else None
+    if found is None:
+        raise NotFound("SOCIAL.0003", log_detail=f"user={user.pk}")
+    return found
 
 
 @retried

@@ -174,10 +174,13 @@ def register_and_bind(
     try:
         resolved = authentication.resolve_mobile(mobile, tenant=row.tenant)
         attempt = throttle.admit(tenant=row.tenant, user=resolved.user, name=resolved.name, context=context)
+        target = verification.mobile_target(mobile, tenant=row.tenant)
+        # The document names no type of code here, so apps order either (OneAccess-3.2.6.2).
+        purposes = (VerificationPurpose.REGISTER, VerificationPurpose.BIND)
         proved = verification.prove(
             tenant=row.tenant,
-            purpose=VerificationPurpose.REGISTER,
-            target=verification.mobile_target(mobile, tenant=row.tenant),
+            purpose=verification.newest_open(purposes, tenant=row.tenant, target=target),
+            target=target,
             verification_code=verification_code,
         )
         throttle.succeed(attempt)

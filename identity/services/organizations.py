@@ -8,7 +8,7 @@ node cannot get a child while it is deleted.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -56,7 +56,7 @@ class _Tree:
     name_required: str
     name_invalid: str
     name_taken: str
-    constraints: Mapping[str, str]  # constraint name to the attribute "code" or "name"
+    constraints: Sequence[str]  # which keep codes and names unique
     residents: str  # what must be gone, beside children, before a node is deleted
 
 
@@ -72,11 +72,11 @@ ORGANIZATIONS: Final = _Tree(
     name_required="ORG.0011",
     name_invalid="ORG.0015",
     name_taken="ORG.0015",  # decision 44: the table has no row of its own
-    constraints={
-        "organization_code_per_tenant": "code",
-        "organization_name_per_parent": "name",
-        "root_organization_name_per_tenant": "name",
-    },
+    constraints=(
+        "organization_code_per_tenant",
+        "organization_name_per_parent",
+        "root_organization_name_per_tenant",
+    ),
     residents="memberships",
 )
 APP_ORGANIZATIONS: Final = _Tree(
@@ -91,11 +91,7 @@ APP_ORGANIZATIONS: Final = _Tree(
     name_required="APP_ORG.0009",
     name_invalid="APP_ORG.0012",
     name_taken="APP_ORG.0010",
-    constraints={
-        "app_organization_code": "code",
-        "app_organization_name_per_parent": "name",
-        "root_app_organization_name": "name",
-    },
+    constraints=("app_organization_code", "app_organization_name_per_parent", "root_app_organization_name"),
     residents="accounts",
 )
 
@@ -268,7 +264,7 @@ def _insert(tree: _Tree, node: Node, *, code: str, name: str, parent_id: str) ->
     _lock_tree(tree, node)
     node.code, node.name = _checked_code(tree, code), _checked_name(tree, name)
     node.parent = _find_parent(tree, node, parent_id)
-    with refusing(type(node), _refusals(tree)):
+    with refusing(type(node), _refusals(tree, node)):
         node.save()
     node.path = _path_below(tree, node, node.parent)
     node.save(update_fields=["path"])
@@ -313,7 +309,7 @@ def _move(tree: _Tree, node: Node, parent_id: str | None) -> dict[str, list[Any]
 
 def _save(tree: _Tree, node: Node, changes: Mapping[str, Any]) -> None:
     if changes:
-        with refusing(type(node), _refusals(tree)):
+        with refusing(type(node), _refusals(tree, node)):
             node.save()
 
 
@@ -370,16 +366,18 @@ def _check_category(category: str) -> None:
         raise ValueInvalid("ORG.0015", log_detail="category")
 
 
-def _refusals(tree: _Tree) -> dict[str, Any]:
-    taken = {"code": tree.code_taken, "name": tree.name_taken}
+def _refusals(tree: _Tree, node: Node) -> dict[str, Any]:
+    """What a broken constraint means. The code is told before the name, whichever of the two the database found first.
 
-    def make(code: str, constraint: str) -> Any:
-        def refusal() -> IdentityError:
-            return AlreadyExists(code, log_detail=constraint)
+    Who sends a creation again must learn that it was done already (OneAccess-3.1.4.1).
+    """
 
-        return refusal
+    def refusal() -> IdentityError:
+        owner = {tree.owner: getattr(node, tree.owner)}
+        is_code = type(node).objects.filter(**owner, code=node.code).exclude(pk=node.pk).exists()
+        return AlreadyExists(tree.code_taken if is_code else tree.name_taken, log_detail=f"code={is_code}")
 
-    return {constraint: make(taken[attribute], constraint) for constraint, attribute in tree.constraints.items()}
+    return dict.fromkeys(tree.constraints, refusal)
 
 
 def _tenant_of(node: Organization | AppOrganization) -> Tenant:

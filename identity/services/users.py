@@ -169,6 +169,8 @@ def update(
     new_address = None if address is None else _clean_address(address)
     with transaction.atomic():
         row = _locked(user)
+        if cleaned.get("name") == "" and not rules["name"].required_for:
+            cleaned["name"] = cleaned.get("user_name") or row.user_name  # as in a creation
         changes = {name: [getattr(row, name), value] for name, value in cleaned.items() if getattr(row, name) != value}
         extension_changes = {
             name: [row.extension.get(name, ""), value]

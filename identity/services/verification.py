@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -180,6 +180,15 @@ def find_open(*, tenant: Tenant, purpose: VerificationPurpose, target: Target) -
     return SentCode(row.target_masked, row.expires_at, row.created_at + RESEND_INTERVAL) if row else None
 
 
+def newest_open(purposes: Sequence[VerificationPurpose], *, tenant: Tenant, target: Target) -> VerificationPurpose:
+    """Return for which of these purposes the newest open code was sent; the first one where none is open."""
+    rows = VerificationCode.objects.filter(
+        tenant=tenant, purpose__in=purposes, target_index=_index(tenant, target), consumed_at=None
+    )
+    found = rows.order_by("-created_at", "-pk").values_list("purpose", flat=True).first()
+    return VerificationPurpose(found) if found is not None else purposes[0]
+
+
 def prove(
     *,
     tenant: Tenant,
@@ -298,8 +307,8 @@ def _check_limits(
 ) -> None:
     """Check that a code may leave the house now. Raises TooManyRequests."""
     policy = messages.policy_of(tenant)
-    # By purpose: anybody may ask for somebody's reset, and must not use up the codes of that person's sign-ins.
-    target_key = f"{purpose}:{_index(tenant, target)}"
+    # Over all purposes: a telephone that rings does not care what each message was for.
+    target_key = _index(tenant, target)
     # The counter's row comes first: whoever sends to this target at the same moment waits there, and sees our code.
     limits = [
         (CounterKind.SEND_TARGET, target_key, Limit(policy.per_target_hour, _HOUR, _HOUR)),

@@ -184,8 +184,9 @@ def rows_of(user: User) -> list[dict[str, Any]]:
 @session_required
 def unlink(request: HttpRequest, link_id: str) -> HttpResponse:
     """Take one of the person's own links away, unless nothing else lets them in."""
-    link = external_identities.find_own(user=request.user, public_id=link_id)  # type: ignore[arg-type]
-    if link is None:
+    try:
+        link = external_identities.get_own(user=request.user, public_id=link_id)  # type: ignore[arg-type]
+    except NotFound:
         return errors.not_found(request)
     try:
         external_identities.unlink(identity=link, context=request.context)  # type: ignore[attr-defined]

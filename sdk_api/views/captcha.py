@@ -17,14 +17,14 @@ from identity.services import captcha, mobile_codes
 from identity.services.captcha import DrawnCaptcha
 from sdk_api.views.base import SDKView
 
-# x-sms-types: each type is good for one kind of call.
+# x-sms-types: each type is good for one kind of call. UPDATE_MOBILE_SMS is not among them: no operation of the document
+# spends such a code, so ordering it would only make a telephone ring.
 PURPOSES: Mapping[str, VerificationPurpose] = MappingProxyType(
     {
         "REGISTER_SMS": VerificationPurpose.REGISTER,
         "LOGIN_SMS": VerificationPurpose.LOGIN,
         "FORGET_PWD_SMS": VerificationPurpose.RESET_PASSWORD,
         "BIND_MOBILE_SMS": VerificationPurpose.BIND,
-        "UPDATE_MOBILE_SMS": VerificationPurpose.VERIFY_MOBILE,
         "OTP_REST_SMS": VerificationPurpose.SECOND_FACTOR,
     }
 )

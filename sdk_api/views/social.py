@@ -13,7 +13,6 @@ from identity.connectors.base import connectors
 from identity.events import EventType
 from identity.models import ExternalIdentity, LoginState
 from identity.services import external_identities, external_login, upstreams
-from identity.views.product_api import read_document
 from sdk_api.views.base import SDKView, SignedView
 from sdk_api.views.login import answer
 from sdk_api.views.password import StepView
@@ -92,13 +91,10 @@ class UnbindView(SignedView):
     event: EventType | None = EventType.EXTERNAL_UNLINK
 
     def post(self, request: HttpCall) -> Response:
-        """Unlink an account. An id that is none of this user's changes nothing and tells nothing."""
-        public_id = read_document(self.http).get("id")
-        link = None
-        if isinstance(public_id, str):
-            link = external_identities.find_own(user=self.session.user, public_id=public_id)
-        if link is not None:
-            external_identities.unlink(identity=link, context=self.context)
+        """Unlink an account. An id that is none of this user's is unknown, whoever else has it."""
+        body = self.required(id="SOCIAL.0003")
+        link = external_identities.get_own(user=self.session.user, public_id=body["id"])
+        external_identities.unlink(identity=link, context=self.context)
         return Response()
 
 

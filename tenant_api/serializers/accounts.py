@@ -18,7 +18,7 @@ class _AccountValues(Request):
     """What an account may be given; is_active is `disabled` on the wire."""
 
     account_name = Text(required=False, invalid="APP_ACCOUNT.0036")
-    name = Text(required=False, invalid="APP_ACCOUNT.0008", help_text="Display name.")
+    name = Text(required=False, invalid="APP_ACCOUNT.0036", help_text="Display name.")
     org_code = Text(
         required=False, source="organization_code", invalid="APP_ORG.0001", help_text="Application organization."
     )
@@ -41,6 +41,12 @@ class AppAccountCreateRequest(_AccountValues):
     """OneAccess-3.1.6.1. Without an account_name it is the user name."""
 
     user_id = Id()
+
+
+class UnownedAccountCreateRequest(_AccountValues):
+    """An account that is nobody's; ours, not of the document."""
+
+    account_name = Text(invalid="APP_ACCOUNT.0036")
 
 
 class AppAccountUpdateRequest(_AccountValues):

@@ -7,12 +7,15 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from identity.models import AppRole, AppRoleMember
+from identity.models import AccountType, AppRole, AppRoleMember
 from identity.selectors.directory import Page
 from tenant_api.fields import Id, Ids, Request, Text, wire_time
 from tenant_api.pagination import PageRequest
 from tenant_api.serializers.accounts import account_members
 from tenant_api.serializers.common import Answer
+
+# OneAccess-3.1.7.8 prints a number here, and the name everywhere else. Only that of a basic account is printed.
+_ACCOUNT_TYPES = {AccountType.BASIC.value: "1", AccountType.ORPHAN.value: "2", AccountType.PUBLIC.value: "3"}
 
 
 class RoleCreateRequest(Request):
@@ -44,9 +47,16 @@ class Role(Answer):
     code = serializers.CharField()
     name = serializers.CharField(allow_null=True)
     createdAt = serializers.CharField(help_text="In the tenant's time zone.")  # noqa: N815 - the wire's own
-    updatedAt = serializers.CharField(allow_null=True, help_text="null: never changed.")  # noqa: N815
+    updatedAt = serializers.CharField(  # noqa: N815
+        allow_null=True, help_text="Of a role that was never changed: createdAt, and null in the list."
+    )
 
     def to_representation(self, role: AppRole) -> dict[str, Any]:
+        row = self.in_list(role)
+        return {**row, "updatedAt": row["updatedAt"] or row["createdAt"]}  # as OneAccess-3.1.7.4 prints it
+
+    def in_list(self, role: AppRole) -> dict[str, Any]:
+        """The role as OneAccess-3.1.7.5 prints it."""
         return {
             "id": role.public_id,
             "code": role.code,
@@ -72,7 +82,7 @@ class RoleList(_Echoed):
     def to_representation(self, answer: tuple[PageRequest, Page[AppRole]]) -> dict[str, Any]:
         asked, page = answer
         row = Role(zone=self.zone)
-        roles = [row.to_representation(role) for role in page.rows]
+        roles = [row.in_list(role) for role in page.rows]
         return {"total": page.total, "offset": asked.index, "limit": asked.size, "roles": roles}
 
 
@@ -102,11 +112,11 @@ class RoleMember(Answer):
     name = serializers.CharField(allow_null=True)
     org_id = serializers.CharField(allow_null=True)
     disabled = serializers.BooleanField()
-    account_type = serializers.CharField()
+    account_type = serializers.CharField(help_text="1: basic, 2: without an owner, 3: public.")
     extension = serializers.DictField(allow_null=True)
 
     def to_representation(self, member: AppRoleMember) -> dict[str, Any]:
-        return account_members(member.account)
+        return {**account_members(member.account), "account_type": _ACCOUNT_TYPES[member.account.account_type]}
 
 
 class RoleMemberList(_Echoed):

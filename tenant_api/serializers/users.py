@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,14 @@ class _UserAttributes(Request):
         required=False, source="relations", help_text="Must contain the primary organization."
     )
     extension = Extension(required=False, allow_null=True, help_text="Custom attributes, as the tenant defined them.")
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> dict[str, Any]:
+        """As the services know it. Many clients send a list that they have nothing for as an empty one."""
+        values = super().read(document)
+        if values.get("relations") == []:
+            del values["relations"]
+        return values
 
 
 class UserCreateRequest(_UserAttributes):

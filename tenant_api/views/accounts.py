@@ -41,6 +41,44 @@ class BasicAccountView(TenantAPIView):
         return self.answer(AccountIdResponse, created, status=201)
 
 
+class UnownedAccountView(TenantAPIView):
+    """What the two kinds of account share that belong to nobody; the document only lists them."""
+
+    def add(self, account_type: AccountType, application_id: str) -> Response:
+        """Add one. It opens nothing."""
+        application, values = self.application(application_id), self.read(wire.UnownedAccountCreateRequest)
+        created = accounts.create(application=application, user=None, account_type=account_type, **self.by, **values)
+        return self.answer(AccountIdResponse, created, status=201)
+
+
+class OrphanAccountView(UnownedAccountView):
+    """/applications/{application_id}/accounts/orphan-account"""
+
+    @operation(
+        "createOrphanAccount", "Add an account without an owner", tag=TAG, right=Right.WRITE_APPLICATIONS,
+        source="3.1.6.5, beside which it is ours", event=EventType.ACCOUNT_CREATE,
+        request=wire.UnownedAccountCreateRequest, answer=AccountIdResponse, status=201,
+        example=examples.UNOWNED_ACCOUNT,
+    )  # fmt: skip
+    def post(self, request: Request, application_id: str) -> Response:
+        """Add an account that has no owner."""
+        return self.add(AccountType.ORPHAN, application_id)
+
+
+class PublicAccountView(UnownedAccountView):
+    """/applications/{application_id}/accounts/public-account"""
+
+    @operation(
+        "createPublicAccount", "Add a public account", tag=TAG, right=Right.WRITE_APPLICATIONS,
+        source="3.1.6.5, beside which it is ours", event=EventType.ACCOUNT_CREATE,
+        request=wire.UnownedAccountCreateRequest, answer=AccountIdResponse, status=201,
+        example=examples.UNOWNED_ACCOUNT,
+    )  # fmt: skip
+    def post(self, request: Request, application_id: str) -> Response:
+        """Add an account that several people use."""
+        return self.add(AccountType.PUBLIC, application_id)
+
+
 class AccountsView(TenantAPIView):
     """/applications/{application_id}/accounts"""
 

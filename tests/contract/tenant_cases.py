@@ -316,7 +316,7 @@ OWN: dict[str, dict[str, Case]] = {
             both(lambda w, c: make_account(w.other, w.application) and None, body(account_name="lisi"))
         ),
         "APP_ACCOUNT.0007": Case(body(extension={"shoe": "42"})),
-        "APP_ACCOUNT.0008": Case(body(name="a\u0001b")),
+        "APP_ACCOUNT.0008": Case(body(name="")),
         "APP_ACCOUNT.0035": Case(body(account_name="")),
         "APP_ACCOUNT.0036": Case(body(account_name=["Test02"])),
         "APP_ORG.0001": Case(body(org_code="nowhere")),
