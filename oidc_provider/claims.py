@@ -191,7 +191,11 @@ def _id_token_claims(token: Mapping[str, Any], *, scopes: Sequence[str], state: 
     if "code" in token:
         claims["c_hash"] = half_hash(token["code"], alg)
     requested = _requested(state)
-    profile = profiles.profile_of(user=user, application=client.catalogue_entry)
+    profile = profiles.profile_of(
+        user=user,
+        application=client.catalogue_entry,
+        has_bare_phone_number=client.has_flag("bare_phone_number"),
+    )
     released = _mapped(profile, client=client, scopes=scopes, target="id_token")
     released |= _asked(profile, members_of(requested, "id_token"), client=client)
     if "access_token" not in token:

@@ -512,7 +512,11 @@ def userinfo(token: str, *, context: EngineContext) -> dict[str, Any]:
     client, dialect = clients.get(row.application_id), context.dialect
     if not dialect.userinfo_scopes & set(row.scopes):
         raise OAuthError(Fault.INSUFFICIENT_SCOPE, scope=min(dialect.userinfo_scopes), client_id=client.client_id)
-    person = profiles.profile_of(user=row.user, application=client.catalogue_entry)
+    person = profiles.profile_of(
+        user=row.user,
+        application=client.catalogue_entry,
+        has_bare_phone_number=client.has_flag("bare_phone_number"),
+    )
     released = claim_rules.userinfo(
         person, client=client, scopes=row.scopes, requested=row.claims, scope_claims=dialect.scope_claims
     )

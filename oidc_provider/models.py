@@ -69,7 +69,7 @@ class SigningAlgorithm(models.TextChoices):
 STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "roles", "organizations", "offline_access")
 
 # What one client may have otherwise, whatever its dialect.
-COMMON_FLAGS = frozenset({"plain_http", "shared_nonces"})
+COMMON_FLAGS = frozenset({"plain_http", "shared_nonces", "bare_phone_number"})
 # And by dialect. A name that is not here is refused. Each is off by default, true or false, and described in
 # docs/dialects/ and, with what it costs, in FLAG_TEXTS.
 CLIENT_FLAGS: dict[str, frozenset[str]] = {
@@ -83,6 +83,7 @@ CLIENT_FLAGS: dict[str, frozenset[str]] = {
 LOWERING_FLAGS = frozenset({"short_verifiers", "implicit_without_nonce", "plain_http", "shared_nonces"})
 # What an operator reads beside the switch.
 FLAG_TEXTS = {
+    "bare_phone_number": _("phone_number as it is dialled in the tenant's country, not in E.164"),
     "standard_at_hash": _("at_hash as OpenID Connect Core has it"),
     "errors_by_redirect": _("Refused authorization requests go back to the application"),
     "short_verifiers": _(

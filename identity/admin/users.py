@@ -18,7 +18,7 @@ from identity import crypto
 from identity.admin.base import LargeTable, ServiceForm, TenantScoped, WrittenByService, context_of, operator_of
 from identity.models import SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
-from identity.services import access, account, authority, credentials, throttle, users
+from identity.services import access, account, attributes, authority, credentials, throttle, users
 from identity.services.authority import Change
 
 # What the form shows of the user's own columns; mobile and identity number are sealed and have fields of their own.
@@ -156,8 +156,12 @@ class UserAdmin(WrittenByService, LargeTable):
         term = search_term.strip()
         if not term or "\x00" in term:
             return (queryset if not term else queryset.none()), False
-        tenants = Tenant.objects.all() if request.user.is_superuser else [operator_of(request).tenant]
-        mobiles = [crypto.blind_index(term, tenant_id=tenant.pk, field="mobile") for tenant in tenants]
+        tenants = (
+            Tenant.objects.select_related("message_policy")
+            if request.user.is_superuser
+            else [operator_of(request).tenant]
+        )
+        mobiles = [attributes.mobile_index(term, tenant=tenant) for tenant in tenants]
         found = (
             models.Q(user_key__startswith=make_user_key(term))
             | models.Q(email_key=make_email_key(term))

@@ -26,6 +26,7 @@ from identity.models import (
     UserCount,
 )
 from identity.models.users import make_email_key, make_user_key
+from identity.services import attributes
 from identity.texts import is_storable
 
 MIN_PAGE_SIZE, MAX_PAGE_SIZE = 10, 100  # PAGE.0001
@@ -93,7 +94,7 @@ def find_user(
     wanted = {
         "public_id": public_id,
         "user_key": make_user_key(user_name),
-        "mobile_index": User.mobile.index(mobile, tenant_id=tenant.pk),
+        "mobile_index": attributes.mobile_index(mobile, tenant=tenant),
         "email_key": make_email_key(email),
     }
     given = {column: value for column, value in wanted.items() if value}

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from identity.models import Application, AppRole, Membership, User
-from identity.services import applications
+from identity.services import applications, messages, phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Profile:
 
     user: User = field(repr=False)  # the row; protocols read the properties below
     application: Application | None = None  # None: nothing that belongs to an application
+    has_bare_phone_number: bool = False  # the application reads numbers as they are dialled in the tenant's country
 
     @property
     def sub(self) -> str:
@@ -81,8 +82,13 @@ class Profile:
 
     @cached_property
     def phone_number(self) -> str:
-        """The mobile number as it was entered."""
-        return str(self.user.mobile)
+        """The mobile number in E.164 (OIDCC-5.1), or as vendors' documents print it where the application asks so."""
+        return self.bare_phone_number if self.has_bare_phone_number else str(self.user.mobile)
+
+    @cached_property
+    def bare_phone_number(self) -> str:
+        """The mobile number as it is dialled in the tenant's country."""
+        return phone.bare(self.user.mobile, country=messages.country_of(self.user.tenant))
 
     @property
     def phone_number_verified(self) -> bool:
@@ -166,6 +172,6 @@ class Profile:
         )
 
 
-def profile_of(*, user: User, application: Application | None = None) -> Profile:
+def profile_of(*, user: User, application: Application | None = None, has_bare_phone_number: bool = False) -> Profile:
     """What may be told about the user to the application. No query."""
-    return Profile(user=user, application=application)
+    return Profile(user=user, application=application, has_bare_phone_number=has_bare_phone_number)

@@ -10,7 +10,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -36,7 +36,7 @@ from identity.models import (
     UserType,
 )
 from identity.models.users import make_email_key, make_user_key
-from identity.services import audit
+from identity.services import audit, messages, phone
 from identity.services.integrity import refusing
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ class Rule:
     is_identifier: bool = False
     is_built_in: bool = True
     definition_id: int | None = None
+    country: str = phone.DEFAULT_COUNTRY  # of a telephone that is written without one
 
     def required(self) -> ValueRequired:
         """The refusal of an empty value."""
@@ -159,6 +160,7 @@ def user_rules(tenant: Tenant) -> dict[str, Rule]:
     definitions = AttributeDefinition.objects.filter(tenant=tenant, target=AttributeTarget.USER)
     for definition in definitions.order_by("position", "id"):
         rules[definition.name] = _rule(definition)
+    rules["mobile"] = replace(rules["mobile"], country=messages.country_of(tenant))
     return rules
 
 
@@ -215,16 +217,23 @@ def clean(rule: Rule, value: Any) -> Any:
 
 
 def clean_mobile(mobile: str, *, tenant: Tenant) -> str:
-    """A number that somebody typed, by the tenant's rule for it. One query.
+    """A number that somebody typed, by the tenant's rule for it, in the form that is kept. One query.
 
     Raises ValueRequired (USER.0010) and ValueInvalid (USER.0038).
     """
     definition = AttributeDefinition.objects.filter(tenant=tenant, target=AttributeTarget.USER, name="mobile").first()
     rule = _rule(definition) if definition else BUILT_IN["mobile"]
-    number: str = clean(rule, mobile)
+    number: str = clean(replace(rule, country=messages.country_of(tenant)), mobile)
     if not number:
         raise rule.required()
     return number
+
+
+def mobile_index(mobile: str, *, tenant: Tenant) -> str:
+    """Return what a mobile number is looked up by in the tenant, however it is spelled."""
+    number = phone.canonical(mobile, country=messages.country_of(tenant))
+    index: str = User.mobile.index(number, tenant_id=tenant.pk)
+    return index
 
 
 def check_required(rules: Mapping[str, Rule], values: Mapping[str, Any], *, editor: str) -> None:
@@ -280,6 +289,8 @@ def _clean_text(rule: Rule, value: Any) -> str:
     if rule.choices and text not in rule.choices:
         raise rule.invalid("not one of the choices")
     _check_pattern(rule, text)
+    if rule.name == "mobile" and rule.is_built_in:
+        return phone.canonical(text, country=rule.country)
     if rule.name == "email" and rule.is_built_in:
         try:
             validate_email(text)

@@ -13,8 +13,8 @@ from identity import crypto
 from identity.context import RequestContext
 from identity.errors import AccountDisabled, CredentialsRefused, NotFound
 from identity.models import Tenant, User, VerificationPurpose
-from identity.models.users import make_email_key, make_mobile_key, make_user_key
-from identity.services import authority, credentials, messages, phone, throttle, verification
+from identity.models.users import make_email_key, make_user_key
+from identity.services import attributes, authority, credentials, messages, phone, throttle, verification
 from identity.texts import without_invisible
 
 MAX_IDENTIFIER_LENGTH = 254
@@ -42,7 +42,7 @@ def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
     if not name or len(name) > MAX_IDENTIFIER_LENGTH or "\x00" in name:
         return Resolved(name=name, user=None)
     email_key = make_email_key(identifier)
-    mobile_index = User.mobile.index(identifier, tenant_id=tenant.pk)
+    mobile_index = attributes.mobile_index(identifier, tenant=tenant)
     names = Q(user_key=name) | Q(email_key=email_key) | Q(mobile_index=mobile_index)
     found = list(User.objects.present().filter(names, tenant=tenant))
     for user in found:
@@ -56,22 +56,16 @@ def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
 
 
 def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
-    """Find the person who has this mobile number, in this spelling or another usual one.
-
-    One query, whether anybody has it or not.
-    """
-    own_country = messages.country_of(tenant)
-    number = phone.parse(mobile, country=own_country)
-    spellings = [mobile]
-    if number is not None:
-        spellings += phone.spellings(number, country=own_country)
-    indexes = [User.mobile.index(spelling, tenant_id=tenant.pk) for spelling in spellings]
-    found = {user.mobile_index: user for user in User.objects.present().filter(tenant=tenant, mobile_index__in=indexes)}
-    user = next((found[index] for index in indexes if index and index in found), None)
+    """Find the person who has this mobile number, however it is spelled. One query, whether anybody has it or not."""
+    user = (
+        User.objects.present()
+        .filter(tenant=tenant, mobile_index=attributes.mobile_index(mobile, tenant=tenant))
+        .first()
+    )
     if user is not None:
         user.tenant = tenant
     # Counted in one spelling where nobody has it (S31).
-    return Resolved(name=number.e164 if number else make_mobile_key(mobile), user=user)
+    return Resolved(name=phone.canonical(mobile, country=messages.country_of(tenant)), user=user)
 
 
 def check_password_login(*, tenant: Tenant, identifier: str, password: str, context: RequestContext) -> User:

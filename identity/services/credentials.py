@@ -28,7 +28,7 @@ from identity.events import EventType
 from identity.hashers import LegacyHasher
 from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, Tenant, User
 from identity.retries import retried
-from identity.services import access, audit, authority, weak_passwords
+from identity.services import access, audit, authority, messages, phone, weak_passwords
 from identity.services.authority import Change
 from identity.texts import is_storable, prepared_password
 
@@ -408,8 +408,7 @@ def _own_data(user: User) -> list[str]:
         user.first_name,
         user.last_name,
         user.nick_name,
-        mobile,
-        mobile.replace("-", "").lstrip("+"),
+        *phone.spellings(mobile, country=messages.country_of(user.tenant)),
     ]
     return [_compared(part) for part in parts if part]
 

@@ -27,7 +27,16 @@ from identity.models import (
     VerificationPurpose,
 )
 from identity.retries import retried
-from identity.services import audit, authentication, authority, credentials, login_steps, throttle, verification
+from identity.services import (
+    attributes,
+    audit,
+    authentication,
+    authority,
+    credentials,
+    login_steps,
+    throttle,
+    verification,
+)
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +231,7 @@ def _places_of(user: User, *, name: str) -> list[verification.Target]:
         telephone = verification.mobile_of(user)
         if not verification.is_reachable(telephone, tenant=user.tenant):
             telephone = None
-    is_number_typed = user.mobile_index == User.mobile.index(name, tenant_id=user.tenant_id)
+    is_number_typed = user.mobile_index == attributes.mobile_index(name, tenant=user.tenant)
     places = [place for place in ((telephone, mailbox) if is_number_typed else (mailbox, telephone)) if place]
     return [] if authority.is_privileged(user) and len(places) == 1 else places
 

@@ -1,7 +1,7 @@
-"""Telephone numbers: from a person's spelling to the one spelling that is sent to and counted (E.164).
+"""Telephone numbers: from a person's spelling to the one form that is kept, compared and sent to, E.164 (decision 58).
 
 Whether a number may be entered at all is the tenant's rule for the attribute (decision 3). This module only says what a
-spelling means, and in which country its messages are paid for.
+spelling means, how a vendor's wire shows it, and in which country its messages are paid for.
 """
 
 from __future__ import annotations
@@ -66,31 +66,36 @@ def parse(spelling: str, *, country: str) -> Number | None:
     )
 
 
-def key(spelling: str, *, country: str) -> str:
-    """The form in which numbers are compared: one number in ten spellings is counted once (S31)."""
-    number = parse(spelling, country=country)
-    return number.e164 if number else spelling.strip()
+def canonical(spelling: str, *, country: str) -> str:
+    """Return the form in which a number is kept and compared (S31), whoever in `country` writes it.
 
-
-def spellings(number: Number, *, country: str) -> list[str]:
-    """How people and their directories write this number in `country`, the preferred ones first."""
-    digits = number.e164.removeprefix("+")
-    own = [number.national] if number.country == country else []
-    return [number.e164, *own, digits, f"00{digits}", *(f"0{national}" for national in own)]
-
-
-def stored(spelling: str, *, country: str) -> str:
-    """How a number is kept that its owner typed: as typed in one of the two preferred ways, else in the first one.
-
-    So that one telephone is one account, whatever was put before the number (S31).
+    E.164; of what no message could reach (a fixed line's extension, a test's made-up digits), the digits as written.
     """
     number = parse(spelling, country=country)
-    if number is None:
-        return spelling
-    is_own = number.country == country
-    if make_mobile_key(spelling) in (number.e164, number.national if is_own else ""):
-        return spelling
-    return number.national if is_own else number.e164
+    return number.e164 if number else make_mobile_key(spelling.strip())
+
+
+def bare(canonical_number: str, *, country: str) -> str:
+    """Return a kept number as it is dialled in `country`, without punctuation; of other countries, E.164.
+
+    It is what the vendors' documents print.
+    """
+    if not canonical_number.startswith("+") or country not in phonenumbers.SUPPORTED_REGIONS:
+        return canonical_number
+    try:
+        number = phonenumbers.parse(canonical_number)
+    except NumberParseException:
+        return canonical_number
+    if number.country_code != phonenumbers.country_code_for_region(country):
+        return canonical_number
+    return "".join(filter(str.isdigit, phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL)))
+
+
+def spellings(canonical_number: str, *, country: str) -> list[str]:
+    """Return how people in `country` write a kept number, for comparing it with texts that are no numbers."""
+    digits = canonical_number.removeprefix("+")
+    national = bare(canonical_number, country=country)
+    return list(dict.fromkeys([canonical_number, digits, f"00{digits}", national, f"0{national.removeprefix('0')}"]))
 
 
 def country_of_time_zone(name: str) -> str:
@@ -98,11 +103,6 @@ def country_of_time_zone(name: str) -> str:
     zone = get_global("zone_aliases").get(name, name)
     country = str(get_global("zone_territories").get(zone, ""))
     return country if country in phonenumbers.SUPPORTED_REGIONS else DEFAULT_COUNTRY
-
-
-def is_country(code: str) -> bool:
-    """Whether there are telephone numbers in a country of this ISO 3166 code."""
-    return code in phonenumbers.SUPPORTED_REGIONS
 
 
 def _country_of(number: PhoneNumber) -> str:

@@ -16,7 +16,7 @@ from django.db import transaction
 from identity.context import RequestContext
 from identity.errors import NotAllowed
 from identity.models import AttributeEditor, Organization, Tenant, UnknownUser, Upstream, User
-from identity.services import attributes, messages, phone, users
+from identity.services import attributes, users
 from identity.services.attributes import Rule
 
 # What a registration may say of a person; the rest of the built-in attributes is the tenant's to write.
@@ -70,7 +70,7 @@ def register(
     with transaction.atomic():
         user = users.create(
             tenant=tenant,
-            mobile=phone.stored(mobile, country=messages.country_of(tenant)),
+            mobile=mobile,
             password=password,
             extension=extension,
             organization_code=_organization_code(tenant),

@@ -38,7 +38,7 @@ from identity.models import (
 from identity.models.users import make_email_key, make_user_key
 from identity.operator_groups import TENANT_OPERATORS
 from identity.retries import retried
-from identity.services import access, attributes, audit, authority, credentials, devices
+from identity.services import access, attributes, audit, authority, credentials, devices, messages, phone
 from identity.services.attributes import Rule
 from identity.services.authority import Change
 from identity.services.integrity import check_references, refusing
@@ -444,13 +444,16 @@ def _refuse_foreign_names(user: User, *, written: Collection[str]) -> None:
     as_addresses: tuple[str, ...] = ()
     if "user_name" in written and user.user_name:
         email_key = make_email_key(user.user_name)
-        mobile_index = User.mobile.index(user.user_name, tenant_id=user.tenant_id)
+        mobile_index = attributes.mobile_index(user.user_name, tenant=user.tenant)
         as_addresses = (email_key, mobile_index)
         foreign |= Q(email_key=email_key) | Q(mobile_index=mobile_index)
-    given = {name: getattr(user, name) for name in ("email", "mobile") if name in written}
-    as_names = {name: make_user_key(value) for name, value in given.items() if value}
+    as_names: dict[str, set[str]] = {}
+    if "email" in written and user.email:
+        as_names["email"] = {make_user_key(user.email)}
+    if "mobile" in written and user.mobile:
+        as_names["mobile"] = set(phone.spellings(user.mobile, country=messages.country_of(user.tenant)))
     if as_names:
-        foreign |= Q(user_key__in=sorted(set(as_names.values())))
+        foreign |= Q(user_key__in=sorted(set[str]().union(*as_names.values())))
     others = User.objects.present().filter(foreign, tenant_id=user.tenant_id)
     if user.pk is not None:
         others = others.exclude(pk=user.pk)
@@ -460,7 +463,7 @@ def _refuse_foreign_names(user: User, *, written: Collection[str]) -> None:
         raise AlreadyExists("USER.0029", log_detail="another user's address")
     taken = {user_key for user_key, _email, _mobile in found}
     for name, code in (("email", "USER.0031"), ("mobile", "USER.0030")):
-        if as_names.get(name) in taken:
+        if not as_names.get(name, set()).isdisjoint(taken):
             raise AlreadyExists(code, log_detail="another user's name")
 
 

@@ -103,8 +103,8 @@ def mobile_of(user: User) -> Target:
 
 
 def mobile_target(mobile: str, *, tenant: Tenant) -> Target:
-    """The telephone with this number, whoever has it."""
-    return Target(VerificationChannel.SMS, mobile)
+    """The telephone with this number, whoever has it and however it is spelled."""
+    return Target(VerificationChannel.SMS, phone.canonical(mobile, country=messages.country_of(tenant)))
 
 
 def send(
@@ -266,7 +266,7 @@ purge_expired = Purger(
 def _index(tenant: Tenant, target: Target) -> str:
     key = target.key
     if target.channel == VerificationChannel.SMS:
-        key = phone.key(target.address, country=messages.country_of(tenant))
+        key = phone.canonical(target.address, country=messages.country_of(tenant))
     return crypto.blind_index(key, tenant_id=tenant.pk, field=f"verification:{target.channel}")
 
 

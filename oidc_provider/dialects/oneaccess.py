@@ -60,7 +60,7 @@ def default_scope(parameters: Parameters, allowed: frozenset[str]) -> str:
 def answer_userinfo(facts: UserinfoFacts) -> Body:
     """OneAccess-3.3.4.3, and with openid the claims beside it (OIDCC-5.3.2)."""
     person = facts.person
-    members = {"name": person.name, "mobile": person.phone_number}
+    members = {"name": person.name, "mobile": person.bare_phone_number}
     body: Body = {"id": person.sub, "userName": person.account_name}
     body |= {name: value for name, value in members.items() if value}
     body["email"] = person.email or None  # table 3-302 has it in every answer

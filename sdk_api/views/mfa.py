@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from identity.events import EventType
 from identity.models import LoginState
-from identity.services import login
+from identity.services import login, messages, phone
 from sdk_api.views.login import answer
 from sdk_api.views.password import StepView
 
@@ -24,7 +24,7 @@ class MobileByTokenView(StepView):
             handle=self.handle,
             **self.step,
         )
-        return Response({"mobile": mobile})
+        return Response({"mobile": phone.bare(mobile, country=messages.country_of(self.caller.tenant))})
 
 
 class SecondFactorView(StepView):

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from identity.events import EventType
 from identity.models import AttributeEditor, User
+from identity.selectors import profiles
 from identity.services import users
 from identity.views.product_api import read_document
 from sdk_api import persons
@@ -20,7 +21,7 @@ def spell(user: User) -> dict[str, Any]:
     members = {
         "user_name": user.user_name,
         "name": user.name,
-        "mobile": user.mobile,
+        "mobile": profiles.profile_of(user=user).bare_phone_number,
         "email": user.email,
         "head_img": user.picture_url,
         "attr_gender": user.gender,

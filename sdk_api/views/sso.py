@@ -102,7 +102,7 @@ def spell(profile: Profile) -> dict[str, Any]:
     """The contract's members, in its order; of those without a value only `email`, as null (table 3-277)."""
     members = {
         "name": profile.name,
-        "mobile": profile.phone_number,
+        "mobile": profile.bare_phone_number,
         "id": profile.sub,
         "userName": profile.account_name,
         "email": profile.email,

@@ -13,10 +13,10 @@ from identity.models import Tenant
 class Answer(serializers.Serializer):
     """A body that is answered. The fields are its schema; `to_representation` builds it."""
 
-    def __init__(self, *args: Any, zone: ZoneInfo | None = None, **kwargs: Any) -> None:
-        """zone: in which times are written."""
+    def __init__(self, *args: Any, zone: ZoneInfo | None = None, country: str = "", **kwargs: Any) -> None:
+        """zone: in which times are written. country: where telephones are written without their calling code."""
         super().__init__(*args, **kwargs)
-        self.zone = zone or ZoneInfo("UTC")
+        self.zone, self.country = zone or ZoneInfo("UTC"), country
 
 
 class Error(serializers.Serializer):

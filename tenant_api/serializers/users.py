@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from identity.models import AppAccount, Gender, IdentityType, User, UserType
 from identity.selectors.directory import MembershipReference, Page
+from identity.services import phone
 from tenant_api.fields import Attribute, Choice, Extension, Flag, Relations, Request, Text, wire_time
 from tenant_api.serializers.common import Answer
 
@@ -148,7 +149,7 @@ class UserDetail(Answer):
             "org_id": primary,
             "user_name": user.user_name,
             "name": user.name,
-            "mobile": user.mobile,
+            "mobile": phone.bare(user.mobile, country=self.country),
             "email": user.email or None,
             "pwd_must_modify": user.password_must_change,
             "pwd_change_at": wire_time(user.password_changed_at, self.zone),
@@ -174,7 +175,7 @@ class UserList(Answer):
         self, page_and_memberships: tuple[Page[User], dict[int, list[MembershipReference]]]
     ) -> dict[str, Any]:
         page, memberships = page_and_memberships
-        row = UserDetail(zone=self.zone)
+        row = UserDetail(zone=self.zone, country=self.country)
         users = [row.to_representation(Belonging(user, memberships[user.pk])) for user in page.rows]
         return {"total": page.total, "users": users}
 

@@ -21,7 +21,7 @@ from identity.decorators import machine_endpoint
 from identity.errors import BodyUnreadable
 from identity.events import EventType
 from identity.models import Application, Tenant
-from identity.services import applications, throttle
+from identity.services import applications, messages, throttle
 from identity.views.product_api import read_document
 from tenant_api import errors, fields
 from tenant_api.authentication import BearerAuthentication, TenantPrincipal
@@ -196,4 +196,5 @@ class TenantAPIView(APIView):
         """The response; without a body class, without a body."""
         if body is None:
             return Response(status=status)
-        return Response(body(instance, zone=zone_of(self.tenant)).data, status=status)
+        zone, country = zone_of(self.tenant), messages.country_of(self.tenant)
+        return Response(body(instance, zone=zone, country=country).data, status=status)

@@ -29,6 +29,7 @@ from identity.models import (
     TenantDomain,
     User,
 )
+from identity.services import messages, phone
 
 PASSWORD = "Quiet-Harbour-41"  # good under the default policy
 
@@ -70,6 +71,8 @@ def make_user(tenant: Tenant | None = None, *, password: str | None = PASSWORD, 
     values = {"user_name": f"user{number}", "name": f"User {number}", **values}
     values.setdefault("password_changed_at", timezone.now() if password is not None else None)
     user = User(tenant=tenant or make_tenant(), **values)
+    if "mobile" in sealed:
+        sealed["mobile"] = phone.canonical(sealed["mobile"], country=messages.country_of(user.tenant))
     for name, value in sealed.items():
         setattr(user, name, value)
     if password is None:

@@ -48,7 +48,7 @@ def full_user(user: User) -> User:
     "scope, expected",
     [
         ("email", {"email": "alice@example.org", "email_verified": True}),
-        ("phone", {"phone_number": "13812345678", "phone_number_verified": True}),
+        ("phone", {"phone_number": "+8613812345678", "phone_number_verified": True}),
         ("address", {"address": {"country": "CN", "locality": "Shanghai"}}),
         (
             "profile",

@@ -17,12 +17,13 @@ from identity.models import (
     AppRoleMember,
     AuditEvent,
     Delivery,
+    Membership,
     Organization,
     SessionEndReason,
     SSOSession,
     User,
 )
-from identity.services import applications
+from identity.services import applications, authentication
 from identity.signals import session_ended
 from tests.factories import (
     make_account,
@@ -91,7 +92,6 @@ def test_input_names_organisations_by_code_and_output_by_id(world: World) -> Non
 @pytest.mark.parametrize(
     "relations",
     [
-        [],
         "10000",
         [{"orgCode": "10000", "relationType": 0}],
         [{"orgCode": "10000"}],
@@ -106,6 +106,17 @@ def test_a_membership_list_without_the_primary_organisation_is_refused(world: Wo
     answer = world.call("createUser", Call(body=new_user(user_org_relation_list=relations)))
     assert code(answer) == (400, "ORG.0001")
     assert not User.objects.filter(user_name="wangwu").exists()
+
+
+def test_an_empty_membership_list_is_as_if_absent(world: World) -> None:
+    body = new_user(user_org_relation_list=[], org_code="TestOrg1")
+    created = world.call("createUser", Call(body=body)).json()["user_id"]
+    assert list(Membership.objects.filter(user__public_id=created).values_list("organization__code", flat=True)) == [
+        "TestOrg1"
+    ]
+    path = f"/api/v2/tenant/users/{created}"
+    assert world.send("PUT", path, {"user_org_relation_list": [], "name": "Wang"}).status_code == 200
+    assert Membership.objects.filter(user__public_id=created).count() == 1
 
 
 @pytest.mark.parametrize("kinds", [(1, 0), ("1", "0")])
@@ -376,7 +387,7 @@ def test_role_members_take_the_page_from_the_body_of_a_get(world: World, page: d
         {
             "id": world.account.public_id,
             "account_name": "zhangsan",
-            "account_type": "BASIC_ACCOUNT",
+            "account_type": "1",  # as OneAccess-3.1.7.8 prints it
             "name": "Zhang",
             "disabled": False,
             "org_id": world.app_root.public_id,
@@ -633,3 +644,103 @@ def test_a_list_asks_as_often_whatever_its_length(world: World, name: str) -> No
     world.call(name)
     assert statements() == few
     assert few <= 6
+
+
+# As the documents print it -----------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("OneAccess-3.1.4.1")
+@pytest.mark.parametrize(
+    "operation,codes",
+    [
+        ("createOrganization", ("ORG.0012", "ORG.0015")),
+        ("createApplicationOrganization", ("APP_ORG.0003", "APP_ORG.0010")),
+    ],
+)
+def test_a_creation_that_is_sent_again_is_told_by_its_code(
+    world: World, operation: str, codes: tuple[str, str]
+) -> None:
+    call = world.good(operation)
+    assert world.call(operation, call).status_code == 201
+    assert code(world.call(operation, call)) == (400, codes[0])
+    name = "org_code" if "org_code" in call.body else "code"
+    call.body = {**call.body, name: "another"}
+    assert code(world.call(operation, call)) == (400, codes[1])
+
+
+@pytest.mark.spec("OneAccess-3.1.6.2")
+def test_an_account_is_not_renamed_to_nothing(world: World) -> None:
+    call = world.good("updateApplicationAccount")
+    call.body = {"name": ""}
+    assert code(world.call("updateApplicationAccount", call)) == (400, "APP_ACCOUNT.0008")
+    call.body = {"name": "x" * 500}
+    assert code(world.call("updateApplicationAccount", call)) == (400, "APP_ACCOUNT.0036")
+    assert AppAccount.objects.get(pk=world.account.pk).name == "Zhang"
+
+
+@pytest.mark.spec("OneAccess-3.1.3.2")
+def test_a_person_whose_name_is_emptied_has_the_user_name_as_in_a_creation(world: World) -> None:
+    assert world.send("PUT", f"/api/v2/tenant/users/{world.user.public_id}", {"name": ""}).status_code == 200
+    assert User.objects.get(pk=world.user.pk).name == world.user.user_name
+
+
+@pytest.mark.spec("OneAccess-3.1.7.4")
+def test_a_new_role_was_last_changed_when_it_was_made(world: World) -> None:
+    role = world.call("createApplicationRole").json()["role_id"]
+    call = world.good("getApplicationRole")
+    call.path = {**call.path, "role_id": role}
+    answer = world.call("getApplicationRole", call).json()
+    assert answer["updatedAt"] == answer["createdAt"]
+
+
+@pytest.mark.spec("OneAccess-3.1.6.5")
+@pytest.mark.parametrize("kind", ["orphan", "public"])
+def test_accounts_without_an_owner_are_made_and_listed(world: World, kind: str) -> None:
+    path = f"/api/v2/tenant/applications/{world.application.public_id}/accounts"
+    answer = world.send("POST", f"{path}/{kind}-account", {"account_name": "reception", "name": "Reception"})
+    assert answer.status_code == 201, answer.content
+    listed = world.send("GET", f"{path}?account_type={kind.upper()}_ACCOUNT&offset=0&limit=10").json()
+    assert [(row["id"], row["account_name"]) for row in listed["accounts"]] == [
+        (answer.json()["account_id"], "reception")
+    ]
+    assert code(world.send("POST", f"{path}/{kind}-account", {"account_name": "reception"})) == (
+        400,
+        "APP_ACCOUNT.0002",
+    )
+    assert code(world.send("POST", f"{path}/{kind}-account", {"name": "nobody"})) == (400, "APP_ACCOUNT.0035")
+
+
+# One telephone, however it is spelled ------------------------------------------------------------------------
+
+SPELLINGS = ["13862233907", "+8613862233907", "8613862233907", "008613862233907", "013862233907", "138-6223-3907"]
+
+
+@pytest.mark.security("S31")
+@pytest.mark.spec("OneAccess-3.1.3.1")
+@pytest.mark.parametrize("first", SPELLINGS)
+def test_one_telephone_is_one_person_however_it_is_spelled(world: World, first: str) -> None:
+    created = world.call("createUser", Call(body=new_user(user_name="sa", mobile=first)))
+    assert created.status_code == 201, created.content
+    for spelling in SPELLINGS:
+        answer = world.call("createUser", Call(body=new_user(user_name="sb", mobile=spelling)))
+        assert code(answer) == (400, "USER.0030"), spelling
+        changed = world.send("PUT", f"/api/v2/tenant/users/{world.user.public_id}", {"mobile": spelling})
+        assert code(changed) == (400, "USER.0030"), spelling
+        assert authentication.resolve(spelling, tenant=world.tenant).user.user_name == "sa"
+        assert authentication.resolve_mobile(spelling, tenant=world.tenant).user.user_name == "sa"
+    shown = world.send("GET", f"/api/v2/tenant/users/{created.json()['user_id']}").json()
+    assert shown["mobile"] == "13862233907"  # as the document prints numbers
+    assert User.objects.get(user_name="sa").mobile == "+8613862233907"
+
+
+def test_a_telephone_of_another_country_is_shown_with_it(world: World) -> None:
+    body = new_user(user_name="sa", mobile="+819012345678")
+    created = world.call("createUser", Call(body=body)).json()["user_id"]
+    assert world.send("GET", f"/api/v2/tenant/users/{created}").json()["mobile"] == "+819012345678"
+
+
+def test_a_user_name_that_is_somebodys_telephone_is_taken_however_it_is_spelled(world: World) -> None:
+    world.call("createUser", Call(body=new_user(user_name="sa", mobile="13862233907")))
+    for spelling in ("8613862233907", "13862233907"):
+        answer = world.call("createUser", Call(body=new_user(user_name=spelling, mobile="13800000000")))
+        assert code(answer) == (400, "USER.0029")
