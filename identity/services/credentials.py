@@ -325,7 +325,9 @@ def check_policy(password: str, *, user: User, policy: PasswordPolicy) -> None:
     compared = _compared(password)
     if policy.refuse_user_name_reversed and _contains(compared, _compared(user.user_name)[::-1]):
         raise PasswordRefused("PWD.0002")
-    if policy.refuse_user_name and any(_contains(compared, part) for part in _own_data(user)):
+    # Without punctuation too, in which a telephone may be written.
+    forms = (compared, compared.replace("-", "").replace(" ", ""))
+    if policy.refuse_user_name and any(_contains(form, part) for part in _own_data(user) for form in forms):
         raise PasswordRefused("PWD.0003")
 
 

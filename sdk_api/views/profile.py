@@ -9,19 +9,21 @@ from rest_framework.response import Response
 
 from identity.events import EventType
 from identity.models import AttributeEditor, User
-from identity.selectors import profiles
-from identity.services import users
+from identity.services import messages, phone, users
 from identity.views.product_api import read_document
 from sdk_api import persons
 from sdk_api.views.base import SignedView
 
 
-def spell(user: User) -> dict[str, Any]:
-    """The contract's members, in its order. Neither a code nor a password is ever among them (D05)."""
+def spell(user: User, *, country: str) -> dict[str, Any]:
+    """The contract's members, in its order. Neither a code nor a password is ever among them (D05).
+
+    country: the tenant's, in which numbers are told as they are dialled.
+    """
     members = {
         "user_name": user.user_name,
         "name": user.name,
-        "mobile": profiles.profile_of(user=user).bare_phone_number,
+        "mobile": phone.bare(user.mobile, country=country),
         "email": user.email,
         "head_img": user.picture_url,
         "attr_gender": user.gender,
@@ -40,7 +42,7 @@ class ProfileView(SignedView):
 
     def get(self, request: HttpCall) -> Response:
         """Tell the user of the session who they are."""
-        return Response(spell(self.session.user))
+        return Response(spell(self.session.user, country=messages.country_of(self.caller.tenant)))
 
 
 class UpdateView(SignedView):

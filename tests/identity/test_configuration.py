@@ -184,7 +184,7 @@ def test_a_change_in_each_section_is_told_with_personal_values_masked(run: Any) 
         "~ attribute badge: label: 'Badge' -> 'Badge number'",
         "~ organization lab: name: 'Lab' -> 'Laboratory'",
         f"~ organization lab: parent_id: '{top.public_id}' -> ''",
-        "~ user alice: mobile: '138****5678' -> '138****9999'",
+        "~ user alice: mobile: '+86138****5678' -> '+86138****9999'",
         "~ user alice: user_type: '' -> 'intern'",
         "~ user alice: organizations: ['hq', 'lab (primary)'] -> ['hq (primary)']",
         "~ user olga: is_superuser: True -> False",

@@ -32,7 +32,7 @@ def info(machine: Machine, body: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def full_user(user: User) -> User:
-    user.mobile = "13812345678"
+    user.mobile = "+8613812345678"
     user.phone_number_verified = True
     user.first_name, user.last_name, user.nick_name = "Alice", "Example", "Al"
     user.address = {"country": "CN", "locality": "Shanghai"}
@@ -75,6 +75,12 @@ def test_a_scope_releases_its_claims_at_userinfo(
         expected["updated_at"] = int(full_user.updated_at.timestamp())
     assert info(machine, body) == {"sub": full_user.public_id, **expected}
     assert not expected.keys() & id_token(machine, body).keys()
+
+
+def test_a_client_may_read_numbers_as_they_are_dialled(full_user: User, new_machine: NewMachine) -> None:
+    machine = new_machine(flags={"bare_phone_number": True})
+    body = machine.tokens(scope="openid phone")
+    assert info(machine, body)["phone_number"] == "13812345678"
 
 
 def test_roles_and_organizations_are_those_of_the_application(user: User, machine: Machine) -> None:

@@ -57,7 +57,7 @@ def test_a_user_is_created_with_everything_the_document_shows(world: World) -> N
     user = User.objects.get(public_id=user_id)
     assert (user.user_name, user.mobile, user.email, user.employee_id) == (
         "wangwu",
-        "12345678903",
+        "+8612345678903",
         "wangwu@example.com",
         "123456789",
     )
@@ -169,7 +169,7 @@ def test_a_deleted_users_names_are_free_and_the_id_is_nobodys(world: World) -> N
 def test_numbers_are_texts_where_texts_are_asked_for(world: World) -> None:
     body = new_user(mobile=12345678903, org_code=10000, employee_id=77)
     user_id = world.call("createUser", Call(body=body)).json()["user_id"]
-    assert User.objects.get(public_id=user_id).mobile == "12345678903"
+    assert User.objects.get(public_id=user_id).mobile == "+8612345678903"
 
 
 @pytest.mark.parametrize("value", ["yes", 7, [], {}, ""])
