@@ -84,6 +84,7 @@ class AttributeDefinition(ReadSafely):
     )
     position = models.PositiveSmallIntegerField(_("position"), default=0, validators=count(0, 32_767))
 
+    read_as_stored: ClassVar[frozenset[str]] = frozenset({"pattern"})  # no value fits a pattern that is none
     read_as: ClassVar[dict[str, Any]] = {"editable_by": AttributeEditor.OPERATOR}  # who may write is not guessed
 
     class Meta:

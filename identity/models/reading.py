@@ -32,6 +32,9 @@ class ReadSafely(models.Model):
     # ValidationError.
     read_checks: ClassVar[Mapping[str, Callable[[Any], object]]] = {}
 
+    # Columns that stay as they are stored, because whoever uses them refuses what is bad in them.
+    read_as_stored: ClassVar[frozenset[str]] = frozenset()
+
     class Meta:
         abstract = True
 
@@ -84,6 +87,8 @@ def _rules(model: type[ReadSafely]) -> tuple[tuple[str, Callable[[Any], bool]], 
 
 def _has_fallback(model: type[ReadSafely], field: models.Field[Any, Any]) -> bool:
     """Whether anything can stand for a bad value. Nothing can for a name that others refer to, such as a code."""
+    if field.name in model.read_as_stored:
+        return False
     return field.has_default() or field.null or field.blank or field.name in model.read_as
 
 
