@@ -18,7 +18,7 @@ from identity.errors import (
     StateInvalid,
 )
 from identity.models import LoginState, LoginTransaction, PasswordPolicy, SessionKind, SessionPolicy, SSOSession, User
-from identity.services import login
+from identity.services import login, login_steps
 from tests.factories import PASSWORD, make_account, make_application, make_tenant, make_user
 from tests.sdk_api.mobile import MOBILE, inbox
 
@@ -232,3 +232,36 @@ def test_odd_names_are_nobody(tenant, alice, name):
     device = Device(tenant)
     with pytest.raises(CredentialsRefused):
         login.submit_password(handle=device.handle, identifier=name, password="x", **device.proof)
+
+
+@pytest.mark.security("S28")
+@pytest.mark.security("S29")
+def test_a_stale_copy_of_a_sign_in_cannot_be_moved_or_finished(tenant, alice):
+    Device(tenant)
+    row = LoginTransaction.objects.get()
+    stale = LoginTransaction.objects.get()
+    login_steps.move(row, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
+    for to in (LoginState.PASSWORD_WARN, LoginState.MFA_AUTH):
+        with pytest.raises(StateInvalid):
+            login_steps.move(stale, to=to, user=alice, amr=["pwd", "sms"])
+    with pytest.raises(StateInvalid):
+        login_steps.close(stale, state=LoginState.SUCCESS, session=None)
+    found = LoginTransaction.objects.get()
+    assert (found.state, found.amr, found.finished_at) == (LoginState.MFA_AUTH, ["pwd"], None)
+    login_steps.close(row, state=LoginState.ACCESS_DENIED, session=None)
+    for copy in (row, found):
+        with pytest.raises(StateInvalid):
+            login_steps.move(copy, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
+        with pytest.raises(StateInvalid):
+            login_steps.close(copy, state=LoginState.SUCCESS, session=None)
+
+
+@pytest.mark.security("S29")
+def test_a_sign_in_that_ran_out_meanwhile_cannot_be_moved_or_finished(tenant, alice):
+    Device(tenant)
+    row = LoginTransaction.objects.get()
+    with time_machine.travel(timezone.now() + timedelta(minutes=31)):
+        with pytest.raises(StateInvalid):
+            login_steps.move(row, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
+        with pytest.raises(StateInvalid):
+            login_steps.close(row, state=LoginState.SUCCESS, session=None)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.test import Client
 from django.utils import timezone
 
-from identity.models import AuditEvent, LoginTransaction, SessionEndReason, SSOSession, User
+from identity.models import AuditEvent, LoginTransaction, PasswordPolicy, SessionEndReason, SSOSession, User
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
 from tests.pages.conftest import Browser, alert_of, next_query, transaction_of
+from tests.support.hashers import CountedArgon2id
 
 
 def test_right_password_signs_in_and_leads_to_the_account(browser, alice):
@@ -286,3 +289,48 @@ def test_form_token_of_the_time_before_the_sign_in_is_void(alice):
     assert client.post("/logout", {"confirm": "yes", "csrfmiddlewaretoken": planted}).status_code == 403
     fresh = client.cookies[name].value
     assert client.post("/logout", {"confirm": "yes", "csrfmiddlewaretoken": fresh}).status_code == 303
+
+
+@pytest.fixture
+def hashing(settings) -> type[CountedArgon2id]:
+    """The hasher of this test, which counts its calls."""
+    settings.PASSWORD_HASHERS = ["tests.support.hashers.CountedArgon2id"]
+    return CountedArgon2id
+
+
+@pytest.mark.security("S31")
+@pytest.mark.parametrize("limit", ["max_failures", "max_failures_per_source"])
+@pytest.mark.parametrize("name", ["alice", "nobody"])
+def test_a_locked_account_or_source_costs_no_hashing(tenant, alice, hashing, limit, name):
+    PasswordPolicy.objects.filter(tenant=tenant).update(**{limit: 2})
+    for _try in range(2):
+        before = hashing.calls
+        Browser().sign_in(name, "wrong")
+        assert hashing.calls > before
+    before = hashing.calls
+    for password in ("wrong", PASSWORD):
+        browser = Browser()
+        assert browser.sign_in(name, password).status_code in (400, 429)
+        assert not browser.session_cookie
+    assert hashing.calls == before
+
+
+@pytest.mark.security("S41")
+def test_no_log_line_of_a_refused_sign_in_holds_what_was_typed(alice, caplog):
+    name, password = "Typed-Name-4711", "Typed-Password-0815"
+    with caplog.at_level(logging.DEBUG):
+        browser = Browser()
+        browser.sign_in(name, password)
+        browser.sign_in("alice", password)
+        browser.sign_in(password, name)  # people type passwords into the wrong field
+        handle = browser.open_login()
+        browser.client.post("/login", {"identifier": name, "password": password, "transaction": handle + "x"})
+        browser.client.post("/login", {"identifier": name + "\x00", "password": password, "transaction": handle})
+    written = [record for record in caplog.records if record.getMessage() == "login.refused"]
+    assert len(written) >= 3
+    for record in caplog.records:
+        told = f"{record.getMessage()} {record.__dict__}".lower()
+        if record.name.startswith("django.db"):
+            continue  # never logged in production: statements with their parameters
+        assert name.lower() not in told, told
+        assert password.lower() not in told, told

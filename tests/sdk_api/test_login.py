@@ -334,6 +334,13 @@ def relabelled(token: str, phone: Phone) -> str:
     return jwt.encode({**claims, "step": "PASSWORD_WARN"}, key, algorithm="HS256")
 
 
+def of_another_issuer(token: str, phone: Phone) -> str:
+    """Signed by us, for this client, at another tenant."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    key = crypto.envelope_keys("sdk_api.state_token")[0]
+    return jwt.encode({**claims, "iss": make_tenant().public_id}, key, algorithm="HS256")
+
+
 def of_another_device(token: str, phone: Phone) -> str:
     phone.device["X-device-fingerprint"] = "another"
     return token
@@ -366,6 +373,7 @@ def no_token(token: str, phone: Phone) -> str:
         forged,
         unsigned,
         relabelled,
+        of_another_issuer,
         of_another_device,
         of_another_client,
         of_another_tenant,

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from identity.models import AuditEvent, MFADevice, MFAMode, SSOSession, User
 from identity.services import tenants
-from tests.factories import make_application, make_tenant, make_user
+from tests.factories import PASSWORD, make_application, make_tenant, make_user
 from tests.factories.oidc import make_client
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, Inbox, inbox, receive
 from tests.sdk_api.phone import Phone, make_phone
@@ -217,3 +217,16 @@ def test_of_a_hundred_codes_at_once_one_opens_a_session() -> None:
     assert answers == ["SUCCESS"] + ["refused"] * 99
     assert SSOSession.objects.count() == 1
     assert len(Inbox.messages) == 1
+
+
+@pytest.mark.security("S28")
+@pytest.mark.security("S29")
+def test_the_state_token_of_an_earlier_step_opens_no_later_one(phone: Phone) -> None:
+    User.objects.filter(pk=phone.user.pk).update(password_must_change=True)
+    earlier = begin(phone)
+    body = prove(phone, earlier, receive(phone, "OTP_REST_SMS")).json()
+    assert body["status"] == "PASSWORD_EXPIRED"
+    form = {"old_password": PASSWORD, "new_password": "Amber-Meadow-77"}
+    answers = [phone.post("pwd/update", form, X_state_token=token) for token in (earlier, body["state_token"])]
+    assert (answers[0].status_code, answers[0].json()) == (400, INVALID_STATE)
+    assert answers[1].json()["status"] == "SUCCESS"

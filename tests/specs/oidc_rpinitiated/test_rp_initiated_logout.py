@@ -12,7 +12,8 @@ import time_machine
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.utils import timezone
 
-from identity.models import User
+from identity.models import Tenant, User
+from identity.services import keys
 from tests.factories import PASSWORD, make_user
 from tests.specs.conformance import (
     AFTER_LOGOUT,
@@ -317,3 +318,18 @@ def test_tokens_of_the_session_end_with_it(party: RelyingParty, browser: Browser
     assert party.userinfo(tokens.access_token).status_code == 401
     refused = party.refresh(tokens.body["refresh_token"])
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+
+
+@pytest.mark.spec("OIDCBCL-2.4")
+@pytest.mark.spec("OIDCRIL-2")
+def test_a_logout_token_is_no_hint(party: RelyingParty, browser: Browser, tokens: Tokens, tenant: Tenant) -> None:
+    claims = jwt.decode(tokens.id_token, options={"verify_signature": False})
+    [logout_token, id_token] = [
+        keys.sign(tenant=tenant, alg="RS256", claims=claims, typ=kind) for kind in ("logout+jwt", "JWT")
+    ]
+    place = party.logout(browser, id_token_hint=logout_token, post_logout_redirect_uri=AFTER_LOGOUT)
+    assert assert_not_redirected(place).form_with("confirm") is not None
+    assert is_signed_in(party, browser)
+    assert party.authorize(browser, id_token_hint=logout_token, prompt="none").error == "invalid_request"
+    # The same claims in a token of the right type are a hint.
+    assert party.authorize(browser, id_token_hint=id_token, prompt="none").error is None
