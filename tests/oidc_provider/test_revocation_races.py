@@ -12,7 +12,7 @@ from django.db import connections
 
 from identity.context import RequestContext
 from identity.services import audit
-from oidc_provider import grants, validator
+from oidc_provider import grants, registration, validator
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.models import AccessToken, RefreshToken
 from tests.factories import make_application, make_tenant, make_user
@@ -57,11 +57,15 @@ def held_open(act: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> tuple[
 
 @pytest.mark.security("S14")
 @pytest.mark.parametrize("who", ["user", "family"])
+@pytest.mark.parametrize("is_within_grace", [False, True], ids=["first use", "second use"])
 def test_what_a_refresh_under_way_gives_is_revoked_with_the_rest(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, who: str
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, who: str, is_within_grace: bool
 ) -> None:
+    registration.update_client(machine.client, refresh_token_grace_seconds=60)
     token = machine.tokens()["refresh_token"]
     row = RefreshToken.objects.get()
+    if is_within_grace:
+        machine.refresh(token)
     thread, stored = held_open(lambda: Machine(machine.client, machine.user).refresh(token), monkeypatch)
     thread.start()
     assert stored.wait(20)
@@ -72,6 +76,6 @@ def test_what_a_refresh_under_way_gives_is_revoked_with_the_rest(
         context: Any = SimpleNamespace(tenant=tenant, dialect=STANDARD, request=RequestContext(tenant=tenant))
         grants.revoke_token(row, client=machine.client, context=context, now=row.created)
     thread.join()
-    assert RefreshToken.objects.count() == 2
+    assert RefreshToken.objects.count() == (3 if is_within_grace else 2)
     assert RefreshToken.objects.filter(revoked=None).count() == 0
     assert AccessToken.objects.count() == 0
