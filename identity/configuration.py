@@ -373,9 +373,14 @@ def _apply_policies(entry: Mapping[str, Any], tenant: Tenant, plan: Plan, path: 
             continue
         place = f"{path}.{name}"
         values = dict(check_mapping(entry[name], place))
-        check_keys(values, {column.name for column in policy._meta.fields} - {"id", "tenant"}, place)
+        own = {"accept_lockout"} if name == "session_policy" else set()
+        check_keys(values, own | {column.name for column in policy._meta.fields} - {"id", "tenant"}, place)
+        accepted = bool(check_flag(values, "accept_lockout", place))
+        values.pop("accept_lockout", None)
         with refusals_at(place):
-            changes = tenants.update_policy(policy=policy, context=plan.context, actor=ACTOR, **values)
+            changes = tenants.update_policy(
+                policy=policy, context=plan.context, actor=ACTOR, accept_lockout=accepted, **values
+            )
             plan.changed(f"tenant {tenant.code} {name}", changes)
 
 
@@ -490,10 +495,11 @@ def _plain(value: Any) -> Any:
 
 
 def _apply_application(tenant: Tenant, plan: Plan, entry: Mapping[str, Any], path: str) -> None:
-    known = {"code", "accounts", "roles", *_APPLICATION_COLUMNS}
+    known = {"code", "accounts", "roles", "accept_lockout", *_APPLICATION_COLUMNS}
     check_sections(entry, known, APPLICATION_SECTIONS, path)
     code = check_text(entry, "code", path)
     values = {column: entry[key] for key, column in _APPLICATION_COLUMNS.items() if key in entry}
+    values["accept_lockout"] = bool(check_flag(entry, "accept_lockout", path))
     application = directory.find_application(tenant=tenant, code=code)
     if application is None:
         application = applications.create(tenant=tenant, context=plan.context, actor=ACTOR, code=code, **values)

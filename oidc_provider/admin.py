@@ -133,6 +133,9 @@ class ClientForm(ServiceForm):
             known = CLIENT_FLAGS.get(self.instance.dialect, COMMON_FLAGS)
             shown = [(name, text) for name, text in FLAG_TEXTS.items() if name in known]
             self.fields["flags"].choices = shown  # type: ignore[attr-defined]
+        if "api_scopes" in self.fields:  # of its own tenant, whoever looks
+            scopes: Any = self.fields["api_scopes"]
+            scopes.queryset = scopes.queryset.filter(tenant=self.instance.tenant_id)
 
     def apply(self) -> Client:
         """Write what the form holds. Raises ValidationError by field."""

@@ -114,8 +114,8 @@ def has_issuer(*, app_code: str, dialect: str, tenant: Tenant) -> bool:
 def post_logout_redirect_uris(*, tenant: Tenant) -> frozenset[str]:
     """Every post_logout_redirect_uri that an enabled client of the tenant has registered."""
     rows = Client.objects.filter(tenant=tenant, is_active=True, catalogue_entry__is_active=True)
-    lists = rows.exclude(post_logout_redirect_uris=[]).values_list("post_logout_redirect_uris", flat=True)
-    return frozenset(address for addresses in lists for address in addresses)
+    found = rows.exclude(post_logout_redirect_uris=[]).only("post_logout_redirect_uris")
+    return frozenset(address for row in found for address in row.post_logout_redirect_uris)
 
 
 def addresses_after_logout(*, tenant: Tenant, dialect: str) -> frozenset[str]:

@@ -118,7 +118,8 @@ def register_client(
         client.save(force_insert=True)
         client.api_scopes.set(granted)
         _ensure_keys(client, context=context)
-        _record(EventType.CLIENT_CREATE, client, context=context, actor=actor, changes=_snapshot(client, granted))
+        made = {name: [None, value] for name, value in _snapshot(client, granted).items()}
+        _record(EventType.CLIENT_CREATE, client, context=context, actor=actor, changes=made)
     return client, secret
 
 

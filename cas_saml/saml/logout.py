@@ -213,7 +213,8 @@ def on_session_ended(*, session: SSOSession, reason: str, **kwargs: Any) -> None
     for row in last.values():
         provider = row.service_provider
         service = endpoints.logout_service(provider.single_logout_services, SOAP, POST, REDIRECT)
-        if service is None or not provider.single_logout or not provider.is_active:
+        # A disabled one is told as well, as in every protocol: what it was given before is to end now.
+        if service is None or not provider.single_logout:
             continue
         waits = service["binding"] != SOAP and reason in _BY_BROWSER
         delivery.enqueue(
@@ -314,7 +315,7 @@ def _is_told_by_browser(provider: ServiceProvider) -> bool:
     services = provider.single_logout_services
     has_soap = endpoints.logout_service(services, SOAP) is not None
     by_browser = endpoints.logout_service(services, REDIRECT, POST) is not None
-    return provider.is_active and provider.single_logout and by_browser and not has_soap
+    return provider.single_logout and by_browser and not has_soap
 
 
 @dataclass(frozen=True)

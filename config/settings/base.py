@@ -70,6 +70,7 @@ def apps() -> Settings:
     return {
         "INSTALLED_APPS": [
             "unfold.apps.BasicAppConfig",  # before the admin, whose templates it replaces
+            "unfold.contrib.filters",
             "config.apps.AdminConfig",  # Django's admin with our site
             "django.contrib.auth",
             "django.contrib.contenttypes",

@@ -13,12 +13,56 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 
-from identity.admin.base import LargeTable, TabularInline, TenantScoped
+from identity.admin.base import (
+    LargeTable,
+    LockoutFields,
+    ReadOnly,
+    ServiceForm,
+    TabularInline,
+    TenantScoped,
+    Writer,
+    WrittenByService,
+    writer_of,
+)
 from identity.models import AppAccount, Application, AppOrganization, AppRole, AppRoleMember
+from identity.services import accounts, applications, organizations, roles
+
+
+class ApplicationForm(LockoutFields, ServiceForm):
+    """An entry of the catalogue."""
+
+    class Meta:
+        model = Application
+        fields = (
+            "code",
+            "name",
+            "description",
+            "logo_url",
+            "home_url",
+            "is_active",
+            "access",
+            "mfa_mode",
+            "skip_consent",
+            "is_internal",
+            "has_organizations",
+            "has_roles",
+        )
+
+    def apply(self) -> Application:
+        """Write what the form holds. Raises ValidationError by field."""
+        values = {name: self.cleaned_data[name] for name in self.Meta.fields if name in self.cleaned_data}
+        values["accept_lockout"] = self.cleaned_data.get("accept_lockout", False)
+        by = writer_of(self.request)
+        if self.instance.pk:
+            row = Application.objects.get(pk=self.instance.pk)
+            applications.update(application=row, **values, **by)
+            return row
+        return applications.create(tenant=self.cleaned_data.get("tenant") or by["actor"].tenant, **values, **by)
 
 
 @admin.register(Application)
-class ApplicationAdmin(TenantScoped):
+class ApplicationAdmin(WrittenByService, TenantScoped):
+    form = ApplicationForm
     is_sensitive = True
     list_display = ("name", "code", "access", "is_active", "is_internal", "skip_consent", "tenant")
     list_filter = ("is_active", "access")
@@ -35,6 +79,7 @@ class ApplicationAdmin(TenantScoped):
         "is_active",
         "access",
         "mfa_mode",
+        "accept_lockout",
         "skip_consent",
         "is_internal",
         "has_organizations",
@@ -64,20 +109,84 @@ class ApplicationAdmin(TenantScoped):
         return False  # An application is disabled: clients, accounts and audit rows point to it.
 
 
+class AppOrganizationForm(ServiceForm):
+    """A node of an application's own tree."""
+
+    class Meta:
+        model = AppOrganization
+        fields = ("application", "code", "name", "parent")
+
+    def apply(self) -> AppOrganization:
+        """Write what the form holds."""
+        data, by = self.cleaned_data, writer_of(self.request)
+        parent_id = data["parent"].public_id if data.get("parent") else ""
+        if self.instance.pk:
+            row = AppOrganization.objects.select_related("application__tenant").get(pk=self.instance.pk)
+            organizations.update_app_organization(organization=row, name=data["name"], parent_id=parent_id, **by)
+            return row
+        return organizations.create_app_organization(
+            application=data["application"], code=data["code"], name=data["name"], parent_id=parent_id, **by
+        )
+
+
 @admin.register(AppOrganization)
-class AppOrganizationAdmin(LargeTable):
+class AppOrganizationAdmin(WrittenByService, LargeTable):
+    form = AppOrganizationForm
     tenant_lookup = "application__tenant"
     list_display = ("name", "code", "application", "parent")
     list_select_related = ("application", "parent")
     search_fields = ("code", "name")
     autocomplete_fields = ("application", "parent")
-    fixed_fields = ("application",)
+    fixed_fields = ("application", "code")
     fields = ("application", "code", "name", "parent", "public_id")
     readonly_fields = ("public_id",)
 
+    def delete_model(self, request: HttpRequest, obj: AppOrganization) -> None:
+        organizations.delete_app_organization(organization=obj, **writer_of(request))
+
+
+class AccountForm(ServiceForm):
+    """A person's account inside an application."""
+
+    class Meta:
+        model = AppAccount
+        fields = (
+            "application",
+            "user",
+            "account_type",
+            "account_name",
+            "name",
+            "organization",
+            "is_active",
+            "extension",
+        )
+
+    def apply(self) -> AppAccount:
+        """Write what the form holds."""
+        data, by = self.cleaned_data, writer_of(self.request)
+        values = {
+            "account_name": data["account_name"],
+            "name": data["name"] or None,
+            "organization_code": data["organization"].code if data.get("organization") else "",
+            "is_active": data["is_active"],
+            "extension": data.get("extension") or {},
+        }
+        if self.instance.pk:
+            row = AppAccount.objects.select_related("application__tenant", "user").get(pk=self.instance.pk)
+            accounts.update(account=row, **values, **by)
+            return row
+        return accounts.create(
+            application=data["application"],
+            user=data["user"],
+            account_type=data["account_type"],
+            **{name: value for name, value in values.items() if value is not None},
+            **by,
+        )
+
 
 @admin.register(AppAccount)
-class AppAccountAdmin(LargeTable):
+class AppAccountAdmin(WrittenByService, LargeTable):
+    form = AccountForm
     tenant_lookup = "application__tenant"
     is_sensitive = True
     list_display = ("account_name", "application", "user", "account_type", "is_active")
@@ -100,6 +209,9 @@ class AppAccountAdmin(LargeTable):
     )
     readonly_fields = ("public_id",)
 
+    def delete_model(self, request: HttpRequest, obj: AppAccount) -> None:
+        accounts.delete(account=obj, **writer_of(request))
+
 
 class RoleMemberForm(forms.ModelForm):
     """A member; only accounts of the role's own application hold it."""
@@ -119,25 +231,65 @@ class RoleMemberInline(TabularInline):
     per_page = 50  # pages, as a role may have very many members
     autocomplete_fields = ("account",)
 
+    def write(self, formset: Any, *, parent: Any, by: Writer) -> None:
+        role = AppRole.objects.select_related("application__tenant").get(pk=parent.pk)
+        gone, new = [], []
+        for form in formset.forms:
+            is_deleted = form in formset.deleted_forms
+            if form.instance.pk and (is_deleted or "account" in form.changed_data):
+                gone.append(form.initial["account"])
+            if "account" in form.changed_data and not is_deleted:
+                new.append(form.cleaned_data["account"].public_id)
+        public_ids = AppAccount.objects.filter(pk__in=gone).values_list("public_id", flat=True)
+        if gone:
+            roles.remove_members(role=role, account_ids=list(public_ids), **by)
+        if new:
+            roles.add_members(role=role, account_ids=new, **by)
+
+
+class RoleForm(ServiceForm):
+    """A role of an application; its members stand below it."""
+
+    class Meta:
+        model = AppRole
+        fields = ("application", "code", "name")
+
+    def apply(self) -> AppRole:
+        """Write what the form holds."""
+        data, by = self.cleaned_data, writer_of(self.request)
+        if self.instance.pk:
+            row = AppRole.objects.select_related("application__tenant").get(pk=self.instance.pk)
+            if data["name"] != row.name:
+                roles.update(role=row, name=data["name"], **by)
+            return row
+        return roles.create(application=data["application"], code=data["code"], name=data["name"] or None, **by)
+
 
 @admin.register(AppRole)
-class AppRoleAdmin(TenantScoped):
+class AppRoleAdmin(WrittenByService, TenantScoped):
+    form = RoleForm
     tenant_lookup = "application__tenant"
     list_display = ("code", "name", "application")
     list_select_related = ("application",)
     search_fields = ("code", "name")
     autocomplete_fields = ("application",)
-    fixed_fields = ("application",)
+    fixed_fields = ("application", "code")
     fields = ("application", "code", "name", "public_id")
     readonly_fields = ("public_id",)
+
+    def delete_model(self, request: HttpRequest, obj: AppRole) -> None:
+        roles.delete(role=obj, **writer_of(request))
 
     def get_inlines(self, request: HttpRequest, obj: Model | None) -> list[type[TabularInline]]:
         return [RoleMemberInline] if obj else []  # a new role has no application yet to compare with
 
 
 @admin.register(AppRoleMember)
-class AppRoleMemberAdmin(LargeTable):
+class AppRoleMemberAdmin(ReadOnly):
+    """Who holds which role; changed at the role."""
+
     tenant_lookup = "role__application__tenant"
     list_display = ("role", "account")
     list_select_related = ("role", "account")
-    autocomplete_fields = ("role", "account")
+    fields = ("role", "account")
+    readonly_fields = fields

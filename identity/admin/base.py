@@ -8,28 +8,32 @@ are large.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.contrib.admin.utils import get_fields_from_path
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
 from django.db import models, transaction
-from django.forms import Form, ModelForm
+from django.forms import BooleanField, Form, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.admin import StackedInline as UnfoldStackedInline
 from unfold.admin import TabularInline as UnfoldTabularInline
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.paginator import InfinitePaginator as CountlessPaginator
+from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
-from identity.models import SSOSession, Tenant, User
-from identity.services import audit, sessions
+from identity.models import MFAMode, SSOSession, Tenant, User
+from identity.services import audit, lockouts, sessions
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -63,6 +67,18 @@ def operator_of(request: HttpRequest) -> User:
     return request.user
 
 
+class Writer(TypedDict):
+    """Who writes, as services are told."""
+
+    context: RequestContext
+    actor: User
+
+
+def writer_of(request: HttpRequest) -> Writer:
+    """Return who writes by this request."""
+    return {"context": context_of(request), "actor": operator_of(request)}
+
+
 def snapshot(obj: models.Model, *, hidden: Iterable[str] = ()) -> dict[str, Any]:
     """Return the columns of a row as audit shows them; hidden ones only as present or absent."""
     values: dict[str, Any] = {}
@@ -76,7 +92,17 @@ def snapshot(obj: models.Model, *, hidden: Iterable[str] = ()) -> dict[str, Any]
 
 
 class OwnRowsOnly:
-    """Foreign keys offer, and forms take, only rows that the operator may see."""
+    """Foreign keys offer, and forms take, only rows that the operator may see, found by typing and not in a list."""
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
+        # There may be a thousand tenants, and any number of whatever they hold.
+        names = list(super().get_autocomplete_fields(request))  # type: ignore[misc]
+        registry = self.admin_site._registry  # type: ignore[attr-defined]
+        for field in self.opts.concrete_fields:  # type: ignore[attr-defined]
+            other = registry.get(field.related_model) if field.is_relation and field.editable else None
+            if other is not None and other.search_fields and field.name not in names:
+                names.append(field.name)
+        return names
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         related_admin = self.admin_site._registry.get(db_field.remote_field.model)  # type: ignore[attr-defined]
@@ -85,16 +111,22 @@ class OwnRowsOnly:
         return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
 
 
-class TabularInline(OwnRowsOnly, UnfoldTabularInline):
+class WrittenInline(OwnRowsOnly):
+    """Rows below a row. A service writes and audits them, as it does for the APIs (S50)."""
+
+    extra = 0
+
+    def write(self, formset: Any, *, parent: Any, by: Writer) -> None:
+        """Write what the formset holds through a service. Raises IdentityError or ValidationError."""
+        raise NotImplementedError
+
+
+class TabularInline(WrittenInline, UnfoldTabularInline):
     """Rows below a row."""
 
-    extra = 0
 
-
-class StackedInline(OwnRowsOnly, UnfoldStackedInline):
+class StackedInline(WrittenInline, UnfoldStackedInline):
     """Rows below a row, each a form of its own."""
-
-    extra = 0
 
 
 class TenantScoped(OwnRowsOnly, ModelAdmin):
@@ -122,9 +154,26 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
             return queryset.none()
         return queryset.filter(**{self.tenant_lookup: operator_of(request).tenant_id})
 
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        filters = list(super().get_list_filter(request))
+        if request.user.is_superuser and self._has_tenant and self.tenant_lookup != "pk":
+            filters.append((self.tenant_lookup, AutocompleteSelectFilter))
+        return filters
+
+    @property
+    def _has_tenant(self) -> bool:
+        """Whether the rows belong to a tenant at all; sets of rights hold in every one."""
+        try:
+            get_fields_from_path(self.model, self.tenant_lookup)
+        except FieldDoesNotExist:
+            return False
+        return True
+
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         # S41: Django lets an address filter by any column of the row, so a hash could be guessed letter by letter.
         names = {entry if isinstance(entry, str) else entry[0] for entry in self.list_filter}
+        if request is not None and request.user.is_superuser and lookup == f"{self.tenant_lookup}__id__exact":
+            return self._has_tenant
         return lookup.partition("__")[0] in names and super().lookup_allowed(lookup, value, request)
 
     def get_exclude(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
@@ -133,9 +182,14 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
             exclude.append("tenant")
         return exclude
 
+    def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
+        # What is excluded is in no form; only a page to look at may still show it.
+        left_out = set(self.get_exclude(request, obj)) - set(self.get_readonly_fields(request, obj))
+        return [name for name in super().get_fields(request, obj) if name not in left_out]
+
     @property
     def _has_own_tenant(self) -> bool:
-        return self.tenant_lookup == "tenant"
+        return self.tenant_lookup == "tenant" and self._has_tenant
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
         readonly = list(super().get_readonly_fields(request, obj))
@@ -185,6 +239,9 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
             return answer
         except IdentityError as error:
             messages.error(request, f"{error.message} ({error.error_code})")
+            return HttpResponseRedirect(request.get_full_path())
+        except ValidationError as error:  # of a service that an inline wrote through; forms show their own
+            messages.error(request, " ".join(error.messages))
             return HttpResponseRedirect(request.get_full_path())
 
     def delete_view(
@@ -271,6 +328,28 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
         super().save_model(request, obj, form, change)
         self.record_change(request, obj, before=before, after=snapshot(obj, hidden=self.hidden_fields))
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Write what refers to many rows, and what stands below the row; the former is audited here."""
+        is_of_service = isinstance(self, WrittenByService)
+        fields = () if is_of_service else self.opts.many_to_many
+        names = [field.name for field in fields if field.name in form.cleaned_data]
+        before = self._related(form.instance, names) if change else {}
+        super().save_related(request, form, formsets, change)
+        self.record_change(request, form.instance, before=before, after=self._related(form.instance, names))
+
+    @staticmethod
+    def _related(obj: models.Model, names: Iterable[str]) -> dict[str, list[str]]:
+        return {name: sorted(str(row) for row in getattr(obj, name).all()) for name in names}
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Let the inline write its rows. Nothing else does, so that no row changes without its rules and its audit."""
+        formset.new_objects, formset.changed_objects, formset.deleted_objects = [], [], []
+        if not formset.has_changed():
+            return
+        inlines = self.get_inline_instances(request, form.instance)
+        inline: Any = next(inline for inline in inlines if inline.model is formset.model)
+        inline.write(formset, parent=form.instance, by=writer_of(request))
+
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         self.record_change(request, obj, before=snapshot(obj, hidden=self.hidden_fields), after={})
         super().delete_model(request, obj)
@@ -337,10 +416,38 @@ class ServiceForm(ModelForm):
                 transaction.set_rollback(True)
         except IdentityError as error:
             raise ValidationError(f"{error.message} ({error.error_code})") from error
+        except ValidationError as error:
+            raise self._at_fields(error) from None
         return data
+
+    def _at_fields(self, error: ValidationError) -> ValidationError:
+        """What concerns a column without a field here is shown above the form."""
+        if not hasattr(error, "error_dict"):
+            return error
+        placed: dict[str, list[str]] = {}
+        for name, texts in error.message_dict.items():
+            placed.setdefault(name if name in self.fields else "__all__", []).extend(texts)
+        return ValidationError(placed)
 
     def _post_clean(self) -> None:
         """Leave the row alone: the service checks and writes it, the constraints included."""
+
+
+class LockoutFields(ModelForm):
+    """A form that may demand a second factor, and asks to have it confirmed when that would lock people out."""
+
+    accept_lockout = BooleanField(
+        label=gettext_lazy("Demand it although people are locked out"),
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text=gettext_lazy("Asked for when people have no verified address that a code could go to."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        modes: Any = self.fields.get("mfa_mode")
+        if modes is not None and not lockouts.ENROLLABLE and self.instance.mfa_mode != MFAMode.IF_ENROLLED:
+            modes.choices = [choice for choice in modes.choices if choice[0] != MFAMode.IF_ENROLLED]
 
 
 class WrittenByService:
@@ -410,11 +517,13 @@ def tenant_of(row: Any) -> Tenant | None:
 
 __all__ = [
     "LargeTable",
+    "LockoutFields",
     "ReadOnly",
     "ServiceForm",
     "StackedInline",
     "TabularInline",
     "TenantScoped",
+    "Writer",
     "WrittenByService",
     "ask_for_password",
     "context_of",
@@ -422,4 +531,5 @@ __all__ = [
     "operator_of",
     "snapshot",
     "tenant_of",
+    "writer_of",
 ]

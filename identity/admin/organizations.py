@@ -1,11 +1,9 @@
 """The organisation tree: written through identity.services.organizations."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.http import HttpRequest
 
-from identity.admin.base import LargeTable, ReadOnly, ServiceForm, WrittenByService, context_of
+from identity.admin.base import LargeTable, ReadOnly, ServiceForm, WrittenByService, writer_of
 from identity.models import Membership, Organization
 from identity.services import organizations
 
@@ -23,7 +21,7 @@ class OrganizationForm(ServiceForm):
             "name": self.cleaned_data["name"],
             "category": self.cleaned_data["category"],
             "parent_id": parent.public_id if parent else "",
-            "context": context_of(self.request),
+            **writer_of(self.request),
         }
         if self.instance.pk:
             row = Organization.objects.select_related("tenant").get(pk=self.instance.pk)
@@ -43,12 +41,8 @@ class OrganizationAdmin(WrittenByService, LargeTable):
     fields = ("tenant", "code", "name", "category", "parent", "public_id", "created_at", "updated_at")
     readonly_fields = ("public_id", "created_at", "updated_at")
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        names = list(super().get_fields(request, obj))
-        return names if request.user.is_superuser else [name for name in names if name != "tenant"]
-
     def delete_model(self, request: HttpRequest, obj: Organization) -> None:
-        organizations.delete(organization=obj, context=context_of(request))
+        organizations.delete(organization=obj, **writer_of(request))
 
 
 @admin.register(Membership)

@@ -35,6 +35,9 @@ class ParticipantInline(TabularInline):
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
+    has_change_permission = has_add_permission
+    has_delete_permission = has_add_permission
+
 
 @admin.register(SSOSession)
 class SSOSessionAdmin(ReadOnly):

@@ -10,7 +10,18 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from identity.admin.base import ReadOnly, StackedInline, TabularInline, TenantScoped
+from identity.admin.base import (
+    LockoutFields,
+    ReadOnly,
+    ServiceForm,
+    StackedInline,
+    TabularInline,
+    TenantScoped,
+    Writer,
+    WrittenByService,
+    WrittenInline,
+    writer_of,
+)
 from identity.languages import best_language
 from identity.models import (
     AttributeDefinition,
@@ -21,7 +32,7 @@ from identity.models import (
     TenantDomain,
     UserCount,
 )
-from identity.services import attributes, authority
+from identity.services import attributes, lockouts, tenants
 from identity.validators import time_zones
 
 
@@ -43,35 +54,97 @@ class DomainInline(TabularInline):
     has_change_permission = has_add_permission
     has_delete_permission = has_add_permission
 
+    def write(self, formset: Any, *, parent: Any, by: Writer) -> None:
+        kept = [form for form in formset.forms if form not in formset.deleted_forms and form.cleaned_data.get("host")]
+        kept.sort(key=lambda form: form.cleaned_data["position"])  # as they stand, where positions are alike
+        tenants.update(tenant=parent, domains=[form.cleaned_data["host"] for form in kept], **by)
 
-class PasswordPolicyInline(StackedInline):
-    model = PasswordPolicy
+
+class PolicyInline(StackedInline):
+    """A policy of the tenant."""
+
     can_delete = False
+
+    def write(self, formset: Any, *, parent: Any, by: Writer) -> None:
+        for form in formset.initial_forms:
+            policy = self.model.objects.select_related("tenant").get(pk=form.instance.pk)
+            values = {name: form.cleaned_data[name] for name in form.changed_data}
+            tenants.update_policy(policy=policy, **values, **by)
+
+
+class PasswordPolicyInline(PolicyInline):
+    model = PasswordPolicy
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         # Whoever may not set operators' passwords does not open another way to them (S46).
         return [] if request.user.is_superuser else ["operators_may_reset"]
 
 
-class SessionPolicyInline(StackedInline):
+class SessionPolicyForm(LockoutFields):
+    """How long sessions last and when a second factor is asked for."""
+
+    class Meta:
+        model = SessionPolicy
+        exclude = ("tenant",)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        lockouts.check_mode(
+            data.get("mfa_mode", self.instance.mfa_mode),
+            before=self.initial["mfa_mode"],
+            tenant=self.instance.tenant,
+            is_accepted=data.get("accept_lockout", False),
+        )
+        return data
+
+
+class SessionPolicyInline(PolicyInline):
     model = SessionPolicy
-    can_delete = False
+    form = SessionPolicyForm
 
 
-class MessagePolicyInline(StackedInline):
+class MessagePolicyInline(PolicyInline):
     model = MessagePolicy
-    can_delete = False
+
+
+class TenantForm(ServiceForm):
+    """A tenant; its policies and host names stand below it."""
+
+    class Meta:
+        model = Tenant
+        fields = (
+            "code",
+            "name",
+            "logo_url",
+            "is_active",
+            "is_default",
+            "time_zone",
+            "language",
+            "localize_errors",
+            "allow_registration",
+            "registration_organization",
+            "encrypt_captcha",
+        )
+
+    def apply(self) -> Tenant:
+        """Write what the form holds. Raises ValidationError by field."""
+        values = {name: self.cleaned_data[name] for name in self.Meta.fields if name in self.cleaned_data}
+        if self.instance.pk:
+            tenant = Tenant.objects.get(pk=self.instance.pk)
+            tenants.update(tenant=tenant, **values, **writer_of(self.request))
+            return tenant
+        return tenants.create(**values, **writer_of(self.request))
 
 
 @admin.register(Tenant)
-class TenantAdmin(TenantScoped):
+class TenantAdmin(WrittenByService, TenantScoped):
+    form = TenantForm
     tenant_lookup = "pk"
     is_sensitive = True
     list_display = ("name", "code", "is_active", "is_default", "language", "time_zone")
     search_fields = ("name", "code")
     autocomplete_fields = ("registration_organization",)
     readonly_fields = ("public_id", "created_at", "updated_at")
-    inlines = (DomainInline, PasswordPolicyInline, SessionPolicyInline, MessagePolicyInline)
     fields = (
         "code",
         "name",
@@ -106,10 +179,10 @@ class TenantAdmin(TenantScoped):
             readonly += ["code", "is_active", "is_default"]
         return readonly
 
-    def save_model(self, request: HttpRequest, obj: Tenant, form: ModelForm, change: bool) -> None:
-        if change and "is_active" in form.changed_data and not obj.is_active:
-            authority.check_superuser_elsewhere(obj)
-        super().save_model(request, obj, form, change)
+    def get_inlines(self, request: HttpRequest, obj: Model | None) -> list[type[WrittenInline]]:
+        # A new tenant is made with the policies of every new tenant.
+        policies = (PasswordPolicyInline, SessionPolicyInline, MessagePolicyInline)
+        return [DomainInline, *(policies if obj else ())]
 
     def has_add_permission(self, request: HttpRequest, *args: object) -> bool:
         return bool(request.user.is_superuser)

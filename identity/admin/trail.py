@@ -67,12 +67,14 @@ class AuditEventAdmin(ReadOnly):
 
     @admin.display(description=_("before and after"))
     def changes_table(self, event: AuditEvent) -> SafeString | str:
+        if not isinstance(event.changes, dict):
+            return _text(event.changes)  # rows are never written again, so what older versions wrote has to be shown
         if not event.changes:
             return "-"
         rows = format_html_join(
             "",
             "<tr><th scope='row' class='pr-4 text-left'>{}</th><td class='pr-4'>{}</td><td>{}</td></tr>",
-            ((name, _text(pair[0]), _text(pair[1])) for name, pair in sorted(event.changes.items())),
+            ((name, *map(_text, _pair(value))) for name, value in sorted(event.changes.items())),
         )
         return format_html(
             "<table><thead><tr><th></th><th class='pr-4 text-left'>{}</th><th class='text-left'>{}</th></tr></thead>"
@@ -102,6 +104,11 @@ class AuditBatchAdmin(ReadOnly):
 def _short(kind: str, identifier: str) -> str:
     """The end of a long id: its beginning is the time, which another column shows."""
     return f"{kind} …{identifier[-9:]}" if len(identifier) > 16 else f"{kind} {identifier}".strip()
+
+
+def _pair(value: Any) -> list[Any]:
+    """Before and after. Older events of new clients have the values alone."""
+    return value if isinstance(value, list) and len(value) == 2 else [None, value]
 
 
 def _text(value: Any) -> str:

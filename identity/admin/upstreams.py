@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -57,24 +56,12 @@ class UpstreamForm(ServiceForm):
             "context": context_of(self.request),
             "actor": self.operator,
         }
-        try:
-            if self.instance.pk:
-                row: Upstream = Upstream.objects.select_related("tenant").get(pk=self.instance.pk)
-                upstreams.update(upstream=row, **common, **values)
-                return row
-            tenant = data.get("tenant") or self.operator.tenant
-            return upstreams.create(tenant=tenant, kind=data["kind"], **common, **values)
-        except ValidationError as error:
-            raise self._at_fields(error) from None
-
-    def _at_fields(self, error: ValidationError) -> ValidationError:
-        """What concerns a column without a field here is shown above the form."""
-        if not hasattr(error, "error_dict"):
-            return error
-        placed: dict[str, list[str]] = {}
-        for name, texts in error.message_dict.items():
-            placed.setdefault(name if name in self.fields else "__all__", []).extend(texts)
-        return ValidationError(placed)
+        if self.instance.pk:
+            row: Upstream = Upstream.objects.select_related("tenant").get(pk=self.instance.pk)
+            upstreams.update(upstream=row, **common, **values)
+            return row
+        tenant = data.get("tenant") or self.operator.tenant
+        return upstreams.create(tenant=tenant, kind=data["kind"], **common, **values)
 
 
 def provider_of(row: Upstream | ExternalIdentity) -> str:

@@ -1,5 +1,6 @@
 """Tenants: the outermost boundary of every row."""
 
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -59,6 +60,12 @@ class Tenant(ReadSafely):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse an organisation of another tenant (S36). Raises ValidationError."""
+        chosen = self.registration_organization
+        if chosen is not None and chosen.tenant_id != self.pk:
+            raise ValidationError({"registration_organization": _("It belongs to another tenant.")})
 
 
 class TenantDomain(models.Model):

@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from identity.context import RequestContext
 from identity.errors import AccessDenied, ApplicationDisabled, NotFound
 from identity.events import EventType
-from identity.models import AppAccount, Application, ApplicationAccess, Tenant, User
+from identity.models import AppAccount, Application, ApplicationAccess, MFAMode, Tenant, User
 from identity.retries import retried
-from identity.services import audit
+from identity.services import audit, lockouts
 from identity.services.integrity import assign
 from identity.texts import is_storable
 
@@ -83,11 +83,24 @@ def get(*, tenant: Tenant, public_id: str) -> Application:
     return application
 
 
-def create(*, tenant: Tenant, context: RequestContext, code: str, actor: Any = None, **values: Any) -> Application:
-    """Add an application to the catalogue. Raises django's ValidationError, as only operators do this."""
+def create(
+    *,
+    tenant: Tenant,
+    context: RequestContext,
+    code: str,
+    actor: Any = None,
+    accept_lockout: bool = False,
+    **values: Any,
+) -> Application:
+    """Add an application to the catalogue. Raises django's ValidationError, as only operators do this.
+
+    accept_lockout: a second factor is demanded of people who have none, too (see `lockouts`).
+    """
     _refuse_unknown(values)
     application = Application(tenant=tenant, code=code, **{"name": code, **values})
     application.full_clean()
+    if application.access == ApplicationAccess.EVERYONE or application.mfa_mode == MFAMode.IF_ENROLLED:
+        lockouts.check_mode(application.mfa_mode, before="", tenant=tenant, is_accepted=accept_lockout)
     with transaction.atomic():
         application.save()
         audit.record(
@@ -104,10 +117,18 @@ def create(*, tenant: Tenant, context: RequestContext, code: str, actor: Any = N
 
 @retried
 def update(
-    *, application: Application, context: RequestContext, actor: Any = None, **values: Any
+    *,
+    application: Application,
+    context: RequestContext,
+    actor: Any = None,
+    accept_lockout: bool = False,
+    **values: Any,
 ) -> dict[str, list[Any]]:
-    """Change an application and tell what changed, as column to [before, after]. Raises django's ValidationError."""
-    _refuse_unknown(values)
+    """Change an application and tell what changed, as column to [before, after]. Raises django's ValidationError.
+
+    accept_lockout: as in `create`.
+    """
+    _refuse_unknown({name: value for name, value in values.items() if name != "code"})
     with transaction.atomic():
         row = (
             Application.objects.select_related("tenant")
@@ -115,6 +136,9 @@ def update(
             .get(pk=application.pk)
         )
         changes = assign(row, values)
+        if "mfa_mode" in changes:
+            mode, before = row.mfa_mode, changes["mfa_mode"][0]
+            lockouts.check_mode(mode, before=before, tenant=row.tenant, application=row, is_accepted=accept_lockout)
         if changes:
             row.save()
             audit.record(

@@ -73,6 +73,7 @@ def record(
 
     actor: a User, a row with a `client_id`, or "system"; without one, the signed-in user of the context.
     target: the row that it was done to. details and changes: no personal data, JSON or what Django's encoder writes.
+    changes: column to [before, after]; what is no pair is taken for the value of something new.
     personal: what may have to be erased; address and browser of the context are added.
     """
     actor_type, actor_id = _actor(actor, context)
@@ -93,7 +94,7 @@ def record(
         sid=sid,
         request_id=context.request_id if context else "",
         details=_plain(details),
-        changes=_plain(changes),
+        changes=_plain({name: _pair(value) for name, value in (changes or {}).items()}),
         personal={**_origin(context), **_plain(personal)},
     )
     event_row.save()
@@ -185,6 +186,11 @@ def _origin(context: RequestContext | None) -> dict[str, str]:
 def _text(value: object, length: int) -> str:
     """Cut what a request said to the column, without the characters that PostgreSQL cannot keep."""
     return str(value).replace("\x00", "")[:length]
+
+
+def _pair(value: Any) -> list[Any]:
+    """One shape for every reader of the trail."""
+    return list(value) if isinstance(value, list | tuple) and len(value) == 2 else [None, value]
 
 
 def _plain(values: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -159,6 +159,7 @@ def _change_members(
                 application=row.application,
                 context=context,
                 details={"added" if is_adding else "removed": touched},
+                changes={"members": [[], touched] if is_adding else [touched, []]},
             )
     return done, [public_id for public_id in wanted if public_id not in done]
 

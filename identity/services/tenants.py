@@ -22,9 +22,9 @@ from identity.conf import conf
 from identity.context import RequestContext
 from identity.errors import NotFound
 from identity.events import EventType
-from identity.models import MessagePolicy, PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
+from identity.models import MessagePolicy, MFAMode, PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
 from identity.retries import retried
-from identity.services import audit, authority, keys
+from identity.services import audit, authority, keys, lockouts
 from identity.services.integrity import assign
 from identity.texts import is_storable
 
@@ -38,9 +38,12 @@ _EDITABLE = (
     "language",
     "localize_errors",
     "allow_registration",
+    "registration_organization",
     "encrypt_captcha",
     "is_active",
 )
+# What names a tenant and what it is to the installation: changed on purpose, by `update`, and not by a file.
+_OF_THE_INSTALLATION = ("code", "is_default")
 
 _by_host: dict[str, tuple[float, Tenant]] = {}  # host to (good until, monotonic; tenant)
 _DEFAULT_KEY = ""  # never a host
@@ -158,6 +161,7 @@ def create(
         ):
             policy.full_clean()
             policy.save()
+        lockouts.check_mode(tenant.session_policy.mfa_mode, before=MFAMode.NEVER, tenant=tenant)
         UserCount.objects.create(tenant=tenant)
         added = _set_domains(tenant, domains)
         audit.record(
@@ -187,7 +191,7 @@ def update(
     domains: the whole list, in order; None leaves it. Raises django's ValidationError, and AuthorityRefused
     (RIGHT.0003) where the last superusers are in a tenant that is to be stopped.
     """
-    _refuse_unknown(values)
+    _refuse_unknown({name: value for name, value in values.items() if name not in _OF_THE_INSTALLATION})
     with transaction.atomic():
         row = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
         changes = assign(row, values)
@@ -201,15 +205,33 @@ def update(
             if before != after:
                 changes["domains"] = [before, after]
         if changes:
-            audit.record(EventType.TENANT_UPDATE, tenant=row, actor=actor, target=row, context=context, changes=changes)
+            audit.record(
+                EventType.TENANT_UPDATE,
+                tenant=row,
+                actor=actor,
+                target=row,
+                context=context,
+                changes={name: [_plain(before), _plain(after)] for name, (before, after) in changes.items()},
+            )
     tenant.refresh_from_db()
     return changes
 
 
 def update_policy(
-    *, policy: PasswordPolicy | SessionPolicy | MessagePolicy, context: RequestContext, actor: Any = None, **values: Any
+    *,
+    policy: PasswordPolicy | SessionPolicy | MessagePolicy,
+    context: RequestContext,
+    actor: Any = None,
+    accept_lockout: bool = False,
+    **values: Any,
 ) -> dict[str, list[Any]]:
-    """Change one of a tenant's policies and tell what changed. Raises ValidationError and AuthorityRefused."""
+    """Change one of a tenant's policies and tell what changed. Raises ValidationError and AuthorityRefused.
+
+    accept_lockout: a second factor is demanded of people who have none, too (see `lockouts`).
+    """
+    if isinstance(policy, SessionPolicy) and "mfa_mode" in values:
+        wanted, before = values["mfa_mode"], policy.mfa_mode
+        lockouts.check_mode(wanted, before=before, tenant=policy.tenant, is_accepted=accept_lockout)
     changes = assign(policy, values)
     authority.check_policy_change(changes, actor=actor)
     if changes:
@@ -240,6 +262,11 @@ def _set_domains(tenant: Tenant, hosts: Sequence[str]) -> list[str]:
         domain.full_clean()
         domain.save()
     return wanted
+
+
+def _plain(value: Any) -> Any:
+    """A row that is referred to, as audit names it."""
+    return getattr(value, "public_id", value)
 
 
 def _refuse_unknown(values: Mapping[str, Any]) -> None:

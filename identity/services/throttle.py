@@ -109,9 +109,16 @@ def unlock(user: User, *, context: RequestContext, actor: Any = None) -> bool:
         is_counted = Q(failures__gt=0) | Q(locked_until__isnull=False)
         lifted = _rows(tenant=user.tenant, kind=kind, key=key).filter(is_counted).update(failures=0, locked_until=None)
         shown = User.objects.filter(pk=user.pk).exclude(locked_until=None).update(locked_until=None)
-        user.locked_until = None
+        before, user.locked_until = user.locked_until, None
         if lifted or shown:
-            audit.record(EventType.LOGIN_UNLOCKED, tenant=user.tenant, actor=actor, target=user, context=context)
+            audit.record(
+                EventType.LOGIN_UNLOCKED,
+                tenant=user.tenant,
+                actor=actor,
+                target=user,
+                context=context,
+                changes={"locked_until": [before, None]},
+            )
     return bool(lifted or shown)
 
 

@@ -368,7 +368,14 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
         UserCount.add(row.tenant_id, -1)
         audit.erase_personal(row)
         # After the erasure: this event's address and browser are those of whoever deleted.
-        audit.record(EventType.USER_DELETE, tenant=row.tenant, actor=actor, target=row, context=context)
+        audit.record(
+            EventType.USER_DELETE,
+            tenant=row.tenant,
+            actor=actor,
+            target=row,
+            context=context,
+            changes={"deleted_at": [None, row.deleted_at]},
+        )
     _refresh(user)
 
 

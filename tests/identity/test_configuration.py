@@ -43,7 +43,7 @@ tenant:
   domains: [id.acme.example, login.acme.example]
   language: ja
   password_policy: {{min_length: 10}}
-  session_policy: {{mfa_mode: if_enrolled}}
+  session_policy: {{mfa_mode: always}}
 attributes:
   - {{name: badge, label: Badge, unique: true, editable_by: operator}}
   - {{name: city, required: false}}
@@ -115,7 +115,7 @@ def test_a_file_makes_everything_it_names(run: Any) -> None:
     tenant = Tenant.objects.get(code="acme")
     assert (tenant.name, tenant.language, tenant.is_default) == ("Acme", "ja", False)
     assert [domain.host for domain in tenant.domains.all()] == ["id.acme.example", "login.acme.example"]
-    assert (tenant.password_policy.min_length, tenant.session_policy.mfa_mode) == (10, "if_enrolled")
+    assert (tenant.password_policy.min_length, tenant.session_policy.mfa_mode) == (10, "always")
     alice = directory.get_user_by_name(tenant=tenant, user_name="alice")
     assert credentials.check_password(user=alice, password=PASSWORD)
     assert (alice.mobile, alice.email_verified, str(alice.birth_date)) == ("13812345678", True, "1990-01-31")

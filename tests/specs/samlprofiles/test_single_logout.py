@@ -530,11 +530,11 @@ def test_a_browser_that_is_closed_loses_nothing(
     assert (len(post.calls), Delivery.objects.get().state) == (1, "delivered")
 
 
-def test_a_disabled_provider_is_not_told(second: RegisteredParty, browser: Browser, person: User) -> None:
+def test_a_disabled_provider_is_told_too(second: RegisteredParty, browser: Browser, person: User) -> None:
     second.sign_in(browser)
     second.change(is_active=False)
     end(person)
-    assert not Delivery.objects.exists()
+    assert Delivery.objects.get().application == second.row.application
 
 
 def test_what_was_told_is_kept_for_late_requests_and_then_deleted(

@@ -1,0 +1,61 @@
+"""Whom a demand for a second factor would keep out, asked before it is made (S50).
+
+A second factor is a code to a mailbox or telephone that the person has proved; other kinds have no enrolment yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from identity.models import Application, ApplicationAccess, MFAKind, MFAMode, Tenant, User
+
+# What people can enrol by themselves. "If enrolled" asks nobody while it is empty, so it promises what is not there.
+ENROLLABLE: frozenset[MFAKind] = frozenset()
+
+
+@dataclass(frozen=True)
+class Lockout:
+    """How many people could sign in no more, of how many."""
+
+    people: int
+    of: int
+
+
+def count(*, tenant: Tenant, application: Application | None = None) -> Lockout:
+    """Count who could not come in if two factors were always asked for; of an application, those who may use it."""
+    people = User.objects.present().filter(tenant=tenant, is_active=True)
+    if application is not None and application.access == ApplicationAccess.ASSIGNED:
+        people = people.filter(app_accounts__application=application, app_accounts__is_active=True)
+    return Lockout(_without_factor(people).count(), people.count())
+
+
+def check_mode(
+    mode: str, *, before: str, tenant: Tenant, application: Application | None = None, is_accepted: bool = False
+) -> None:
+    """Judge a new rule of when a second factor is asked for. Raises ValidationError at `mfa_mode`.
+
+    is_accepted: whoever sets it knows that people will be locked out.
+    """
+    if mode == before:
+        return
+    if mode == MFAMode.IF_ENROLLED and not ENROLLABLE:
+        raise ValidationError({"mfa_mode": _("Nobody can enrol a factor yet, so nobody would be asked for one.")})
+    if mode != MFAMode.ALWAYS or is_accepted:
+        return
+    lockout = count(tenant=tenant, application=application)
+    if lockout.people:
+        text = _(
+            "%(people)d of %(all)d people have no verified e-mail address or mobile number and could not sign in any"
+            " more. Confirm it, or verify their addresses first."
+        )
+        raise ValidationError({"mfa_mode": text % {"people": lockout.people, "all": lockout.of}}, code="lockout")
+
+
+def _without_factor(people: QuerySet[User]) -> QuerySet[User]:
+    mailbox = Q(email_verified=True) & ~Q(email="")
+    telephone = Q(phone_number_verified=True) & ~Q(mobile_index="")
+    return people.exclude(mailbox | telephone)

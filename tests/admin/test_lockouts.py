@@ -1,0 +1,90 @@
+"""Demanding a second factor says whom it locks out, wherever it is demanded (S50)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from identity.context import SYSTEM
+from identity.models import SessionPolicy, Tenant, User
+from identity.services import applications, tenants
+from tests.admin.test_every_write import Console
+from tests.factories import make_account, make_application, make_tenant, make_user
+
+TEXT = "2 of 3 people have no verified e-mail address or mobile number"
+
+
+@pytest.fixture
+def house(db: None) -> Tenant:
+    """Two people without a second factor, and one with a mailbox that is proved."""
+    tenant = make_tenant()
+    make_user(tenant, email="unproved@example.org")
+    make_user(tenant, mobile="+8613800138000")
+    make_user(tenant, email="proved@example.org", email_verified=True)
+    make_user(tenant, is_active=False)
+    return tenant
+
+
+@pytest.mark.security("S50")
+def test_always_for_a_tenant_is_refused_with_the_number_until_it_is_confirmed(house: Tenant) -> None:
+    policy = SessionPolicy.objects.get(tenant=house)
+    with pytest.raises(ValidationError) as refused:
+        tenants.update_policy(policy=policy, mfa_mode="always", context=SYSTEM)
+    assert TEXT in refused.value.message_dict["mfa_mode"][0]
+    policy.refresh_from_db()
+    assert policy.mfa_mode == "never"
+    tenants.update_policy(policy=policy, mfa_mode="always", accept_lockout=True, context=SYSTEM)
+    policy.refresh_from_db()
+    assert policy.mfa_mode == "always"
+
+
+@pytest.mark.security("S50")
+def test_always_for_an_application_counts_those_who_may_use_it(house: Tenant) -> None:
+    application = make_application(house, access="assigned")
+    make_account(User.objects.get(email="unproved@example.org"), application)
+    with pytest.raises(ValidationError) as refused:
+        applications.update(application=application, mfa_mode="always", context=SYSTEM)
+    assert "1 of 1 people" in refused.value.message_dict["mfa_mode"][0]
+    applications.update(application=application, mfa_mode="always", accept_lockout=True, context=SYSTEM)
+    with pytest.raises(ValidationError) as refused:
+        applications.create(tenant=house, code="open", mfa_mode="always", context=SYSTEM)
+    assert TEXT in refused.value.message_dict["mfa_mode"][0]
+
+
+@pytest.mark.security("S50")
+def test_if_enrolled_is_refused_while_nobody_can_enrol(house: Tenant) -> None:
+    policy = SessionPolicy.objects.get(tenant=house)
+    for write in (
+        lambda: tenants.update_policy(policy=policy, mfa_mode="if_enrolled", context=SYSTEM),
+        lambda: tenants.create(code="other", session_policy={"mfa_mode": "if_enrolled"}, context=SYSTEM),
+        lambda: applications.create(tenant=house, code="wiki", mfa_mode="if_enrolled", context=SYSTEM),
+        lambda: applications.update(application=make_application(house), mfa_mode="if_enrolled", context=SYSTEM),
+    ):
+        with pytest.raises(ValidationError) as refused:
+            write()
+        assert list(refused.value.message_dict) == ["mfa_mode"]
+
+
+@pytest.mark.security("S50")
+def test_the_forms_of_a_tenant_and_an_application_ask_before_they_lock_anybody_out(tenant: Tenant) -> None:
+    console = Console()
+    policies = console.page(console.tenant)
+    application = next(row for row in console.rows if row._meta.model_name == "application")
+    # The tenant's comes last: the operator here has no second factor either.
+    for page, prefix in ((console.page(application), ""), (policies, "session_policy-0-")):
+        data: dict[str, Any] = {**console.form(page), f"{prefix}mfa_mode": "always"}
+        shown = console.browser.post(page, data)
+        assert shown.status_code == 200
+        assert "could not sign in any more" in shown.content.decode()
+        assert console.browser.post(page, {**data, f"{prefix}accept_lockout": "on"}).status_code == 302
+        assert '<option value="if_enrolled"' not in shown.content.decode()
+    assert SessionPolicy.objects.get(tenant=tenant).mfa_mode == "always"
+    application.refresh_from_db()
+    assert application.mfa_mode == "always"
+
+
+def test_a_tenant_without_people_without_a_factor_is_asked_nothing(db: None) -> None:
+    policy = SessionPolicy.objects.get(tenant=make_tenant())
+    tenants.update_policy(policy=policy, mfa_mode="always", context=SYSTEM)
