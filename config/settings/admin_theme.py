@@ -61,7 +61,11 @@ def admin_theme() -> dict[str, Any]:
         "SITE_FAVICONS": [
             {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("monban/favicon.svg")}
         ],
-        "STYLES": [lambda request: static("monban/admin.css")],
+        "STYLES": [
+            lambda request: static("monban/admin_colors.css"),  # made of COLORS; see config.admin_site
+            lambda request: static("monban/admin.css"),
+        ],
+        "SCRIPTS": [lambda request: static("monban/admin.js")],
         "SITE_URL": reverse_lazy("identity:account"),
         "SHOW_HISTORY": True,
         "SHOW_VIEW_ON_SITE": False,

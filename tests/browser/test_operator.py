@@ -66,3 +66,37 @@ def test_somebody_who_is_no_operator_does_not_get_in(site: Site, page: Page) -> 
     answer = page.request.get(site.url("/admin/oidc_provider/client/"), max_redirects=0)
     assert answer.status in (302, 403)
     expect(page.locator("body")).not_to_contain_text("Connect an application")
+
+
+@pytest.mark.security("S50")
+def test_no_page_of_the_console_breaks_its_own_policy(site: Site, new_browser: NewBrowser) -> None:
+    admin = new_browser()
+    admin.add_init_script(
+        "document.addEventListener('securitypolicyviolation', (event) => console.error("
+        "`POLICY ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));"
+    )
+    broken: list[str] = []
+    admin.on("console", lambda message: broken.append(message.text) if "POLICY" in message.text else None)
+    admin.goto(site.url("/admin/"))
+    steps.sign_in(admin, site.operator)
+    admin.wait_for_url(site.url("/admin/"))
+    for path in (
+        "/admin/",
+        "/admin/identity/user/",
+        "/admin/identity/auditevent/",
+        "/admin/identity/application/",
+        "/admin/identity/application/add/",
+        "/admin/identity/tenant/1/change/",
+        "/admin/oidc_provider/client/add/",
+        "/admin/cas_saml/casservice/add/",
+    ):
+        admin.goto(site.url(path))
+        if "/confirm-password" in admin.url:
+            admin.fill(steps.PASSWORD, site.operator.password)
+            admin.click("main form button[type=submit]")
+            admin.wait_for_url(site.url(path))
+        admin.wait_for_load_state("networkidle")
+        # The theme is at work: its colours are there, and what Alpine hides at the start is shown.
+        assert admin.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--color-primary-600')")
+        expect(admin.locator("body")).to_be_visible()
+    assert broken == []
