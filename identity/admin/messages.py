@@ -53,6 +53,11 @@ class NewGatewayForm(ServiceForm):
         model = MessageGateway
         fields = ("channel", "name", "position")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The kind that is shown first, and a channel that it has.
+        self.initial.setdefault("channel", next(iter(KINDS.values())).channels[0])
+
     def apply(self) -> MessageGateway:
         """Make the gateway, switched off."""
         data = self.cleaned_data
@@ -79,18 +84,15 @@ class GatewayForm(ServiceForm):
         row: MessageGateway = MessageGateway.objects.get(pk=self.instance.pk)
         data = self.cleaned_data
         given = {name.removeprefix(_SETTING): value for name, value in data.items() if name.startswith(_SETTING)}
-        try:
-            gateways.update(
-                gateway=row,
-                context=context_of(self.request),
-                actor=self.operator,
-                settings=given,
-                secret=data.get("secret"),
-                may_be_internal=self.operator.is_superuser,
-                **{name: data[name] for name in _COLUMNS if name in data},
-            )
-        except ValidationError as error:
-            raise self._at_fields(error) from None
+        gateways.update(
+            gateway=row,
+            context=context_of(self.request),
+            actor=self.operator,
+            settings=given,
+            secret=data.get("secret"),
+            may_be_internal=self.operator.is_superuser,
+            **{name: data[name] for name in _COLUMNS if name in data},
+        )
         return row
 
     def _at_fields(self, error: ValidationError) -> ValidationError:
