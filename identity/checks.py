@@ -65,6 +65,7 @@ _RANGES: dict[str, tuple[Any, Any]] = {
     "worker_parallel_deliveries": (1, 64),
     "worker_poll_seconds": (0.05, 60),
     "worker_purge_interval": (timedelta(seconds=1), timedelta(days=1)),
+    "worker_chore_interval": (timedelta(seconds=1), timedelta(hours=1)),
     "worker_key_check_interval": (timedelta(seconds=1), timedelta(days=1)),
     "worker_audit_chain_interval": (timedelta(seconds=1), timedelta(days=1)),
 }

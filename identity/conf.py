@@ -96,6 +96,7 @@ class IdentityConf:
     worker_parallel_deliveries: int = 8
     worker_poll_seconds: float = 1.0
     worker_purge_interval: timedelta = timedelta(minutes=10)
+    worker_chore_interval: timedelta = timedelta(seconds=5)
     worker_key_check_interval: timedelta = timedelta(hours=1)
     worker_audit_chain_interval: timedelta = timedelta(seconds=10)
 

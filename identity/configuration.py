@@ -2,7 +2,7 @@
 
 Nothing here writes rows: each section compares and calls the services, so every rule, every refusal and the audit are
 those of the admin and the APIs. What belongs to a protocol (an application's `clients`) is a section that its app
-registers. A file is one transaction; a dry run is the same transaction, taken back.
+registers. What a file says of one tenant is one transaction; a dry run is the same transaction, taken back.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -81,6 +82,7 @@ class ConfigError(Exception):
     def __init__(self, path: str, text: str) -> None:
         super().__init__(f"{path}: {text}" if path else text)
         self.path = path
+        self.applied = 0  # documents of the file that were applied before
 
 
 class SectionHandler(Protocol):
@@ -115,6 +117,7 @@ class Plan:
 
     base_dir: Path  # file names in the file are relative to its own directory
     changes: list[Change] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     context: RequestContext = field(default_factory=lambda: RequestContext(tenant=None, user_agent="apply_config"))
 
     def created(self, subject: str) -> None:
@@ -155,10 +158,14 @@ class Plan:
 # Entry points ----------------------------------------------------------------------------------------------
 
 
-def apply_file(file: Path, *, dry_run: bool = False) -> list[Change]:
+# Told of each tenant when it is done: how many documents are done, how many there are, and what was changed so far.
+Progress = Callable[[int, int, Plan], None]
+
+
+def apply_file(file: Path, *, dry_run: bool = False, progress: Progress | None = None) -> list[Change]:
     """Apply a YAML file and tell what changed. Several documents in it are applied one after another.
 
-    Raises ConfigError; then nothing of the file was applied.
+    Raises ConfigError; then nothing was applied of the tenant at which it stands, nor of those behind it.
     """
     try:
         if file.stat().st_size > MAX_FILE_BYTES:
@@ -172,32 +179,61 @@ def apply_file(file: Path, *, dry_run: bool = False) -> list[Change]:
         raise ConfigError(place, str(error.problem or "is not YAML.")) from error
     except yaml.YAMLError as error:
         raise ConfigError(file.name, "is not YAML.") from error
-    return apply_documents(documents, base_dir=file.resolve().parent, dry_run=dry_run)
+    return apply_documents(documents, base_dir=file.resolve().parent, dry_run=dry_run, progress=progress)
 
 
-def apply_documents(documents: Sequence[Any], *, base_dir: Path, dry_run: bool = False) -> list[Change]:
-    """Apply documents as they come out of a YAML file, in one transaction, which a dry run takes back."""
+def apply_documents(
+    documents: Sequence[Any], *, base_dir: Path, dry_run: bool = False, progress: Progress | None = None
+) -> list[Change]:
+    """Apply documents as they come out of a YAML file.
+
+    Documents of one tenant that follow one another are one transaction, which a dry run takes back: a thousand tenants
+    do not hold the locks of all of them, nor of an hour of making keys. The form of every document is judged before the
+    first one is applied. progress: called after each transaction.
+    """
     plan = Plan(base_dir=base_dir)
-    with transaction.atomic():
-        for number, document in enumerate(documents):
-            _apply_document(document, plan, path=f"document {number + 1}" if len(documents) > 1 else "")
-        if dry_run:
-            transaction.set_rollback(True)
+    paths = [f"document {number + 1}" if len(documents) > 1 else "" for number in range(len(documents))]
+    codes = [_check_document(document, path=path) for document, path in zip(documents, paths, strict=True)]
+    done = 0
+    for _, numbers in groupby(range(len(documents)), key=codes.__getitem__):
+        portion = list(numbers)
+        try:
+            with transaction.atomic():
+                for number in portion:
+                    _apply_document(documents[number], plan, path=paths[number])
+                if dry_run:
+                    transaction.set_rollback(True)
+        except ConfigError as error:
+            error.applied = 0 if dry_run else done
+            raise
+        done = portion[-1] + 1
+        if progress is not None:
+            progress(done, len(documents), plan)
     return plan.changes
 
 
-def _apply_document(document: Any, plan: Plan, *, path: str) -> None:
-    prefix = f"{path}: " if path else ""
+_SECTIONS = ("attributes", "organizations", "users")
+
+
+def _check_document(document: Any, *, path: str) -> str:
+    """Judge the form of a document; return the code of its tenant."""
     document = check_mapping(document, path or "the file")
-    sections: dict[str, Callable[..., None]] = {
-        "attributes": _apply_attribute,
-        "organizations": _apply_organization,
-        "users": _apply_user,
-    }
     of_apps = (*TENANT_SECTIONS, *LATE_TENANT_SECTIONS)
-    check_sections(document, {"tenant", "applications", *sections}, of_apps, path)
+    check_sections(document, {"tenant", "applications", *_SECTIONS}, of_apps, path)
+    place = f"{path}: tenant" if path else "tenant"
     if "tenant" not in document:
-        raise ConfigError(f"{prefix}tenant", "is missing. Name the tenant by its code.")
+        raise ConfigError(place, "is missing. Name the tenant by its code.")
+    return check_text(_tenant_entry(document["tenant"], place), "code", place)
+
+
+def _tenant_entry(entry: Any, path: str) -> Mapping[str, Any]:
+    return check_mapping({"code": entry} if isinstance(entry, str) else entry, path)
+
+
+def _apply_document(document: Mapping[str, Any], plan: Plan, *, path: str) -> None:
+    prefix = f"{path}: " if path else ""
+    appliers = (_apply_attribute, _apply_organization, _apply_user)
+    sections: dict[str, Callable[..., None]] = dict(zip(_SECTIONS, appliers, strict=True))
     before = len(plan.changes)
     tenant = _apply_tenant(document["tenant"], plan, f"{prefix}tenant")
     for name, apply in sections.items():
@@ -330,14 +366,17 @@ class _Loader(yaml.SafeLoader):
 
 
 def _apply_tenant(entry: Any, plan: Plan, path: str) -> Tenant:
-    entry = check_mapping({"code": entry} if isinstance(entry, str) else entry, path)
+    entry = _tenant_entry(entry, path)
     check_keys(
         entry,
-        {"code", "domains", "default", "password_policy", "session_policy", "message_policy", *_TENANT_KEYS},
+        {"code", "enabled", "domains", "default", "password_policy", "session_policy", "message_policy", *_TENANT_KEYS},
         path,
     )
     code = check_text(entry, "code", path)
     values = {name: entry[name] for name in _TENANT_KEYS if name in entry}
+    is_enabled = check_flag(entry, "enabled", path)
+    if is_enabled is not None:
+        values["is_active"] = is_enabled
     is_default = check_flag(entry, "default", path)
     domains = check_list(entry["domains"], f"{path}.domains") if "domains" in entry else None
     if not all(isinstance(host, str) for host in domains or []):
@@ -356,7 +395,12 @@ def _apply_tenant(entry: Any, plan: Plan, path: str) -> Tenant:
             plan.created(f"tenant {code}")
         else:
             changes = tenants.update(tenant=tenant, context=plan.context, actor=ACTOR, domains=domains, **values)
-            plan.changed(f"tenant {code}", changes)
+            spelled = {"enabled" if name == "is_active" else name: pair for name, pair in changes.items()}
+            plan.changed(f"tenant {code}", spelled)
+    if not tenant.domains.exists():
+        plan.warnings.append(
+            f"tenant {code} has no domain: only APIs on the shared host reach it, and loopback in development."
+        )
     if is_default is not None and is_default != tenant.is_default:
         raise ConfigError(f"{path}.default", "cannot be changed: another tenant, or this one, is the default.")
     _apply_policies(entry, tenant, plan, path)

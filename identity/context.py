@@ -28,6 +28,7 @@ class RequestContext:
     origin: str = ""  # scheme://host[:port] under which the request came in, checked against Tenant.domains
     actor: str = ""  # public id of the signed-in user who acts, when one does
     device: DeviceFacts | None = None  # of a native app; None for browsers and machines
+    relay: str = ""  # client_id of a back end that has proved itself and speaks for many people
 
 
 SYSTEM = RequestContext(tenant=None, user_agent="manage.py")

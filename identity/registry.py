@@ -29,6 +29,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from identity.context import RequestContext
     from identity.models import Delivery, SessionParticipant, User
 
@@ -106,11 +108,19 @@ class FrontChannel(Protocol):
         """
 
 
+class Chore(Protocol):
+    """What an app lets the worker do every few seconds."""
+
+    def __call__(self, *, executor: Executor, parallel: int, is_over: Callable[[], bool]) -> object:
+        """Do what is due until it is over. Threads of the executor, `parallel` at most, may help."""
+
+
 _Entry = TypeVar("_Entry")
 
 _config_sections: dict[str, ConfigHandler] = {}
 _purgers: dict[str, Purger] = {}
 _delivery_senders: dict[str, DeliverySender] = {}
+_chores: dict[str, Chore] = {}
 _consent_sources: dict[str, ConsentSource] = {}
 _front_channels: dict[str, FrontChannel] = {}
 
@@ -144,6 +154,11 @@ def register_purger(name: str, purger: Purger) -> None:
 def register_delivery_sender(kind: str, sender: DeliverySender) -> None:
     """Let the worker send deliveries of `kind` through `sender`."""
     _register(_delivery_senders, kind, sender)
+
+
+def register_chore(name: str, chore: Chore) -> None:
+    """Let the worker call `chore` every few seconds."""
+    _register(_chores, name, chore)
 
 
 def register_consent_source(name: str, source: ConsentSource) -> None:
@@ -180,6 +195,11 @@ def delivery_sender(kind: str) -> DeliverySender:
         return _delivery_senders[kind]
     except KeyError:
         raise UnknownDeliveryKind(kind) from None
+
+
+def chores() -> Mapping[str, Chore]:
+    """What the worker does for apps, by name."""
+    return MappingProxyType(_chores)
 
 
 def consent_sources() -> Mapping[str, ConsentSource]:

@@ -12,10 +12,11 @@ class OIDCProviderConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, the purger and both ways of telling of sign-outs; listen to news."""
-        from identity.registry import register_consent_source, register_purger
+        from identity.registry import register_chore, register_consent_source, register_purger
         from oidc_provider import (  # noqa: F401 - checks registers itself
             backchannel_logout,
             checks,
+            client_keys,
             clients,
             config,
             consent,
@@ -26,6 +27,7 @@ class OIDCProviderConfig(AppConfig):
 
         for name, purger in grants.PURGERS.items():
             register_purger(name, purger)
+        register_chore("client_keys", client_keys.fetch_due)
         register_consent_source("openid", consent.AccountConsents())
         clients.connect()
         config.connect()

@@ -25,13 +25,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from jwt.types import Options
 
-from identity import crypto, outbound
+from identity import crypto
 from identity.models import Tenant
 from identity.texts import is_storable
-from oidc_provider import clients
+from oidc_provider import client_keys, clients, jwk_sets
 from oidc_provider.conf import conf
 from oidc_provider.dialects.base import SecretPlace
 from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.jwk_sets import PublicKey
 from oidc_provider.models import SECRET_METHODS, AuthMethod, Client, ClientAssertion
 
 log = logging.getLogger(__name__)
@@ -39,14 +40,6 @@ log = logging.getLogger(__name__)
 SECRET_PURPOSE = "oidc_provider.client_secret"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC7523-2.2
 _JTI_PURPOSE = "oidc_provider.assertion_jti"
-# What a signature may be made with, by kind of key. S42: the key decides, the header only chooses among these.
-_ALGORITHMS: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("RSA", ""): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    ("EC", "P-256"): ("ES256",),
-    ("EC", "P-384"): ("ES384",),
-    ("EC", "P-521"): ("ES512",),
-}
-ASSERTION_ALGORITHMS: tuple[str, ...] = tuple(name for names in _ALGORITHMS.values() for name in names)
 # What an unknown client's secret is compared with.
 _NO_HASH = "0" * 64
 
@@ -282,7 +275,7 @@ def _header(client: Client, assertion: str) -> dict[str, Any]:
     except jwt.InvalidTokenError:
         raise _refused(client, Fault.CLIENT_ASSERTION, "header") from None
     # RFC7515-4.1.11: an extension that must be understood, and is not.
-    if header.get("alg") not in ASSERTION_ALGORITHMS or "crit" in header:
+    if header.get("alg") not in jwk_sets.ALGORITHMS or "crit" in header:
         raise _refused(client, Fault.CLIENT_ASSERTION, "algorithm")
     return header
 
@@ -299,82 +292,17 @@ def _find_key(client: Client, header: Mapping[str, Any]) -> Any:
     raise _refused(client, Fault.CLIENT_ASSERTION, "no key for it")
 
 
-@dataclass(frozen=True)
-class _Key:
-    kid: str | None
-    algorithms: tuple[str, ...]
-    jwk: jwt.PyJWK
-
-
-@dataclass(frozen=True)
-class _Fetched:
-    keys: tuple[_Key, ...]
-    stale_at: float  # monotonic seconds
-    retry_at: float  # before this moment it is not asked again, whatever a request claims
-
-
-_fetched: dict[str, _Fetched] = {}
-
-
-def parse_jwks(document: object) -> tuple[_Key, ...]:
-    """The usable public keys of a JWK Set (RFC7517-5). Raises ValueError if it is none, or holds a private key."""
-    members = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(members, list):
-        raise ValueError("not a JWK Set")
-    return tuple(key for member in members if (key := _parse_jwk(member)) is not None)
-
-
-def _parse_jwk(member: object) -> _Key | None:
-    """RFC7517-5: a key of an unknown kind or for another use is ignored."""
-    if not isinstance(member, dict):
-        raise ValueError("not a JWK")
-    if {"d", "k"} & member.keys():
-        raise ValueError("a private or symmetric key")
-    names = _ALGORITHMS.get((str(member.get("kty")), str(member.get("crv", ""))), ())
-    if member.get("alg") is not None:
-        names = tuple(name for name in names if name == member["alg"])
-    if not names or member.get("use", "sig") != "sig":
-        return None
-    try:
-        parsed = jwt.PyJWK(member, algorithm=names[0])
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
-        raise ValueError("a key that cannot be read") from None
-    kid = member.get("kid")
-    if str(member.get("kty")) == "RSA" and parsed.key.key_size < 2048:
-        raise ValueError("an RSA key under 2048 bits")  # RFC7518-3.3
-    return _Key(kid=str(kid) if kid is not None else None, algorithms=names, jwk=parsed)
-
-
-def _keys(client: Client, *, is_retry: bool) -> tuple[_Key, ...]:
-    if not client.jwks_uri:
-        return _inline(json.dumps(client.jwks), client.client_id) if client.jwks else ()
-    now = time.monotonic()
-    held = _fetched.get(client.jwks_uri)
-    # A kid that is not there may be a new one; asking again is limited, for anybody can invent a kid.
-    if held is not None and (now < held.retry_at or (now < held.stale_at and not is_retry)):
-        return held.keys
-    keys: tuple[_Key, ...] = ()
-    try:
-        keys = parse_jwks(outbound.get_json(client.jwks_uri, internal=client.catalogue_entry.is_internal))
-    except (outbound.OutboundError, ValueError) as error:
-        log.warning("client.jwks_uri_failed", extra={"client_id": client.client_id, "reason": type(error).__name__})
-    lifetime = conf.jwks_cache_lifetime if keys else conf.jwks_refetch_interval
-    _fetched[client.jwks_uri] = _Fetched(
-        keys, now + lifetime.total_seconds(), now + conf.jwks_refetch_interval.total_seconds()
-    )
-    return keys
+def _keys(client: Client, *, is_retry: bool) -> tuple[PublicKey, ...]:
+    if client.jwks_uri:
+        return client_keys.keys(client, is_anew=is_retry)
+    return _inline(json.dumps(client.jwks), client.client_id) if client.jwks else ()
 
 
 @lru_cache(maxsize=1024)
-def _inline(text: str, client_id: str) -> tuple[_Key, ...]:
+def _inline(text: str, client_id: str) -> tuple[PublicKey, ...]:
     """Parse a client's own JWK Set once. One that registration would refuse holds no key."""
     try:
-        return parse_jwks(json.loads(text))
+        return jwk_sets.parse(json.loads(text))
     except ValueError:
         log.error("client.jwks_unusable", extra={"client_id": client_id})
         return ()
-
-
-def clear_cache() -> None:
-    """Forget fetched keys."""
-    _fetched.clear()

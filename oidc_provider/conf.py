@@ -42,8 +42,11 @@ class OIDCProviderConf:
     # Client assertions (RFC7523): how far ahead `exp` may lie, and how far clocks may differ.
     max_assertion_lifetime: timedelta = timedelta(hours=1)
     clock_skew: timedelta = timedelta(seconds=30)
-    # How long a client's keys from its jwks_uri are kept, and how soon an unknown kid may ask again.
+    # How often the worker fetches a client's keys from its jwks_uri, how long one call may take, how long keys are good
+    # whose address does not answer any more, and how soon an unknown kid may ask again.
     jwks_cache_lifetime: timedelta = timedelta(minutes=5)
+    jwks_fetch_time: timedelta = timedelta(seconds=2)
+    jwks_max_age: timedelta = timedelta(hours=1)
     jwks_refetch_interval: timedelta = timedelta(seconds=30)
 
     # How long the secret before last is still taken after a rotation that keeps it.

@@ -29,7 +29,7 @@ from identity.services import access, audit, budgets
 from identity.services.budgets import Budget, BudgetSpent
 from oidc_provider import claims as claim_rules
 from oidc_provider import client_authentication, clients, grants, id_token_hints, participation, redirects
-from oidc_provider.client_authentication import ASSERTION_ALGORITHMS, ClientCredentials
+from oidc_provider.client_authentication import ClientCredentials
 from oidc_provider.dialects.base import Dialect, EndpointName, UserinfoFacts
 from oidc_provider.errors import Fault, OAuthError, RedirectTarget, from_domain
 from oidc_provider.grants import Exchange
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
-    "ASSERTION_ALGORITHMS",
     "ID_TOKEN_ALGORITHMS",
     "AuthorizationRequest",
     "ClientCredentials",

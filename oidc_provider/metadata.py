@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from identity.models import KeyUse, Tenant
 from identity.services import keys
 from identity.services.sessions import ACR_VALUES
-from oidc_provider import claims, engine
+from oidc_provider import claims, jwk_sets
 from oidc_provider.dialects.base import Dialect, EndpointName, SecretPlace
 from oidc_provider.models import GrantType
 from oidc_provider.request_checks import PROMPTS
@@ -118,7 +118,7 @@ def _authentication(member: str, dialect: Dialect) -> dict[str, Any]:
     names += [] if member == _MEMBERS[EndpointName.INTROSPECT] else ["none"]
     found: dict[str, Any] = {f"{member}_auth_methods_supported": names}
     if SecretPlace.ASSERTION in dialect.secret_places:
-        found[f"{member}_auth_signing_alg_values_supported"] = list(engine.ASSERTION_ALGORITHMS)
+        found[f"{member}_auth_signing_alg_values_supported"] = list(jwk_sets.ALGORITHMS)
     return found
 
 

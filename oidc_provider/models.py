@@ -558,3 +558,23 @@ def members_of(claims: dict[str, Any], member: str) -> dict[str, Any]:
     """One member of a stored claims parameter: `id_token` or `userinfo`."""
     requested: dict[str, Any] = claims.get(member) or {}
     return requested
+
+
+class PublishedKeys(models.Model):
+    """What a client publishes at its `jwks_uri`, as it was fetched last."""
+
+    client = models.OneToOneField(Client, on_delete=models.CASCADE, related_name="published_keys")
+    url = models.CharField(max_length=500)  # where it was fetched; another one than the client's counts for nothing
+    jwks = models.JSONField(null=True, blank=True)  # RFC7517-5
+    fetched_at = models.DateTimeField(null=True, blank=True)
+    asked_at = models.DateTimeField(null=True, blank=True)  # the last time that anybody tried
+    failures = models.PositiveSmallIntegerField(default=0)  # in a row
+    next_fetch_at = models.DateTimeField()  # by the worker
+
+    class Meta:
+        verbose_name = _("published keys of a client")
+        verbose_name_plural = _("published keys of clients")
+        indexes = [models.Index(fields=["next_fetch_at"], name="published_keys_next_fetch")]
+
+    def __str__(self) -> str:
+        return f"published keys {self.pk}"

@@ -23,8 +23,8 @@ from identity.context import SYSTEM, RequestContext
 from identity.events import EventType
 from identity.models import Application, KeyUse
 from identity.services import audit, keys
-from oidc_provider import claims, dialects, redirects
-from oidc_provider.client_authentication import SECRET_PURPOSE, hash_secret, parse_jwks
+from oidc_provider import claims, dialects, jwk_sets, redirects
+from oidc_provider.client_authentication import SECRET_PURPOSE, hash_secret
 from oidc_provider.conf import conf
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
@@ -246,7 +246,7 @@ def _check_authentication(client: Client, wrong: Any) -> None:
         wrong("jwks_uri", _("Either a JWK Set or the address of one, not both."))  # RFC7591-2
     if client.jwks:
         try:
-            if not parse_jwks(client.jwks):
+            if not jwk_sets.parse(client.jwks):
                 wrong("jwks", _("It holds no key that signatures can be verified with."))
         except ValueError as error:
             wrong("jwks", str(error))

@@ -22,6 +22,7 @@ from identity.models import Application, LoginState, LoginTransaction, Tenant
 from identity.services import throttle
 from identity.views.product_api import with_tenant
 from oidc_provider import public
+from oidc_provider.errors import OAuthError
 from oidc_provider.public import Principal
 from sdk_api.headers import read_device
 
@@ -62,7 +63,8 @@ def identify(http: HttpRequest) -> Caller:
     if context.tenant is None:
         raise LookupError("with_tenant has found one.")
     application = public.get_sdk_application(client_id=client_id, tenant=context.tenant)
-    return Caller(context.tenant, application, client_id, device, context)
+    relay = _relay(http, client_id=client_id, tenant=context.tenant)
+    return Caller(context.tenant, application, client_id, device, replace(context, relay=relay))
 
 
 def identify_back_end(http: HttpRequest) -> tuple[Principal, RequestContext]:
@@ -78,7 +80,23 @@ def identify_back_end(http: HttpRequest) -> tuple[Principal, RequestContext]:
     throttle.limit_client(
         tenant=context.tenant, client_id=principal.client_id, per_minute=principal.requests_per_minute
     )
-    return principal, context
+    return principal, replace(context, relay=principal.client_id)
+
+
+def _relay(http: HttpRequest, *, client_id: str, tenant: Tenant) -> str:
+    """The client_id where the application's own back end hands on what a phone sent, and proves that it is that.
+
+    It may bring the access token by which it calls the tenant API; any other header is an app's, and says nothing.
+    """
+    header = http.headers.get("Authorization", "")
+    if not header:
+        return ""
+    try:
+        token = public.read_bearer_header(header)
+        principal = public.authenticate_machine(token, tenant=tenant, rights=(RIGHT,))
+    except OAuthError:
+        return ""
+    return client_id if principal.client_id == client_id else ""
 
 
 def issue_state_token(row: LoginTransaction, *, handle: str, caller: Caller) -> str:

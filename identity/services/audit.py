@@ -158,6 +158,16 @@ def erase_personal(user: User) -> int:
     return rows.update(personal={})
 
 
+def erase_personal_of_tenant(tenant: Tenant, *, batch_rows: int = BATCH_ROWS) -> int:
+    """Empty the personal column of every event of a tenant that was removed, in batches; return how many had one."""
+    erased = last = 0
+    of_tenant = _mutable_events().filter(tenant=tenant).order_by("pk")
+    while keys := list(of_tenant.filter(pk__gt=last).values_list("pk", flat=True)[:batch_rows]):
+        erased += _mutable_events().filter(pk__in=keys).exclude(personal={}).update(personal={})
+        last = keys[-1]
+    return erased
+
+
 def _actor(actor: Any, context: RequestContext | None) -> tuple[str, str]:
     if actor is None:
         return ("user", context.actor) if context and context.actor else ("", "")

@@ -15,13 +15,15 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import DurationField, F, Q, QuerySet
+from django.db.models.signals import post_save
+from django.dispatch import receiver
 from django.utils import timezone
 
 from identity import crypto
 from identity.context import RequestContext
 from identity.errors import AccountLocked, TooManyRequests
 from identity.events import EventType
-from identity.models import AttemptCounter, CounterKind, Tenant, User
+from identity.models import AttemptCounter, CounterKind, PasswordPolicy, Tenant, User
 from identity.retries import retried
 from identity.services import audit, authority, credentials
 from identity.services.authority import Change
@@ -64,14 +66,14 @@ def admit(*, tenant: Tenant, user: User | None, name: str, context: RequestConte
     """
     policy = credentials.policy_of(tenant)
     window, lock = timedelta(seconds=policy.failure_window_seconds), timedelta(seconds=policy.lock_seconds)
-    source = source_of(context)
+    kind, key = _account_key(user=user, name=name)
+    source = source_of(context, person=f"{kind}:{key}")
     now = timezone.now()
     with transaction.atomic():
         # Always the source first, so that two tries never wait for each other's rows.
         by_source = Limit(policy.max_failures_per_source, window, lock)
         if not _count(tenant=tenant, kind=CounterKind.SOURCE, key=source, limit=by_source, now=now):
             raise _too_many(tenant=tenant, kind=CounterKind.SOURCE, key=source, now=now)
-        kind, key = _account_key(user=user, name=name)
         if not _count(tenant=tenant, kind=kind, key=key, limit=Limit(policy.max_failures, window, lock), now=now):
             raise _locked(tenant=tenant, kind=kind, key=key, now=now)
         counter = _row(tenant=tenant, kind=kind, key=key)
@@ -163,11 +165,16 @@ def raise_limit(*, tenant: Tenant, kind: CounterKind, count: int) -> None:
     )
 
 
-def source_of(context: RequestContext) -> str:
+def source_of(context: RequestContext, *, person: str = "") -> str:
     """The source of a request as it is counted: its address; of IPv6, the 64 bits that belong to one subscriber.
 
     RFC6177-1: whoever has one such network has 2^64 addresses, and would never be counted twice on one of them.
+    person: whom a try is about. A back end that has proved itself has one address for all people of its application: it
+    counts for each of them, and for each device that it names, so that none locks out the others (S51).
     """
+    if context.relay:
+        device = context.device.fingerprint if context.device is not None else ""
+        return f"relay:{context.relay}:{person}:{device}"
     try:
         address = ip_address(context.ip)
     except ValueError:
@@ -175,6 +182,19 @@ def source_of(context: RequestContext) -> str:
     if isinstance(address, IPv6Address):
         return str(ip_network((address, _SUBSCRIBER_BITS), strict=False))
     return str(address)
+
+
+@receiver(post_save, sender=PasswordPolicy, dispatch_uid="throttle.raise_limit")
+def _lift_with_the_limit(*, instance: PasswordPolicy, **kwargs: object) -> None:
+    """An operator who raises a limit does it because somebody is locked by it."""
+    tenant = instance.tenant
+    raise_limit(tenant=tenant, kind=CounterKind.SOURCE, count=instance.max_failures_per_source)
+    for kind in (CounterKind.ACCOUNT, CounterKind.UNKNOWN_NAME):
+        raise_limit(tenant=tenant, kind=kind, count=instance.max_failures)
+    for user in User.objects.filter(tenant=tenant, locked_until__gt=timezone.now()).iterator():
+        kind, key = _account_key(user=user, name="")
+        if _rows(tenant=tenant, kind=kind, key=key).filter(locked_until=None).exists():
+            User.objects.filter(pk=user.pk).update(locked_until=None)
 
 
 def _idle(now: datetime) -> QuerySet[AttemptCounter]:

@@ -13,6 +13,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils import timezone
 
+from identity import registry
 from identity.conf import conf
 from identity.services import audit, delivery, keys, purging
 
@@ -99,6 +100,10 @@ def jobs(executor: Executor, *, is_stopping: Callable[[], bool] = lambda: False)
     def chain_audit(now: datetime, is_over: Callable[[], bool]) -> None:
         audit.chain_pending(is_over=is_over)
 
+    def of_app(chore: registry.Chore) -> Callable[[datetime, Callable[[], bool]], object]:
+        parallel = conf.worker_parallel_deliveries
+        return lambda now, is_over: chore(executor=executor, parallel=parallel, is_over=is_over)
+
     def make_keys(now: datetime, is_over: Callable[[], bool]) -> None:
         keys.make_missing(is_over=is_over)
 
@@ -117,6 +122,7 @@ def jobs(executor: Executor, *, is_stopping: Callable[[], bool] = lambda: False)
     return [
         Job("deliver", timedelta(0), send_everything_due),
         Job("chain_audit", conf.worker_audit_chain_interval, in_turns(chain_audit)),
+        *(Job(name, conf.worker_chore_interval, in_turns(of_app(chore))) for name, chore in registry.chores().items()),
         Job("make_keys", conf.worker_key_check_interval, in_turns(make_keys)),
         Job("age_keys", conf.worker_key_check_interval, in_turns(age_keys)),
         Job("purge", conf.worker_purge_interval, purge),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from django.http import HttpRequest
@@ -175,7 +175,7 @@ class TenantAPIView(APIView):
     def by(self) -> dict[str, Any]:
         """Who acts, and in which request: what every service wants to know."""
         context: RequestContext = self.http.context  # type: ignore[attr-defined]
-        return {"context": context, "actor": self.principal}
+        return {"context": replace(context, relay=self.principal.client_id), "actor": self.principal}
 
     def document(self) -> dict[str, Any]:
         """The JSON object of the body."""

@@ -323,6 +323,61 @@ def test_what_cannot_be_is_refused_with_its_place_and_nothing_is_applied(
     assert not Tenant.objects.exists()
 
 
+def test_a_tenant_is_closed_and_opened_by_the_file(run: Any) -> None:
+    run("tenant: {code: acme, domains: [id.acme.example]}\n")
+    assert run("tenant: {code: acme, enabled: false}\n") == (
+        "~ tenant acme: enabled: True -> False\n0 created, 1 changed.\n"
+    )
+    assert tenants.find_by_host("id.acme.example") is None
+    run("tenant: {code: acme, enabled: true}\n")
+    assert tenants.find_by_host("id.acme.example") is not None
+    run("tenant: {code: other, enabled: false}\n")
+    assert not Tenant.objects.get(code="other").is_active
+
+
+def test_a_tenant_without_a_domain_is_warned_of_and_progress_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "tenant: {code: a, domains: [a.example]}\n---\ntenant: b\n---\ntenant: b\nusers: [{user_name: u}]\n"
+    )
+    call_command("apply_config", str(file))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "1 of 3 documents, 1 changes."
+    assert all(line.startswith("Warning: tenant b has no domain") for line in lines[1:-1])
+    assert len(lines) > 2
+    assert lines[-1] == "3 of 3 documents, 3 changes."
+
+
+def test_each_tenant_is_a_transaction_and_the_end_tells_how_many_were_applied(run: Any) -> None:
+    file = "tenant: a\n---\ntenant: b\n---\ntenant: b\nusers: [{user_name: u, email: none}]\n---\ntenant: c\n"
+    with pytest.raises(CommandError) as caught:
+        run(file)
+    assert str(caught.value).startswith("document 3: users[0]")
+    assert str(caught.value).endswith("\nThe 1 documents before were applied.")
+    assert list(Tenant.objects.values_list("code", flat=True)) == ["a"]
+    # What is wrong with the form of any document is told before the first one is applied.
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        run("tenant: x\n---\ntenant: y\nuser: []\n")
+    assert Tenant.objects.count() == 1
+    assert run("tenant: x\n---\ntenant: y\n", "--dry-run").startswith("+ tenant x\n+ tenant y\n")
+    assert Tenant.objects.count() == 1
+
+
+@pytest.mark.security("S36")
+def test_a_client_of_another_tenant_is_not_named(run: Any) -> None:
+    run(FULL)
+    document = yaml.safe_load(FULL)
+    document["tenant"] = {"code": "other"}
+    with pytest.raises(CommandError) as caught:
+        run(document)
+    text = str(caught.value)
+    assert text.startswith("applications[0].clients[0].client_id: ")
+    assert "acme" not in text
+    assert "wiki" not in text.partition(": ")[2]
+
+
 @pytest.mark.parametrize("section", ["cas_services", "saml_service_providers"])
 def test_a_section_whose_app_is_not_built_is_refused_by_name(
     run: Any, section: str, monkeypatch: pytest.MonkeyPatch

@@ -99,7 +99,7 @@ def test_the_worker_does_everything_it_is_for(monkeypatch):
     )
     with ThreadPoolExecutor(2) as executor:
         done = upkeep.Schedule(upkeep.jobs(executor)).run_due()
-    assert done == ["deliver", "chain_audit", "make_keys", "age_keys", "purge"]
+    assert done == ["deliver", "chain_audit", "client_keys", "make_keys", "age_keys", "purge"]
     row.refresh_from_db()
     assert row.state == "delivered"
     assert KeyPair.objects.filter(state="retired").count() == 1

@@ -10,7 +10,7 @@ import pytest
 from identity.models import Tenant, User
 from identity.services import keys, sessions, tenants
 from oidc_provider import clients, issuers
-from oidc_provider.client_authentication import clear_cache as forget_jwks
+from oidc_provider.client_keys import clear_cache as forget_jwks
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
 from tests.factories.oidc import make_client

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from identity.configuration import ConfigError, apply_file
+from identity.configuration import ConfigError, Plan, apply_file
 from identity.services import secret_check
 
 
@@ -22,13 +22,24 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Print the difference and write nothing.")
 
     def handle(self, *args: Any, file: Path, dry_run: bool, **options: Any) -> None:
-        """Apply the file, all of it or nothing."""
+        """Apply the file, all that it says of a tenant or nothing."""
         if not dry_run:
             secret_check.prove()
+        told = 0
+
+        def progress(done: int, total: int, plan: Plan) -> None:
+            nonlocal told
+            for warning in plan.warnings[told:]:
+                self.stderr.write(f"Warning: {warning}")
+            told = len(plan.warnings)
+            if total > 1:
+                self.stderr.write(f"{done} of {total} documents, {len(plan.changes)} changes.")
+
         try:
-            changes = apply_file(file, dry_run=dry_run)
+            changes = apply_file(file, dry_run=dry_run, progress=progress)
         except ConfigError as error:
-            raise CommandError(f"{error}\nNothing was changed.") from error
+            ending = f"The {error.applied} documents before were applied." if error.applied else "Nothing was changed."
+            raise CommandError(f"{error}\n{ending}") from error
         for change in changes:
             for line in change.lines():
                 self.stdout.write(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +16,9 @@ from django.utils import timezone
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from identity import crypto, outbound
-from oidc_provider import client_authentication
+from oidc_provider import client_keys
 from oidc_provider.client_authentication import ASSERTION_TYPE, hash_secret
-from oidc_provider.models import AccessToken, AuthorizationCode, Client, ClientAssertion, RefreshToken
+from oidc_provider.models import AccessToken, AuthorizationCode, Client, ClientAssertion, PublishedKeys, RefreshToken
 from tests.factories import make_application, make_tenant
 from tests.factories.oidc import CLIENT_SECRET, make_client
 from tests.support.machine import Machine, basic, refusal
@@ -318,13 +319,14 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the client's address publishes, and how often it was asked."""
     published: dict[str, Any] = {"calls": 0, "document": {"keys": []}}
 
-    def get_json(url: str, *, internal: bool = False) -> Any:
+    def get_json(url: str, *, internal: bool, limits: outbound.Limits) -> Any:
         published["calls"] += 1
+        assert limits.total_seconds <= 2
         if isinstance(published["document"], Exception):
             raise published["document"]
         return published["document"]
 
-    monkeypatch.setattr(client_authentication.outbound, "get_json", get_json)
+    monkeypatch.setattr(client_keys.outbound, "get_json", get_json)
     return published
 
 
@@ -343,10 +345,8 @@ def test_keys_are_fetched_once_and_kept(fetching_machine: Machine, signer: Signe
 
 @pytest.mark.spec("OIDCC-10.1.1")
 def test_a_new_key_is_fetched_and_unknown_ones_do_not_fetch_for_ever(
-    fetching_machine: Machine, signer: Signer, fetched: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    fetching_machine: Machine, signer: Signer, fetched: dict[str, Any]
 ) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr(client_authentication.time, "monotonic", lambda: clock[0])
     fetched["document"] = {"keys": [signer.jwk]}
     assert prove(fetching_machine, signer.assertion(fetching_machine)).status_code == 200
     fresh = Signer(kid="k2")
@@ -354,9 +354,101 @@ def test_a_new_key_is_fetched_and_unknown_ones_do_not_fetch_for_ever(
     for _ in range(5):
         assert refusal(prove(fetching_machine, fresh.assertion(fetching_machine))) == (401, "invalid_client")
     assert fetched["calls"] == 1
-    clock[0] += 31
+    PublishedKeys.objects.update(asked_at=timezone.now() - timedelta(seconds=31))
     assert prove(fetching_machine, fresh.assertion(fetching_machine)).status_code == 200
     assert fetched["calls"] == 2
+
+
+def run_worker() -> int:
+    with ThreadPoolExecutor(1) as executor:
+        # In this thread: the transaction of the test is its own.
+        executor.submit = at_once  # type: ignore[method-assign,assignment]
+        return client_keys.fetch_due(executor=executor, parallel=4)
+
+
+def at_once(call: Any, *arguments: Any) -> Future[Any]:
+    done: Future[Any] = Future()
+    done.set_result(call(*arguments))
+    return done
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(client_keys, "_fetch_in_thread", client_keys._fetch)
+    return run_worker
+
+
+@pytest.mark.security("S58")
+def test_the_worker_fetches_ahead_and_requests_then_call_nobody(
+    fetching_machine: Machine, signer: Signer, fetched: dict[str, Any], worker: Any
+) -> None:
+    fetched["document"] = {"keys": [signer.jwk]}
+    assert worker() == 1
+    assert worker() == 0
+    for _ in range(2):
+        assert prove(fetching_machine, signer.assertion(fetching_machine)).status_code == 200
+    assert fetched["calls"] == 1
+    PublishedKeys.objects.update(next_fetch_at=timezone.now(), asked_at=None)
+    assert worker() == 1
+
+
+@pytest.mark.security("S58")
+def test_an_address_that_keeps_failing_is_called_by_no_request_any_more(
+    fetching_machine: Machine, signer: Signer, fetched: dict[str, Any]
+) -> None:
+    fetched["document"] = outbound.TimedOut("client.example")
+    for _ in range(6):
+        prove(fetching_machine, signer.assertion(fetching_machine))
+        PublishedKeys.objects.update(asked_at=None)
+    assert fetched["calls"] == 3
+    # The worker goes on trying, less and less often; then the client is in again.
+    assert PublishedKeys.objects.get().next_fetch_at > timezone.now() + timedelta(minutes=15)
+
+
+@pytest.mark.security("S58")
+def test_one_request_of_a_tenant_fetches_at_a_time(
+    new_machine: NewMachine, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = [
+        new_machine(token_endpoint_auth_method="private_key_jwt", jwks_uri=f"https://client.example/{number}")
+        for number in range(2)
+    ]
+    calls = []
+
+    def get_json(url: str, **options: Any) -> Any:
+        calls.append(url)
+        if len(calls) == 1:  # While this one trickles, another request comes.
+            assert refusal(prove(machines[1], signer.assertion(machines[1]))) == (401, "invalid_client")
+        return {"keys": [signer.jwk]}
+
+    monkeypatch.setattr(client_keys.outbound, "get_json", get_json)
+    assert prove(machines[0], signer.assertion(machines[0])).status_code == 200
+    assert calls == ["https://client.example/0"]
+
+
+@pytest.mark.security("S58")
+def test_keys_outlive_an_address_that_is_down_for_an_hour_and_no_longer(
+    fetching_machine: Machine, signer: Signer, fetched: dict[str, Any]
+) -> None:
+    fetched["document"] = {"keys": [signer.jwk]}
+    assert prove(fetching_machine, signer.assertion(fetching_machine)).status_code == 200
+    fetched["document"] = outbound.TimedOut("client.example")
+    for age, status in ((timedelta(minutes=50), 200), (timedelta(minutes=61), 401)):
+        PublishedKeys.objects.update(fetched_at=timezone.now() - age, asked_at=None)
+        client_keys.clear_cache()
+        assert prove(fetching_machine, signer.assertion(fetching_machine)).status_code == status
+
+
+def test_another_address_makes_the_keys_of_the_old_one_worthless(
+    fetching_machine: Machine, signer: Signer, fetched: dict[str, Any], worker: Any
+) -> None:
+    fetched["document"] = {"keys": [signer.jwk]}
+    assert worker() == 1
+    fetching_machine.client.jwks_uri = "https://client.example/new"
+    fetching_machine.client.save()
+    fetched["document"] = {"keys": [Signer(kid="k2").jwk]}
+    assert refusal(prove(fetching_machine, signer.assertion(fetching_machine))) == (401, "invalid_client")
+    assert PublishedKeys.objects.get().url == "https://client.example/new"
 
 
 def test_an_address_that_does_not_answer_refuses_the_client(
