@@ -139,7 +139,7 @@ def test_every_operation_but_the_tokens_is_called_with_a_bearer_token() -> None:
     ("headers", "form", "member"),
     [
         ({"HTTP_HOST": "api.monban.example", "HTTP_X_TENANT_ID": "nobody"}, {}, "error_code"),
-        ({"HTTP_HOST": "api.monban.example"}, {}, "error_code"),
+        ({"HTTP_HOST": "api.monban.example"}, {"client_id": "", "client_secret": ""}, "error_code"),
         ({}, {"client_id": "nobody"}, "error"),
     ],
 )
