@@ -59,6 +59,7 @@ _RANGES: dict[str, tuple[Any, Any]] = {
     "delivery_timeout_seconds": (0.1, 60),
     "delivery_lease": (timedelta(seconds=5), timedelta(hours=1)),
     "delivery_retention": (timedelta(hours=1), timedelta(days=3650)),
+    "outbound_calls_at_once": (1, 1000),
     "documents_per_minute": (1, 1_000_000),
     "parked_requests_per_minute": (1, 1_000_000),
     "refused_clients_per_minute": (1, 1_000_000),

@@ -75,6 +75,8 @@ class IdentityConf:
     outbound_connect_timeout_seconds: float = 3.0
     outbound_read_timeout_seconds: float = 5.0
     outbound_total_timeout_seconds: float = 10.0
+    # Calls of one tenant to gateways and providers that are under way at once, in a process.
+    outbound_calls_at_once: int = 4
     outbound_max_response_bytes: int = 256 * 1024
     # A file with the certificate authorities to trust in place of the system's; "" is the system's.
     outbound_ca_file: str = ""

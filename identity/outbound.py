@@ -7,7 +7,9 @@ S34, for every call:
 - private, loopback, shared and reserved addresses only where the caller says `internal` (decision 12: the
   application is marked so); link-local ones and the other addresses where clouds hand out credentials, never;
 - no redirects, no cookies, no proxies from the environment, no compressed bodies;
-- limits for connecting, for each read, for the whole call from name look-up to last byte, and for size.
+- limits for connecting, for each read, for the whole call from name look-up to last byte, and for size;
+- where the caller names a share, such as a tenant's: few calls at once, and none for a while to a receiver that has
+  failed several times in a row (S58). Both count in this process.
 
 `tcp` does the same, as far as it goes, for the one protocol beside HTTP: mail servers that a tenant names.
 """
@@ -69,6 +71,14 @@ class TimedOut(OutboundError):
 
 class ResponseTooLarge(OutboundError):
     """The body is larger than the limit."""
+
+
+class Busy(OutboundError):
+    """The share has as many calls under way as it may have."""
+
+
+class CircuitOpen(OutboundError):
+    """The receiver has failed several times in a row; it is left alone for a while."""
 
 
 class UnexpectedResponse(OutboundError):
@@ -146,12 +156,31 @@ def request(
     body: bytes | None = None,
     internal: bool = False,
     limits: Limits | None = None,
+    share: str = "",
 ) -> Response:
     """Make one guarded call and read the whole answer, whatever its status. Raises OutboundError."""
     limits = limits or Limits.from_settings()
     deadline = time.monotonic() + limits.total_seconds
     target = check_url(url, internal=internal)
     host, port = str(target.hostname), target.port or (443 if target.scheme == "https" else 80)
+    with _admitted(share, host, port, deadline=deadline):
+        return _call(
+            method, target, host, port, headers=headers, body=body, internal=internal, limits=limits, deadline=deadline
+        )
+
+
+def _call(
+    method: str,
+    target: SplitResult,
+    host: str,
+    port: int,
+    *,
+    headers: Mapping[str, str] | None,
+    body: bytes | None,
+    internal: bool,
+    limits: Limits,
+    deadline: float,
+) -> Response:
     addresses = list(_allowed(host, _resolve(host, port, deadline=deadline), internal=internal))
     connection = _connection(target.scheme, host, port, addresses=addresses, limits=limits, deadline=deadline)
     path = target._replace(scheme="", netloc="", path=target.path or "/").geturl()
@@ -192,7 +221,9 @@ def check_host(host: str, *, internal: bool = False) -> None:
 
 
 @contextmanager
-def tcp(host: str, port: int, *, internal: bool = False, limits: Limits | None = None) -> Iterator[socket.socket]:
+def tcp(
+    host: str, port: int, *, internal: bool = False, limits: Limits | None = None, share: str = ""
+) -> Iterator[socket.socket]:
     """Connect to a judged address; the connection is cut when the block ends or the time is over.
 
     Errors of the connection inside the block become OutboundError too; other protocols' own ones pass.
@@ -200,18 +231,71 @@ def tcp(host: str, port: int, *, internal: bool = False, limits: Limits | None =
     limits = limits or Limits.from_settings()
     deadline = time.monotonic() + limits.total_seconds
     check_host(host, internal=internal)
-    connection = _Pinned(host, port)
-    connection.addresses = list(_allowed(host, _resolve(host, port, deadline=deadline), internal=internal))
-    connection.deadline = deadline
-    connection.connect_seconds = limits.connect_seconds
-    with _typed_errors(host, deadline), _ends_at(connection, deadline), connection.open() as opened:
-        opened.settimeout(limits.read_seconds)
-        yield opened
+    with _admitted(share, host, port, deadline=deadline):
+        connection = _Pinned(host, port)
+        connection.addresses = list(_allowed(host, _resolve(host, port, deadline=deadline), internal=internal))
+        connection.deadline = deadline
+        connection.connect_seconds = limits.connect_seconds
+        with _typed_errors(host, deadline), _ends_at(connection, deadline), connection.open() as opened:
+            opened.settimeout(limits.read_seconds)
+            yield opened
 
 
 def tls_context() -> ssl.SSLContext:
     """Whom we trust, for connections that `tcp` made."""
     return _tls(conf.outbound_ca_file)
+
+
+# Shares ----------------------------------------------------------------------------------------------------
+
+_WAIT_SECONDS = 0.5  # for a call of the same share to end
+_FAILURES = 5  # in a row, until a receiver is left alone
+_REST_SECONDS = 10.0
+_MAX_RECEIVERS = 10_000
+
+_shares: dict[str, int] = {}  # calls under way
+_changed = threading.Condition()
+_receivers: dict[tuple[str, str, int], tuple[int, float]] = {}  # to failures in a row, and the end of its rest
+
+
+@contextmanager
+def _admitted(share: str, host: str, port: int, *, deadline: float) -> Iterator[None]:
+    """Let a call of a share begin, and remember how it ended. Raises Busy, CircuitOpen."""
+    if not share:
+        yield
+        return
+    receiver = (share, host, port)
+    failures, rests_until = _receivers.get(receiver, (0, 0.0))
+    if time.monotonic() < rests_until:
+        raise CircuitOpen(host)
+    wait_until = min(time.monotonic() + _WAIT_SECONDS, deadline)
+    with _changed:
+        while _shares.get(share, 0) >= conf.outbound_calls_at_once:
+            if not _changed.wait(wait_until - time.monotonic()) and time.monotonic() >= wait_until:
+                raise Busy(host)
+        _shares[share] = _shares.get(share, 0) + 1
+    try:
+        yield
+    except (TimedOut, ConnectionFailed, NameNotResolved):
+        failures, _ = _receivers.get(receiver, (0, 0.0))
+        rest = time.monotonic() + _REST_SECONDS if failures + 1 >= _FAILURES else 0.0
+        if len(_receivers) >= _MAX_RECEIVERS:
+            _receivers.clear()
+        _receivers[receiver] = (failures + 1, rest)
+        raise
+    else:
+        _receivers.pop(receiver, None)
+    finally:
+        with _changed:
+            _shares[share] -= 1
+            if not _shares[share]:
+                del _shares[share]
+            _changed.notify()
+
+
+def clear_circuits() -> None:
+    """Forget which receivers failed."""
+    _receivers.clear()
 
 
 # Addresses -------------------------------------------------------------------------------------------------

@@ -56,12 +56,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 @pytest.fixture(autouse=True)
 def fresh_process() -> None:
     """Begin as a process that has read nothing yet: the rows of the test before, and their ids, are gone."""
-    from identity import origins
+    from identity import origins, outbound
     from identity.services import budgets, keys, tenants
     from oidc_provider import clients, issuers
 
     tenants.forget_cached()
     budgets.clear()
+    outbound.clear_circuits()
     for module in (keys, clients, issuers, origins):
         module.clear_cache()
 

@@ -42,6 +42,7 @@ class Account:
     authorize_url: str = ""
     is_in_app: bool = False
     is_internal: bool = False
+    share: str = ""  # whose calls these are, see `outbound`
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,13 @@ class Connector(ABC):
         )
         try:
             response = outbound.request(
-                method, url, headers=headers, body=body, internal=account.is_internal, limits=limits
+                method,
+                url,
+                headers=headers,
+                body=body,
+                internal=account.is_internal,
+                limits=limits,
+                share=account.share,
             )
         except outbound.OutboundError as error:
             raise self.trouble(f"{type(error).__name__} {error}") from None

@@ -86,6 +86,7 @@ class GatewayFacts:
     settings: Mapping[str, Any]
     secret: str = field(repr=False)
     is_internal: bool  # a superuser allowed private addresses (S34)
+    share: str = ""  # whose calls these are, see `outbound`
 
 
 def read_text(value: Any) -> str:
@@ -165,7 +166,15 @@ def post(url: str, *, facts: GatewayFacts, headers: Mapping[str, str], body: byt
     """Call a gateway over HTTP, in the time it has. Raises NotSent; the caller judges the answer."""
     limits = outbound.Limits.from_settings(total_seconds=conf.gateway_timeout_seconds)
     try:
-        return outbound.request("POST", url, headers=headers, body=body, internal=facts.is_internal, limits=limits)
+        return outbound.request(
+            "POST",
+            url,
+            headers=headers,
+            body=body,
+            internal=facts.is_internal,
+            limits=limits,
+            share=facts.share,
+        )
     except (
         outbound.TimedOut,
         outbound.ConnectionFailed,

@@ -41,7 +41,9 @@ class SMTPSender:
         limits = outbound.Limits.from_settings(total_seconds=conf.gateway_timeout_seconds)
         mail = compose(message, sender=own["from_address"])
         try:
-            with outbound.tcp(own["host"], own["port"], internal=self.facts.is_internal, limits=limits) as connection:
+            with outbound.tcp(
+                own["host"], own["port"], internal=self.facts.is_internal, limits=limits, share=self.facts.share
+            ) as connection:
                 self._deliver(connection, to=message.target, mail=mail.message().as_bytes())
         except (outbound.TimedOut, outbound.ConnectionFailed) as gone:
             raise NotSent(type(gone).__name__, is_unclear=True) from gone

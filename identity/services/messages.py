@@ -123,6 +123,7 @@ def facts_of(row: MessageGateway) -> GatewayFacts:
         settings=row.settings,
         secret=crypto.unseal(row.secret_sealed, purpose=SECRET_PURPOSE) if row.secret_sealed else "",
         is_internal=row.is_internal,
+        share=f"tenant:{row.tenant_id}",
     )
 
 

@@ -116,6 +116,7 @@ def _account(upstream: Upstream, *, secret: str) -> Account:
         authorize_url=upstream.authorize_url,
         is_in_app=upstream.is_in_app,
         is_internal=upstream.is_internal,
+        share=f"tenant:{upstream.tenant_id}",
     )
 
 

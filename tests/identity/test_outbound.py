@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -462,3 +463,56 @@ def test_errors_tell_no_query(serve):
     with pytest.raises(outbound.OutboundError) as refused:
         outbound.get_json(serve(http(b"no")).url("/path?token=secret"), internal=True)
     assert "secret" not in str(refused.value)
+
+
+# Shares -----------------------------------------------------------------------------------------------------
+
+
+def admit(share="tenant:1", host="gateway.example", *, error=None):
+    with outbound._admitted(share, host, 443, deadline=time.monotonic() + 5):
+        if error is not None:
+            raise error
+
+
+@pytest.mark.security("S58")
+def test_a_share_has_few_calls_at_once_and_others_have_theirs(monkeypatch):
+    monkeypatch.setattr(outbound, "_WAIT_SECONDS", 0.05)
+    with ExitStack() as under_way:
+        for _ in range(4):
+            under_way.enter_context(outbound._admitted("tenant:1", "slow.example", 443, deadline=time.monotonic() + 5))
+        with pytest.raises(outbound.Busy):
+            admit(host="other.example")
+        admit("tenant:2")
+    admit()
+    assert outbound._shares == {}
+
+
+@pytest.mark.security("S58")
+def test_a_receiver_that_keeps_failing_is_left_alone_for_a_while(monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr(outbound.time, "monotonic", lambda: clock[0])
+    for _ in range(5):
+        with pytest.raises(outbound.TimedOut):
+            admit(error=outbound.TimedOut("gateway.example"))
+    with pytest.raises(outbound.CircuitOpen):
+        admit()
+    admit(host="other.example")
+    admit("tenant:2")
+    clock[0] += 11
+    with pytest.raises(outbound.TimedOut):  # One try, and it rests again.
+        admit(error=outbound.TimedOut("gateway.example"))
+    with pytest.raises(outbound.CircuitOpen):
+        admit()
+    clock[0] += 11
+    admit()
+    assert outbound._receivers == {}
+
+
+@pytest.mark.security("S58")
+def test_an_answer_in_between_begins_the_count_anew_and_a_refusal_is_no_failure():
+    for _ in range(3):
+        for error in (outbound.TimedOut("x"), outbound.ConnectionFailed("x"), outbound.CertificateRefused("x")):
+            with pytest.raises(type(error)):
+                admit(error=error)
+        admit()
+    admit()
