@@ -77,6 +77,7 @@ def was_set(request: HttpRequest) -> bool:
 def clear_session(response: HttpResponseBase, request: HttpRequest) -> None:
     """Take the session's handle back."""
     response.delete_cookie(name_of(SESSION, request), path=_path(), samesite="Lax")
+    response.cookies[name_of(SESSION, request)]["httponly"] = True
     if request.is_secure():
         # Browsers refuse a cookie of that name without Secure, the removing one too.
         response.cookies[name_of(SESSION, request)]["secure"] = True
