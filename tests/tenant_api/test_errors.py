@@ -116,6 +116,7 @@ def test_secrets_are_neither_logged_nor_audited(world: World, caplog: pytest.Log
         ({"token_lifetime": timedelta(0)}, "tenant_api.E002"),
     ],
 )
+@pytest.mark.django_db  # other checks compare the secrets with the database
 def test_a_wrong_setting_is_reported_by_name(settings: dict[str, Any], identifier: str) -> None:
     with override_settings(TENANT_API=settings):
         assert identifier in {message.id for message in run_checks()}

@@ -67,7 +67,8 @@ def test_no_expired_revoked_and_foreign_tokens_open_nothing(row: ContractOperati
     before = untouched(world)
     tokens = AccessToken.objects.filter(application=world.client)
     token = world.token
-    tokens.update(expires=timezone.now() - timedelta(seconds=1))
+    now = timezone.now()
+    tokens.update(created=now - timedelta(hours=1), expires=now - timedelta(seconds=1))
     assert result(world.call(row.name, call, token=token)) == INVALID
     tokens.delete()
     assert result(world.call(row.name, call, token=token)) == INVALID
