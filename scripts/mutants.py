@@ -42,14 +42,14 @@ MUTANTS = [
         "identity/services/access.py",
         "    if not user.is_usable:\n        raise",
         "    if False:\n        raise",
-        "tests/oidc_provider/test_races.py",
+        "tests/identity/test_access.py",
     ),
     Mutant(
         "gate: a disabled application passes",
         "identity/services/access.py",
         "if application is not None and not application.is_active:",
         "if False:",
-        "tests/oidc_provider/test_claims.py tests/specs/rfc6749/test_token_endpoint.py",
+        "tests/identity/test_access.py",
     ),
     Mutant(
         "gate: the epoch of a grant is not compared",
