@@ -78,7 +78,8 @@ def check_password_login(*, tenant: Tenant, identifier: str, password: str, cont
     attempt = throttle.admit(tenant=tenant, user=resolved.user, name=resolved.name, context=context)
     user = resolved.user
     if not credentials.check_password(user=user, password=password) or user is None:
-        raise CredentialsRefused(None, attempt.remaining, log_detail=f"user={user.pk if user else None}")
+        remaining = throttle.remaining_of_name(attempt, name=resolved.name)
+        raise CredentialsRefused(None, remaining, log_detail=f"user={user.pk if user else None}")
     if not user.is_usable:
         # Not taken back: to whoever tries, a disabled account behaves like a wrong password.
         raise AccountDisabled(log_detail=f"user={user.pk}")

@@ -37,6 +37,7 @@ def order(
             target=verification.mobile_target(mobile, tenant=tenant),
             user=authentication.resolve_mobile(mobile, tenant=tenant).user,
             context=context,
+            is_ordered_freely=True,
         )
     except IdentityError as error:
         audit.record(

@@ -30,6 +30,7 @@ from identity.services.authority import Change
 from identity.services.purging import Purger
 
 _PURPOSE = "attempt_counter"
+_NEVER_REACHED = 30_000  # by what only counts and never locks; the column holds it
 _NOBODY_ADDRESS = "unknown"
 _SUBSCRIBER_BITS = 64
 
@@ -83,6 +84,27 @@ def admit(*, tenant: Tenant, user: User | None, name: str, context: RequestConte
                 EventType.LOGIN_LOCKED, tenant=tenant, target=user, context=context, details={"tries": counter.failures}
             )
     return Attempt(tenant, user, source, max(policy.max_failures - counter.failures, 0))
+
+
+@retried
+def remaining_of_name(attempt: Attempt, *, name: str) -> int:
+    """Count a refused try of this name, and return how many further ones it has before the lock.
+
+    The account's own count is that of all names of a person: told as it is, it would say which names are one person's
+    (S33). So each name is told its own tries, and never more of them than the account had since it last began anew.
+    """
+    policy = credentials.policy_of(attempt.tenant)
+    key = f"told:{name}"
+    window = timedelta(seconds=policy.failure_window_seconds)
+    with transaction.atomic():
+        never = Limit(_NEVER_REACHED, window)
+        _count(tenant=attempt.tenant, kind=CounterKind.UNKNOWN_NAME, key=key, limit=never, now=timezone.now())
+        rows = _rows(tenant=attempt.tenant, kind=CounterKind.UNKNOWN_NAME, key=key)
+        tries = policy.max_failures - attempt.remaining
+        if rows.filter(failures__gt=tries).update(failures=tries):
+            return attempt.remaining
+        told: int = rows.values_list("failures", flat=True).get()
+    return max(policy.max_failures - told, 0)
 
 
 @retried

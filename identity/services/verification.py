@@ -116,19 +116,28 @@ def send(
     context: RequestContext,
     is_deliverable: bool = True,
     is_beside_answer: bool = False,
+    is_ordered_freely: bool = False,
 ) -> SentCode:
     """Make a code and send it; an earlier one for the same purpose and target is void.
 
     Call it outside of a transaction: the code is committed before a gateway is asked.
     is_deliverable: False does everything but the sending, for an identifier that nobody has (S33).
     is_beside_answer: do not wait for the gateway, so that its time tells nothing; failures are only logged.
+    is_ordered_freely: whoever solves a captcha may order it, whatever it is for.
     Raises TooManyRequests, SendFailed, and ValueInvalid (USER.0038) for a number to which the tenant sends nothing.
     """
     address = _deliverable_address(tenant=tenant, target=target)
     verification_code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
     try:
         with transaction.atomic(durable=True):
-            _check_limits(tenant=tenant, purpose=purpose, target=target, context=context, is_deliverable=is_deliverable)
+            _check_limits(
+                tenant=tenant,
+                purpose=purpose,
+                target=target,
+                context=context,
+                is_deliverable=is_deliverable,
+                is_ordered_freely=is_ordered_freely,
+            )
             row = _open(
                 tenant=tenant,
                 purpose=purpose,
@@ -303,12 +312,21 @@ def _deliverable_address(*, tenant: Tenant, target: Target) -> str:
 
 
 def _check_limits(
-    *, tenant: Tenant, purpose: VerificationPurpose, target: Target, context: RequestContext, is_deliverable: bool
+    *,
+    tenant: Tenant,
+    purpose: VerificationPurpose,
+    target: Target,
+    context: RequestContext,
+    is_deliverable: bool,
+    is_ordered_freely: bool,
 ) -> None:
     """Check that a code may leave the house now. Raises TooManyRequests."""
     policy = messages.policy_of(tenant)
-    # Over all purposes: a telephone that rings does not care what each message was for.
-    target_key = _index(tenant, target)
+    # Over all purposes: a telephone that rings does not care what each message was for. Only who has proved a first
+    # factor has a count beside it, as strangers could use up the codes of that person's sign-ins otherwise.
+    index = _index(tenant, target)
+    is_after_a_proof = purpose == VerificationPurpose.SECOND_FACTOR and not is_ordered_freely
+    target_key = f"{purpose}:{index}" if is_after_a_proof else index
     # The counter's row comes first: whoever sends to this target at the same moment waits there, and sees our code.
     limits = [
         (CounterKind.SEND_TARGET, target_key, Limit(policy.per_target_hour, _HOUR, _HOUR)),

@@ -368,4 +368,4 @@ def test_nothing_is_verified_that_is_not_there(tenant: Tenant) -> None:
     assert (profile.email_verified, profile.phone_number_verified, profile.phone_number) == (False, False, "")
     user = make_user(tenant, mobile="13812345678", phone_number_verified=True)
     profile = profile_of(user=user)
-    assert (profile.phone_number, profile.phone_number_verified) == ("13812345678", True)
+    assert (profile.phone_number, profile.phone_number_verified) == ("+8613812345678", True)

@@ -118,7 +118,7 @@ def test_a_file_makes_everything_it_names(run: Any) -> None:
     assert (tenant.password_policy.min_length, tenant.session_policy.mfa_mode) == (10, "always")
     alice = directory.get_user_by_name(tenant=tenant, user_name="alice")
     assert credentials.check_password(user=alice, password=PASSWORD)
-    assert (alice.mobile, alice.email_verified, str(alice.birth_date)) == ("13812345678", True, "1990-01-31")
+    assert (alice.mobile, alice.email_verified, str(alice.birth_date)) == ("+8613812345678", True, "1990-01-31")
     assert (alice.extension, alice.address) == ({"badge": "7"}, {"locality": "Kyoto"})
     assert dict(Membership.objects.filter(user=alice).values_list("organization__code", "is_primary")) == {
         "lab": True,

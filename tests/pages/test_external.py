@@ -370,7 +370,7 @@ def test_a_newcomer_is_registered(browser: Browser, source: Upstream, tenant: Te
     response = submit(browser, handle, verification_code=Inbox.messages[-1].verification_code)
     assert response["Location"] == "/account"
     user = User.objects.get()
-    assert (user.mobile, user.phone_number_verified, user.nick_name) == (OTHER_MOBILE, True, "小明")
+    assert (user.mobile, user.phone_number_verified, user.nick_name) == (f"+86{OTHER_MOBILE}", True, "小明")
 
 
 def test_an_unknown_person_is_linked_by_password(

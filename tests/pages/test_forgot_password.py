@@ -290,7 +290,7 @@ def test_mail_is_in_the_language_of_the_page(alice):
 def test_a_code_goes_to_the_number_that_was_typed_or_is_all_there_is(
     browser, alice, inbox, typed, has_mailbox, goes_to
 ):
-    alice.mobile, alice.phone_number_verified, alice.email_verified = MOBILE, True, has_mailbox
+    alice.mobile, alice.phone_number_verified, alice.email_verified = f"+86{MOBILE}", True, has_mailbox
     alice.save()
     handle = ask(browser, typed)
     assert (len(mail.outbox), len(inbox.messages)) == ((1, 0) if goes_to == "mail" else (0, 1))

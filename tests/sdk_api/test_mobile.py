@@ -277,7 +277,7 @@ def test_registering_makes_a_user_with_a_proved_number_and_signs_in(open_phone: 
     assert (response.status_code, body["status"]) == (200, "SUCCESS")
     assert set(body) <= {"status", "session_token", "expire", "id_token"}
     user = User.objects.get(user_name="zhangsan")
-    assert (user.mobile, user.phone_number_verified, user.email_verified) == (OTHER_MOBILE, True, False)
+    assert (user.mobile, user.phone_number_verified, user.email_verified) == (f"+86{OTHER_MOBILE}", True, False)
     assert (user.name, user.gender, str(user.birth_date), user.middle_name) == ("张三", "male", "2022-02-17", "")
     assert open_phone.profile(open_phone.sign(body["session_token"])).json()["user_name"] == "zhangsan"
     assert open_phone.login(user_name="zhangsan", password=NEW_PASSWORD).json()["status"] == "SUCCESS"

@@ -346,7 +346,7 @@ def test_a_newcomer_becomes_a_user(phone: Phone, wechat: WeChatStub, registering
     assert {**body, "state_token": ""} == {"status": "USER_REGISTER", "state_token": "", "data": DATA}
     assert register_bind(phone, body["state_token"], mobile=OTHER_MOBILE).json()["status"] == "SUCCESS"
     user = User.objects.exclude(pk=phone.user.pk).get()
-    assert (user.mobile, user.phone_number_verified, user.nick_name) == (OTHER_MOBILE, True, "小明")
+    assert (user.mobile, user.phone_number_verified, user.nick_name) == (f"+86{OTHER_MOBILE}", True, "小明")
     assert not user.has_usable_password()
     assert ExternalIdentity.objects.get().user == user
 

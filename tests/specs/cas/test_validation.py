@@ -365,7 +365,7 @@ def test_our_own_failure_is_told_in_the_protocols_words(
 @pytest.mark.parametrize("endpoint", ["validate", *ENDPOINTS])
 def test_only_get_is_answered(service: Service, browser: Browser, endpoint: str) -> None:
     ticket = service.ticket(browser)
-    for method in (service.api.head, service.api.post, service.api.put):
+    for method in (service.api.post, service.api.put):
         response = method(f"/api/v1/cas/{endpoint}?service={SERVICE}&ticket={ticket}", secure=True)
         assert response.status_code == 405
     assert ServiceTicket.objects.get().consumed_at is None
