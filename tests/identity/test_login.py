@@ -17,8 +17,17 @@ from identity.errors import (
     PasswordRefused,
     StateInvalid,
 )
-from identity.models import LoginState, LoginTransaction, PasswordPolicy, SessionKind, SessionPolicy, SSOSession, User
-from identity.services import login, login_steps
+from identity.models import (
+    LoginState,
+    LoginTransaction,
+    PasswordPolicy,
+    SessionEndReason,
+    SessionKind,
+    SessionPolicy,
+    SSOSession,
+    User,
+)
+from identity.services import access, login, login_steps
 from tests.factories import PASSWORD, make_account, make_application, make_tenant, make_user
 from tests.sdk_api.mobile import MOBILE, inbox
 
@@ -265,3 +274,15 @@ def test_a_sign_in_that_ran_out_meanwhile_cannot_be_moved_or_finished(tenant, al
             login_steps.move(row, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
         with pytest.raises(StateInvalid):
             login_steps.close(row, state=LoginState.SUCCESS, session=None)
+
+
+@pytest.mark.security("S26")
+@pytest.mark.security("S48")
+def test_a_half_done_sign_in_dies_with_the_epoch_of_its_first_proof(tenant, alice):
+    device = Device(tenant, make_application(tenant, mfa_mode="always"))
+    assert device.give_password().state == LoginState.MFA_AUTH
+    of_step = {**device.proof, "handle": device.handle, "state": LoginState.MFA_AUTH}
+    assert login_steps.get(**of_step).user == alice
+    access.revoke_everything(user=alice, reason=SessionEndReason.PASSWORD_CHANGED, context=device.context)
+    with pytest.raises(StateInvalid):
+        login_steps.get(**of_step)
