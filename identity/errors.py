@@ -116,6 +116,12 @@ class VerificationRefused(IdentityError):
     code: ClassVar[str] = "CAPTCHA.0007"
 
 
+class CaptchaRefused(VerificationRefused):
+    """A sliding puzzle was not answered, or not rightly: the next try needs a new one."""
+
+    code: ClassVar[str] = "CAPTCHA.0002"
+
+
 class SendFailed(IdentityError):
     """No gateway took the message."""
 

@@ -3,6 +3,7 @@
 The rules are those of AJ-Captcha, whose clients apps have built in (docs/contract/sdk_api.yaml, x-captcha). A puzzle is
 good for one answer, right or wrong; a right one gives a captcha_token, good for one message to the sender that was
 named. Both belong to the client and the device that asked for the puzzle, and each is spent by one conditional UPDATE.
+Our own pages take the answer together with the order of the message, so they need no captcha_token.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 import secrets
 import string
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -25,7 +26,7 @@ from django.utils import timezone
 from identity import crypto
 from identity.captcha import puzzles
 from identity.context import RequestContext
-from identity.errors import VerificationRefused
+from identity.errors import CaptchaRefused, VerificationRefused
 from identity.models import Captcha, CounterKind, Tenant, VerificationChannel
 from identity.services import throttle, verification
 from identity.services.purging import Purger
@@ -57,6 +58,14 @@ class DrawnCaptcha:
     piece_png: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Where somebody has left the piece on one of our pages."""
+
+    token: str
+    x: int | None  # of the piece's left edge, in pixels of the picture; None for what is no position
+
+
 def draw(*, tenant: Tenant, binding: str, context: RequestContext) -> DrawnCaptcha:
     """Draw a puzzle for this client and device. Raises TooManyRequests.
 
@@ -81,29 +90,38 @@ def draw(*, tenant: Tenant, binding: str, context: RequestContext) -> DrawnCaptc
 def check(*, tenant: Tenant, token: str, point_json: str, sender: str, binding: str) -> str:
     """Check where the piece was left; return the captcha_token. The puzzle is over, right or wrong.
 
-    sender: the number or mailbox that a code will go to. Raises VerificationRefused (CAPTCHA.0002), whatever is wrong.
+    sender: the number or mailbox that a code will go to. Raises CaptchaRefused, whatever is wrong.
     """
-    row = _find(token, tenant=tenant)
-    if row is None or not crypto.matches_keyed_hash(binding, row.binding_hash, purpose=_PURPOSE):
-        raise VerificationRefused("CAPTCHA.0002", log_detail="captcha unknown, or of another device")
+    row = _find_own(token, tenant=tenant, binding=binding)
     solution = json.loads(crypto.unseal(row.solution_sealed, purpose=_SOLUTION))
     plain = read_point(point_json, secret_key=solution["key"])
     is_right = plain is not None and _is_right(plain, true_x=solution["x"])
     # Kept byte for byte: the app sends this very text back.
     captcha_token = f"{token}{_SEPARATOR}{plain}"
     now = timezone.now()
-    values: dict[str, object] = {"checked_at": now}
+    values: dict[str, object] = {}
     if is_right:
-        values |= {
+        values = {
             "captcha_token_hash": crypto.hash_handle(captcha_token, purpose=_PURPOSE),
             "sender_hash": crypto.keyed_hash(_sender_key(sender, tenant=tenant), purpose=_PURPOSE),
             "expires_at": now + TOKEN_LIFETIME,
         }
-    if not Captcha.objects.filter(pk=row.pk, checked_at=None, expires_at__gt=now).update(**values):
-        raise VerificationRefused("CAPTCHA.0002", log_detail=f"captcha={row.pk} answered or over")
-    if not is_right:
-        raise VerificationRefused("CAPTCHA.0002", log_detail=f"captcha={row.pk} wrong")
+    _close(row, is_right=is_right, now=now, **values)
     return captcha_token
+
+
+def solve(*, tenant: Tenant, answer: Answer | None, binding: str) -> None:
+    """Spend a puzzle on the one message that is being ordered with its answer. It is over, right or wrong.
+
+    answer: None where no puzzle was shown yet. binding: as in `draw`. Raises CaptchaRefused, whatever is wrong.
+    """
+    if answer is None:
+        raise CaptchaRefused(log_detail="no answer")
+    row = _find_own(answer.token, tenant=tenant, binding=binding)
+    true_x = json.loads(crypto.unseal(row.solution_sealed, purpose=_SOLUTION))["x"]
+    is_right = answer.x is not None and abs(answer.x - true_x) <= TOLERANCE
+    now = timezone.now()
+    _close(row, is_right=is_right, now=now, consumed_at=now)
 
 
 def spend(*, tenant: Tenant, captcha_token: str, sender: str, binding: str) -> None:
@@ -153,6 +171,22 @@ purge_expired = Purger(lambda now: Captcha.objects.filter(expires_at__lt=now - t
 
 def _find(token: str, *, tenant: Tenant) -> Captcha | None:
     return Captcha.objects.filter(tenant=tenant, token_hash__in=crypto.keyed_hashes(token, purpose=_PURPOSE)).first()
+
+
+def _find_own(token: str, *, tenant: Tenant, binding: str) -> Captcha:
+    row = _find(token, tenant=tenant)
+    if row is None or not crypto.matches_keyed_hash(binding, row.binding_hash, purpose=_PURPOSE):
+        raise CaptchaRefused(log_detail="captcha unknown, or of another device")
+    return row
+
+
+def _close(row: Captcha, *, is_right: bool, now: datetime, **values: object) -> None:
+    """Take the one answer that a puzzle takes, and refuse a wrong one."""
+    open_rows = Captcha.objects.filter(pk=row.pk, checked_at=None, expires_at__gt=now)
+    if not open_rows.update(checked_at=now, **values):
+        raise CaptchaRefused(log_detail=f"captcha={row.pk} answered or over")
+    if not is_right:
+        raise CaptchaRefused(log_detail=f"captcha={row.pk} wrong")
 
 
 def _is_right(point_json: str, *, true_x: int) -> bool:

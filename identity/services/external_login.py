@@ -38,6 +38,7 @@ from identity.services import (
     audit,
     authentication,
     authority,
+    captcha,
     external_identities,
     login_steps,
     registration,
@@ -286,15 +287,19 @@ def find_sent(row: LoginTransaction) -> verification.SentCode | None:
     return verification.find_open(tenant=row.tenant, purpose=_PURPOSES[LoginState(row.state)], target=target)
 
 
-def send_code(*, handle: str, mobile: str, binding: str, context: RequestContext) -> None:
+def send_code(
+    *, handle: str, mobile: str, answer: captcha.Answer | None, binding: str, context: RequestContext
+) -> None:
     """Send the code that links, and remember where it went.
 
     Where only users may be linked, a number that nobody has is told the same, and sent nothing (S33). One account at a
-    provider orders few codes, and each of them took a sign-in there: that is what stands in the place of a captcha.
-    Raises StateInvalid, ValueInvalid (USER.0038), TooManyRequests, SendFailed.
+    provider orders few codes, and each of them costs a puzzle, as in apps: whoever has an account there has proved
+    nothing about the number.
+    Raises StateInvalid, ValueInvalid (USER.0038), CaptchaRefused, TooManyRequests, SendFailed.
     """
     row = _get_unlinked(handle=handle, binding=binding, context=context)
     _check_number(row, mobile)
+    captcha.solve(tenant=row.tenant, answer=answer, binding=binding)
     throttle.limit(tenant=row.tenant, kind=CounterKind.SEND_DEVICE, key=f"{_MOBILE}:{row.pk}", limit=_SENDS)
     user = authentication.resolve_mobile(mobile, tenant=row.tenant).user
     may_register = row.state == LoginState.USER_REGISTER
@@ -310,12 +315,12 @@ def send_code(*, handle: str, mobile: str, binding: str, context: RequestContext
     _remember(row, mobile=mobile)
 
 
-def send_code_again(*, handle: str, binding: str, context: RequestContext) -> None:
+def send_code_again(*, handle: str, answer: captcha.Answer | None, binding: str, context: RequestContext) -> None:
     """Send another code to the same telephone. Raises as `send_code`."""
     target = target_of(_get_unlinked(handle=handle, binding=binding, context=context))
     if target is None:
         raise StateInvalid(log_detail="no number to send a code to")
-    send_code(handle=handle, mobile=target.address, binding=binding, context=context)
+    send_code(handle=handle, mobile=target.address, answer=answer, binding=binding, context=context)
 
 
 def forget_number(*, handle: str, binding: str, context: RequestContext) -> None:

@@ -94,6 +94,13 @@ def routes(*, tenant: Tenant, channel: VerificationChannel) -> list[Route]:
     return found or [Route(type(sender).__name__, sender, None) for sender in senders_for(channel)]
 
 
+def has_route(*, tenant: Tenant, channel: VerificationChannel) -> bool:
+    """Whether the tenant sends messages by this channel at all."""
+    return bool(senders_for(channel)) or (
+        MessageGateway.objects.filter(tenant=tenant, channel=channel, is_active=True).exists()
+    )
+
+
 def route_of(row: MessageGateway) -> Route:
     """The way through one gateway. One that cannot be made ready refuses, so that the next one is asked."""
     kind = KINDS.get(row.kind)

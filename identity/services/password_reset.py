@@ -2,6 +2,10 @@
 
 It is a LoginTransaction of a channel of its own, and never becomes a session. Operators, where that is allowed at all,
 are asked for two codes, one to the mailbox and one to the telephone: who has their password has the console (S46).
+
+A text message to somebody who has proved nothing costs a sliding puzzle, as in apps. Who is named by a mailbox
+gets mail and no text message, so that there is a way without a picture; every other name costs one, whoever has it
+(S33).
 """
 
 from __future__ import annotations
@@ -32,8 +36,10 @@ from identity.services import (
     audit,
     authentication,
     authority,
+    captcha,
     credentials,
     login_steps,
+    messages,
     throttle,
     verification,
 )
@@ -45,12 +51,18 @@ CHANNEL = "reset"  # never a sign-in
 _TARGET = "login_transaction.target"
 
 
-def begin(*, tenant: Tenant, identifier: str, binding: str, context: RequestContext) -> str:
+def begin(
+    *, tenant: Tenant, identifier: str, answer: captcha.Answer | None, binding: str, context: RequestContext
+) -> str:
     """Send a code to a verified address of whoever the identifier names; return the handle of the reset.
 
     The answer, the rows written and the time are the same where nobody is named or nothing can be sent (S33).
-    Raises TooManyRequests only for the source.
+    Raises CaptchaRefused where a puzzle is asked for and the answer is none or wrong, and TooManyRequests only for the
+    source.
     """
+    may_send_text = _may_send_text(identifier, tenant=tenant)
+    if may_send_text:
+        captcha.solve(tenant=tenant, answer=answer, binding=binding)
     throttle.limit(
         tenant=tenant,
         kind=CounterKind.SEND_SOURCE,
@@ -60,8 +72,8 @@ def begin(*, tenant: Tenant, identifier: str, binding: str, context: RequestCont
     resolved = authentication.resolve(identifier, tenant=tenant)
     user = resolved.user
     places = _places_of(user, name=resolved.name) if user is not None and _may_reset(user) else []
-    can_send = bool(places)
-    target = places[0] if places else _nobodys_target(resolved.name)
+    can_send = bool(places) and (may_send_text or places[0].channel == VerificationChannel.EMAIL)
+    target = places[0] if can_send else _nobodys_target(resolved.name)
     row, handle = login_steps.create(
         tenant=tenant,
         binding=binding,
@@ -200,6 +212,11 @@ def _ask_for_second_code(
         user=user,
         context=context,
     )
+
+
+def _may_send_text(identifier: str, *, tenant: Tenant) -> bool:
+    """Whether the first code may be a text message: told by what was typed and by the tenant, never by who it is."""
+    return "@" not in identifier and messages.has_route(tenant=tenant, channel=VerificationChannel.SMS)
 
 
 def _may_reset(user: User) -> bool:

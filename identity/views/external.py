@@ -25,6 +25,7 @@ from identity.connectors.base import connectors
 from identity.decorators import session_required
 from identity.errors import (
     AccountDisabled,
+    CaptchaRefused,
     ExternalCodeRefused,
     IdentityError,
     NotAllowed,
@@ -35,7 +36,7 @@ from identity.errors import (
 from identity.forms import LoginForm, MobileForm, TransactionForm, VerificationCodeForm
 from identity.models import LoginState, LoginTransaction, Upstream, User
 from identity.services import external_identities, external_login, login, pending_requests, upstreams
-from identity.views import errors, stale_forms, steps
+from identity.views import errors, puzzles, stale_forms, steps
 from identity.views.messages import explain, status_of
 
 _STATE_LIFETIME = timedelta(minutes=10)
@@ -206,6 +207,7 @@ def show_link(
     form: TransactionForm | None = None,
     error: IdentityError | None = None,
     status: int = 200,
+    puzzle: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """Ask who the person is here: by mobile number and code, or by password."""
     try:
@@ -226,6 +228,8 @@ def show_link(
         "seconds_to_resend": max(seconds, 0),
         "password_url": steps.address(handle, way=_BY_PASSWORD),
         "mobile_url": steps.address(handle),
+        "puzzle": puzzle,
+        "is_resending": puzzle is not None and target is not None,
     }
     return steps.render_page(
         request, "identity/login_link.html", row, handle, form=form, error=error, status=status, **context
@@ -241,16 +245,29 @@ def take_link(request: HttpRequest, row: LoginTransaction, handle: str) -> login
             external_login.forget_number(handle=handle, **steps.proof(request))
             return here
         if "resend" in request.POST:
-            external_login.send_code_again(handle=handle, **steps.proof(request))
+            external_login.send_code_again(handle=handle, answer=puzzles.answer_in(request), **steps.proof(request))
             return here
         if not form.is_valid():
             return show_link(request, row, handle, form=form, status=400)
         if isinstance(form, MobileForm):
-            external_login.send_code(handle=handle, mobile=form.cleaned_data["mobile"], **steps.proof(request))
+            external_login.send_code(
+                handle=handle,
+                mobile=form.cleaned_data["mobile"],
+                answer=puzzles.answer_in(request),
+                **steps.proof(request),
+            )
             return here
         return _submit(form, request, row, handle)
     except StateInvalid:
         raise
+    except CaptchaRefused as refusal:
+        # Whoever asks for another code types nothing beside the puzzle.
+        is_resend = "resend" in request.POST
+        around = TransactionForm(request.POST) if is_resend else form
+        around.full_clean()
+        asked = puzzles.ask(request, around, refusal)
+        shown = None if is_resend and asked.puzzle is None else around
+        return show_link(request, row, handle, form=shown, error=asked.error, status=asked.status, puzzle=asked.puzzle)
     except IdentityError as error:
         # The question may be another one now: a number that was not taken is asked for again.
         shown = None if "resend" in request.POST else form

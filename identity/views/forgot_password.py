@@ -16,11 +16,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from identity import cookies
-from identity.errors import IdentityError
+from identity.errors import CaptchaRefused, IdentityError
 from identity.forms import IdentifierForm, ResetPasswordForm
 from identity.models import LoginTransaction
 from identity.services import credentials, login, password_reset
-from identity.views import stale_forms, steps
+from identity.views import puzzles, stale_forms, steps
 from identity.views.content_security import allow_form_targets
 from identity.views.messages import add_refusal, set_retry_after, status_of
 
@@ -35,21 +35,27 @@ def ask(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(_back(sign_in))
     form = IdentifierForm(request.POST or None)
     error: IdentityError | None = None
+    asked: puzzles.Asked | None = None
     if request.method == "POST" and form.is_valid():
         try:
             handle = password_reset.begin(
                 tenant=request.context.tenant,  # type: ignore[attr-defined]
                 identifier=form.cleaned_data["identifier"],
+                answer=puzzles.answer_in(request),
                 binding=cookies.browser_binding(request),
                 context=request.context,  # type: ignore[attr-defined]
             )
+        except CaptchaRefused as refusal:
+            asked = puzzles.ask(request, form, refusal)
+            error = asked.error
         except IdentityError as refusal:
             error = refusal
-            add_refusal(form, refusal)
         else:
             return HttpResponseRedirect(_address("forgot_password_code", sign_in, transaction=handle))
-    status = status_of(error) if error else 400 if form.is_bound else 200
-    context = {"form": form, "login_url": _back(sign_in)}
+    if error is not None:
+        add_refusal(form, error)
+    status = asked.status if asked else status_of(error) if error else 400 if form.is_bound else 200
+    context = {"form": form, "login_url": _back(sign_in), "puzzle": asked.puzzle if asked else None}
     response = render(request, "identity/forgot_password.html", context, status=status)
     _allow_way_on(response, sign_in)
     set_retry_after(response, error)

@@ -48,10 +48,10 @@ def test_a_network_of_ipv6_is_one_source(tenant):
 def test_asking_for_codes_from_one_network_of_ipv6_is_limited(tenant, alice):
     for number in range(MessagePolicy().per_source_hour):
         context = RequestContext(tenant=tenant, ip=f"2001:db8:7:7::{number:x}")
-        password_reset.begin(tenant=tenant, identifier=f"nobody-{number}", binding="b", context=context)
+        password_reset.begin(tenant=tenant, identifier=f"nobody-{number}", answer=None, binding="b", context=context)
     context = RequestContext(tenant=tenant, ip="2001:db8:7:7:1::")
     with pytest.raises(TooManyRequests):
-        password_reset.begin(tenant=tenant, identifier="alice", binding="b", context=context)
+        password_reset.begin(tenant=tenant, identifier="alice", answer=None, binding="b", context=context)
 
 
 @pytest.mark.security("S31")
@@ -60,7 +60,7 @@ def test_asking_for_somebodys_resets_does_not_keep_them_from_their_second_factor
     now = timezone.now()
     for minute in range(MessagePolicy().per_target_hour + 1):
         with time_machine.travel(now + timedelta(minutes=2 * minute), tick=False):
-            password_reset.begin(tenant=tenant, identifier="alice", binding="b", context=stranger)
+            password_reset.begin(tenant=tenant, identifier="alice", answer=None, binding="b", context=stranger)
     resets = VerificationCode.objects.filter(user=alice, purpose=VerificationPurpose.RESET_PASSWORD)
     assert resets.count() == MessagePolicy().per_target_hour
     with time_machine.travel(now + timedelta(minutes=12), tick=False):

@@ -30,6 +30,7 @@ from identity.models import (
 from tests.factories import PASSWORD, make_tenant, make_user
 from tests.factories.upstreams import make_link, make_upstream
 from tests.pages.conftest import HOST, Browser, alert_of, handle_in, next_query
+from tests.pages.puzzles import answer_to, post_solved, token_in
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, Inbox, inbox
 from tests.support.upstream_fixtures import alipay, alipay_source, wechat, wechat_source
 from tests.support.upstreams import AlipayStub, Person, WeChatStub, always, slow
@@ -281,7 +282,7 @@ def open_link_page(browser: Browser, source: Upstream, wechat: WeChatStub, perso
 
 def submit(browser: Browser, handle: str, way: str = "", **data: str) -> HttpResponse:
     query = f"?transaction={handle}" + (f"&way={way}" if way else "")
-    return browser.post(f"/login{query}", {"transaction": handle, **data})
+    return post_solved(browser, f"/login{query}", {"transaction": handle, **data})
 
 
 def test_an_unknown_person_is_linked_by_a_code(
@@ -361,6 +362,37 @@ def test_few_codes_are_sent_for_one_sign_in(browser: Browser, source: Upstream, 
         statuses.append(submit(browser, handle, mobile=f"1381234567{number}").status_code)
     assert statuses == [302] * 5 + [429]
     assert len(Inbox.messages) == 5
+
+
+@pytest.mark.security("S30")
+@pytest.mark.parametrize("again", [False, True], ids=["first code", "next code"])
+def test_each_text_message_costs_a_puzzle_of_its_own(
+    browser: Browser, source: Upstream, user: User, wechat: WeChatStub, again: bool
+) -> None:
+    handle = open_link_page(browser, source, wechat)
+    address, data = f"/login?transaction={handle}", {"transaction": handle, "mobile": MOBILE}
+    now = timezone.now()
+    if again:
+        assert submit(browser, handle, mobile=MOBILE).status_code == 302
+        Inbox.messages.clear()
+        now, data = now + timedelta(minutes=2), {"transaction": handle, "resend": "1"}
+    with time_machine.travel(now, tick=False):
+        page = browser.post(address, data)
+        assert (page.status_code, alert_of(page)) == (200, "")
+        fields = re.findall(r'name="(mobile|resend|verification_code)"', page.content.decode())
+        assert fields == ["resend" if again else "mobile"]
+        wrong = browser.post(address, {**data, **answer_to(page, off_by=9)})
+        assert (wrong.status_code, "did not fit" in alert_of(wrong)) == (400, True)
+        assert token_in(wrong) not in ("", token_in(page))
+        strangers = Browser()
+        foreign = strangers.post(f"/login?transaction={open_link_page(strangers, source, wechat)}", {"mobile": MOBILE})
+        assert browser.post(address, {**data, **answer_to(foreign)}).status_code == 400
+        assert Inbox.messages == []
+        right = answer_to(wrong)
+        assert browser.post(address, {**data, **right}).status_code == 302
+        assert [message.target for message in Inbox.messages] == ["+8613812345678"]
+        reused = {"transaction": handle, "resend": "1", **right}
+        assert (browser.post(address, reused).status_code, len(Inbox.messages)) == (400, 1)
 
 
 def test_a_newcomer_is_registered(browser: Browser, source: Upstream, tenant: Tenant, wechat: WeChatStub) -> None:

@@ -13,11 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from identity.conf import current
+from identity.context import RequestContext
 from identity.models import AuditEvent, LoginTransaction, PasswordPolicy, SSOSession, VerificationCode
-from identity.services import tenants, verification
+from identity.services import captcha, tenants, verification
 from tests.factories import PASSWORD, make_user
 from tests.pages.conftest import Browser, alert_of, handle_in
-from tests.sdk_api.mobile import MOBILE, inbox
+from tests.pages.puzzles import answer_to, post_solved, token_in
+from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, inbox
 
 __all__ = ["inbox"]
 
@@ -32,7 +34,7 @@ def send_at_once(settings):
 
 
 def ask(browser: Browser, identifier: str) -> str:
-    response = browser.post("/forgot-password", {"identifier": identifier})
+    response = post_solved(browser, "/forgot-password", {"identifier": identifier})
     assert response.status_code == 302, alert_of(response)
     return handle_in(response)
 
@@ -297,6 +299,103 @@ def test_a_code_goes_to_the_number_that_was_typed_or_is_all_there_is(
     code = mailed_code() if goes_to == "mail" else inbox.messages[0].verification_code
     assert reset(browser, handle, code)["Location"] == "/forgot-password/done"
     assert browser.sign_in(alice, FRESH).status_code == 302
+
+
+PLACE = "/forgot-password"
+
+
+@pytest.fixture
+def anna(tenant, inbox):
+    """Somebody with a telephone and no mailbox, in a tenant that sends text messages."""
+    return make_user(tenant, user_name="anna", password=PASSWORD, mobile=MOBILE, phone_number_verified=True)
+
+
+@pytest.mark.security("S30")
+def test_no_text_message_goes_out_without_a_right_answer(browser, anna, inbox):
+    page = browser.post(PLACE, {"identifier": "anna"})
+    assert (page.status_code, alert_of(page)) == (200, "")
+    assert 'value="anna"' in page.content.decode()
+    wrong = browser.post(PLACE, {"identifier": "anna", **answer_to(page, off_by=9)})
+    assert (wrong.status_code, alert_of(wrong)) == (
+        400,
+        "The piece did not fit, or it took too long. Here is a new puzzle.",
+    )
+    assert token_in(wrong) not in ("", token_in(page))
+    # The puzzle that was answered wrongly is over: it is no second guess.
+    assert browser.post(PLACE, {"identifier": "anna", **answer_to(page)}).status_code == 400
+    assert (inbox.messages, VerificationCode.objects.count()) == ([], 0)
+    assert browser.post(PLACE, {"identifier": "anna", **answer_to(wrong, off_by=-5)}).status_code == 302
+    assert len(inbox.messages) == 1
+
+
+@pytest.mark.security("S30")
+def test_a_puzzle_is_good_for_one_message_in_the_browser_that_was_shown_it(browser, anna, inbox):
+    answer = answer_to(browser.post(PLACE, {"identifier": "anna"}))
+    assert Browser().post(PLACE, {"identifier": "anna", **answer}).status_code == 400
+    assert browser.post(PLACE, {"identifier": "anna", **answer}).status_code == 302
+    assert browser.post(PLACE, {"identifier": "somebody-else", **answer}).status_code == 400
+    late = answer_to(browser.post(PLACE, {"identifier": "anna"}))
+    with time_machine.travel(timezone.now() + timedelta(seconds=121)):
+        assert browser.post(PLACE, {"identifier": "anna", **late}).status_code == 400
+    assert len(inbox.messages) == 1
+
+
+@pytest.mark.parametrize("position", ["", "left", "-1", "1e2", "9" * 5000, "١٢٠", "120.0"])
+def test_what_is_no_position_is_a_wrong_answer(browser, anna, inbox, position):
+    answer = {**answer_to(browser.post(PLACE, {"identifier": "anna"})), "captcha_position": position}
+    assert browser.post(PLACE, {"identifier": "anna", **answer}).status_code == 400
+    assert inbox.messages == []
+
+
+@pytest.mark.parametrize("token", ["unknown", "\x00", "x" * 5000, "é"])
+def test_a_puzzle_that_is_none_is_a_wrong_answer(browser, anna, inbox, token):
+    answer = {"captcha": token, "captcha_position": "120"}
+    assert browser.post(PLACE, {"identifier": "anna", **answer}).status_code == 400
+    assert inbox.messages == []
+
+
+@pytest.mark.security("S33")
+def test_every_name_that_is_no_mailbox_costs_the_same_puzzle_and_the_same_work(tenant, alice, anna, inbox):
+    make_user(tenant, user_name="disabled", mobile=OTHER_MOBILE, phone_number_verified=True, is_active=False)
+    make_user(tenant, user_name="bert", mobile="+8613612345678", phone_number_verified=True)
+    ask(Browser(), "first-of-this-source")
+    answers, costs, pages = set(), set(), set()
+    for name in ("alice", "anna", "nobody", "disabled", "13612345678", OTHER_MOBILE, "13712345678"):
+        browser = Browser()
+        with CaptureQueriesContext(connection) as asked:
+            page = browser.post(PLACE, {"identifier": name})
+        with CaptureQueriesContext(connection) as answered:
+            response = browser.post(PLACE, {"identifier": name, **answer_to(page)})
+        answers.add((response.status_code, response["Location"].replace(handle_in(response), "")))
+        costs.add((len(asked), sum("identity_sentmessage" not in query["sql"] for query in answered)))
+        pages.add(re.sub(r'value="[^"]*"|src="data:[^"]*"', "", page.content.decode()))
+    assert answers == {(302, "/forgot-password/code?transaction=")}
+    assert len(costs) == 1
+    assert len(pages) == 1
+    assert [message.target for message in inbox.messages] == ["+8613812345678", "+8613612345678"]
+    assert [message.to for message in mail.outbox] == [["alice@example.org"]]
+
+
+@pytest.mark.security("S33")
+def test_who_is_named_by_a_mailbox_needs_no_puzzle_and_gets_no_text_message(tenant, alice, anna, inbox):
+    type(anna).objects.filter(pk=anna.pk).update(email="anna@example.org", email_key="anna@example.org")
+    for name in ("alice@example.org", "anna@example.org", "nobody@example.org"):
+        assert Browser().post(PLACE, {"identifier": name}).status_code == 302
+    assert ([message.to for message in mail.outbox], inbox.messages) == ([["alice@example.org"]], [])
+
+
+def test_a_tenant_that_sends_no_text_messages_asks_nobody_for_a_puzzle(browser, alice):
+    assert browser.post(PLACE, {"identifier": "alice"}).status_code == 302
+    assert len(mail.outbox) == 1
+
+
+def test_whoever_has_drawn_too_many_puzzles_is_told_to_wait(browser, tenant, anna):
+    context = RequestContext(tenant=tenant, ip="127.0.0.1")
+    for _number in range(captcha.PER_SOURCE.count):
+        captcha.draw(tenant=tenant, binding="b", context=context)
+    response = browser.post(PLACE, {"identifier": "anna"})
+    assert (response.status_code, token_in(response), "Too many" in alert_of(response)) == (429, "", True)
+    assert int(response["Retry-After"]) > 0
 
 
 @pytest.mark.security("S23")

@@ -23,6 +23,16 @@ for (const form of document.querySelectorAll("form[data-submit-on-change]")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
 
+// Move the piece of a puzzle with its slider.
+for (const slider of document.querySelectorAll("[data-slides]")) {
+  const piece = document.getElementById(slider.dataset.slides);
+  const move = () => {
+    piece.style.left = `${(100 * slider.value) / slider.dataset.width}%`;
+  };
+  slider.addEventListener("input", move);
+  window.addEventListener("pageshow", move);
+}
+
 // Send a form once. The buttons stay enabled: a disabled one would not send its name and value.
 document.addEventListener("submit", (event) => {
   const form = event.target;
