@@ -261,6 +261,7 @@ def test_an_expired_password_must_be_changed(expired: Phone) -> None:
     assert expired.login(password=NEW_PASSWORD).json()["status"] == "SUCCESS"
 
 
+@pytest.mark.security("S53")
 @pytest.mark.spec("OneAccess-3.2.7.1")
 @pytest.mark.security("S28")
 def test_an_expired_password_cannot_be_skipped(expired: Phone) -> None:

@@ -116,6 +116,7 @@ def test_gateway_asks_for_no_second_factor(new_service: NewService, service: Ser
     assert arrived.response["Location"] == strict.url
 
 
+@pytest.mark.security("S53")
 @pytest.mark.security("S28")
 def test_an_application_that_wants_two_factors_is_not_entered_with_one(
     new_service: NewService, service: Service, browser: Browser

@@ -234,6 +234,7 @@ def test_an_essential_acr_out_of_reach_is_refused(party: RelyingParty, signed_in
     assert error_of(party.start(signed_in, claims=wish)) == "access_denied"
 
 
+@pytest.mark.security("S53")
 @pytest.mark.spec("OIDCC-5.5.1.1")
 @pytest.mark.security("S28")
 def test_an_essential_acr_above_the_session_asks_for_another_factor(
