@@ -12,7 +12,7 @@ PACKAGES = ("config", "identity", "oidc_provider", "cas_saml", "sdk_api", "tenan
 # Part of the gate, and who may ask it: the gate itself, and what is no use of a grant.
 PARTS = {
     r"\bapplications\.check_access\(": {"identity/services/access.py"},
-    r"\bsessions\.is_usable\(": {"identity/services/access.py"},
+    r"\bsessions\.is_usable\b": {"identity/services/access.py"},
 }
 
 

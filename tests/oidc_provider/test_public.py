@@ -199,6 +199,7 @@ def test_an_unmapped_domain_error_is_a_server_error() -> None:
         ({"max_id_token_lifetime": timedelta(days=7)}, "oidc_provider.E004"),
     ],
 )
+@pytest.mark.django_db  # other checks compare the secrets with the database
 def test_a_wrong_setting_is_reported_by_name(settings: dict[str, Any], code: str) -> None:
     with override_settings(OIDC_PROVIDER=settings):
         assert [message.id for message in run_checks() if (message.id or "").startswith("oidc_provider.E")] == [code]
