@@ -196,17 +196,7 @@ class AppAccountAdmin(WrittenByService, LargeTable):
     autocomplete_fields = ("application", "user", "organization")
     fixed_fields = ("application", "user", "account_type")
     hidden_fields = ("password_sealed",)
-    fields = (
-        "application",
-        "user",
-        "account_type",
-        "account_name",
-        "name",
-        "organization",
-        "is_active",
-        "extension",
-        "public_id",
-    )
+    fields = (*AccountForm.Meta.fields, "public_id")
     readonly_fields = ("public_id",)
 
     def delete_model(self, request: HttpRequest, obj: AppAccount) -> None:

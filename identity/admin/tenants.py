@@ -145,22 +145,7 @@ class TenantAdmin(WrittenByService, TenantScoped):
     search_fields = ("name", "code")
     autocomplete_fields = ("registration_organization",)
     readonly_fields = ("public_id", "created_at", "updated_at")
-    fields = (
-        "code",
-        "name",
-        "logo_url",
-        "is_active",
-        "is_default",
-        "time_zone",
-        "language",
-        "localize_errors",
-        "allow_registration",
-        "registration_organization",
-        "encrypt_captcha",
-        "public_id",
-        "created_at",
-        "updated_at",
-    )
+    fields = (*TenantForm.Meta.fields, "public_id", "created_at", "updated_at")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "time_zone":
