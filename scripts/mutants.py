@@ -45,10 +45,10 @@ MUTANTS = [
         "tests/identity/test_access.py",
     ),
     Mutant(
-        "gate: a disabled application passes",
-        "identity/services/access.py",
-        "if application is not None and not application.is_active:",
-        "if False:",
+        "gate: an account at the application may be disabled",
+        "identity/services/applications.py",
+        "AppAccount.objects.filter(application=application, user=user, is_active=True)",
+        "AppAccount.objects.filter(application=application, user=user)",
         "tests/identity/test_access.py",
     ),
     Mutant(
@@ -138,7 +138,7 @@ MUTANTS = [
         "identity/services/login_steps.py",
         "return [target for target in possible if assurance.acr_of([*amr, METHODS[target.channel]]) == multi_factor]",
         "return possible or [target for target in possible if multi_factor]",
-        "tests/sdk_api/test_second_factor.py tests/pages/test_second_factor.py",
+        "tests/sdk_api/test_mobile.py tests/pages/test_second_factor.py",
     ),
     Mutant(
         "sign-in: a session's maximum age is ignored",
@@ -228,7 +228,7 @@ MUTANTS = [
         "identity/services/verification.py",
         "if row is None or (user is not None and row.user_id != user.pk):",
         "if row is None:",
-        "tests/sdk_api/test_second_factor.py tests/pages/test_account.py",
+        "tests/identity/test_verification.py",
     ),
     Mutant(
         "captcha: a token does for another telephone",
@@ -240,23 +240,24 @@ MUTANTS = [
     Mutant(
         "captcha: an answer may be given again",
         "identity/services/captcha.py",
-        "filter(pk=row.pk, checked_at=None, expires_at__gt=now).update(**values)",
-        "filter(pk=row.pk, expires_at__gt=now).update(**values)",
+        "filter(pk=row.pk, checked_at=None, expires_at__gt=now)",
+        "filter(pk=row.pk, expires_at__gt=now)",
         "tests/sdk_api/test_captcha.py",
     ),
     # Grants
     Mutant(
-        "grants: a used refresh token has a grace without end",
-        "oidc_provider/grants.py",
-        "return row.superseded_at is not None and (not grace or row.superseded_at <= state.started_at - grace)",
-        "return row.superseded_at is not None and not grace",
+        "grants: the grace of a used refresh token is a minute",
+        "oidc_provider/conf.py",
+        "    refresh_token_grace: timedelta = timedelta(seconds=10)",
+        "    refresh_token_grace: timedelta = timedelta(seconds=60)",
         "tests/specs/rfc6749/test_token_endpoint.py",
     ),
     Mutant(
-        "grants: what was revoked on purpose has a grace",
+        "grants: a refresh token of another client",
         "oidc_provider/validator.py",
-        "        if row.revoked is not None:\n            raise OAuthError(Fault.REFRESH_TOKEN_REVOKED",
-        "        if False:\n            raise OAuthError(Fault.REFRESH_TOKEN_REVOKED",
+        "        if row.application_id != client.pk or row.dialect != state.context.dialect.name:\n"
+        "            raise OAuthError(Fault.REFRESH_TOKEN_CLIENT",
+        "        if False:\n            raise OAuthError(Fault.REFRESH_TOKEN_CLIENT",
         "tests/specs/rfc6749/test_token_endpoint.py",
     ),
     Mutant(

@@ -516,3 +516,11 @@ def test_an_answer_in_between_begins_the_count_anew_and_a_refusal_is_no_failure(
                 admit(error=error)
         admit()
     admit()
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "[::1]", "[fd00:ec2::254]"]
+)
+def test_an_address_that_is_never_called_is_refused_when_it_is_registered(host: str) -> None:
+    with pytest.raises(outbound.AddressRefused):
+        outbound.check_url(f"https://{host}/")

@@ -513,3 +513,13 @@ def test_an_access_token_expires(machine: Machine) -> None:
         assert machine.userinfo(token).status_code == 200
         clock.shift(timedelta(seconds=1))
         assert machine.userinfo(token).status_code == 401
+
+
+@pytest.mark.security("S14")
+@pytest.mark.parametrize(("seconds", "status"), [(9, 200), (11, 400)])
+def test_a_used_refresh_token_has_a_grace_of_ten_seconds(machine: Machine, seconds: int, status: int) -> None:
+    token = machine.tokens()["refresh_token"]
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        assert machine.refresh(token).status_code == 200
+        clock.shift(timedelta(seconds=seconds))
+        assert machine.refresh(token).status_code == status
