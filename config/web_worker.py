@@ -14,6 +14,7 @@ import selectors
 import socket
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -168,7 +169,7 @@ class Worker(ThreadWorker):
     def _ask_for_body(conn: Any, arrival: Arrival) -> None:
         if arrival.awaits_continue:
             arrival.awaits_continue = False
-            util.write_nonblock(conn.sock, _CONTINUE)
+            _say(conn.sock, _CONTINUE)
 
     def _refuse(self, conn: Any, error: Exception) -> bool:
         self.handle_error(None, conn.sock, conn.client, error)
@@ -191,7 +192,7 @@ class Worker(ThreadWorker):
                 self._forget(conn)
                 if has_begun:
                     self.log.info("request.too_slow")
-                    util.write_nonblock(conn.sock, _TOO_SLOW)
+                    _say(conn.sock, _TOO_SLOW)
                 self._close(conn)
         for conn in [conn for conn, deadline in self.leaving.items() if now >= deadline]:
             self._forget(conn)
@@ -250,6 +251,13 @@ class Worker(ThreadWorker):
         # Not the error's text, which holds what was sent.
         self.log.info("request.unreadable %s %s", type(exc).__name__, status)
         util.write_nonblock(client, refusal(status))
+
+
+def _say(sock: socket.socket, data: bytes) -> None:
+    """Send a word from the loop, which waits for no client and outlives every one of them."""
+    # Who has left, or takes nothing of what was answered before, misses it. Raised, it would end the whole process.
+    with suppress(OSError):
+        util.write_nonblock(sock, data)
 
 
 @cache

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
+import selectors
 import shutil
 import signal
 import socket
@@ -12,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 import requests
@@ -141,6 +144,41 @@ def test_a_client_that_closes_late_holds_nobody_up(server: Provider) -> None:
             request = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
             stack.enter_context(connect(server, request))
         assert seconds_of_a_probe(server) < 5
+
+
+@dataclass(eq=False)
+class Connection:
+    """What of gunicorn's connection the loop needs."""
+
+    sock: socket.socket
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_client_that_takes_nothing_does_not_end_the_process_that_has_a_word_for_it(is_gone: bool) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                ours.send(b"x" * 65536)  # answers that it never reads
+        if is_gone:
+            theirs.close()
+        worker = web_worker.Worker.__new__(web_worker.Worker)
+        worker.arriving, worker.leaving, worker._next_look = {}, {}, 0.0
+        worker.alive, worker.nr_conns, worker.poller = True, 1, selectors.DefaultSelector()
+        worker.log = logging.getLogger("gunicorn.error")
+        connection = Connection(ours)
+        worker.poller.register(ours, selectors.EVENT_READ)
+        arrival = web_worker.Arrival(line_bytes=8190, deadline=0.0)
+        arrival.add(b"POST /livez HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        worker._ask_for_body(connection, arrival)
+        arrival.deadline = 0.0
+        worker.arriving[connection] = arrival
+        worker.murder_pending()
+        assert (worker.arriving, worker.nr_conns) == ({}, 0)
 
 
 # Addresses
