@@ -99,7 +99,7 @@ def _validators(field: models.Field[Any, Any]) -> list[Any]:
 
 def _judge(field: models.Field[Any, Any], check: Callable[[Any], object] | None) -> Callable[[Any], bool]:
     chosen = frozenset(value for value, _label in field.flatchoices)
-    validators = _validators(field)
+    validators, is_json = _validators(field), isinstance(field, models.JSONField)
     bounds = [entry for entry in validators if isinstance(entry, MinValueValidator | MaxValueValidator)]
     # Numbers are most of them, and a row is read at every request: compared without the detour.
     least = max((entry.limit_value for entry in bounds if isinstance(entry, MinValueValidator)), default=None)
@@ -109,7 +109,7 @@ def _judge(field: models.Field[Any, Any], check: Callable[[Any], object] | None)
     def is_good(value: Any) -> bool:
         if value is None:
             return field.null
-        if value == "" and isinstance(value, str):
+        if value == "" and not is_json:  # of those columns an empty text is no empty list
             return field.blank
         if chosen and value not in chosen:
             return False

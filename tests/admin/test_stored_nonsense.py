@@ -32,7 +32,7 @@ from identity.models import (
 )
 from identity.models.reading import ReadSafely
 from identity.services import tenants
-from oidc_provider.models import ApiScope, Client
+from oidc_provider.models import ApiScope, Client, HostApplication
 from tests.admin.conftest import fill, operator_of, sign_in
 from tests.factories import PASSWORD, make_application, make_operator, make_tenant, make_user
 from tests.factories.cas import make_ticket
@@ -58,7 +58,7 @@ def nonsense(field: models.Field[Any, Any]) -> list[Any]:
     if isinstance(field, models.BooleanField | models.DateTimeField | models.DateField) or field.is_relation:
         return []
     if isinstance(field, models.JSONField):
-        return [5, "text", [5], {"a": 5}]
+        return [5, "text", [5], {"a": 5}, ""]
     if isinstance(field, models.IntegerField):
         return [0, 32_767 if "Small" in type(field).__name__ else 2**31 - 1]
     return ["Mars/Phobos"[: field.max_length or None], ""]
@@ -248,6 +248,16 @@ def test_a_slip_in_what_gives_rights_gives_none(db: None) -> None:
     type(application).objects.filter(pk=application.pk).update(access="Everyone")
     application.refresh_from_db()
     assert application.access == "assigned"
+
+
+@pytest.mark.security("S50")
+@pytest.mark.parametrize("stored", ["", {}, 5, ["everywhere"]])
+def test_networks_that_are_none_are_nobodys_and_not_everybodys(db: None, stored: Any) -> None:
+    tenant = make_tenant()
+    host = next(row for row in fill(tenant, SECRETS) if isinstance(row, HostApplication))
+    HostApplication.objects.filter(pk=host.pk).update(networks=stored)
+    host.refresh_from_db()
+    assert host.networks == ["0.0.0.0/32"]
 
 
 def test_the_form_offers_time_zones_and_languages_to_choose_from(tenant: Tenant) -> None:
