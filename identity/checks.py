@@ -103,7 +103,7 @@ def check_secrets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     return [
         Error(
             f"{name} is not what this database was written with.",
-            hint="Use the environment that the database belongs to; see docs/operations.md, Changing keys.",
+            hint="Use the environment of the database; see docs/operations.md, Secrets and their database.",
             id="identity.E009",
         )
         for name in wrong

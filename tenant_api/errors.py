@@ -65,7 +65,7 @@ def refuse_token(error: OAuthError, http: HttpRequest) -> Response:
 
 
 def _record_refused_operation(error: IdentityError, http: HttpRequest, *, operation: Any, caller: Any) -> None:
-    extra = {"code": error.error_code, "detail": error.log_detail, "path": http.path}
+    extra = {"error_code": error.error_code, "detail": error.log_detail, "path": http.path}
     log.info("tenant_api.refused", extra=extra)
     principal = getattr(caller, "_user", None)
     if operation is not None and operation.event is not None and principal is not None:

@@ -45,19 +45,24 @@ def merge_spellings(apps, schema_editor):
                         with transaction.atomic(using=alias):
                             write(users, row, countries)
                     except IntegrityError:
-                        tell(row)
+                        tell(row, "the telephone of another user")
 
 
 def write(users, row, countries):
     pk, tenant_id, sealed, index = row
-    spelling = crypto.unseal(sealed, purpose="user.mobile")
-    number = canonical(spelling, countries[tenant_id])
+    try:
+        spelling = crypto.unseal(sealed, purpose="user.mobile")
+    except crypto.UnsealError:
+        tell(row, "a telephone that cannot be unsealed")
+        return
+    # A tenant may have been made meanwhile; what its people write is in the new form already.
+    number = canonical(spelling, countries.get(tenant_id, "CN"))
     new_index = crypto.blind_index(number, tenant_id=tenant_id, field="mobile")
     if number == spelling and new_index == index:
         return
     others = users.filter(tenant_id=tenant_id, deleted_at=None, mobile_index=new_index)
     if others.exclude(pk=pk).exists():
-        tell(row)
+        tell(row, "the telephone of another user")
         return
     # Only what was read is replaced: a number that was changed meanwhile is new already, or is found the next time.
     users.filter(pk=pk, mobile_index=index).update(
@@ -65,9 +70,9 @@ def write(users, row, countries):
     )
 
 
-def tell(row):
-    log.warning("mobile.collision", extra={"user": row[0], "tenant": row[1]})
-    print(f"\n  User {row[0]} of tenant {row[1]} has the telephone of another user; the spelling stays. Correct one of them.")
+def tell(row, what):
+    log.warning("mobile.not_merged", extra={"user": row[0], "tenant": row[1], "reason": what})
+    print(f"\n  User {row[0]} of tenant {row[1]} has {what}; the spelling stays. Correct it.")
 
 
 def canonical(spelling, country):

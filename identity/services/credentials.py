@@ -245,6 +245,9 @@ def _store(
         if row.password != before and not _is_upgrade(row.password, before):
             # Of two changes at once one wins; the other was checked against a password that is gone.
             raise CredentialsRefused("PARAM.0028", log_detail=f"user={user.pk} changed meanwhile")
+        if actor == user and row.epoch != user.epoch:
+            # What the person proved was proved before something ended it, such as becoming an operator (S48).
+            raise CredentialsRefused("PARAM.0028", log_detail=f"user={user.pk} is in another epoch")
         if history_length and row.has_usable_password():
             PasswordHistory.objects.create(user=row, password=row.password)
         _trim_history(row, keep=history_length)

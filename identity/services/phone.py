@@ -7,6 +7,7 @@ spelling means, how a vendor's wire shows it, and in which country its messages 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 import phonenumbers
@@ -14,6 +15,7 @@ from babel.core import get_global
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from identity.models.users import make_mobile_key
+from identity.texts import without_invisible
 
 DEFAULT_COUNTRY = "CN"  # of a tenant whose time zone names none; Tenant's own default is Asia/Shanghai
 
@@ -46,7 +48,8 @@ class Number:
 
 def parse(spelling: str, *, country: str) -> Number | None:
     """Read a number as somebody in `country` would write it; None where no message could reach it."""
-    spelling = spelling.strip()
+    # As an input method writes digits, and as address books copy numbers, with marks of direction around them.
+    spelling = without_invisible(unicodedata.normalize("NFKC", spelling)).strip()
     if len(spelling) > _MAX_LENGTH or not spelling.isascii() or not _SPELLING.fullmatch(spelling):
         return None
     try:

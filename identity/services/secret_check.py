@@ -34,7 +34,8 @@ class WrongSecrets(ImproperlyConfigured):
         self.variables = variables
         super().__init__(
             f"{' and '.join(variables)}: not what this database was written with. Start with the environment that it "
-            "belongs to; a list of keys must still hold the one that wrote last (docs/operations.md, Changing keys)."
+            "belongs to; a list of keys must still hold the one that wrote last "
+            "(docs/operations.md, Secrets and their database)."
         )
 
 

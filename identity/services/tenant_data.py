@@ -28,8 +28,8 @@ KEPT: frozenset[type[models.Model]] = frozenset({AuditBatch, AuditEvent})
 BATCH_ROWS = 500
 _REMOVED = "removed-"
 # What proves somebody or opens something, and what is derived from it. Sealed texts are worthless without our keys.
-_SECRET_NAMES = frozenset({"password", "payload", "data"})
-_SECRET_ENDINGS = ("_sealed", "_hash", "_index", "_secret")
+_SECRET_NAMES = frozenset({"password", "payload", "data", "device_code", "user_code"})
+_SECRET_ENDINGS = ("_sealed", "_hash", "_index", "_secret", "_checksum")
 
 
 @dataclass(frozen=True)

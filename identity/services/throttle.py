@@ -94,7 +94,7 @@ def remaining_of_name(attempt: Attempt, *, name: str) -> int:
     (S33). So each name is told its own tries, and never more of them than the account had since it last began anew.
     """
     policy = credentials.policy_of(attempt.tenant)
-    key = f"told:{name}"
+    key = f"\ntold:{name}"  # no name begins with a line break
     window = timedelta(seconds=policy.failure_window_seconds)
     with transaction.atomic():
         never = Limit(_NEVER_REACHED, window)

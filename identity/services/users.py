@@ -259,7 +259,9 @@ def set_operator(
 
     groups: sets of rights, the whole list; None leaves them. A new operator who has none gets every right inside the
     tenant.
-    Taking the right away, or giving it, ends the sessions: what they were opened for has changed (S27).
+    Taking the right away, or giving it, ends the sessions: what they were opened for has changed (S27). Who becomes an
+    operator loses the mark that the number is proved, because a client of an API may have set it (S46); the number is
+    proved anew, or marked on purpose afterwards.
     Only superusers and the machine's own commands do this, nobody to themselves, and a superuser stays. Raises
     AuthorityRefused.
     """
@@ -271,6 +273,9 @@ def set_operator(
             name: [getattr(row, name), value] for name, value in wanted.items() if getattr(row, name) != value
         }
         ends_sessions = bool(changes)
+        if wanted["is_staff"] and not row.is_staff and row.phone_number_verified and actor != "system":
+            wanted["phone_number_verified"] = False
+            changes["phone_number_verified"] = [True, False]
         if groups is not None and (before := _names(row.groups.all())) != (after := _names(groups)):
             changes["groups"] = [before, after]
         if changes:

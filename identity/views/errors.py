@@ -32,6 +32,7 @@ _CODES = {
     413: "invalid_request",
     414: "invalid_request",
     429: "too_many_requests",
+    431: "invalid_request",
     500: "server_error",
     503: "temporarily_unavailable",
 }

@@ -170,6 +170,18 @@ def test_a_mark_stays_with_the_address_that_earned_it() -> None:
     assert not user.email_verified
 
 
+@pytest.mark.security("S46")
+def test_whoever_becomes_an_operator_loses_a_mark_that_an_api_may_have_set() -> None:
+    tenant = make_tenant()
+    root = make_operator(tenant, is_superuser=True)
+    person = make_user(tenant, mobile="13812345678", phone_number_verified=True)
+    users.set_operator(user=person, is_operator=True, actor=root, **_BY)
+    assert not User.objects.get(pk=person.pk).phone_number_verified
+    users.update(user=person, phone_number_verified=True, actor=root, **_BY)
+    users.set_operator(user=person, is_operator=True, groups=[], actor=root, **_BY)
+    assert User.objects.get(pk=person.pk).phone_number_verified
+
+
 def test_nobody_gives_their_own_new_address_the_mark_by_writing_both() -> None:
     user = make_operator(make_tenant(), is_superuser=True, email="old@example.org", email_verified=True)
     with pytest.raises(AuthorityRefused, match=r"RIGHT\.0002"):

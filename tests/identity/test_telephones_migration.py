@@ -60,4 +60,13 @@ def test_of_two_with_one_telephone_the_one_who_proved_it_keeps_it_and_the_other_
     elsewhere = person(other, "13812345678")
     run()
     assert kept(older, proved, elsewhere) == ["13812345678", "+8613812345678", "+8613812345678"]
-    assert f"User {older.pk} of tenant {tenant.pk}" in capsys.readouterr().out
+    assert f"User {older.pk} of tenant {tenant.pk} has the telephone of another user" in capsys.readouterr().out
+
+
+def test_what_cannot_be_unsealed_is_told_and_holds_up_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    tenant = make_tenant()
+    lost, found = person(tenant, "13812345678"), person(tenant, "13812345679")
+    User.objects.filter(pk=lost.pk).update(mobile_sealed="s1.00000000.AAAA")
+    run()
+    assert kept(found) == ["+8613812345679"]
+    assert f"User {lost.pk} of tenant {tenant.pk} has a telephone that cannot be unsealed" in capsys.readouterr().out

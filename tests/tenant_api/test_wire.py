@@ -728,6 +728,8 @@ def test_one_telephone_is_one_person_however_it_is_spelled(world: World, first: 
         assert code(changed) == (400, "USER.0030"), spelling
         assert authentication.resolve(spelling, tenant=world.tenant).user.user_name == "sa"
         assert authentication.resolve_mobile(spelling, tenant=world.tenant).user.user_name == "sa"
+    for pasted in ("\u202d13862233907\u202c", "１３８６２２３３９０７"):
+        assert authentication.resolve_mobile(pasted, tenant=world.tenant).user.user_name == "sa"
     shown = world.send("GET", f"/api/v2/tenant/users/{created.json()['user_id']}").json()
     assert shown["mobile"] == "13862233907"  # as the document prints numbers
     assert User.objects.get(user_name="sa").mobile == "+8613862233907"
