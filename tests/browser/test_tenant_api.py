@@ -59,7 +59,7 @@ def sign_in(page: Page, token: str) -> None:
 
 def test_the_documentation_opens_and_unfolds(site: Site, page: Page) -> None:
     page.goto(site.url("/api/docs"))
-    expect(page.locator("details")).to_have_count(38)
+    expect(page.locator("details")).to_have_count(40)
     operation = page.locator("details#createUser")
     expect(operation.locator("pre")).to_be_hidden()
     operation.locator("summary").click()

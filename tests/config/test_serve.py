@@ -42,7 +42,7 @@ def serving(directory: Path, **changes: str) -> Iterator[tuple[subprocess.Popen[
             stderr=subprocess.STDOUT,
         )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180  # the first start migrates
         while "Sign in" not in log.read_text() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
         assert "Sign in" in log.read_text(), log.read_text()
@@ -50,7 +50,7 @@ def serving(directory: Path, **changes: str) -> Iterator[tuple[subprocess.Popen[
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(40)
+            process.wait(90)
 
 
 def children(pid: int) -> list[int]:
@@ -65,7 +65,7 @@ def refused(directory: Path, **changes: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert finished.returncode == 1, finished.stdout + finished.stderr
     return finished.stderr
@@ -84,7 +84,7 @@ def test_a_first_start_serves_a_demo_tenant_and_stops_on_a_signal(tmp_path: Path
         started = children(process.pid)
         assert len(started) == 2
         process.send_signal(signal.SIGINT)
-        assert process.wait(40) == 0
+        assert process.wait(90) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in started)
 
 
@@ -101,7 +101,7 @@ def test_one_process_that_dies_ends_the_other(tmp_path: Path) -> None:
     with serving(tmp_path) as (process, _, _):
         web, worker = children(process.pid)
         os.kill(worker, signal.SIGKILL)
-        assert process.wait(40) == 1
+        assert process.wait(90) == 1
         assert not Path(f"/proc/{web}").exists()
 
 
