@@ -215,7 +215,7 @@ def test_a_refused_country_is_told_for_numbers_of_nobody_too(db):
         "1" * 5000,
         "+8613812345678;ext=5",
     ],
-    ids=range(14),
+    ids=range(13),
 )
 def test_what_is_no_number_or_a_paid_one_reaches_nobody(tenant, spelling):
     assert phone.parse(spelling, country="CN") is None
