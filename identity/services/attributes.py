@@ -231,7 +231,7 @@ def clean_mobile(mobile: str, *, tenant: Tenant) -> str:
 
 def mobile_index(mobile: str, *, tenant: Tenant) -> str:
     """Return what a mobile number is looked up by in the tenant, however it is spelled."""
-    number = phone.canonical(mobile, country=messages.country_of(tenant))
+    number = messages.canonical_number(mobile, tenant=tenant)
     index: str = User.mobile.index(number, tenant_id=tenant.pk)
     return index
 

@@ -14,7 +14,7 @@ from identity.context import RequestContext
 from identity.errors import AccountDisabled, CredentialsRefused, NotFound
 from identity.models import Tenant, User, VerificationPurpose
 from identity.models.users import make_email_key, make_user_key
-from identity.services import attributes, authority, credentials, messages, phone, throttle, verification
+from identity.services import attributes, authority, credentials, messages, throttle, verification
 from identity.texts import without_invisible
 
 MAX_IDENTIFIER_LENGTH = 254
@@ -65,7 +65,7 @@ def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
     if user is not None:
         user.tenant = tenant
     # Counted in one spelling where nobody has it (S31).
-    return Resolved(name=phone.canonical(mobile, country=messages.country_of(tenant)), user=user)
+    return Resolved(name=messages.canonical_number(mobile, tenant=tenant), user=user)
 
 
 def check_password_login(*, tenant: Tenant, identifier: str, password: str, context: RequestContext) -> User:

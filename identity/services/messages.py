@@ -78,6 +78,11 @@ def country_of(tenant: Tenant) -> str:
     return policy_of(tenant).country or phone.country_of_time_zone(tenant.time_zone)
 
 
+def canonical_number(mobile: str, *, tenant: Tenant) -> str:
+    """Return the form in which a number that people of the tenant write is kept and compared."""
+    return phone.canonical(mobile, country=country_of(tenant))
+
+
 def is_country_allowed(country: str, *, tenant: Tenant) -> bool:
     """Whether the tenant pays for messages to this country; "" is none that is known."""
     allowed = policy_of(tenant).allowed_countries.split() or [country_of(tenant)]

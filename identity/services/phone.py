@@ -43,7 +43,6 @@ class Number:
     e164: str  # with the plus
     country: str  # ISO 3166 code; "" where a calling code is shared and the number is none of its countries'
     calling_code: int
-    national: str  # without calling code and trunk prefix
 
 
 def parse(spelling: str, *, country: str) -> Number | None:
@@ -65,7 +64,6 @@ def parse(spelling: str, *, country: str) -> Number | None:
         e164=phonenumbers.format_number(number, PhoneNumberFormat.E164),
         country=_country_of(number),
         calling_code=number.country_code or 0,
-        national=phonenumbers.national_significant_number(number),
     )
 
 

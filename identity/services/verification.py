@@ -104,7 +104,7 @@ def mobile_of(user: User) -> Target:
 
 def mobile_target(mobile: str, *, tenant: Tenant) -> Target:
     """The telephone with this number, whoever has it and however it is spelled."""
-    return Target(VerificationChannel.SMS, phone.canonical(mobile, country=messages.country_of(tenant)))
+    return Target(VerificationChannel.SMS, messages.canonical_number(mobile, tenant=tenant))
 
 
 def send(
@@ -275,7 +275,7 @@ purge_expired = Purger(
 def _index(tenant: Tenant, target: Target) -> str:
     key = target.key
     if target.channel == VerificationChannel.SMS:
-        key = phone.canonical(target.address, country=messages.country_of(tenant))
+        key = messages.canonical_number(target.address, tenant=tenant)
     return crypto.blind_index(key, tenant_id=tenant.pk, field=f"verification:{target.channel}")
 
 
