@@ -8,56 +8,15 @@ import html
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 from bench import saml, sdk
 from bench.http import Connection, Response, WrongAnswerError, check
-from bench.sdk import Phone
+from bench.worker import Target, Worker
 
 MAX_LOGIN_STEPS = 8
 CAS_SERVICE = "http://127.0.0.1:9/cas"
-
-
-@dataclass(frozen=True)
-class Target:
-    """The server under load and a client and a user that it knows."""
-
-    issuer: str
-    metadata: dict[str, Any]
-    client_id: str
-    client_secret: str
-    redirect_uri: str
-    api_scope: str
-
-    @property
-    def basic(self) -> dict[str, str]:
-        pair = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody who can sign in."""
-
-    user_name: str
-    password: str
-
-
-@dataclass
-class Worker:
-    """One client of the load: a signed-in browser, a back end that knows no cookies, and its tokens."""
-
-    target: Target
-    person: Person
-    connection: Connection
-    browser: Connection
-    codes: list[tuple[str, str]] = field(default_factory=list)  # authorization code, verifier
-    tickets: list[str] = field(default_factory=list)  # SSO tickets
-    token: dict[str, Any] = field(default_factory=dict)
-    subject: str = ""
-    phone: Phone | None = None  # in the standard dialect
 
 
 async def discovery(worker: Worker) -> Response:

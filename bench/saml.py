@@ -8,13 +8,10 @@ import re
 import secrets
 import zlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from bench.http import Response, check
-
-if TYPE_CHECKING:
-    from bench.operations import Worker
+from bench.worker import Worker
 
 ENTITY_ID = "http://127.0.0.1:9/saml/metadata"
 CONSUMER = "http://127.0.0.1:9/saml/acs"

@@ -2,65 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import secrets
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from bench.http import Connection, Response, check
-
-if TYPE_CHECKING:
-    from bench.operations import Person, Target, Worker
-
-FINGERPRINT = "bench-device"
-SYSTEM = "Android 14"
-_PADDING = OAEP(mgf=MGF1(SHA256()), algorithm=SHA256(), label=None)
-
-
-@dataclass
-class Phone:
-    """One app on one device, and its back end, signed in."""
-
-    origin: str
-    client_id: str
-    key: RSAPublicKey
-    session_token: str
-    access_token: str
-
-    def headers(self) -> dict[str, str]:
-        # Puzzles are limited by address; each request comes from another one.
-        return device_headers(self.client_id) | {"X-Forwarded-For": f"10.{'.'.join(map(str, secrets.token_bytes(3)))}"}
-
-    def signature(self) -> str:
-        text = (
-            f"session_token={self.session_token}&timestamp={time.time_ns() // 1_000_000}&nonce={secrets.token_hex(6)}"
-        )
-        return base64.b64encode(self.key.encrypt(text.encode(), _PADDING)).decode()
-
-    def device(self, **members: str) -> dict[str, str]:
-        return {
-            "operating_sys_version": SYSTEM,
-            "device_ip": "10.10.10.1",
-            "device_fingerprint": FINGERPRINT,
-            **members,
-        }
-
-
-def device_headers(client_id: str) -> dict[str, str]:
-    return {
-        "X-operating-sys-version": SYSTEM,
-        "X-device-fingerprint": FINGERPRINT,
-        "X-agent": "Bench 1",
-        "X-client-id": client_id,
-    }
+from bench.phone import Phone, device_headers
+from bench.worker import Person, Target, Worker
 
 
 async def post(connection: Connection, url: str, body: dict[str, Any], headers: dict[str, str]) -> Response:

@@ -20,7 +20,7 @@ import yaml
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from identity import registry
+from identity import policies, registry
 from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
@@ -37,9 +37,6 @@ from identity.models import (
 )
 from identity.selectors import directory
 from identity.services import accounts, applications, attributes, audit, organizations, roles, tenants, users
-from identity.services.credentials import policy_of as password_policy_of
-from identity.services.messages import policy_of as message_policy_of
-from identity.services.sessions import policy_of as session_policy_of
 from identity.services.users import Relation
 
 ACTOR = "system"
@@ -409,9 +406,9 @@ def _apply_tenant(entry: Any, plan: Plan, path: str) -> Tenant:
 
 def _apply_policies(entry: Mapping[str, Any], tenant: Tenant, plan: Plan, path: str) -> None:
     for name, policy in (
-        ("password_policy", password_policy_of(tenant)),
-        ("session_policy", session_policy_of(tenant)),
-        ("message_policy", message_policy_of(tenant)),
+        ("password_policy", policies.password_policy(tenant)),
+        ("session_policy", policies.session_policy(tenant)),
+        ("message_policy", policies.message_policy(tenant)),
     ):
         if name not in entry:
             continue

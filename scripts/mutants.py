@@ -75,8 +75,8 @@ MUTANTS = [
     Mutant(
         "gate: everybody has an account",
         "identity/services/access.py",
-        "    if application is not None:\n        applications.check_access(",
-        "    if application is None:\n        applications.check_access(",
+        "    if application is not None:\n        check_application(",
+        "    if application is None:\n        check_application(",
         "tests/specs/oidcc/test_authorization.py tests/specs/rfc6749/test_token_endpoint.py",
     ),
     Mutant(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from identity import policies
 from identity.models import LoginState, Tenant
-from identity.services import credentials
 from identity.services.login import LoginOutcome
 from sdk_api.authentication import Caller, issue_state_token
 
@@ -37,7 +37,7 @@ def spell(outcome: LoginOutcome, *, handle: str, caller: Caller, id_token: str =
 
 def _password_rule(tenant: Tenant) -> str:
     """The rule for a new password as JSON text; regEx is what one expression can say of it, its length."""
-    policy = credentials.policy_of(tenant)
+    policy = policies.password_policy(tenant)
     rule = {
         "maxLength": policy.max_length,
         "minLength": policy.min_length,

@@ -33,7 +33,7 @@ from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import MFAMode, SSOSession, Tenant, User
-from identity.services import audit, lockouts, sessions
+from identity.services import audit, lockouts, reauthentication
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -44,7 +44,7 @@ MASK = "•••"
 def is_password_confirmed(request: HttpRequest, *, with_grace: bool = False) -> bool:
     """Whether the operator typed the password lately; with grace, for a form that was opened in time."""
     session: SSOSession | None = request.sso_session  # type: ignore[attr-defined] # set by SSOSessionMiddleware
-    return session is not None and sessions.is_recently_confirmed(session, with_grace=with_grace)
+    return session is not None and reauthentication.is_recently_confirmed(session, with_grace=with_grace)
 
 
 def ask_for_password(request: HttpRequest) -> HttpResponse:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from identity import crypto
+from identity import crypto, policies
 from identity.admin.base import LargeTable, ServiceForm, TenantScoped, WrittenByService, context_of, operator_of
 from identity.models import SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
@@ -304,7 +304,7 @@ class UserAdmin(WrittenByService, LargeTable):
         )
 
     def _reset_password(self, request: HttpRequest, user: User) -> HttpResponse:
-        password = credentials.generate_password(credentials.policy_of(user.tenant))
+        password = credentials.generate_password(policies.password_policy(user.tenant))
         account.set_password_of(
             user=user, password=password, context=context_of(request), actor=operator_of(request), must_change=True
         )

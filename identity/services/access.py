@@ -10,12 +10,21 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import F
 
-from identity import assurance
+from identity import assurance, policies
 from identity.context import RequestContext
-from identity.errors import AccountDisabled, ApplicationDisabled, StateInvalid
-from identity.models import Application, MFADevice, MFAMode, SessionEndReason, SSOSession, User
+from identity.errors import AccessDenied, AccountDisabled, ApplicationDisabled, StateInvalid
+from identity.models import (
+    AppAccount,
+    Application,
+    ApplicationAccess,
+    MFADevice,
+    MFAMode,
+    SessionEndReason,
+    SSOSession,
+    User,
+)
 from identity.retries import retried
-from identity.services import applications, authority, sessions
+from identity.services import authority, sessions
 from identity.services.authority import Change
 from identity.signals import user_disabled
 
@@ -47,7 +56,24 @@ def check(
     if session is not None and not still_counts(session):
         raise StateInvalid(log_detail=f"session={session.pk} ended")
     if application is not None:
-        applications.check_access(application=application, user=user)
+        check_application(application=application, user=user)
+
+
+def check_application(*, application: Application, user: User) -> None:
+    """Check that the person may use the application. One query, and none for an application open to everyone.
+
+    It is one part of the gate: ask `check`, which also asks for person, session and grant.
+    Raises ApplicationDisabled, and AccessDenied for a person of another tenant or without an enabled account.
+    """
+    if not application.is_active:
+        raise ApplicationDisabled(log_detail=f"application={application.pk}")
+    # S36: open to everyone means everyone of the tenant.
+    if user.tenant_id != application.tenant_id:
+        raise AccessDenied(log_detail=f"user={user.pk} application={application.pk} of another tenant")
+    if application.access == ApplicationAccess.EVERYONE:
+        return
+    if not AppAccount.objects.filter(application=application, user=user, is_active=True).exists():
+        raise AccessDenied(log_detail=f"user={user.pk} application={application.pk}")
 
 
 def admits(*, session: SSOSession, application: Application, epoch: int | None = None, required_acr: str = "") -> bool:
@@ -62,7 +88,7 @@ def admits(*, session: SSOSession, application: Application, epoch: int | None =
 def mfa_mode(*, user: User, application: Application | None) -> MFAMode:
     """Return when a second factor is asked for: the application's rule, else the tenant's (decision 21)."""
     chosen = application.mfa_mode if application is not None else ""
-    return MFAMode(chosen or sessions.policy_of(user.tenant).mfa_mode)
+    return MFAMode(chosen or policies.session_policy(user.tenant).mfa_mode)
 
 
 def needs_second_factor(*, user: User, application: Application | None, required_acr: str = "") -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
+
 from identity import assurance
 from identity.context import RequestContext
 from identity.errors import CredentialsRefused, IdentityError
 from identity.events import EventType
 from identity.models import SSOSession, User, VerificationPurpose
-from identity.services import audit, authority, credentials, sessions, throttle, verification
+from identity.services import audit, authority, credentials, sessions, throttle, users, verification
 from identity.services.authority import Change
 
 
@@ -104,9 +106,12 @@ def send_email_code(*, user: User, context: RequestContext) -> verification.Sent
 
 
 def verify_email(*, user: User, verification_code: str, context: RequestContext) -> None:
-    """Take the mailed code. Raises VerificationRefused, TooManyRequests."""
+    """Note that the user has this mailbox: the only way for a person to a verified address (S25).
+
+    Raises VerificationRefused, TooManyRequests.
+    """
     try:
-        verification.verify_email(user=user, verification_code=verification_code, context=context)
+        _spend_email_code(user=user, verification_code=verification_code, context=context)
     except IdentityError as error:
         audit.record(
             EventType.VERIFICATION_CHECK,
@@ -119,3 +124,17 @@ def verify_email(*, user: User, verification_code: str, context: RequestContext)
             details={"purpose": VerificationPurpose.VERIFY_EMAIL},
         )
         raise
+
+
+def _spend_email_code(*, user: User, verification_code: str, context: RequestContext) -> None:
+    throttle.count_source(tenant=user.tenant, context=context)
+    proved = verification.prove(
+        tenant=user.tenant,
+        purpose=VerificationPurpose.VERIFY_EMAIL,
+        target=verification.email_of(user),
+        verification_code=verification_code,
+        user=user,
+    )
+    with transaction.atomic():
+        verification.spend(proved)
+        users.mark_verified(user=user, attribute="email", context=context)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from identity.context import RequestContext
-from identity.errors import AccessDenied, ApplicationDisabled, NotFound
+from identity.errors import NotFound
 from identity.events import EventType
 from identity.models import AppAccount, Application, ApplicationAccess, MFAMode, Tenant, User
 from identity.retries import retried
@@ -34,23 +34,6 @@ _EDITABLE = (
 
 
 # The gate --------------------------------------------------------------------------------------------------
-
-
-def check_access(*, application: Application, user: User) -> None:
-    """Check that the person may use the application. One query, and none for an application open to everyone.
-
-    It is the catalogue's part of the gate: ask `access.check`, which also asks for person, session and grant.
-    Raises ApplicationDisabled, and AccessDenied for a person of another tenant or without an enabled account.
-    """
-    if not application.is_active:
-        raise ApplicationDisabled(log_detail=f"application={application.pk}")
-    # S36: open to everyone means everyone of the tenant.
-    if user.tenant_id != application.tenant_id:
-        raise AccessDenied(log_detail=f"user={user.pk} application={application.pk} of another tenant")
-    if application.access == ApplicationAccess.EVERYONE:
-        return
-    if not _enabled_accounts(application, user).exists():
-        raise AccessDenied(log_detail=f"user={user.pk} application={application.pk}")
 
 
 def account_name_for(*, application: Application, user: User) -> str:

@@ -22,11 +22,12 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from identity import policies
 from identity.context import RequestContext
 from identity.errors import AccountDisabled, CredentialsRefused, NotFound, PasswordRefused, ValueRequired
 from identity.events import EventType
 from identity.hashers import LegacyHasher
-from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, Tenant, User
+from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, User
 from identity.retries import retried
 from identity.services import access, audit, authority, messages, phone, weak_passwords
 from identity.services.authority import Change
@@ -113,7 +114,7 @@ def _is_cheaper_when_wrong(encoded: str) -> bool:
 
 def password_age(*, user: User, policy: PasswordPolicy | None = None, now: datetime | None = None) -> PasswordAge:
     """Whether the user's password must, or soon must, be changed."""
-    policy = policy or policy_of(user.tenant)
+    policy = policy or policies.password_policy(user.tenant)
     if not user.has_usable_password():
         return PasswordAge()
     if policy.max_age_days == 0:
@@ -193,7 +194,7 @@ def change_password(*, user: User, old_password: str, new_password: str, context
 
 def hash_new(*, user: User, password: str, policy: PasswordPolicy | None = None) -> str:
     """Check a first password of a user who is not stored yet, and hash it."""
-    check_policy(password, user=user, policy=policy or policy_of(user.tenant))
+    check_policy(password, user=user, policy=policy or policies.password_policy(user.tenant))
     return hashers.make_password(prepared_password(password))
 
 
@@ -206,7 +207,7 @@ def remove_password(*, user: User) -> None:
 def _replace(
     *, user: User, password: str, context: RequestContext, actor: Any, must_change: bool, event: EventType
 ) -> None:
-    policy = policy_of(user.tenant)
+    policy = policies.password_policy(user.tenant)
     before = user.password
     check_policy(password, user=user, policy=policy)
     _check_history(password, user=user, policy=policy)
@@ -295,14 +296,6 @@ def _check_history(password: str, *, user: User, policy: PasswordPolicy) -> None
 
 
 # The policy ------------------------------------------------------------------------------------------------
-
-
-def policy_of(tenant: Tenant) -> PasswordPolicy:
-    """The tenant's password policy; a tenant without a row has the defaults."""
-    try:
-        return tenant.password_policy
-    except PasswordPolicy.DoesNotExist:
-        return PasswordPolicy(tenant=tenant)
 
 
 def check_policy(password: str, *, user: User, policy: PasswordPolicy) -> None:

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from identity import crypto
+from identity import crypto, policies
 from identity.conf import conf
 from identity.context import RequestContext
 from identity.errors import SendFailed
 from identity.models import (
     MessageGateway,
-    MessagePolicy,
     MessageTemplate,
     SentMessage,
     SentState,
@@ -65,17 +64,9 @@ class Envelope:
     is_test: bool = False
 
 
-def policy_of(tenant: Tenant) -> MessagePolicy:
-    """The tenant's limits of sending; a tenant without a row has the defaults."""
-    try:
-        return tenant.message_policy
-    except MessagePolicy.DoesNotExist:
-        return MessagePolicy(tenant=tenant)
-
-
 def country_of(tenant: Tenant) -> str:
     """The tenant's own country: what a number without a calling code belongs to."""
-    return policy_of(tenant).country or phone.country_of_time_zone(tenant.time_zone)
+    return policies.message_policy(tenant).country or phone.country_of_time_zone(tenant.time_zone)
 
 
 def canonical_number(mobile: str, *, tenant: Tenant) -> str:
@@ -85,7 +76,7 @@ def canonical_number(mobile: str, *, tenant: Tenant) -> str:
 
 def is_country_allowed(country: str, *, tenant: Tenant) -> bool:
     """Whether the tenant pays for messages to this country; "" is none that is known."""
-    allowed = policy_of(tenant).allowed_countries.split() or [country_of(tenant)]
+    allowed = policies.message_policy(tenant).allowed_countries.split() or [country_of(tenant)]
     return ALL_COUNTRIES in allowed or (bool(country) and country in allowed)
 
 

@@ -15,7 +15,7 @@ from copy import copy
 
 from django.db import transaction
 
-from identity import crypto
+from identity import crypto, policies
 from identity.context import RequestContext
 from identity.errors import AuthorityRefused, IdentityError, StateInvalid, TooManyRequests
 from identity.events import EventType
@@ -220,7 +220,7 @@ def _may_send_text(identifier: str, *, tenant: Tenant) -> bool:
 
 
 def _may_reset(user: User) -> bool:
-    return user.is_usable and authority.may_reset_password(user=user, policy=credentials.policy_of(user.tenant))
+    return user.is_usable and authority.may_reset_password(user=user, policy=policies.password_policy(user.tenant))
 
 
 def _prove_reset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from identity import policies
 from identity.context import RequestContext
 from identity.events import EventType
 from identity.models import User
@@ -23,7 +24,7 @@ def rescue(*, user: User, context: RequestContext, email: str = "") -> str:
     tenants.update(tenant=user.tenant, is_active=True, **by)
     users.enable(user=user, **by)
     users.set_operator(user=user, is_operator=True, is_superuser=True, **by)
-    password = credentials.generate_password(credentials.policy_of(user.tenant))
+    password = credentials.generate_password(policies.password_policy(user.tenant))
     account.set_password_of(user=user, password=password, must_change=True, **by)
     audit.record(EventType.USER_RESCUE, tenant=user.tenant, target=user, details={"has_email": bool(email)}, **by)
     return password

@@ -16,11 +16,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from identity import crypto
+from identity import crypto, policies
 from identity.assurance import ACR_VALUES, acr_of
 from identity.conf import conf
 from identity.context import RequestContext
-from identity.errors import AccountDisabled, CredentialsRefused, NotFound, StateInvalid
+from identity.errors import AccountDisabled, NotFound, StateInvalid
 from identity.events import EventType
 from identity.models import (
     Application,
@@ -41,7 +41,6 @@ from identity.signals import session_ended
 __all__ = [
     "ACR_VALUES",
     "PLAIN_ENDS",
-    "confirm_password",
     "end",
     "end_all",
     "find_by_handle",
@@ -49,7 +48,6 @@ __all__ = [
     "forget_joined",
     "get_own",
     "has_joined",
-    "is_recently_confirmed",
     "is_usable",
     "join",
     "join_once",
@@ -57,7 +55,6 @@ __all__ = [
     "leaves_offline_grants",
     "list_ended",
     "list_open",
-    "policy_of",
     "refresh",
     "renew",
     "start",
@@ -72,7 +69,7 @@ _joined: set[tuple[str, str, str, str]] = set()  # sid, protocol, client_ref and
 # Decision 14: ended so, a session leaves the grants that were to outlive it. Whoever ends one from elsewhere, its user
 # or an operator, means the device and all that it was given.
 PLAIN_ENDS = frozenset({SessionEndReason.SIGNED_OUT, SessionEndReason.REPLACED})
-_HANDLE = "sso_session.handle"
+HANDLE = "sso_session.handle"
 HOLDER = "sdk"  # protocol of the participant that holds the session itself, by its session_token
 VOUCHED = "vouched"  # protocol of the participant for whose word a session was opened
 
@@ -94,12 +91,12 @@ def start(
         raise AccountDisabled(log_detail=f"user={user.pk}")
     now = timezone.now()
     handle = crypto.new_handle()
-    idle, lifetime = _lifetimes(policy_of(user.tenant), kind)
+    idle, lifetime = _lifetimes(policies.session_policy(user.tenant), kind)
     with transaction.atomic():
         device_index = devices.record(user=user, context=context) if kind == SessionKind.SDK else ""
         session = SSOSession.objects.create(
             sid=crypto.new_handle(),
-            handle_hash=crypto.hash_handle(handle, purpose=_HANDLE),
+            handle_hash=crypto.hash_handle(handle, purpose=HANDLE),
             tenant=user.tenant,
             user=user,
             kind=kind,
@@ -141,9 +138,9 @@ def renew(
         raise AccountDisabled(log_detail=f"user={session.user_id}")
     now = timezone.now()
     handle = crypto.new_handle()
-    idle, lifetime = _lifetimes(policy_of(session.tenant), session.kind)
+    idle, lifetime = _lifetimes(policies.session_policy(session.tenant), session.kind)
     values: dict[str, Any] = {
-        "handle_hash": crypto.hash_handle(handle, purpose=_HANDLE),
+        "handle_hash": crypto.hash_handle(handle, purpose=HANDLE),
         "amr": list(amr),
         "acr": acr_of(amr),
         "last_seen_at": now,
@@ -179,14 +176,14 @@ def refresh(session: SSOSession, *, handle: str, context: RequestContext) -> str
     it is; so does the limit that is counted from the sign-in (`sdk_max_seconds`). Raises StateInvalid.
     """
     now = timezone.now()
-    policy = policy_of(session.tenant)
+    policy = policies.session_policy(session.tenant)
     _idle, lifetime = _lifetimes(policy, session.kind)
     expires_at = min(now + lifetime, session.authenticated_at + timedelta(seconds=policy.sdk_max_seconds))
     if expires_at <= now:
         raise StateInvalid(log_detail=f"session={session.pk} may not be refreshed any more")
     new_handle = crypto.new_handle()
     values: dict[str, Any] = {
-        "handle_hash": crypto.hash_handle(new_handle, purpose=_HANDLE),
+        "handle_hash": crypto.hash_handle(new_handle, purpose=HANDLE),
         "last_seen_at": now,
         "idle_expires_at": expires_at,
         "expires_at": expires_at,
@@ -194,7 +191,7 @@ def refresh(session: SSOSession, *, handle: str, context: RequestContext) -> str
     }
     present = SSOSession.objects.filter(pk=session.pk, ended_at=None, expires_at__gt=now)
     with transaction.atomic():
-        if not present.filter(handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE)).update(**values):
+        if not present.filter(handle_hash__in=crypto.keyed_hashes(handle, purpose=HANDLE)).update(**values):
             raise StateInvalid(log_detail=f"session={session.pk} ended, or refreshed by somebody else")
         for name, value in values.items():
             setattr(session, name, value)
@@ -218,7 +215,7 @@ def find_by_handle(*, handle: str, tenant: Tenant, kind: str = "") -> SSOSession
     """
     if not handle:
         return None
-    which: dict[str, Any] = {"handle_hash__in": crypto.keyed_hashes(handle, purpose=_HANDLE)}
+    which: dict[str, Any] = {"handle_hash__in": crypto.keyed_hashes(handle, purpose=HANDLE)}
     return _find_usable(tenant=tenant, **which, **({"kind": kind} if kind else {}))
 
 
@@ -280,7 +277,7 @@ def touch(session: SSOSession) -> None:
     now = timezone.now()
     if now - session.last_seen_at < TOUCH_INTERVAL:
         return
-    idle, _lifetime = _lifetimes(policy_of(session.tenant), session.kind)
+    idle, _lifetime = _lifetimes(policies.session_policy(session.tenant), session.kind)
     values = {"last_seen_at": now, "idle_expires_at": min(now + idle, session.expires_at)}
     # Of several requests of one page, one writes.
     due = SSOSession.objects.filter(pk=session.pk, ended_at=None, last_seen_at__lte=now - TOUCH_INTERVAL)
@@ -424,67 +421,6 @@ def get_own(*, user: User, sid: str) -> SSOSession:
     if session is None:
         raise NotFound("PARAM.0014", log_detail=f"user={user.pk} has no such session")
     return session
-
-
-def confirm_password(*, session: SSOSession, password: str, context: RequestContext) -> str:
-    """Prove the password again before something sensitive; return the session's new handle (S27).
-
-    Raises CredentialsRefused, AccountLocked, TooManyRequests.
-    """
-    from identity.services import authentication
-
-    try:
-        authentication.check_password_of(session.user, password=password, context=context)
-    except CredentialsRefused as error:
-        audit.record(
-            EventType.SESSION_CONFIRM,
-            tenant=session.tenant,
-            actor=session.user,
-            target=session,
-            sid=session.sid,
-            context=context,
-            outcome="refused",
-            reason=error.error_code,
-        )
-        raise
-    now = timezone.now()
-    handle = crypto.new_handle()
-    with transaction.atomic():
-        updated = SSOSession.objects.filter(pk=session.pk, ended_at=None).update(
-            password_confirmed_at=now, handle_hash=crypto.hash_handle(handle, purpose=_HANDLE)
-        )
-        if not updated:
-            raise StateInvalid(log_detail=f"session={session.pk} ended")
-        audit.record(
-            EventType.SESSION_CONFIRM,
-            tenant=session.tenant,
-            actor=session.user,
-            target=session,
-            sid=session.sid,
-            context=context,
-        )
-    session.password_confirmed_at = now
-    return handle
-
-
-def is_recently_confirmed(session: SSOSession, *, with_grace: bool = False) -> bool:
-    """Return whether the password was confirmed within the time that operators are given for sensitive actions.
-
-    with_grace: for a form that was opened in time.
-    """
-    confirmed_at = session.password_confirmed_at
-    lifetime = conf.password_confirmation_lifetime
-    if with_grace:
-        lifetime += conf.password_confirmation_grace
-    return confirmed_at is not None and timezone.now() - confirmed_at < lifetime
-
-
-def policy_of(tenant: Tenant) -> SessionPolicy:
-    """Return the tenant's session policy; a tenant without a row has the defaults."""
-    try:
-        return tenant.session_policy
-    except SessionPolicy.DoesNotExist:
-        return SessionPolicy(tenant=tenant)
 
 
 def _gone(now: datetime) -> QuerySet[SSOSession]:

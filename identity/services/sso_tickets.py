@@ -12,7 +12,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from identity import clocks, crypto
+from identity import clocks, crypto, policies
 from identity.conf import conf
 from identity.context import RequestContext
 from identity.errors import AccessDenied, CredentialsRefused, IdentityError
@@ -54,7 +54,7 @@ def issue(
     check_sufficient(session=session, application=application)
     ticket = f"{PREFIX}{crypto.new_handle()}"
     now = timezone.now()
-    lifetime = timedelta(seconds=sessions.policy_of(session.tenant).sso_ticket_seconds)
+    lifetime = timedelta(seconds=policies.session_policy(session.tenant).sso_ticket_seconds)
     lifetime = min(lifetime, session.expires_at - now)
     with transaction.atomic():
         row = SSOTicket.objects.create(

@@ -19,13 +19,13 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
-from identity import crypto
+from identity import crypto, policies
 from identity.context import RequestContext
 from identity.errors import AccountLocked, TooManyRequests
 from identity.events import EventType
 from identity.models import AttemptCounter, CounterKind, PasswordPolicy, Tenant, User
 from identity.retries import retried
-from identity.services import audit, authority, credentials
+from identity.services import audit, authority
 from identity.services.authority import Change
 from identity.services.purging import Purger
 
@@ -65,7 +65,7 @@ def admit(*, tenant: Tenant, user: User | None, name: str, context: RequestConte
     Raises TooManyRequests if the source used up its tries and AccountLocked if the account did; a refused try is not
     counted, so a lock ends when it was said to end.
     """
-    policy = credentials.policy_of(tenant)
+    policy = policies.password_policy(tenant)
     window, lock = timedelta(seconds=policy.failure_window_seconds), timedelta(seconds=policy.lock_seconds)
     kind, key = _account_key(user=user, name=name)
     source = source_of(context, person=f"{kind}:{key}")
@@ -93,7 +93,7 @@ def remaining_of_name(attempt: Attempt, *, name: str) -> int:
     The account's own count is that of all names of a person: told as it is, it would say which names are one person's
     (S33). So each name is told its own tries, and never more of them than the account had since it last began anew.
     """
-    policy = credentials.policy_of(attempt.tenant)
+    policy = policies.password_policy(attempt.tenant)
     key = f"\ntold:{name}"  # no name begins with a line break
     window = timedelta(seconds=policy.failure_window_seconds)
     with transaction.atomic():
@@ -148,7 +148,7 @@ def unlock(user: User, *, context: RequestContext, actor: Any = None) -> bool:
 
 def count_source(*, tenant: Tenant, context: RequestContext) -> None:
     """Count one try of a source where no account may be locked by it. Raises TooManyRequests."""
-    policy = credentials.policy_of(tenant)
+    policy = policies.password_policy(tenant)
     window, lock = timedelta(seconds=policy.failure_window_seconds), timedelta(seconds=policy.lock_seconds)
     by_source = Limit(policy.max_failures_per_source, window, lock)
     limit(tenant=tenant, kind=CounterKind.SOURCE, key=source_of(context), limit=by_source)

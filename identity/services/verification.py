@@ -22,7 +22,7 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
-from identity import crypto
+from identity import crypto, policies
 from identity.conf import conf
 from identity.context import RequestContext
 from identity.errors import SendFailed, TooManyRequests, ValueInvalid, VerificationRefused
@@ -39,7 +39,7 @@ from identity.models import (
 from identity.models.users import make_email_key, make_mobile_key
 from identity.senders.base import Message
 from identity.senders.texts import Content
-from identity.services import audit, messages, phone, throttle, users
+from identity.services import audit, messages, phone, throttle
 from identity.services.purging import Purger
 from identity.services.throttle import Limit
 from identity.texts import typed_code
@@ -180,7 +180,7 @@ def send(
 
 def source_limit(tenant: Tenant) -> Limit:
     """How many codes one network address may cause."""
-    return Limit(messages.policy_of(tenant).per_source_hour, _HOUR, _HOUR)
+    return Limit(policies.message_policy(tenant).per_source_hour, _HOUR, _HOUR)
 
 
 def find_open(*, tenant: Tenant, purpose: VerificationPurpose, target: Target) -> SentCode | None:
@@ -232,24 +232,6 @@ def spend(proved: Proved) -> None:
     """Spend a proved code, in the transaction of what it allows. Raises VerificationRefused if another one did."""
     if not VerificationCode.objects.filter(pk=proved.row.pk, consumed_at=None).update(consumed_at=timezone.now()):
         raise VerificationRefused(log_detail=f"verification_code={proved.row.pk} spent")
-
-
-def verify_email(*, user: User, verification_code: str, context: RequestContext) -> None:
-    """Note that the user has this mailbox: the only way for a person to a verified address (S25).
-
-    Raises VerificationRefused, TooManyRequests.
-    """
-    throttle.count_source(tenant=user.tenant, context=context)
-    proved = prove(
-        tenant=user.tenant,
-        purpose=VerificationPurpose.VERIFY_EMAIL,
-        target=email_of(user),
-        verification_code=verification_code,
-        user=user,
-    )
-    with transaction.atomic():
-        spend(proved)
-        users.mark_verified(user=user, attribute="email", context=context)
 
 
 def is_same(one: Target, other: Target, *, tenant: Tenant) -> bool:
@@ -321,7 +303,7 @@ def _check_limits(
     is_ordered_freely: bool,
 ) -> None:
     """Check that a code may leave the house now. Raises TooManyRequests."""
-    policy = messages.policy_of(tenant)
+    policy = policies.message_policy(tenant)
     # Over all purposes: a telephone that rings does not care what each message was for. Only who has proved a first
     # factor has a count beside it, as strangers could use up the codes of that person's sign-ins otherwise.
     index = _index(tenant, target)

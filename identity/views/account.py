@@ -16,12 +16,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from identity import cookies, crypto, registry
+from identity import cookies, crypto, policies, registry
 from identity.decorators import session_required
 from identity.errors import CredentialsRefused, IdentityError, NotFound
 from identity.forms import ChangePasswordForm, ConfirmPasswordForm, VerificationCodeForm
 from identity.models import Device, SessionEndReason, SSOSession, User, VerificationPurpose
-from identity.services import account, credentials, devices, sessions, sign_outs, verification
+from identity.services import account, credentials, devices, reauthentication, sessions, sign_outs, verification
 from identity.views import errors, external, next_urls, stale_forms
 from identity.views.logout import leave
 from identity.views.messages import add_refusal, set_retry_after, status_of
@@ -121,7 +121,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
             add_refusal(form, refusal)
         else:
             return _with_session(request, f"{reverse('identity:change_password')}?done=1", handle)
-    policy = credentials.policy_of(_context(request).tenant)
+    policy = policies.password_policy(_context(request).tenant)
     status = status_of(error) if error else 400 if form.is_bound else 200
     context = {
         "form": form,
@@ -184,7 +184,7 @@ def confirm_password(request: HttpRequest) -> HttpResponse:
     error: IdentityError | None = None
     if request.method == "POST" and form.is_valid():
         try:
-            handle = sessions.confirm_password(
+            handle = reauthentication.confirm_password(
                 session=_session(request), password=form.cleaned_data["password"], context=_context(request)
             )
         except CredentialsRefused as refusal:

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from identity import cookies
+from identity import cookies, policies
 from identity.errors import CaptchaRefused, IdentityError
 from identity.forms import IdentifierForm, ResetPasswordForm
 from identity.models import LoginTransaction
@@ -92,7 +92,7 @@ def enter_code(request: HttpRequest) -> HttpResponse:
             if user is None:
                 return HttpResponseRedirect(_address("forgot_password_code", sign_in, transaction=handle, step="2"))
             return HttpResponseRedirect(_address("forgot_password_done", sign_in))
-    policy = credentials.policy_of(request.context.tenant)  # type: ignore[attr-defined]
+    policy = policies.password_policy(request.context.tenant)  # type: ignore[attr-defined]
     context = {
         "form": form,
         "masked_target": "",

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from identity import cookies
+from identity import cookies, policies
 from identity.errors import IdentityError, StateInvalid
 from identity.forms import LoginForm, NewPasswordForm, TransactionForm, VerificationCodeForm
 from identity.languages import best_language, use_language
@@ -127,7 +127,7 @@ def show_new_password(
     else:
         reason = "must_change" if age.must_change else "expired"
     context = {
-        "rules": credentials.policy_in_words(credentials.policy_of(row.tenant)),
+        "rules": credentials.policy_in_words(policies.password_policy(row.tenant)),
         "reason": reason,
         "days_left": age.days_left,
         "can_skip": row.state == LoginState.PASSWORD_WARN,

@@ -26,6 +26,7 @@ from identity.views.product_api import with_tenant
 from oidc_provider.errors import OAuthError
 from tenant_api import authentication
 from tenant_api.negotiation import JSONUnlessBrowser
+from tenant_api.operations import OPERATIONS
 
 # In the order of the vendor's document.
 _CHAPTERS = (
@@ -54,11 +55,8 @@ _SETTINGS: Mapping[str, Any] = {
 @cache
 def openapi() -> dict[str, Any]:
     """The schema of the served operations. It does not change while the process runs."""
-    from tenant_api import urls
-
-    patterns = [route for route in urls.urlpatterns if str(route.pattern).startswith("api/v2/tenant/")]
     with patched_settings(dict(_SETTINGS)):
-        schema: dict[str, Any] = SchemaGenerator(patterns=patterns).get_schema(request=None, public=True)
+        schema: dict[str, Any] = SchemaGenerator(patterns=OPERATIONS).get_schema(request=None, public=True)
     cleaned: dict[str, Any] = _without_marks(schema)
     if path_prefix():
         cleaned["servers"] = [{"url": path_prefix()}]  # else the root of the host that shows it

@@ -22,7 +22,7 @@ from identity.errors import (
 from identity.models import AppAccount, AppRoleMember, AttributeDefinition, AuditEvent, Tenant, User
 from identity.selectors import directory
 from identity.selectors.profiles import profile_of
-from identity.services import accounts, applications, organizations, roles, tenants, users
+from identity.services import access, accounts, applications, organizations, roles, tenants, users
 from tests.factories import (
     make_account,
     make_app_organization,
@@ -64,7 +64,7 @@ def refusal_of(call: Any, **arguments: Any) -> tuple[type[IdentityError], str]:
 def test_an_application_for_everyone_asks_nothing(tenant: Tenant, user: User, django_assert_num_queries: Any) -> None:
     application = make_application(tenant)
     with django_assert_num_queries(0):
-        applications.check_access(application=application, user=user)
+        access.check_application(application=application, user=user)
         assert applications.account_name_for(application=application, user=user) == "alice"
 
 
@@ -72,22 +72,22 @@ def test_an_assigned_application_needs_an_enabled_account(
     tenant: Tenant, user: User, context: RequestContext, django_assert_num_queries: Any
 ) -> None:
     application = make_application(tenant, access="assigned")
-    assert refusal_of(applications.check_access, application=application, user=user)[0] is AccessDenied
+    assert refusal_of(access.check_application, application=application, user=user)[0] is AccessDenied
     assert applications.account_name_for(application=application, user=user) == ""
     account = make_account(user, application, account_name="a.lice")
     make_account(make_user(tenant), application)
     with django_assert_num_queries(1):
-        applications.check_access(application=application, user=user)
+        access.check_application(application=application, user=user)
     assert applications.account_name_for(application=application, user=user) == "a.lice"
     accounts.disable(account=account, context=context)
-    assert refusal_of(applications.check_access, application=application, user=user)[0] is AccessDenied
+    assert refusal_of(access.check_application, application=application, user=user)[0] is AccessDenied
     accounts.enable(account=account, context=context)
-    applications.check_access(application=application, user=user)
+    access.check_application(application=application, user=user)
 
 
 @pytest.mark.security("S36")
 def test_everyone_means_everyone_of_the_tenant(user: User) -> None:
-    refused = refusal_of(applications.check_access, application=make_application(), user=user)
+    refused = refusal_of(access.check_application, application=make_application(), user=user)
     assert refused[0] is AccessDenied
 
 
@@ -95,10 +95,10 @@ def test_everyone_means_everyone_of_the_tenant(user: User) -> None:
 def test_a_disabled_application_lets_nobody_in(tenant: Tenant, user: User, context: RequestContext) -> None:
     application = make_application(tenant)
     applications.disable(application=application, context=context)
-    refused = refusal_of(applications.check_access, application=application, user=user)
+    refused = refusal_of(access.check_application, application=application, user=user)
     assert refused == (ApplicationDisabled, "APP.0003")
     applications.enable(application=application, context=context)
-    applications.check_access(application=application, user=user)
+    access.check_application(application=application, user=user)
 
 
 def test_the_catalogue_is_checked_and_audited(tenant: Tenant, context: RequestContext) -> None:

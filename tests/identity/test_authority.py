@@ -13,6 +13,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 
+from identity import policies
 from identity.context import SYSTEM
 from identity.errors import AuthorityRefused, IdentityError
 from identity.models import AuditEvent, SessionEndReason, SSOSession, Tenant, User
@@ -21,7 +22,6 @@ from identity.services import (
     account,
     audit,
     authority,
-    credentials,
     external_identities,
     rescue,
     sessions,
@@ -191,7 +191,7 @@ def test_nobody_gives_their_own_new_address_the_mark_by_writing_both() -> None:
 @pytest.mark.parametrize(("actor", "is_allowed"), [("an operator", False), ("a superuser", True)])
 def test_who_may_not_set_operators_passwords_opens_no_other_way_to_them(actor: str, is_allowed: bool) -> None:
     user = make_user(make_tenant())
-    policy = credentials.policy_of(user.tenant)
+    policy = policies.password_policy(user.tenant)
     changes = {"policy": policy, "operators_may_reset": True, "actor": ACTORS[actor](user), **_BY}
     if is_allowed:
         tenants.update_policy(**changes)

@@ -26,7 +26,7 @@ from identity.models import (
 )
 from identity.selectors import directory
 from identity.selectors.profiles import profile_of
-from identity.services import applications, credentials, tenants
+from identity.services import access, credentials, tenants
 from oidc_provider import config as oidc_config
 from oidc_provider.client_authentication import SECRET_PURPOSE
 from oidc_provider.models import Client
@@ -128,7 +128,7 @@ def test_a_file_makes_everything_it_names(run: Any) -> None:
     assert (olga.is_staff, olga.is_superuser, bob.is_active) == (True, True, False)
     wiki = Application.objects.get(code="wiki")
     assert (wiki.name, wiki.access, wiki.is_internal, wiki.skip_consent) == ("Wiki", "assigned", True, True)
-    applications.check_access(application=wiki, user=alice)
+    access.check_application(application=wiki, user=alice)
     profile = profile_of(user=alice, application=wiki)
     assert (profile.account_name, profile.roles) == ("a.lice", ("reader",))
     client = Client.objects.get(client_id="wiki")

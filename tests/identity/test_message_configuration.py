@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from identity import policies
 from identity.configuration import ConfigError, apply_documents
 from identity.models import MessageGateway, MessageTemplate, Tenant
 from identity.services import messages
@@ -55,7 +56,7 @@ def test_gateways_texts_and_limits_are_brought_to_what_the_file_says(tmp_path):
         "~ message template sms login ja: text: '{code}' -> '{code}!'",
     ]
     assert MessageTemplate.objects.get().text == "{code}!"
-    assert messages.policy_of(Tenant.objects.get(code="north")).per_tenant_day == 500
+    assert policies.message_policy(Tenant.objects.get(code="north")).per_tenant_day == 500
 
 
 @pytest.mark.parametrize(

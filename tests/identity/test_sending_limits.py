@@ -10,6 +10,7 @@ import time_machine
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from identity import policies
 from identity.context import SYSTEM, DeviceFacts, RequestContext
 from identity.errors import TooManyRequests, ValueInvalid, VerificationRefused
 from identity.models import (
@@ -247,7 +248,7 @@ def test_a_policy_that_cannot_be_meant_is_refused(tenant, values):
 def test_a_tenant_without_a_policy_has_the_defaults(tenant):
     MessagePolicy.objects.all().delete()
     bare = Tenant.objects.get(pk=tenant.pk)
-    assert messages.policy_of(bare).per_target_hour == 5
+    assert policies.message_policy(bare).per_target_hour == 5
     assert messages.country_of(bare) == "CN"
     assert not messages.is_country_allowed("HK", tenant=bare)
     assert not messages.is_country_allowed("", tenant=bare)

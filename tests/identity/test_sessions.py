@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from identity import assurance
+from identity import assurance, policies
 from identity.context import RequestContext
 from identity.errors import AccessDenied, AccountDisabled, ApplicationDisabled, NotFound, StateInvalid
 from identity.models import (
@@ -104,7 +104,7 @@ def test_handle_finds_the_session_with_one_query_and_is_not_stored(user, tenant,
         found = sessions.find_by_handle(handle=handle, tenant=tenant)
         assert found is not None
         assert (found.pk, found.user.user_name, found.user.is_usable) == (session.pk, user.user_name, True)
-        assert sessions.policy_of(found.tenant).idle_seconds == 8 * 3600
+        assert policies.session_policy(found.tenant).idle_seconds == 8 * 3600
     assert sessions.find_by_handle(handle=session.sid, tenant=tenant) is None
     assert sessions.find_by_handle(handle="", tenant=tenant) is None
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from identity import registry
 from identity.context import RequestContext
 from identity.models import AuditEvent, Delivery, SessionEndReason, SessionKind, SSOSession, User
-from identity.services import sessions
+from identity.services import reauthentication, sessions
 from identity.signals import session_ended
 from tests.factories import PASSWORD, make_application, make_user
 from tests.pages.conftest import Browser, alert_of, next_query
@@ -227,9 +227,9 @@ def test_confirmed_password_counts_for_ten_minutes_and_changes_the_handle(signed
     assert response["Location"] == "/account/email"
     assert signed_in.session_cookie != cookie
     session = SSOSession.objects.get()
-    assert sessions.is_recently_confirmed(session)
+    assert reauthentication.is_recently_confirmed(session)
     with time_machine.travel(timezone.now() + timedelta(minutes=10, seconds=1)):
-        assert not sessions.is_recently_confirmed(session)
+        assert not reauthentication.is_recently_confirmed(session)
 
 
 @pytest.mark.security("S22")

@@ -23,7 +23,7 @@ from identity.models import (
     SSOSession,
     User,
 )
-from identity.services import applications, authentication
+from identity.services import access, authentication
 from identity.signals import session_ended
 from tests.factories import (
     make_account,
@@ -478,7 +478,7 @@ def test_an_account_is_named_after_its_user_and_opens_the_application(world: Wor
     call.body = None
     account_id = world.call("authorizeApplicationAccount", call).json()["account_id"]
     assert AppAccount.objects.get(public_id=account_id).account_name == "lisi"
-    applications.check_access(application=world.application, user=world.other)
+    access.check_application(application=world.application, user=world.other)
     assert world.call("listUserAccounts", Call({"user_id": world.other.public_id})).json() == {
         "total": 1,
         "accounts": [

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from config import demo
 from config.env import BASE_DIR
+from identity import policies
 from identity.configuration import apply_documents
 from identity.context import SYSTEM
 from identity.models import PasswordPolicy, Tenant
@@ -48,7 +49,7 @@ class Command(BaseCommand):
             for name in (OPERATOR, USER):
                 user = directory.find_user(tenant=tenant, user_name=name)
                 if user is not None:
-                    passwords[name] = credentials.generate_password(credentials.policy_of(tenant))
+                    passwords[name] = credentials.generate_password(policies.password_policy(tenant))
                     account.set_password_of(user=user, password=passwords[name], context=SYSTEM, actor="system")
             remember(passwords)
 

@@ -1,0 +1,29 @@
+"""The policies of a tenant. One that never chose any has the defaults."""
+
+from __future__ import annotations
+
+from identity.models import MessagePolicy, PasswordPolicy, SessionPolicy, Tenant
+
+
+def password_policy(tenant: Tenant) -> PasswordPolicy:
+    """Return what a password must be here, how long it lives and when guessing locks."""
+    try:
+        return tenant.password_policy
+    except PasswordPolicy.DoesNotExist:
+        return PasswordPolicy(tenant=tenant)
+
+
+def session_policy(tenant: Tenant) -> SessionPolicy:
+    """Return how long sign-ins last here and when a second factor is needed."""
+    try:
+        return tenant.session_policy
+    except SessionPolicy.DoesNotExist:
+        return SessionPolicy(tenant=tenant)
+
+
+def message_policy(tenant: Tenant) -> MessagePolicy:
+    """Return where codes may be sent from here, and how many."""
+    try:
+        return tenant.message_policy
+    except MessagePolicy.DoesNotExist:
+        return MessagePolicy(tenant=tenant)
