@@ -13,16 +13,36 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cas_saml import attributes
+from cas_saml.cas import registration
 from cas_saml.cas.models import CASService, ServiceTicket
 from cas_saml.saml import admin as saml_admin  # noqa: F401 - registers its pages
-from identity.admin.base import ReadOnly, TenantScoped, context_of
+from identity.admin.base import ReadOnly, ServiceForm, TenantScoped, WrittenByService, context_of, writer_of
 from identity.conf import conf as identity_conf
 from identity.models import Tenant
 
 
+class CASServiceForm(ServiceForm):
+    """A registration; its model judges it."""
+
+    class Meta:
+        model = CASService
+        fields = ("application", *registration.FIELDS)
+
+    def apply(self) -> CASService:
+        """Write what the form holds. Raises ValidationError by field."""
+        values, by = {name: self.cleaned_data[name] for name in registration.FIELDS}, writer_of(self.request)
+        if self.instance.pk:
+            row = CASService.objects.get(pk=self.instance.pk)
+            registration.update(row, **values, **by)
+            return row
+        return registration.register(application=self.cleaned_data["application"], **values, **by)
+
+
 @admin.register(CASService)
-class CASServiceAdmin(TenantScoped):
+class CASServiceAdmin(WrittenByService, TenantScoped):
+    form = CASServiceForm
     is_sensitive = True
+    fixed_fields = ("application",)
     list_display = ("url", "application", "match", "single_logout", "is_active")
     list_filter = ("match", "is_active")
     list_select_related = ("application",)
@@ -38,9 +58,8 @@ class CASServiceAdmin(TenantScoped):
         (gettext_lazy("Record"), {"fields": ("public_id", "created_at", "updated_at")}),
     )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        # S37: a service does not change hands.
-        return [*super().get_readonly_fields(request, obj), *(["application"] if obj is not None else [])]
+    def delete_model(self, request: HttpRequest, obj: CASService) -> None:
+        registration.remove(obj, **writer_of(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)

@@ -29,8 +29,6 @@ from identity.models import (
     Application,
     AppRole,
     AppRoleMember,
-    AttributeDefinition,
-    AttributeTarget,
     Organization,
     Tenant,
     User,
@@ -430,14 +428,12 @@ def _apply_attribute(tenant: Tenant, plan: Plan, entry: Mapping[str, Any], path:
     name = check_text(entry, "name", path)
     values = {key: entry[key] for key in _DEFINITION_KEYS if key in entry}
     values |= {column: entry[key] for key, column in _DEFINITION_FLAGS.items() if key in entry}
-    present = AttributeDefinition.objects.filter(tenant=tenant, target=AttributeTarget.USER, name=name).first()
-    if present is None:
-        attributes.define(tenant=tenant, name=name, context=plan.context, actor=ACTOR, **values)
+    _definition, is_new, changes = attributes.define(
+        tenant=tenant, name=name, context=plan.context, actor=ACTOR, **values
+    )
+    if is_new:
         plan.created(f"attribute {name}")
         return
-    changes = {key: [getattr(present, key), value] for key, value in values.items() if getattr(present, key) != value}
-    if changes:
-        attributes.define(tenant=tenant, name=name, context=plan.context, actor=ACTOR, **values)
     plan.changed(f"attribute {name}", changes)
 
 

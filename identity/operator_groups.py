@@ -14,6 +14,7 @@ TENANT_OPERATORS = "Tenant operators"
 HELP_DESK = "Help desk"
 # Looks at everything and changes nothing.
 AUDITORS = "Auditors"
+OURS = (TENANT_OPERATORS, HELP_DESK, AUDITORS)
 
 # What belongs to the installation is for superusers.
 _INSTALLATION_APPS = ("admin", "auth", "contenttypes", "sessions")

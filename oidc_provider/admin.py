@@ -1,6 +1,7 @@
 """The operators' pages over clients and what they were granted.
 
-Clients are written through `registration`. Codes and tokens are only hashes here; their rows are looked at, not edited.
+Clients are written through `registration`, scopes through `api_scopes`, host applications through `hosts`. Codes and
+tokens are only hashes here; their rows are looked at, not edited.
 """
 
 from dataclasses import replace
@@ -37,10 +38,11 @@ from identity.admin.base import (
     context_of,
     is_password_confirmed,
     operator_of,
+    writer_of,
 )
 from identity.models import Application
 from identity.services import applications
-from oidc_provider import consent, dialects, hosts, issuers, metadata, registration, tenant_rights
+from oidc_provider import api_scopes, consent, dialects, hosts, issuers, metadata, registration, tenant_rights
 from oidc_provider.dialects.base import EndpointName
 from oidc_provider.models import (
     CLIENT_FLAGS,
@@ -443,13 +445,41 @@ class NewSecretForm(Form):
     )
 
 
+class ApiScopeForm(ServiceForm):
+    """A scope of a tenant's own API."""
+
+    class Meta:
+        model = ApiScope
+        fields = ("name", *api_scopes.FIELDS)
+
+    def apply(self) -> ApiScope:
+        """Write what the form holds. Raises ValidationError by field."""
+        data, row = self.cleaned_data, self.instance
+        found = row if row.pk else None
+        scope, is_new, _changes = api_scopes.define(
+            tenant=found.tenant if found else data.get("tenant") or self.operator.tenant,
+            name=found.name if found else data["name"],
+            **{name: data[name] for name in api_scopes.FIELDS},
+            **writer_of(self.request),
+        )
+        if not found and not is_new:
+            raise ValidationError({"name": _("There is one of this name.")})
+        return scope
+
+
 @admin.register(ApiScope)
-class ApiScopeAdmin(TenantScoped):
+class ApiScopeAdmin(WrittenByService, TenantScoped):
+    form = ApiScopeForm
     is_sensitive = True
     list_display = ("name", "audience", "description", "tenant")
     list_select_related = ("tenant",)
     search_fields = ("name", "audience")
     autocomplete_fields = ("tenant",)
+    fixed_fields = ("name",)
+    fields = ("tenant", *ApiScopeForm.Meta.fields)
+
+    def delete_model(self, request: HttpRequest, obj: ApiScope) -> None:
+        api_scopes.remove(obj, **writer_of(request))
 
 
 class HostApplicationForm(ServiceForm):
@@ -466,13 +496,20 @@ class HostApplicationForm(ServiceForm):
         model = HostApplication
         fields = ("client", "is_active", "networks", "mini_programs")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "mini_programs" in self.fields:  # of its own tenant, whoever looks
+            tenant = self.instance.tenant_id or self.operator.tenant_id
+            rows = Client.objects.filter(tenant=tenant, dialect=hosts.OF_MINI_PROGRAMS.name)
+            self.fields["mini_programs"].queryset = rows.order_by("client_id")  # type: ignore[attr-defined]
+
     def apply(self) -> HostApplication:
         """Write what the form holds. Raises ValidationError by field."""
         client = self.cleaned_data.get("client") or self.instance.client
         hosts.register(
             Client.objects.select_related("catalogue_entry__tenant").get(pk=client.pk),
             networks=self.cleaned_data["networks"],
-            mini_programs=self.cleaned_data["mini_programs"],
+            mini_programs=self.cleaned_data.get("mini_programs"),
             is_active=self.cleaned_data["is_active"],
             context=context_of(self.request),
             actor=self.operator,
@@ -495,12 +532,10 @@ class HostApplicationAdmin(WrittenByService, TenantScoped):
         # S37: an app does not change hands; a new one is registered.
         return ["client"] if obj is not None else []
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        rows = Client.objects.filter(dialect=hosts.OF_MINI_PROGRAMS.name).order_by("client_id")
-        if not request.user.is_superuser:
-            rows = rows.filter(tenant=operator_of(request).tenant_id)
-        kwargs["queryset"] = rows
-        return super().formfield_for_manytomany(db_field, request, **kwargs)
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        # A superuser's new app may be of any tenant: which mini programs there are is known once it is chosen.
+        is_unknown = obj is None and request.user.is_superuser
+        return [name for name in super().get_fields(request, obj) if not (is_unknown and name == "mini_programs")]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # It is disabled, as its client is: the audit names it.

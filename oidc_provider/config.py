@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import transaction
-
 from identity import registry
 from identity.configuration import ACTOR, ConfigError, Plan, check_flag, check_keys, check_list, check_text
-from identity.events import EventType
 from identity.models import Application, Tenant
-from identity.services import audit
-from oidc_provider import hosts, registration, tenant_rights
+from oidc_provider import api_scopes, hosts, registration, tenant_rights
 from oidc_provider.models import SECRET_METHODS, ApiScope, AuthMethod, Client
 
 # What the file says otherwise than the columns do.
@@ -76,25 +72,7 @@ def apply_api_scope(entry: Mapping[str, Any], *, parent: Tenant, plan: Plan, pat
     check_keys(entry, {"name", "description", "audience"}, path)
     name = check_text(entry, "name", path)
     values = {key: check_text(entry, key, path) for key in ("description", "audience") if key in entry}
-    scope = ApiScope.objects.filter(tenant=parent, name=name).first()
-    is_new = scope is None
-    scope = scope or ApiScope(tenant=parent, name=name)
-    changes = {key: [getattr(scope, key), value] for key, value in values.items() if getattr(scope, key) != value}
-    if not is_new and not changes:
-        return
-    for key, value in values.items():
-        setattr(scope, key, value)
-    scope.full_clean()
-    with transaction.atomic():
-        scope.save()
-        audit.record(
-            EventType.ADMIN_CHANGE,
-            tenant=parent,
-            actor=ACTOR,
-            target=scope,
-            context=plan.context,
-            changes={"name": ["", name], **changes} if is_new else changes,
-        )
+    _scope, is_new, changes = api_scopes.define(tenant=parent, name=name, context=plan.context, actor=ACTOR, **values)
     if is_new:
         plan.created(f"API scope {name}")
     else:

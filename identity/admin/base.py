@@ -1,13 +1,13 @@
 """What every admin page of Monban has in common: tenant scope, audit, step-up, and no secrets.
 
-A subclass says where its rows keep their tenant (`tenant_lookup`). Operators see and reach their own tenant's rows
-only; superusers see all (decision 39). Foreign keys are never select boxes and lists never count exactly, as tables
-are large.
+A subclass says where its rows keep their tenant (`tenant_lookup`), and writes them by a service or not at all.
+Operators see and reach their own tenant's rows only; superusers see all (decision 39). Foreign keys are never select
+boxes and lists never count exactly, as tables are large.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from django.contrib import messages
@@ -31,9 +31,8 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from identity.context import RequestContext
 from identity.errors import IdentityError
-from identity.events import EventType
 from identity.models import MFAMode, SSOSession, Tenant, User
-from identity.services import audit, lockouts, reauthentication
+from identity.services import lockouts, reauthentication
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -77,18 +76,6 @@ class Writer(TypedDict):
 def writer_of(request: HttpRequest) -> Writer:
     """Return who writes by this request."""
     return {"context": context_of(request), "actor": operator_of(request)}
-
-
-def snapshot(obj: models.Model, *, hidden: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the columns of a row as audit shows them; hidden ones only as present or absent."""
-    values: dict[str, Any] = {}
-    for field in obj._meta.concrete_fields:
-        value = field.value_from_object(obj)
-        if field.name in hidden or not field.editable:
-            values[field.name] = MASK if value else ""
-        else:
-            values[field.name] = value if isinstance(value, str | int | bool | list | dict | None) else str(value)
-    return values
 
 
 class OwnRowsOnly:
@@ -254,7 +241,9 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
             return answer
         except IdentityError as error:
             messages.error(request, f"{error.message} ({error.error_code})")
-            return HttpResponseRedirect(request.get_full_path())
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+        return HttpResponseRedirect(request.get_full_path())
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
@@ -319,27 +308,11 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
         }
         return TemplateResponse(request, "admin/monban/confirm_action.html", context)
 
-    # Audit instead of Django's own log, which can be edited
+    # A service writes and audits every row. Django's own log, which can be edited, is not written.
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        if not change and self._has_own_tenant and not request.user.is_superuser:
-            obj.tenant = operator_of(request).tenant
-        before = snapshot(type(obj)._default_manager.get(pk=obj.pk), hidden=self.hidden_fields) if change else {}
-        super().save_model(request, obj, form, change)
-        self.record_change(request, obj, before=before, after=snapshot(obj, hidden=self.hidden_fields))
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Write what refers to many rows, and what stands below the row; the former is audited here."""
-        is_of_service = isinstance(self, WrittenByService)
-        fields = () if is_of_service else self.opts.many_to_many
-        names = [field.name for field in fields if field.name in form.cleaned_data]
-        before = self._related(form.instance, names) if change else {}
-        super().save_related(request, form, formsets, change)
-        self.record_change(request, form.instance, before=before, after=self._related(form.instance, names))
-
-    @staticmethod
-    def _related(obj: models.Model, names: Iterable[str]) -> dict[str, list[str]]:
-        return {name: sorted(str(row) for row in getattr(obj, name).all()) for name in names}
+        """Write nothing by the bare form: a page that writes is `WrittenByService`, or it is `ReadOnly`."""
+        raise NotImplementedError
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Let the inline write its rows. Nothing else does, so that no row changes without its rules and its audit."""
@@ -351,32 +324,17 @@ class TenantScoped(OwnRowsOnly, ModelAdmin):
         inline.write(formset, parent=form.instance, by=writer_of(request))
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        self.record_change(request, obj, before=snapshot(obj, hidden=self.hidden_fields), after={})
-        super().delete_model(request, obj)
-
-    def record_change(self, request: HttpRequest, obj: Any, *, before: dict[str, Any], after: dict[str, Any]) -> None:
-        """Write what an operator changed, as column to [before, after]."""
-        names = {**before, **after}
-        changes = {name: [before.get(name), after.get(name)] for name in names if before.get(name) != after.get(name)}
-        if not changes:
-            return
-        audit.record(
-            EventType.ADMIN_CHANGE,
-            tenant=tenant_of(obj) or operator_of(request).tenant,
-            actor=operator_of(request),
-            target=obj,
-            context=context_of(request),
-            changes=changes,
-        )
+        """Delete through a service, where the page lets anybody delete."""
+        raise NotImplementedError
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        """Write nothing: save_model has audited it."""
+        """Write nothing: the service has audited it."""
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        """Write nothing: save_model has audited it."""
+        """Write nothing: the service has audited it."""
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
-        """Write nothing: delete_model has audited it."""
+        """Write nothing: the service has audited it."""
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -529,7 +487,6 @@ __all__ = [
     "context_of",
     "is_password_confirmed",
     "operator_of",
-    "snapshot",
     "tenant_of",
     "writer_of",
 ]

@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
-from identity.admin.base import ReadOnly, TabularInline, context_of, operator_of
+from identity.admin.base import ReadOnly, TabularInline, context_of, operator_of, writer_of
 from identity.models import (
     AttemptCounter,
     Captcha,
@@ -251,8 +251,4 @@ class DeliveryAdmin(ReadOnly):
         )
 
     def _try_again(self, request: HttpRequest, row: Delivery) -> None:
-        if delivery.retry([row]):
-            before = {"state": row.state, "next_attempt_at": str(row.next_attempt_at)}
-            row.refresh_from_db()
-            after = {"state": row.state, "next_attempt_at": str(row.next_attempt_at)}
-            self.record_change(request, row, before=before, after=after)
+        delivery.retry(delivery=row, **writer_of(request))

@@ -6,8 +6,8 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.db.models import Model
-from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from identity.admin.base import (
@@ -176,18 +176,44 @@ class TenantAdmin(WrittenByService, TenantScoped):
         return False  # A tenant is disabled; its audit trail outlives it.
 
 
+class AttributeDefinitionForm(ServiceForm):
+    """The rule for one attribute."""
+
+    class Meta:
+        model = AttributeDefinition
+        fields = ("target", "application", "name", *attributes.EDITABLE)
+
+    def apply(self) -> AttributeDefinition:
+        """Write what the form holds. Raises ValidationError by field."""
+        data, row = self.cleaned_data, self.instance
+        found = row if row.pk else None
+        tenant = found.tenant if found else data.get("tenant") or self.operator.tenant
+        definition, is_new, _changes = attributes.define(
+            tenant=tenant,
+            target=found.target if found else data["target"],
+            application=found.application if found else data.get("application"),
+            name=found.name if found else data["name"],
+            **{name: data[name] for name in attributes.EDITABLE},
+            **writer_of(self.request),
+        )
+        if not found and not is_new:
+            raise forms.ValidationError({"name": _("There is one of this name.")})
+        return definition
+
+
 @admin.register(AttributeDefinition)
-class AttributeDefinitionAdmin(TenantScoped):
+class AttributeDefinitionAdmin(WrittenByService, TenantScoped):
+    form = AttributeDefinitionForm
     list_display = ("name", "label", "target", "application", "type", "is_required", "is_unique", "editable_by")
     list_filter = ("target", "type")
     search_fields = ("name", "label")
     autocomplete_fields = ("tenant", "application")
     list_select_related = ("application",)
+    fixed_fields = ("target", "application", "name")
+    fields = ("tenant", *AttributeDefinitionForm.Meta.fields)
 
-    def save_model(self, request: HttpRequest, obj: AttributeDefinition, form: ModelForm, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        if "is_unique" in form.changed_data:
-            attributes.index_existing_values(obj)
+    def delete_model(self, request: HttpRequest, obj: AttributeDefinition) -> None:
+        attributes.forget(definition=obj, **writer_of(request))
 
 
 @admin.register(UserCount)

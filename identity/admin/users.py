@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -15,10 +15,18 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from identity import crypto, policies
-from identity.admin.base import LargeTable, ServiceForm, TenantScoped, WrittenByService, context_of, operator_of
+from identity.admin.base import (
+    LargeTable,
+    ServiceForm,
+    TenantScoped,
+    WrittenByService,
+    context_of,
+    operator_of,
+    writer_of,
+)
 from identity.models import SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
-from identity.services import access, account, attributes, authority, credentials, throttle, users
+from identity.services import access, account, attributes, authority, credentials, groups, throttle, users
 from identity.services.authority import Change
 
 # What the form shows of the user's own columns; mobile and identity number are sealed and have fields of their own.
@@ -342,12 +350,38 @@ class UserAdmin(WrittenByService, LargeTable):
 admin.site.unregister(Group)
 
 
+class GroupForm(ServiceForm):
+    """A set of rights."""
+
+    class Meta:
+        model = Group
+        fields = ("name", "permissions")
+
+    def apply(self) -> Group:
+        """Write what the form holds. Raises AuthorityRefused and ValidationError."""
+        values, by = {name: self.cleaned_data[name] for name in self.Meta.fields}, writer_of(self.request)
+        if self.instance.pk:
+            row = Group.objects.get(pk=self.instance.pk)
+            groups.update(group=row, **values, **by)
+            return row
+        return groups.create(**values, **by)
+
+
 @admin.register(Group)
-class GroupAdmin(TenantScoped):
+class GroupAdmin(WrittenByService, TenantScoped):
     """Sets of rights for operators; made by superusers, as they hold in every tenant."""
 
+    form = GroupForm
     superuser_only = True
     is_sensitive = True
     list_display = ("name",)
     search_fields = ("name",)
     filter_horizontal = ("permissions",)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        # Named with their model, or each would be asked for by a query of its own.
+        kwargs.setdefault("queryset", Permission.objects.select_related("content_type"))
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        groups.delete(group=obj, **writer_of(request))

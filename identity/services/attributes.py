@@ -17,6 +17,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from identity import crypto, patterns, texts
 from identity.context import RequestContext
@@ -37,10 +38,12 @@ from identity.models import (
 )
 from identity.models.users import make_email_key, make_user_key
 from identity.services import audit, messages, phone
-from identity.services.integrity import refusing
+from identity.services.integrity import assign, refusing
 
 log = logging.getLogger(__name__)
 
+# What may be changed of a definition. Its name and what it belongs to are its identity (S37).
+EDITABLE = ("label", "type", "choices", "is_required", "is_unique", "pattern", "editable_by", "position")
 MAX_TEXT_LENGTH = 500  # of an extended attribute
 # Decision 3. Anything a tenant's numbering plan allows; only sending demands more.
 MOBILE_PATTERN = r"\+?[0-9-]{5,20}"
@@ -385,49 +388,68 @@ def define(
     name: str,
     context: RequestContext,
     actor: Any = None,
+    target: str = AttributeTarget.USER,
     application: Application | None = None,
     **values: Any,
-) -> AttributeDefinition:
+) -> tuple[AttributeDefinition, bool, dict[str, list[Any]]]:
     """Create or change the definition of an attribute of users, or of one application's accounts.
 
-    values: other fields of AttributeDefinition. Raises django's ValidationError: only operators define attributes,
-    so it is a form that shows the refusal. Making an attribute unique takes in the values that exist, and raises
-    AlreadyExists when two users share one.
+    Values are kept under the name, so it is what a definition is found by, and stays. values: other fields of
+    AttributeDefinition. Answers the row, whether it is new, and what changed, as column to [before, after]; where
+    nothing did, nothing is written. Raises django's ValidationError: only operators define attributes, so it is a form
+    that shows the refusal. Making an attribute unique takes in the values that exist, and raises AlreadyExists when
+    two users share one.
     """
-    target = AttributeTarget.ACCOUNT if application else AttributeTarget.USER
+    if application is not None and application.tenant_id != tenant.pk:
+        raise ValidationError({"application": _("The application belongs to another tenant.")})  # S36
+    if (target == AttributeTarget.ACCOUNT) != (application is not None):
+        raise ValidationError({"application": _("An account's attribute belongs to an application, a user's to none.")})
+    if unknown := sorted(set(values) - set(EDITABLE)):
+        raise ValidationError(_("Not known of an attribute: %(names)s."), params={"names": ", ".join(unknown)})
     with transaction.atomic():
-        definition = (
+        # By its name alone: a tenant's own attribute of users, or that of this one application.
+        row = (
             AttributeDefinition.objects.select_for_update(no_key=True)
             .filter(tenant=tenant, target=target, application=application, name=name)
             .first()
         )
-        is_new = definition is None
-        if definition is None:
-            definition = AttributeDefinition(tenant=tenant, target=target, application=application, name=name)
-            if application is None and name in BUILT_IN:
-                # What an entry does not speak of stays as it is without one.
-                definition.editable_by = BUILT_IN[name].editable_by
-        before = {} if is_new else {field: getattr(definition, field) for field in values}
+        is_new = row is None
+        definition = row or AttributeDefinition(tenant=tenant, target=target, application=application, name=name)
+        if is_new and target == AttributeTarget.USER and name in BUILT_IN:
+            # What an entry does not speak of stays as it is without one.
+            definition.editable_by = BUILT_IN[name].editable_by
         was_unique = not is_new and definition.is_unique
-        for field, value in values.items():
-            setattr(definition, field, value)
-        definition.full_clean()
-        definition.save()
-        if definition.is_unique != was_unique:
-            index_existing_values(definition)
-        audit.record(
-            EventType.TENANT_UPDATE,
-            tenant=tenant,
-            actor=actor,
-            target=definition,
-            context=context,
-            changes={
-                f"attribute.{name}.{field}": [before.get(field), value]
-                for field, value in values.items()
-                if is_new or before[field] != value
-            },
-        )
-    return definition
+        changes = assign(definition, values)
+        if is_new:
+            changes = {"name": ["", name], **{field: [None, getattr(definition, field)] for field in values}}
+        if changes:
+            definition.save()
+            if definition.is_unique != was_unique:
+                index_existing_values(definition)
+            _record(definition, changes, context=context, actor=actor)
+    return definition, is_new, changes
+
+
+def forget(*, definition: AttributeDefinition, context: RequestContext, actor: Any = None) -> None:
+    """Take a definition away: values that people have under its name stay, and no rule holds for them any more."""
+    gone = {field: [getattr(definition, field), None] for field in EDITABLE}
+    with transaction.atomic():
+        _record(definition, {"name": [definition.name, ""], **gone}, context=context, actor=actor)
+        definition.delete()
+
+
+def _record(
+    definition: AttributeDefinition, changes: Mapping[str, list[Any]], *, context: RequestContext, actor: Any
+) -> None:
+    audit.record(
+        EventType.TENANT_UPDATE,
+        tenant=definition.tenant,
+        actor=actor,
+        target=definition,
+        application=definition.application,
+        context=context,
+        changes={f"attribute.{definition.name}.{field}": pair for field, pair in changes.items()},
+    )
 
 
 def index_existing_values(definition: AttributeDefinition) -> None:

@@ -129,6 +129,15 @@ def check_policy_change(names: Collection[str], *, actor: Any) -> None:
         raise AuthorityRefused("RIGHT.0001", log_detail="operators_may_reset")
 
 
+def check_group_change(*, actor: Any) -> None:
+    """Refuse to write a set of rights: it holds in every tenant, and nobody gives rights that are not their own.
+
+    Superusers have every right. Raises AuthorityRefused (RIGHT.0001).
+    """
+    if standing_of(actor) < Standing.SUPERUSER:
+        raise AuthorityRefused("RIGHT.0001", log_detail="group of rights")
+
+
 def hold_superusers(user: User) -> None:
     """Where a superuser may be lost, make everybody wait who might lose another one at the same moment.
 

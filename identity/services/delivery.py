@@ -17,13 +17,16 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import Count, F, Min, Q, QuerySet
 from django.utils import timezone
 
 from identity import crypto, outbound, registry
 from identity.conf import conf
+from identity.context import RequestContext
+from identity.events import EventType
 from identity.models import Application, Delivery, DeliveryState, Tenant
+from identity.services import audit
 from identity.services.purging import Purger
 
 log = logging.getLogger(__name__)
@@ -256,19 +259,35 @@ def attempt(delivery: Delivery) -> None:
         log.info("delivery.done", extra={"delivery": delivery.pk, "kind": delivery.kind})
 
 
-def retry(deliveries: Iterable[Delivery]) -> int:
-    """Let deliveries that failed be tried now; for operators. Return how many.
+def retry(*, delivery: Delivery, context: RequestContext, actor: Any = None) -> bool:
+    """Let a delivery that failed be tried now; for operators. Tell whether there was anything to do.
 
-    Those that were given up get a fresh set of attempts; those that wait for their next attempt wait no longer.
+    One that was given up gets a fresh set of attempts; one that waits for its next attempt waits no longer.
     """
     now = timezone.now()
-    chosen = Delivery.objects.filter(pk__in=[row.pk for row in deliveries])
-    given_up = chosen.filter(state=DeliveryState.FAILED).update(
-        state=DeliveryState.PENDING, attempts=0, next_attempt_at=now, claimed_until=None
-    )
-    # One that a worker has in its hands is being tried.
-    waiting = chosen.filter(Q(claimed_until=None) | Q(claimed_until__lte=now), state=DeliveryState.PENDING)
-    return given_up + waiting.filter(next_attempt_at__gt=now).update(next_attempt_at=now)
+    with transaction.atomic():
+        row = Delivery.objects.select_for_update(no_key=True).get(pk=delivery.pk)
+        before = {"state": row.state, "next_attempt_at": row.next_attempt_at}
+        if row.state == DeliveryState.FAILED:
+            row.state, row.attempts, row.claimed_until = DeliveryState.PENDING, 0, None
+        elif row.state != DeliveryState.PENDING or row.next_attempt_at <= now:
+            return False
+        elif row.claimed_until is not None and row.claimed_until > now:
+            return False  # A worker has it in its hands: it is being tried.
+        row.next_attempt_at = now
+        row.save(update_fields=["state", "attempts", "claimed_until", "next_attempt_at"])
+        audit.record(
+            EventType.ADMIN_CHANGE,
+            tenant=row.tenant,
+            actor=actor,
+            target=row,
+            application=row.application,
+            context=context,
+            changes={
+                name: [value, getattr(row, name)] for name, value in before.items() if value != getattr(row, name)
+            },
+        )
+    return True
 
 
 def _over(now: datetime) -> QuerySet[Delivery]:

@@ -15,6 +15,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from identity import registry
+from identity.context import SYSTEM
 from identity.models import Application, Delivery, Tenant
 from identity.services import delivery, purging
 
@@ -176,7 +177,7 @@ def test_an_operator_gives_a_delivery_another_try(tenant, sent):
     row, done = enqueue(tenant), enqueue(tenant)
     Delivery.objects.filter(pk=row.pk).update(state="failed", attempts=5)
     Delivery.objects.filter(pk=done.pk).update(state="delivered", attempts=1)
-    assert delivery.retry([row, done]) == 1
+    assert [delivery.retry(delivery=one, context=SYSTEM) for one in (row, done)] == [True, False]
     assert send_due() == 1
     row.refresh_from_db()
     assert (row.state, row.attempts) == ("delivered", 1)
@@ -187,7 +188,7 @@ def test_an_operator_need_not_wait_for_the_next_attempt(tenant, sent):
     later = timezone.now() + timedelta(hours=1)
     Delivery.objects.filter(pk__in=[waiting.pk, taken.pk]).update(attempts=2, next_attempt_at=later)
     Delivery.objects.filter(pk=taken.pk).update(claimed_until=later)
-    assert delivery.retry([waiting, taken]) == 1
+    assert [delivery.retry(delivery=one, context=SYSTEM) for one in (waiting, taken)] == [True, False]
     assert send_due() == 1
     waiting.refresh_from_db()
     assert (waiting.state, waiting.attempts) == ("delivered", 3)

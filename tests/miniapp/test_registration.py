@@ -14,7 +14,7 @@ from identity.models import AuditEvent, Tenant
 from oidc_provider import hosts
 from oidc_provider.models import Client, HostApplication
 from tests.admin.conftest import operator_of, sign_in
-from tests.factories import make_application, make_tenant
+from tests.factories import make_application, make_operator, make_tenant
 from tests.factories.oidc import make_client
 from tests.miniapp.conftest import App, make_host, make_mini_program
 
@@ -177,3 +177,21 @@ def test_a_file_reaches_no_other_tenants_clients(app: App) -> None:
         apply(document(app, client_id=foreign.client.client_id))
     with pytest.raises(ConfigError):
         apply(document(app, mini_programs=[foreign.client.client_id]))
+
+
+@pytest.mark.security("S36")
+def test_a_superuser_is_offered_the_mini_programs_of_the_apps_own_tenant(tenant: Tenant) -> None:
+    browser = sign_in(make_operator(make_tenant(), is_superuser=True))
+    foreign, shown = make_mini_program(make_tenant()), make_mini_program(tenant)
+    # Which there are is known once the app is chosen.
+    assert "mini_programs" not in browser.get(reverse(ADD)).context["adminform"].form.fields
+    app = make_client(make_application(tenant))
+    assert browser.post(reverse(ADD), form(app, foreign)).status_code == 302
+    row = HostApplication.objects.get()
+    assert (row.tenant, row.mini_programs.count()) == (tenant, 0)
+    address = reverse("admin:oidc_provider_hostapplication_change", args=[row.pk])
+    offered = browser.get(address).context["adminform"].form.fields["mini_programs"].queryset
+    assert list(offered) == [shown]
+    assert browser.post(address, form(app, foreign)).status_code == 200
+    assert browser.post(address, form(app, shown)).status_code == 302
+    assert list(row.mini_programs.all()) == [shown]
