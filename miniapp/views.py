@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods
 
 from identity.decorators import machine_endpoint
 from identity.events import EventType
+from identity.views import stale_forms
 from miniapp import app_session, consent_page, parameters
 from miniapp.consent_page import AGREE, REFUSE
 from miniapp.errors import CONSENT_ROWS, refuse
@@ -68,6 +69,7 @@ def authcode(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
     return _answer(dict(answer))
 
 
+@stale_forms.leads_to(stale_forms.same_page)
 @machine_endpoint
 @csrf_exempt  # the page's form is checked by itself; a JSON call looks at no cookie
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -13,5 +13,6 @@ from oidc_provider.views.parameters import query_parameters
 @require_safe
 def error_address(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
     """Show a refusal in words of our own catalogue. Anybody can write this address, so nothing else of it is shown."""
-    error, text = dialect.shown_error(query_parameters(request))
-    return error_page.show(request, error=error, text=text)
+    parameters = query_parameters(request)
+    error, text = dialect.shown_error(parameters)
+    return error_page.show(request, error=error, text=text, is_signing_out=error_page.SIGN_OUT in parameters)

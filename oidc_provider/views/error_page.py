@@ -25,6 +25,7 @@ from oidc_provider.views.answers import protect, protect_page, redirect, to_clie
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 10
+SIGN_OUT = "sign_out"  # of an error address: which of our two titles the page has
 # RFC6750-3: these are answered with a challenge for a bearer token; invalid_client with one for Basic.
 _BEARER = frozenset(
     {
@@ -65,7 +66,9 @@ def refuse(
     if delivery is Delivery.ERROR_ADDRESS:
         state = error.state or (error.redirect.state if error.redirect else "")
         body = {**_standard_body(spelling), **({"state": state} if state else {})}
-        address = f"{origins.path_prefix()}{dialect.error_address}?{urlencode(body, quote_via=quote)}"
+        # Of an authorization request it is the document's address, to the letter; signing out is ours.
+        asked = {**body, SIGN_OUT: "1"} if event is EventType.LOGOUT_REQUEST else body
+        address = f"{origins.path_prefix()}{dialect.error_address}?{urlencode(asked, quote_via=quote)}"
         if scripted.is_scripted(request):
             # Pactera-3.1: a script gets the words themselves, and in a header the page that would show them.
             return scripted.with_path(request, protect(JsonResponse(body, status=spelling.status)), address)
@@ -150,13 +153,14 @@ def _error_uri(dialect: Dialect) -> dict[str, str]:
     return {"error_uri": dialect.error_uri} if dialect.error_uri else {}
 
 
-def show(request: HttpRequest, *, error: str, text: str) -> HttpResponse:
-    """The page of a dialect's own error address. Both values are of our catalogues; "" where they were not."""
+def show(request: HttpRequest, *, error: str, text: str, is_signing_out: bool) -> HttpResponse:
+    """The page of a dialect's own error address. Both texts are of our catalogues; "" where they were not."""
     page = {
         "error": error,
         "error_description": text,
         "language": "en" if text.isascii() else "ja",
         "request_id": _context(request).request_id,
+        "is_signing_out": is_signing_out,
     }
     return protect_page(render(request, "oidc_provider/error.html", page, status=400))
 

@@ -13,6 +13,7 @@ from identity.context import SYSTEM
 from identity.models import SessionEndReason, SSOSession
 from identity.services import delivery, sessions, sign_outs
 from oidc_provider import registration
+from oidc_provider.dialects.base import EndpointName
 from tests.dialects.party import Party
 
 pytestmark = pytest.mark.django_db
@@ -65,3 +66,23 @@ def test_a_plain_sign_out_leaves_refresh_tokens_where_the_dialect_says_so(party:
     sessions.end(SSOSession.objects.get(), reason=SessionEndReason.SIGNED_OUT, context=SYSTEM)
     response = party.refresh(tokens["refresh_token"])
     assert (response.status_code == 200) == party.dialect.refresh_outlives_session
+
+
+@pytest.mark.spec("OIDCRIL-3")
+def test_a_refused_sign_out_is_not_called_a_sign_in(party: Party) -> None:
+    """Also where the dialect's own error address shows it."""
+    if EndpointName.LOGOUT not in party.dialect.endpoints:
+        return  # OneAccess has a sign-out of its own, which refuses no address: it stays here
+    party.sign_in()
+    query = {"client_id": party.client.client_id, "post_logout_redirect_uri": "https://evil.example/"}
+    answer = party.browser.get(party.path(EndpointName.LOGOUT), query, secure=True, headers={"accept": "text/html"})
+    if answer.status_code == 302:
+        assert answer["Location"].startswith("/error?")
+        answer = party.browser.get(answer["Location"], secure=True)
+    page = answer.content.decode()
+    assert answer.status_code == 400
+    if party.dialect.name == "tencent":  # whose refusals are JSON, which has no title
+        assert answer["Content-Type"].startswith("application/json")
+        return
+    assert "Signing out cannot continue" in page
+    assert "Sign-in cannot continue" not in page

@@ -131,6 +131,26 @@ def test_what_was_answered_before_is_not_asked_again(app: App, view: WebView) ->
     assert (page.status_code, page["Location"]) == (302, "/auth/consent/agreed")
 
 
+@pytest.mark.security("S27")
+def test_a_form_whose_token_is_stale_is_not_carried_out_but_shown_again(app: App, view: WebView) -> None:
+    page = view.open()
+    cookie = next(morsel for name, morsel in view.http.cookies.items() if name.endswith("monban_csrf"))
+    cookie.set(cookie.key, "x" * 32, "x" * 32)  # turned, as a sign-in in another view of the app turns it
+    again = view.press("agree", page)
+    assert again.status_code == 303
+    asked = view.follow(again)
+    assert (asked.status_code, "Lunch orders" in asked.content.decode()) == (200, True)
+    assert app.check().json() == {"isAuthorized": False}
+    assert view.press("agree", asked)["Location"] == "/auth/consent/agreed"
+
+
+@pytest.mark.security("S27")
+def test_a_form_of_another_site_stays_refused(app: App, view: WebView) -> None:
+    page = view.open()
+    assert view.press("agree", page, HTTP_ORIGIN="https://evil.example").status_code == 403
+    assert app.check().json() == {"isAuthorized": False}
+
+
 @pytest.mark.security("S44")
 def test_an_answer_counts_once(app: App, view: WebView) -> None:
     page = view.open()
