@@ -122,6 +122,7 @@ def start(directory: Path, database_url: str, environment: dict[str, str]) -> It
         database_url=database_url,
         settings="bench.settings",
         log_requests=False,
+        is_warm=False,
         # The SDK's calls name another address each (see bench/sdk.py).
         environment={"TRUSTED_PROXIES": "127.0.0.1/32", **environment},
     ) as provider:

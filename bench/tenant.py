@@ -200,7 +200,13 @@ def main() -> int:
     client_secret = secrets.token_urlsafe(32)
     with (
         tempfile.TemporaryDirectory(prefix="monban-bench-") as directory,
-        Provider(Path(directory), database_url=database_url, settings="bench.settings", log_requests=False) as provider,
+        Provider(
+            Path(directory),
+            database_url=database_url,
+            settings="bench.settings",
+            log_requests=False,
+            is_warm=False,
+        ) as provider,
     ):
         provider.apply(configuration(client_secret))
         started = time.monotonic()

@@ -5,8 +5,9 @@
         requests.get(provider.issuer + "/livez")
 
 The database is a new one on the server that database_url names, or an SQLite file in the directory, migrated
-already (tests/support/templates.py); a database made here is dropped at the end. The server is stopped by its
-process id.
+already (tests/support/templates.py); a database made here is dropped at the end. Its processes are forked from one
+that has imported everything (tests/clients/warm.py); measurements take cold ones. The server is stopped by its process
+id.
 """
 
 from __future__ import annotations
@@ -19,25 +20,28 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import yaml
 from psycopg import sql
 
+from tests.clients.warm import Forked, Warm
 from tests.support import templates
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 STOP_SECONDS = 15
 LOG_LINES_SHOWN = 60
+Process = subprocess.Popen[bytes] | Forked
 
 
 def free_port() -> int:
@@ -48,7 +52,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until_open(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def wait_until_open(process: Process, url: str, log: Path) -> None:
     """Return when the URL answers; raise with the end of the log when the process dies or stays silent."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -68,7 +72,7 @@ def tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: Process) -> None:
     """End one process that we started, gently first."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -116,12 +120,14 @@ class Provider:
         log_requests: bool = True,
         settings: str = "config.settings.dev",
         environment: dict[str, str] | None = None,
+        is_warm: bool = True,
     ) -> None:
         self.directory = directory
         self.port = free_port()
         self.issuer = f"http://127.0.0.1:{self.port}"
         self.log = directory / "monban.log"
         self._workers, self._threads, self._log_requests = workers, threads, log_requests
+        self._is_warm, self._warm = is_warm, None
         self.database: OwnDatabase | None = None
         if database_url.startswith("postgres"):
             self.database = OwnDatabase(database_url, template=templates.postgresql_database(database_url))
@@ -138,8 +144,7 @@ class Provider:
         }
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ", "TMPDIR") if name in os.environ}
         self.environment = {**inherited, **own}
-        self.process: subprocess.Popen[bytes] | None = None
-        self._log_file: IO[bytes] | None = None
+        self.process: Process | None = None
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as undo:
@@ -155,37 +160,39 @@ class Provider:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        self._log_file = self.log.open("ab")
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "gunicorn", "config.wsgi:application"),
-                *("--bind", f"127.0.0.1:{self.port}", "--workers", str(self._workers)),
-                *("--threads", str(self._threads), "--keep-alive", "75"),
-                *("--access-logfile", "-" if self._log_requests else os.devnull),
-                # Codes and tokens travel in query strings: the log names the path only.
-                *("--access-logformat", "%(m)s %(U)s %(s)s"),
-            ],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=self._log_file,
-            stderr=subprocess.STDOUT,
+        self.process = self.run(
+            *("-m", "gunicorn", "config.wsgi:application"),
+            *("--bind", f"127.0.0.1:{self.port}", "--workers", str(self._workers)),
+            *("--threads", str(self._threads), "--keep-alive", "75"),
+            *("--access-logfile", "-" if self._log_requests else os.devnull),
+            # Codes and tokens travel in query strings: the log names the path only.
+            *("--access-logformat", "%(m)s %(U)s %(s)s"),
         )
         wait_until_open(self.process, f"{self.issuer}/livez", self.log)
 
+    def run(self, *words: str, log: Path | None = None, environment: dict[str, str] | None = None) -> Process:
+        """Start `python *words` in this server's environment, and what is added to it for the process alone."""
+        with (log or self.log).open("ab") as output:
+            if self._is_warm:
+                self._warm = self._warm or Warm(self.environment, self.log)
+                return self._warm.start(*words, output=output, environment=environment)
+            return subprocess.Popen(
+                [sys.executable, *words],
+                cwd=ROOT,
+                env={**self.environment, **(environment or {})},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
     def manage(self, *arguments: str) -> str:
         """Run a management command against this server's database; its output."""
-        finished = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if finished.returncode != 0:
-            raise RuntimeError(f"manage.py {arguments[0]} ended with {finished.returncode}:\n{finished.stdout}")
-        return finished.stdout
+        with tempfile.TemporaryDirectory() as directory:
+            log = Path(directory) / "output"
+            status = self.run("manage.py", *arguments, log=log).wait()
+            output = log.read_text(errors="replace")
+        if status != 0:
+            raise RuntimeError(f"manage.py {arguments[0]} ended with {status}:\n{output}")
+        return output
 
     def apply(self, configuration: dict[str, Any]) -> None:
         """Create tenants, users, applications and clients from a configuration document."""
@@ -197,8 +204,9 @@ class Provider:
         if self.process is not None:
             stop(self.process)
             self.process = None
-        if self._log_file is not None:
-            self._log_file.close()
+        if self._warm is not None:
+            self._warm.close()
+            self._warm = None
         if self.database is not None:
             self.database.drop()
             self.database = None
@@ -208,17 +216,9 @@ class Provider:
 def second_node(provider: Provider, *, threads: int) -> Iterator[tuple[str, Path]]:
     """Another server on the provider's database; its address and its log."""
     port, log = free_port(), provider.directory / "second.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "gunicorn", "config.wsgi:application", "--bind", f"127.0.0.1:{port}"),
-                *("--workers", "1", "--threads", str(threads)),
-            ],
-            cwd=ROOT,
-            env={**provider.environment, "PORT": str(port)},
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
+    words = ("-m", "gunicorn", "config.wsgi:application", "--bind", f"127.0.0.1:{port}")
+    options = ("--workers", "1", "--threads", str(threads))
+    process = provider.run(*words, *options, log=log, environment={"PORT": str(port)})
     try:
         wait_until_open(process, f"http://127.0.0.1:{port}/livez", log)
         yield f"http://127.0.0.1:{port}", log

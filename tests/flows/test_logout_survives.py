@@ -6,8 +6,6 @@ import os
 import re
 import secrets
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ import jwt
 import pytest
 import requests
 
-from tests.clients.provider import ROOT, Provider, stop
+from tests.clients.provider import Process, Provider, stop
 from tests.factories import PASSWORD
 from tests.specs.conformance import Form, Page
 
@@ -93,13 +91,6 @@ def provider(tmp_path: Path, receiver: Receiver) -> Iterator[Provider]:
         yield provider
 
 
-def start_worker(provider: Provider) -> subprocess.Popen[bytes]:
-    with provider.log.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "manage.py", "worker"], cwd=ROOT, env=provider.environment, stdout=log, stderr=log
-        )
-
-
 def submit(person: requests.Session, response: requests.Response, name: str, **values: str) -> requests.Response:
     """Send the form of a page that has a field or button of this name."""
     form = Page(response.url, response.status_code, response.text, response.headers).form_with(name)
@@ -120,7 +111,7 @@ def sign_in_and_out(provider: Provider) -> None:
     assert "/logged-out" in submit(person, confirm, "confirm", confirm="yes").headers["Location"]
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: Process) -> None:
     """End a process as a power cut would."""
     process.send_signal(signal.SIGKILL)
     process.wait(10)
@@ -133,12 +124,12 @@ def test_killed_server_and_worker_lose_no_notice_and_a_repeat_has_the_same_jti(
     sign_in_and_out(provider)
     assert provider.process is not None
     kill(provider.process)
-    workers = [start_worker(provider)]
+    workers = [provider.run("manage.py", "worker")]
     try:
         assert receiver.first_came.wait(PATIENCE_SECONDS)
         kill(workers[0])
         # Two take its place: whoever comes first sends it, once.
-        workers += [start_worker(provider), start_worker(provider)]
+        workers += [provider.run("manage.py", "worker") for _ in range(2)]
         receiver.wait_for(2)
         said = _wait_until_noted(provider)
     finally:

@@ -119,7 +119,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         user = {"user_name": alice.user_name, "password": alice.password, "name": alice.name}
         internal = [{**application, "internal": True} for application in applications]
         provider.apply({"tenant": "default", "users": [user], "applications": internal})
-        worker = AppProcess(directory, "worker")
+        worker = None
         try:
             notes.start(provider.issuer)
             wiki.start(provider.issuer)
@@ -132,14 +132,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 *("-m", "tests.flows.saml_app", "--idp", provider.issuer, "--port", str(records.port)),
                 *("--key", str(key), "--certificate", str(certificate)),
             )
-            with provider.log.open("ab") as log:
-                worker.process = subprocess.Popen(
-                    [sys.executable, "manage.py", "worker"], cwd=ROOT, env=provider.environment, stdout=log, stderr=log
-                )
+            worker = provider.run("manage.py", "worker")
             yield Site(provider, notes, wiki, example, records, alice)
         finally:
-            for process in (notes, wiki, example, records, worker):
+            for process in (notes, wiki, example, records):
                 process.close()
+            if worker is not None:
+                stop(worker)
 
 
 @pytest.fixture
