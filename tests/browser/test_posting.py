@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from identity.views.content_security import allow_form_targets
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 Serve = Callable[..., str]
 
 

@@ -31,7 +31,7 @@ from tests.browser.steps import sign_in
 from tests.clients.provider import ROOT, Provider, RelyingPartyProcess, free_port, stop, tail, wait_until_open
 from tests.flows import saml_app
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("one_logout")]
 # The worker looks once a second, the signed-out page every three; and the machine is busy with other tests.
 ANSWERED_MS = 60_000
 NewPage = Callable[..., Page]

@@ -1,4 +1,4 @@
-"""The order of the tests, and which of them the second of two runs may leave out.
+"""The order of the tests, who runs with whom, and which of them the second of two runs may leave out.
 
 Tests that wait for other processes (browser, stock clients) start first, so that with more test processes than cores
 they wait beside the others' work and not after it.
@@ -11,6 +11,7 @@ servers.
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import NodeId
 
 ROOT = Path(__file__).resolve().parents[2]
 ONCE = [ROOT / "tests" / name for name in ("admin", "architecture", "browser", "clients", "config")]
@@ -27,10 +28,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put what waits first; leave out what was proved."""
     items.sort(key=lambda item: not is_waiting(item))
+    if getattr(config.option, "loadgroup", False):
+        for item in items:
+            name_group(item)
     if config.getoption("second_leg"):
         left_out = [item for item in items if not differs_by_database(item)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if differs_by_database(item)]
+
+
+def name_group(item: pytest.Item) -> None:
+    """Tell the scheduler of the test processes the group, so that one of them takes the whole group and its servers.
+
+    pytest-xdist 3.8 means to, but writes it where pytest 9.2 no longer looks: every process started every server.
+    """
+    groups = sorted(str(mark.args[0]) for mark in item.iter_markers("xdist_group"))
+    if groups and not item.nodeid.endswith(f"@{groups[-1]}"):
+        item._id = NodeId.parse(f"{item.nodeid}@{'_'.join(dict.fromkeys(groups))}")
 
 
 def is_waiting(item: pytest.Item) -> bool:
