@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,8 @@ from tests.clients.provider import Provider, free_port
 WORKERS = 4
 CLIENTS = 4
 SEEN_KEYS = 3  # the test goes on until id_tokens of this many keys were seen
-ROTATIONS = 30  # at most
+SECONDS = 60  # at most
+PAUSE_SECONDS = 0.5  # between two rotations
 ALGORITHM = "RS256"
 
 
@@ -64,14 +66,16 @@ async def take_id_tokens(worker: operations.Worker, seen: Observations) -> None:
 
 async def rotate(provider: Provider, seen: Observations) -> None:
     try:
-        for _ in range(ROTATIONS):
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
             before = len(seen.signed_by)
             await asyncio.to_thread(
                 provider.manage, "rotate_keys", "--tenant", "default", "--use", "sig", "--alg", ALGORITHM
             )
-            # A worker's copy of the keys may be 5 s old; twice the command's own time is enough to see several.
+            # A worker's copy of the keys may be 5 s old, so it takes a while until several were seen.
             if before >= SEEN_KEYS:
                 return
+            await asyncio.sleep(PAUSE_SECONDS)
     finally:
         seen.is_over = True
 
