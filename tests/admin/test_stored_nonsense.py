@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.apps import apps
 from django.core import checks
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, models, transaction
+from django.db.models import F
 from django.test import Client as Browser
 from django.urls import reverse
 
@@ -90,13 +92,16 @@ class House:
             found = model._default_manager.filter(tenant=self.tenant)
         return found.get() if model is not Tenant else Tenant.objects.get(pk=self.tenant.pk)
 
-    def requests(self, row: models.Model) -> Iterator[tuple[str, Callable[[], Any]]]:
-        """The name of a request and how to make it."""
+    def console_page(self, row: models.Model) -> Any:
+        """The answer of the page that changes the row."""
         label, name = row._meta.app_label, row._meta.model_name
         if name in ("passwordpolicy", "sessionpolicy", "messagepolicy", "tenantdomain"):
             label, name, row = "identity", "tenant", self.tenant
-        change = reverse(f"admin:{label}_{name}_change", args=[row.pk])
-        yield change, lambda: self.console.get(change)
+        return self.console.get(reverse(f"admin:{label}_{name}_change", args=[row.pk]))
+
+    def requests(self, row: models.Model) -> Iterator[tuple[str, Callable[[], Any]]]:
+        """The name of a request and how to make it."""
+        label, name = row._meta.app_label, row._meta.model_name
         stranger = Browser(headers={"host": self.machine.host})
         stranger.raise_request_exception = False
         if label == "identity":
@@ -156,6 +161,25 @@ def test_nonsense_in_a_column_fails_no_request(model: type[models.Model], db: No
     logging.disable(logging.NOTSET)
     assert failed == []
     assert tried
+
+
+@pytest.mark.security("S50")
+@pytest.mark.parametrize("model", [*READ_SAFELY, *OTHERS], ids=lambda model: model._meta.label_lower)
+def test_nonsense_in_all_columns_fails_no_page_of_the_console(model: type[models.Model], db: None) -> None:
+    logging.disable(logging.CRITICAL)
+    house = House()
+    row, answers = house.row(model), []
+    stored = model._default_manager.filter(pk=row.pk)
+    values = {field.attname: nonsense(field) for field in written_by_operators(model)}
+    for number in range(max(map(len, values.values()))):
+        for column, wrong in values.items():
+            with suppress(DatabaseError), transaction.atomic():  # where the database promises that it is not there
+                stored.update(**{column: wrong[number % len(wrong)] if wrong else F(column)})
+        forget()
+        answers.append(house.console_page(row).status_code)
+    logging.disable(logging.NOTSET)
+    assert answers
+    assert max(answers) < 500
 
 
 @pytest.mark.security("S50")

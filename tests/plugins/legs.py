@@ -4,17 +4,22 @@ Tests that wait for other processes (browser, stock clients) start first, so tha
 they wait beside the others' work and not after it.
 
 `--second-leg` is for a run on one database after a whole run on the other: it leaves out what would only prove the
-same again, the tests that use no database, those of the console and of the configuration, and those that start
-servers.
+same again: the tests that use no database; those that start servers; those of the console, of pages and of texts on
+the wire, behind which stand the statements that the tests of rules run; and of a test with many cases all but the
+first and the last, since all of them run the same statements over other data.
 """
 
+import gc
 from pathlib import Path
 
 import pytest
 from _pytest.nodeid import NodeId
 
 ROOT = Path(__file__).resolve().parents[2]
-ONCE = [ROOT / "tests" / name for name in ("admin", "architecture", "browser", "clients", "config")]
+ONCE = [
+    ROOT / "tests" / name
+    for name in ("admin", "architecture", "browser", "clients", "config", "contract", "dialects", "flows", "pages")
+]
 WAITING = ("browser", "client")
 DATABASE = {"db", "transactional_db", "live_server"}
 
@@ -32,9 +37,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             name_group(item)
     if config.getoption("second_leg"):
-        left_out = [item for item in items if not differs_by_database(item)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if differs_by_database(item)]
+        kept = first_and_last([item for item in items if differs_by_database(item)])
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = [item for item in items if item in kept]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep the garbage collector away from what was collected: it stays to the end, and is most of all there is."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def first_and_last(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Return, of the cases of each test, the first and the last."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    return {item for found in cases.values() for item in (found[0], found[-1])}
 
 
 def name_group(item: pytest.Item) -> None:
