@@ -55,7 +55,8 @@ class Application(ReadSafely):
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
-    read_as: ClassVar[dict[str, Any]] = {"access": ApplicationAccess.ASSIGNED}  # nobody comes in by a slip
+    # Nobody comes in by a slip, nor with one factor.
+    read_as: ClassVar[dict[str, Any]] = {"access": ApplicationAccess.ASSIGNED, "mfa_mode": MFAMode.ALWAYS}
 
     class Meta:
         verbose_name = _("application")

@@ -117,8 +117,9 @@ class SessionPolicy(ReadSafely):
     )
     mfa_mode = models.CharField(_("second factor"), max_length=16, choices=MFAMode.choices, default=MFAMode.NEVER)
 
-    # A mode that is none was meant to ask for something; this asks whoever can answer, and locks nobody out.
-    read_as: ClassVar[dict[str, Any]] = {"mfa_mode": MFAMode.IF_ENROLLED}
+    # A mode that is none was meant to ask for something, so everybody is asked. Whom that keeps out is let in by an
+    # operator or, where it keeps out every operator, from the machine: `rescue_operator --email`, or `apply_config`.
+    read_as: ClassVar[dict[str, Any]] = {"mfa_mode": MFAMode.ALWAYS}
 
     class Meta:
         verbose_name = _("session policy")

@@ -21,6 +21,7 @@ from cas_saml.models import CASService, ServiceProvider
 from identity import origins
 from identity.context import SYSTEM
 from identity.models import (
+    Application,
     AppRole,
     MessagePolicy,
     MessageTemplate,
@@ -33,7 +34,7 @@ from identity.models import (
     reading,
 )
 from identity.models.reading import ReadSafely
-from identity.services import tenants
+from identity.services import access, tenants
 from oidc_provider.models import ApiScope, Client, HostApplication
 from tests.admin.conftest import fill, operator_of, sign_in
 from tests.factories import PASSWORD, make_application, make_operator, make_tenant, make_user
@@ -207,7 +208,7 @@ def test_a_bad_time_zone_is_read_as_the_default_logged_once_and_listed(
 def test_with_nonsense_in_its_policies_a_tenant_still_signs_people_in(db: None) -> None:
     tenant = make_tenant()
     user = make_user(tenant)
-    SessionPolicy.objects.filter(tenant=tenant).update(idle_seconds=0, lifetime_seconds=0, mfa_mode="Sometimes")
+    SessionPolicy.objects.filter(tenant=tenant).update(idle_seconds=0, lifetime_seconds=0)
     PasswordPolicy.objects.filter(tenant=tenant).update(max_failures=0, max_failures_per_source=0, lock_seconds=0)
     forget()
     browser = Browser(headers={"host": tenant.domains.get().host})
@@ -215,6 +216,37 @@ def test_with_nonsense_in_its_policies_a_tenant_still_signs_people_in(db: None) 
     form = {"identifier": user.user_name, "password": PASSWORD, "transaction": handle}
     assert browser.post("/login", form).status_code == 302
     assert browser.get("/account").status_code == 200
+
+
+@pytest.mark.security("S28", "S50")
+@pytest.mark.parametrize("of", [SessionPolicy, Application])
+def test_a_rule_for_two_factors_that_cannot_be_read_asks_everybody(
+    db: None, of: type[models.Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One factor is not enough by a slip of whoever wrote the row, or of a release that knows more rules."""
+    reading._said.clear()
+    tenant = make_tenant()
+    application = make_application(tenant)
+    able, unable = make_user(tenant, email="a@example.org", email_verified=True), make_user(tenant)
+    assert not access.needs_second_factor(user=able, application=application)
+    of._default_manager.filter(tenant=tenant).update(mfa_mode="Sometimes")
+    forget()
+    read = Application.objects.get(pk=application.pk)
+    read.tenant = able.tenant = unable.tenant = Tenant.objects.select_related("session_policy").get(pk=tenant.pk)
+    for user in (able, unable):
+        assert access.needs_second_factor(user=user, application=read)
+    assert [(record.table, record.column) for record in caplog.records if record.msg == "row.unusable_value"] == [
+        (of._meta.db_table, "mfa_mode")
+    ]
+    # Whoever can answer comes in, as where the rule is "always"; whoever cannot is told so.
+    if of is SessionPolicy:
+        answers = {}
+        for user in (able, unable):
+            browser = Browser(headers={"host": tenant.domains.get().host})
+            form = {"identifier": user.user_name, "password": PASSWORD}
+            answer = browser.post("/login", {**form, "transaction": transaction_of(browser.get("/login"))}, follow=True)
+            answers[user] = (answer.status_code, "two_factors" if "one-time-code" in answer.content.decode() else "")
+        assert answers == {able: (200, "two_factors"), unable: (403, "")}
 
 
 @pytest.mark.security("S50")
