@@ -3,7 +3,8 @@ that no view can make are our pages.
 
 gunicorn gives a thread to a connection as soon as its first byte is there, so that as many slow clients as there are
 threads stop a process. Here the loop that accepts connections receives the head and the body too, up to the size that
-any view takes, and cuts what does not arrive in time. A slow client costs a file descriptor and what it has sent.
+any view takes, and cuts what does not arrive in time. A slow client costs a file descriptor and what it has sent, and
+all of them together no more than HELD_BYTES.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import selectors
 import socket
 import struct
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,19 +25,21 @@ from gunicorn import http, util
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
-HEAD_SECONDS = 10  # from the first byte of a request to the end of its head
+HEAD_SECONDS = 10  # to the first byte of a connection, and from that of a request to the end of its head
 BODY_SECONDS = 30  # from there to the end of its body
 LEAVE_SECONDS = 2  # for the client to read a refusal of what it is still sending
 STALLED_SECONDS = 10  # a client that takes, or gives a body beyond BODY_BYTES, is cut when it pauses for longer
 HEAD_BYTES = 64 * 1024
 BODY_BYTES = 1024 * 1024  # DATA_UPLOAD_MAX_MEMORY_SIZE: longer ones are refused by their length, unread
 RECEIVE_BYTES = 64 * 1024
+HELD_BYTES = 64 * 1024 * 1024  # of all requests that one process has received and not answered yet
 
 _CONTENT_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$", re.I | re.M)
 _EXPECTS = re.compile(rb"^expect[ \t]*:[ \t]*100-continue[ \t]*\r?$", re.I | re.M)
 _CHUNKED = re.compile(rb"^transfer-encoding[ \t]*:", re.I | re.M)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_NO_ROOM = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 # What a client did wrong before there was a request, by the status of the answer (RFC 9110-15.5).
 # None: not the client's doing.
@@ -60,6 +64,7 @@ class Arrival:
     length: int = 0  # of head and body
     is_whole: bool = False
     is_over: bool = False  # whole, or as much of it as will be received here
+    is_refused: bool = False  # there is no room for it
     awaits_continue: bool = False  # RFC 9110-10.1.1: the client sends the body when it is told to
 
     def add(self, data: bytes) -> None:
@@ -103,7 +108,9 @@ class Worker(ThreadWorker):
         super().__init__(*args, **kwargs)
         self.arriving: dict[Any, Arrival] = {}
         self.leaving: dict[Any, float] = {}  # connection to the time until which it is drained
+        self.held_bytes = 0  # counted by the loop alone
         self._next_look = 0.0
+        self._asked = threading.local()
 
     def load_wsgi(self) -> None:
         """Load the application, which takes the path it is deployed below off each address itself (config.wsgi)."""
@@ -122,8 +129,10 @@ class Worker(ThreadWorker):
             limit = struct.pack("ll", STALLED_SECONDS, 0)
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 conn.sock.setsockopt(socket.SOL_SOCKET, option, limit)
-        arrival = Arrival(self.cfg.limit_request_line, time.monotonic() + self.cfg.keepalive)
-        arrival.add(conn.parser.unreader.take_buffered())
+        # A connection that is kept comes here when its next request does, so silence is that of a fresh one.
+        arrival = Arrival(self.cfg.limit_request_line, time.monotonic() + HEAD_SECONDS)
+        conn.held_bytes = 0
+        self._add(conn, arrival, conn.parser.unreader.take_buffered())
         is_over = self._receive(conn, arrival)
         if is_over is None:
             self.arriving[conn] = arrival
@@ -150,14 +159,42 @@ class Worker(ThreadWorker):
                 return False
             if not data:
                 return False
-            arrival.add(data)
+            self._add(conn, arrival, data)
         return True
+
+    def _add(self, conn: Any, arrival: Arrival, data: bytes) -> None:
+        arrival.add(data)
+        conn.held_bytes += len(data)
+        self.held_bytes += len(data)
+        while self.held_bytes > HELD_BYTES and not arrival.is_refused:
+            # The largest of those that are still coming goes: many slow bodies must not turn short requests away.
+            arriving = {**self.arriving, conn: arrival}
+            largest = max(arriving, key=lambda one: len(arriving[one].data))
+            if largest is conn:
+                arrival.is_refused = arrival.is_over = True
+            else:
+                self._forget(largest)
+                self._turn_away(largest)
+
+    def _turn_away(self, conn: Any) -> None:
+        self._release(conn)
+        self.log.warning("request.no_room")
+        _say(conn.sock, _NO_ROOM)
+        self._leave(conn)
+
+    def _release(self, conn: Any) -> None:
+        self.held_bytes -= conn.held_bytes
+        conn.held_bytes = 0
 
     def _take(self, conn: Any, arrival: Arrival, *, is_over: bool) -> None:
         if not is_over:
             self._close(conn)
             return
+        if arrival.is_refused:
+            self._turn_away(conn)
+            return
         conn.is_whole = arrival.is_whole
+        conn.target = _target(arrival.data)
         if arrival.head_end < 0 and len(arrival.data) > HEAD_BYTES:
             task = self.tpool.submit(self._refuse, conn, errors.LimitRequestHeaders("head"))
         else:
@@ -171,7 +208,13 @@ class Worker(ThreadWorker):
             arrival.awaits_continue = False
             _say(conn.sock, _CONTINUE)
 
+    def handle(self, conn: Any) -> Any:
+        """Answer a request that is whole, in a thread."""
+        self._asked.target = conn.target  # `handle_error` is told of the socket only
+        return super().handle(conn)
+
     def _refuse(self, conn: Any, error: Exception) -> bool:
+        self._asked.target = conn.target
         self.handle_error(None, conn.sock, conn.client, error)
         return False
 
@@ -206,6 +249,7 @@ class Worker(ThreadWorker):
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Go on with a connection that is kept, and close every other one without waiting for its client."""
+        self._release(conn)
         if not fs.cancelled() and fs.exception() is None and fs.result():
             super().finish_request(conn, fs)
         elif conn.is_whole:
@@ -236,6 +280,7 @@ class Worker(ThreadWorker):
             self._close(conn)
 
     def _close(self, conn: Any) -> None:
+        self._release(conn)
         self.nr_conns -= 1
         conn.close()
 
@@ -250,7 +295,7 @@ class Worker(ThreadWorker):
             return
         # Not the error's text, which holds what was sent.
         self.log.info("request.unreadable %s %s", type(exc).__name__, status)
-        util.write_nonblock(client, refusal(status))
+        util.write_nonblock(client, refusal(status, is_for_program=_is_for_program(getattr(self._asked, "target", ""))))
 
 
 def _say(sock: socket.socket, data: bytes) -> None:
@@ -260,15 +305,25 @@ def _say(sock: socket.socket, data: bytes) -> None:
         util.write_nonblock(sock, data)
 
 
+def _target(data: bytearray) -> str:
+    """The beginning of the address that a request line names, as far as it tells whose it is."""
+    _method, _blank, rest = bytes(data[:500]).partition(b" ")
+    return rest.split(b" ")[0].decode("latin-1")
+
+
+def _is_for_program(target: str) -> bool:
+    from identity.views.errors import is_of_product_api
+
+    return is_of_product_api(target)
+
+
 @cache
-def refusal(status: int) -> bytes:
-    """Return the whole answer with the page of this status."""
+def refusal(status: int, *, is_for_program: bool = False) -> bytes:
+    """Return the whole answer of this status: our page, or the form in which the product's APIs refuse."""
     # gunicorn imports this module before there are settings.
-    from django.http import HttpRequest
+    from identity.views.errors import refuse_unread
 
-    from identity.views.errors import refuse
-
-    response = refuse(HttpRequest(), status)
+    response = refuse_unread(status, is_for_program=is_for_program)
     response["Content-Length"] = str(len(response.content))
     response["Connection"] = "close"
     head = f"HTTP/1.1 {status} {response.reason_phrase}\r\n".encode("ascii")

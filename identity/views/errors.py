@@ -16,6 +16,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.views.decorators.cache import never_cache
 
+from identity import origins
 from identity.database import is_unavailable
 from identity.errors import SystemBusy, catalogue
 from identity.languages import language_of_refusal
@@ -61,6 +62,29 @@ def refuse(
     response["X-Content-Type-Options"] = "nosniff"
     if retry_after_seconds is not None:
         response["Retry-After"] = str(retry_after_seconds)
+    return response
+
+
+# What a program is told of a request that no view has seen.
+_UNREAD = {
+    400: "The request cannot be read.",
+    414: "The address is too long.",
+    431: "The header fields are too large.",
+}
+
+
+def is_of_product_api(path: str) -> bool:
+    """Whether an address is one of the tenant API or the SDK API, deployed wherever."""
+    return path.removeprefix(origins.path_prefix()).startswith(_PRODUCT_APIS)
+
+
+def refuse_unread(status: int, *, is_for_program: bool) -> HttpResponse:
+    """Refuse what is no request yet: by the page of this status, or as the product's APIs refuse a body."""
+    if not is_for_program:
+        return refuse(HttpRequest(), status)
+    response = JsonResponse({"error": _CODES[status], "error_description": _UNREAD[status]}, status=status)
+    response["Cache-Control"] = "no-store"
+    response["X-Content-Type-Options"] = "nosniff"
     return response
 
 

@@ -103,6 +103,38 @@ def test_what_does_not_arrive_in_time_is_cut_and_drips_do_not_help(server: Provi
     assert web_worker.HEAD_SECONDS - 1 < time.monotonic() - started < web_worker.HEAD_SECONDS + 5
 
 
+def test_a_connection_that_says_nothing_is_cut_as_a_slow_head_is(server: Provider) -> None:
+    started = time.monotonic()
+    assert exchange(server, b"") == b""
+    assert web_worker.HEAD_SECONDS - 1 < time.monotonic() - started < web_worker.HEAD_SECONDS + 5
+
+
+def test_slow_bodies_fill_no_memory_and_turn_no_short_request_away(server: Provider) -> None:
+    body = b"x" * (web_worker.BODY_BYTES - 1)  # of which one byte never comes
+    head = b"POST /login HTTP/1.1\r\nHost: id.alpha.test\r\nContent-Length: %d\r\n\r\n" % (len(body) + 1)
+    fitting = web_worker.HELD_BYTES // (len(head) + len(body))
+    with contextlib.ExitStack() as stack:
+        slow = []
+        for _ in range(fitting + 10):
+            slow.append(stack.enter_context(connect(server)))
+            with contextlib.suppress(OSError):  # this one was turned away for a later one
+                slow[-1].sendall(head + body)
+            if len(slow) % 20 == 0:
+                seconds_of_a_probe(server)
+        assert seconds_of_a_probe(server) < 5  # short requests find their room among them
+        answers = []
+        for connection in slow:
+            connection.setblocking(False)
+            with contextlib.suppress(OSError):
+                answers.append(connection.recv(1024))
+    assert len(answers) >= 10
+    assert {answer.partition(b"\r\n")[0] for answer in answers} == {b"HTTP/1.1 503 Service Unavailable"}
+    assert all(b"\r\nRetry-After: 10\r\n" in answer for answer in answers)
+    # What they held is free again.
+    whole = head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + body + b"x"
+    assert not any(exchange(server, whole).startswith(b"HTTP/1.1 503") for _ in range(3))
+
+
 def test_a_request_in_many_pieces_is_one_request(server: Provider) -> None:
     request = (
         b"POST /oauth2/token HTTP/1.1\r\nHost: id.alpha.test\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n"
@@ -151,6 +183,7 @@ class Connection:
     """What of gunicorn's connection the loop needs."""
 
     sock: socket.socket
+    held_bytes: int = 0
 
     def close(self) -> None:
         self.sock.close()
@@ -167,7 +200,7 @@ def test_a_client_that_takes_nothing_does_not_end_the_process_that_has_a_word_fo
         if is_gone:
             theirs.close()
         worker = web_worker.Worker.__new__(web_worker.Worker)
-        worker.arriving, worker.leaving, worker._next_look = {}, {}, 0.0
+        worker.arriving, worker.leaving, worker._next_look, worker.held_bytes = {}, {}, 0.0, 0
         worker.alive, worker.nr_conns, worker.poller = True, 1, selectors.DefaultSelector()
         worker.log = logging.getLogger("gunicorn.error")
         connection = Connection(ours)
@@ -204,6 +237,18 @@ def test_an_address_may_have_8_kib_and_a_longer_one_is_refused_by_our_page(serve
         assert "default-src 'none'" in refused.headers["Content-Security-Policy"]
         assert refused.headers["X-Content-Type-Options"] == "nosniff"
         assert refused.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/api/v2/tenant/users", "/api/v2/sdk/user"])
+def test_a_program_is_told_of_a_long_address_in_the_form_of_its_api(server: Provider, path: str) -> None:
+    headers = {"Host": "id.alpha.test", "X-Forwarded-Proto": "https"}
+    refused = requests.get(f"{server.issuer}{path}?user_name={'n' * 9000}", headers=headers, timeout=20)
+    assert (refused.status_code, refused.headers["Content-Type"]) == (414, "application/json")
+    assert refused.json() == {"error": "invalid_request", "error_description": "The address is too long."}
+    assert (refused.headers["Cache-Control"], refused.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+    answer = exchange(server, f"GET {path} HTTP/1.1\r\nHost: a\r\n".encode() + b"X-Filler: y\r\n" * 6000)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b'"error_description": "The header fields are too large."' in answer
 
 
 def test_a_head_that_is_too_large_is_refused_by_our_page(server: Provider) -> None:
