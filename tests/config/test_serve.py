@@ -1,7 +1,12 @@
-"""`manage.py serve`, which is what `make run` does once the packages are there, in processes of its own."""
+"""`manage.py serve`, which is what `make run` does once the packages are there, in processes of its own.
+
+One start begins with nothing at all, and later ones go on where it ended. What is refused begins with a copy of the
+template, since every start migrates first.
+"""
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,13 +14,16 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from config.management.commands.serve import is_loopback
 from tests.clients.provider import free_port
+from tests.support import templates
 
+pytestmark = pytest.mark.xdist_group("serve")
 ROOT = Path(__file__).resolve().parents[2]
 CHOSEN_KEY = "a key that an operator chose for this one test, long enough for anybody"
 
@@ -57,9 +65,9 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def refused(directory: Path, **changes: str) -> str:
-    finished = subprocess.run(
-        [sys.executable, "manage.py", "serve"],
+def ended(command: str, directory: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", command],
         cwd=ROOT,
         env=environment(directory, **changes),
         capture_output=True,
@@ -67,59 +75,98 @@ def refused(directory: Path, **changes: str) -> str:
         check=False,
         timeout=180,
     )
+
+
+def refused(directory: Path, **changes: str) -> str:
+    finished = ended("serve", directory, **changes)
     assert finished.returncode == 1, finished.stdout + finished.stderr
     return finished.stderr
 
 
-@pytest.mark.client
-def test_a_first_start_serves_a_demo_tenant_and_stops_on_a_signal(tmp_path: Path) -> None:
-    with serving(tmp_path) as (process, url, log):
+@pytest.fixture
+def migrated(tmp_path: Path) -> Path:
+    """A directory with a database that nobody has written to."""
+    shutil.copyfile(templates.sqlite_file(), tmp_path / "monban.sqlite3")
+    return tmp_path
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a start with nothing came to, from its first line until a signal ended it."""
+
+    directory: Path
+    url: str
+    said: str
+    status_of_probe: int
+    started: list[int]
+    left: list[int]
+    exit_status: int
+
+    @property
+    def people(self) -> list[str]:
+        return people(self.said)
+
+
+def people(said: str) -> list[str]:
+    return re.findall(r"^  (?:Operator|User) +.*$", said, re.M)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Start:
+    directory = tmp_path_factory.mktemp("first")
+    with serving(directory) as (process, url, log):
         said = log.read_text()
-        assert f"{url}/admin/" in said
-        passwords = re.findall(r"^  (?:Operator|User) +\S+ / (\S+)$", said, re.M)
-        assert len(passwords) == 2
-        assert all(len(password) >= 12 for password in passwords)
         with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
-            assert answer.status == 200
+            status_of_probe: int = answer.status
         started = children(process.pid)
-        assert len(started) == 2
         process.send_signal(signal.SIGINT)
-        assert process.wait(90) == 0
-    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
+        exit_status = process.wait(90)
+    left = [pid for pid in started if Path(f"/proc/{pid}").exists()]
+    return Start(directory, url, said, status_of_probe, started, left, exit_status)
 
 
 @pytest.mark.client
-def test_a_second_start_keeps_the_people_and_their_passwords(tmp_path: Path) -> None:
-    with serving(tmp_path) as (_, _, log):
-        first = re.findall(r"^  (?:Operator|User) .*$", log.read_text(), re.M)
-    with serving(tmp_path) as (_, _, log):
-        assert re.findall(r"^  (?:Operator|User) .*$", log.read_text(), re.M) == first
+def test_a_first_start_serves_a_demo_tenant_and_stops_on_a_signal(first: Start) -> None:
+    assert f"{first.url}/admin/" in first.said
+    assert len(first.people) == 2
+    passwords = [person.rpartition(" / ")[2] for person in first.people]
+    assert all(re.fullmatch(r"\S{12,}", password) for password in passwords)
+    assert first.status_of_probe == 200
+    assert len(first.started) == 2
+    assert first.exit_status == 0
+    assert first.left == []
 
 
 @pytest.mark.client
-def test_one_process_that_dies_ends_the_other(tmp_path: Path) -> None:
-    with serving(tmp_path) as (process, _, _):
+def test_a_second_start_keeps_the_people_and_their_passwords(first: Start) -> None:
+    with serving(first.directory) as (_, _, log):
+        assert people(log.read_text()) == first.people
+
+
+@pytest.mark.client
+def test_one_process_that_dies_ends_the_other(first: Start) -> None:
+    with serving(first.directory) as (process, _, _):
         web, worker = children(process.pid)
         os.kill(worker, signal.SIGKILL)
         assert process.wait(90) == 1
         assert not Path(f"/proc/{web}").exists()
 
 
-def test_a_generated_key_stays_on_this_machine(tmp_path: Path) -> None:
-    said = refused(tmp_path, HOST="0.0.0.0", DEBUG="0")
+def test_a_generated_key_stays_on_this_machine(migrated: Path) -> None:
+    said = refused(migrated, HOST="0.0.0.0", DEBUG="0")
     assert "SECRET_KEY was generated" in said
 
 
-def test_debug_stays_on_this_machine(tmp_path: Path) -> None:
-    said = refused(tmp_path, HOST="0.0.0.0", SECRET_KEY=CHOSEN_KEY)
+def test_debug_stays_on_this_machine(migrated: Path) -> None:
+    said = refused(migrated, HOST="0.0.0.0", SECRET_KEY=CHOSEN_KEY)
     assert "DEBUG is on" in said
 
 
 @pytest.mark.client
-def test_demo_data_stays_on_this_machine(tmp_path: Path) -> None:
-    with serving(tmp_path, SECRET_KEY=CHOSEN_KEY):
-        pass
-    said = refused(tmp_path, HOST="0.0.0.0", SECRET_KEY=CHOSEN_KEY, DEBUG="0")
+def test_demo_data_stays_on_this_machine(migrated: Path) -> None:
+    loaded = ended("load_demo", migrated, SECRET_KEY=CHOSEN_KEY)
+    assert loaded.returncode == 0, loaded.stderr
+    said = refused(migrated, HOST="0.0.0.0", SECRET_KEY=CHOSEN_KEY, DEBUG="0")
     assert said.strip().splitlines()[0].endswith("the database holds the demo tenant's data.")
 
 
