@@ -105,14 +105,21 @@ def check_code(
     target: verification.Target,
     verification_code: str,
     context: RequestContext,
+    bound_to: str = "",
 ) -> verification.Proved:
     """Check a code that was sent to somebody already known; the caller spends what this returns.
 
+    bound_to: as in `verification.send`.
     Counts on the same row as passwords do (S30). Raises AccountLocked, TooManyRequests or VerificationRefused.
     """
     attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
     proved = verification.prove(
-        tenant=user.tenant, purpose=purpose, target=target, verification_code=verification_code, user=user
+        tenant=user.tenant,
+        purpose=purpose,
+        target=target,
+        verification_code=verification_code,
+        user=user,
+        bound_to=bound_to,
     )
     throttle.succeed(attempt)
     return proved

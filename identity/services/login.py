@@ -70,12 +70,15 @@ __all__ = [
     "purge_expired",
     "second_factor_target",
     "send_second_factor",
+    "sent_second_factor",
     "skip_password_warning",
     "submit_mobile_code",
     "submit_password",
     "submit_registration",
     "submit_second_factor",
 ]
+
+_SENT_CODE = "sent_code"  # in a sign-in's data: the key of the code that was sent for it
 
 
 def submit_password(
@@ -251,6 +254,7 @@ def submit_second_factor(
             target=target,
             verification_code=verification_code,
             context=context,
+            bound_to=_owner_of_code(row),
         )
         verification.spend(proved)
     except IdentityError as error:
@@ -272,15 +276,34 @@ def send_second_factor(
     context: RequestContext,
     channel: str = SessionKind.BROWSER,
 ) -> verification.SentCode:
-    """Send the code of the second factor. Raises StateInvalid, TooManyRequests, SendFailed."""
+    """Send the code of the second factor, for this sign-in. Raises StateInvalid, TooManyRequests, SendFailed."""
     row = login_steps.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
-    return verification.send(
+    sent = verification.send(
         tenant=row.tenant,
         purpose=VerificationPurpose.SECOND_FACTOR,
         target=second_factor_target(row),
         user=login_steps.user_of(row),
         context=context,
+        bound_to=_owner_of_code(row),
     )
+    row.data = {**row.data, _SENT_CODE: sent.pk}
+    LoginTransaction.objects.filter(pk=row.pk, state=LoginState.MFA_AUTH, finished_at=None).update(data=row.data)
+    return sent
+
+
+def sent_second_factor(row: LoginTransaction) -> verification.SentCode | None:
+    """Return what is known of the code that is open for this very sign-in, if one is."""
+    target = second_factor_target(row)
+    found = verification.find_open(tenant=row.tenant, purpose=VerificationPurpose.SECOND_FACTOR, target=target)
+    return found if found is not None and found.pk == row.data.get(_SENT_CODE) else None
+
+
+def _owner_of_code(row: LoginTransaction) -> str:
+    """What a code of the second factor is bound to, so that nobody is talked out of it for another sign-in.
+
+    OneAccess-3.2.4.4: an app orders its code without saying for which sign-in; it is good for apps only.
+    """
+    return "" if row.channel == SessionKind.SDK else f"sign-in {row.pk}"
 
 
 def change_expired_password(

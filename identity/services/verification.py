@@ -80,6 +80,7 @@ class Target:
 class SentCode:
     """A code that was sent."""
 
+    pk: int
     masked_target: str
     expires_at: datetime
     resend_at: datetime
@@ -117,6 +118,7 @@ def send(
     is_deliverable: bool = True,
     is_beside_answer: bool = False,
     is_ordered_freely: bool = False,
+    bound_to: str = "",
 ) -> SentCode:
     """Make a code and send it; an earlier one for the same purpose and target is void.
 
@@ -124,6 +126,7 @@ def send(
     is_deliverable: False does everything but the sending, for an identifier that nobody has (S33).
     is_beside_answer: do not wait for the gateway, so that its time tells nothing; failures are only logged.
     is_ordered_freely: whoever solves a captcha may order it, whatever it is for.
+    bound_to: what alone the code is good for, such as one sign-in; `prove` has to name it.
     Raises TooManyRequests, SendFailed, and ValueInvalid (USER.0038) for a number to which the tenant sends nothing.
     """
     address = _deliverable_address(tenant=tenant, target=target)
@@ -144,6 +147,7 @@ def send(
                 target=target,
                 user=user,
                 verification_code=verification_code,
+                bound_to=bound_to,
                 context=context,
             )
     except IntegrityError:
@@ -175,7 +179,7 @@ def send(
             # Nobody has this code, so nobody need wait for the next one.
             VerificationCode.objects.filter(pk=row.pk, consumed_at=None).update(consumed_at=timezone.now())
             raise
-    return SentCode(target.masked, row.expires_at, row.created_at + RESEND_INTERVAL)
+    return SentCode(row.pk, target.masked, row.expires_at, row.created_at + RESEND_INTERVAL)
 
 
 def source_limit(tenant: Tenant) -> Limit:
@@ -186,7 +190,7 @@ def source_limit(tenant: Tenant) -> Limit:
 def find_open(*, tenant: Tenant, purpose: VerificationPurpose, target: Target) -> SentCode | None:
     """Return what is known of the code that is open for this purpose and target, if one is."""
     row = _open_rows(tenant=tenant, purpose=purpose, target=target).filter(expires_at__gt=timezone.now()).first()
-    return SentCode(row.target_masked, row.expires_at, row.created_at + RESEND_INTERVAL) if row else None
+    return SentCode(row.pk, row.target_masked, row.expires_at, row.created_at + RESEND_INTERVAL) if row else None
 
 
 def newest_open(purposes: Sequence[VerificationPurpose], *, tenant: Tenant, target: Target) -> VerificationPurpose:
@@ -205,10 +209,11 @@ def prove(
     target: Target,
     verification_code: str,
     user: User | None = None,
+    bound_to: str = "",
 ) -> Proved:
     """Compare a code; a try is counted first, in a transaction of its own. Raises VerificationRefused.
 
-    user: the code must have been sent for this person.
+    user: the code must have been sent for this person. bound_to: as in `send`.
     """
     row = _open_rows(tenant=tenant, purpose=purpose, target=target).first()
     if row is None or (user is not None and row.user_id != user.pk):
@@ -220,7 +225,7 @@ def prove(
     )
     if not admitted.update(failures=F("failures") + 1):
         raise VerificationRefused(log_detail=f"verification_code={row.pk} expired or tried too often")
-    value = _hashed_value(tenant, purpose, row.target_index, verification_code)
+    value = _hashed_value(tenant, purpose, row.target_index, verification_code, bound_to=bound_to)
     if not crypto.matches_keyed_hash(value, row.code_hash, purpose=_PURPOSE):
         raise VerificationRefused(log_detail=f"verification_code={row.pk} wrong")
     # Whoever holds the code does not guess: what it is for may be refused, as a weak password is, and tried again.
@@ -261,9 +266,10 @@ def _index(tenant: Tenant, target: Target) -> str:
     return crypto.blind_index(key, tenant_id=tenant.pk, field=f"verification:{target.channel}")
 
 
-def _hashed_value(tenant: Tenant, purpose: str, target_index: str, verification_code: str) -> str:
-    # A code is worthless for another tenant, purpose or target.
-    return f"{tenant.pk}:{purpose}:{target_index}:{typed_code(verification_code)}"
+def _hashed_value(tenant: Tenant, purpose: str, target_index: str, verification_code: str, *, bound_to: str) -> str:
+    # A code is worthless for another tenant, purpose or target, and for anything but what it is bound to.
+    owner = f"{bound_to}:" if bound_to else ""
+    return f"{tenant.pk}:{purpose}:{target_index}:{owner}{typed_code(verification_code)}"
 
 
 def _open_rows(*, tenant: Tenant, purpose: VerificationPurpose, target: Target) -> QuerySet[VerificationCode]:
@@ -339,10 +345,12 @@ def _open(
     target: Target,
     user: User | None,
     verification_code: str,
+    bound_to: str,
     context: RequestContext,
 ) -> VerificationCode:
     now = timezone.now()
     target_index = _index(tenant, target)
+    value = _hashed_value(tenant, purpose, target_index, verification_code, bound_to=bound_to)
     row = VerificationCode(
         tenant=tenant,
         user=user,
@@ -350,7 +358,7 @@ def _open(
         channel=target.channel,
         target_index=target_index,
         target_masked=target.masked[:100],
-        code_hash=crypto.keyed_hash(_hashed_value(tenant, purpose, target_index, verification_code), purpose=_PURPOSE),
+        code_hash=crypto.keyed_hash(value, purpose=_PURPOSE),
         expires_at=now + LIFETIME,
     )
     _open_rows(tenant=tenant, purpose=purpose, target=target).update(consumed_at=now)

@@ -19,8 +19,8 @@ from identity import cookies, policies
 from identity.errors import IdentityError, StateInvalid
 from identity.forms import LoginForm, NewPasswordForm, TransactionForm, VerificationCodeForm
 from identity.languages import best_language, use_language
-from identity.models import LoginState, LoginTransaction, SSOSession, VerificationPurpose
-from identity.services import access, budgets, credentials, login, verification
+from identity.models import LoginState, LoginTransaction, SSOSession
+from identity.services import access, budgets, credentials, login
 from identity.services.budgets import Budget
 from identity.views import errors, external, next_urls, stale_forms, steps
 from identity.views.messages import status_of
@@ -91,7 +91,7 @@ def show_second_factor(
 ) -> HttpResponse:
     """Ask for the code, and send one if none is on its way."""
     target, others = login.second_factor_target(row), login.other_second_factors(row)
-    sent = verification.find_open(tenant=row.tenant, purpose=VerificationPurpose.SECOND_FACTOR, target=target)
+    sent = login.sent_second_factor(row)
     if sent is None and error is None:
         try:
             sent = login.send_second_factor(handle=handle, **steps.proof(request))
@@ -100,6 +100,7 @@ def show_second_factor(
     seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
     context = {
         "masked_target": target.masked,
+        "is_sent": sent is not None,
         "others": [{"channel": other.channel, "masked": other.masked} for other in others],
         "can_resend": seconds <= 0,
         "seconds_to_resend": max(seconds, 0),

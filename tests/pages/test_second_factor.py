@@ -21,8 +21,9 @@ from identity.models import (
     SSOSession,
     User,
     VerificationCode,
+    VerificationPurpose,
 )
-from identity.services import access, login
+from identity.services import access, login, verification
 from tests.factories import PASSWORD, make_application, make_user
 from tests.pages.conftest import Browser, alert_of, handle_in
 from tests.sdk_api.mobile import MOBILE, inbox
@@ -118,6 +119,44 @@ def test_code_is_spent_once(browser, alice):
     other = Browser()
     handle = handle_in(other.sign_in(alice))
     assert give_code(other, handle, code).status_code == 400
+
+
+@pytest.mark.security("S29")
+def test_a_code_is_good_for_the_sign_in_alone_that_it_was_sent_for(browser, alice):
+    """Somebody who knows the password is not let in by the code of the person's own sign-in."""
+    handle, _page = first_step(browser, alice)
+    code = mailed_code()
+    thief = Browser()
+    other, page = first_step(thief, alice)
+    # The limit held it back, so the page does not say that anything was sent.
+    text = page.content.decode()
+    assert (page.status_code, len(mail.outbox)) == (429, 1)
+    assert "We have sent a code" not in text
+    assert "There is no code on its way" in text
+    assert give_code(thief, other, code).status_code == 400
+    assert not thief.is_signed_in
+    with time_machine.travel(timezone.now() + timedelta(seconds=61)):
+        assert "We have sent a code" in thief.get(f"/login?transaction={other}").content.decode()
+        # Which is another one, good for nothing in the first sign-in, whose page says so now.
+        assert give_code(browser, handle, mailed_code()).status_code == 400
+        assert "There is no code on its way" in browser.get(f"/login?transaction={handle}").content.decode()
+        assert give_code(thief, other, mailed_code()).status_code == 302
+
+
+@pytest.mark.security("S29")
+def test_a_code_that_an_app_may_order_opens_no_browsers_sign_in(browser, tenant, alice):
+    """Apps order theirs by the number alone, so anybody does."""
+    verification.send(
+        tenant=tenant,
+        purpose=VerificationPurpose.SECOND_FACTOR,
+        target=verification.email_of(alice),
+        user=alice,
+        context=RequestContext(tenant=tenant),
+        is_ordered_freely=True,
+    )
+    handle, _page = first_step(browser, alice)
+    assert give_code(browser, handle, mailed_code()).status_code == 400
+    assert not browser.is_signed_in
 
 
 @pytest.mark.security("S27")
