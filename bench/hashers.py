@@ -1,6 +1,6 @@
 """A password hash that costs nothing, to see what a sign-in costs beside the hash."""
 
-from identity.hashers import Argon2id
+from identity.passwords.hashers import Argon2id
 
 
 class CheapArgon2id(Argon2id):

@@ -15,8 +15,8 @@ import django
 
 def main() -> int:
     django.setup()
+    from identity.directory import counts
     from identity.models import Application, AppRole, Tenant
-    from identity.services import counts
 
     user_count, organization_count, member_count = (int(argument) for argument in sys.argv[1:4])
     tenant = Tenant.objects.get(is_default=True)

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
-from identity.selectors.profiles import Profile
+from identity.directory.profiles import Profile
 
 Value = Callable[[Profile], Any]
 

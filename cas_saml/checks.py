@@ -19,7 +19,7 @@ from django.db import connections
 
 from cas_saml.cas.models import CASService
 from cas_saml.conf import current, unknown_settings
-from identity.services import pending_requests
+from identity import pending_requests
 
 _CEILING = timedelta(minutes=5)
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from unfold.sites import UnfoldAdminSite
 
-from identity.services import access
+from identity.sso import access
 
 # The end users' pages allow neither (decision 35). The theme keeps its behaviour in attributes, which Alpine compiles
 # ('unsafe-eval'; only what a template holds, and no page writes an operator's input into one), and sets widths and

@@ -8,6 +8,6 @@ choose_settings()
 
 application = get_asgi_application()
 
-from identity.services import secret_check  # noqa: E402 - models need the settings
+from identity.keyring import secret_check  # noqa: E402 - models need the settings
 
 secret_check.prove_at_start()

@@ -1,7 +1,7 @@
 """Who is in the demo data.
 
 `manage.py load_demo` makes the people and calls `remember`; `manage.py serve` prints them. That a database holds demo
-data is a column of the tenant (`identity.services.tenants.has_demo_data`).
+data is a column of the tenant (`identity.directory.tenants.has_demo_data`).
 """
 
 import json

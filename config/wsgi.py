@@ -15,7 +15,7 @@ _METADATA = "/.well-known/oauth-authorization-server"
 
 _answer = get_wsgi_application()
 
-from identity.services import secret_check  # noqa: E402 - models need the settings
+from identity.keyring import secret_check  # noqa: E402 - models need the settings
 
 secret_check.prove_at_start()
 

@@ -12,4 +12,7 @@ class IdentityConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, the purgers and the sections of configuration files."""
-        from identity import checks, message_configuration, purgers, upstream_configuration  # noqa: F401 - all register themselves
+        # All register themselves.
+        from identity import checks  # noqa: F401
+        from identity.configuration.files.files import messages, upstreams  # noqa: F401
+        from identity.upkeep import purgers  # noqa: F401

@@ -72,7 +72,7 @@ _RANGES: dict[str, tuple[Any, Any]] = {
 }
 # Of one table; whoever mends them sees the next ones.
 _MOST_NAMED = 50
-CONSOLE_SENDER = "identity.senders.console.ConsoleSender"
+CONSOLE_SENDER = "identity.messaging.senders.console.ConsoleSender"
 _AES_KEY_BYTES = 32
 _MIN_SECRET_BYTES = 32
 
@@ -94,7 +94,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 @register(Tags.security)
 def check_secrets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Stop every command that has other secrets than the database; before there is one, nothing can be told."""
-    from identity.services import secret_check  # models are not ready when checks are registered
+    from identity.keyring import secret_check  # models are not ready when checks are registered
 
     try:
         wrong = secret_check.find_wrong()

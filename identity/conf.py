@@ -41,7 +41,7 @@ class IdentityConf:
     device_retention: timedelta = timedelta(days=365)
     spent_ticket_retention: timedelta = timedelta(days=1)
     # What carries verification codes of tenants that have no gateways of their own, by dotted path, first choice first.
-    email_senders: tuple[str, ...] = ("identity.senders.mail.MailSender",)
+    email_senders: tuple[str, ...] = ("identity.messaging.senders.mail.MailSender",)
     sms_senders: tuple[str, ...] = ()
     # Decision 26: how long one gateway may take before the next one is asked.
     gateway_timeout_seconds: float = 2.0

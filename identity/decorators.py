@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
-from identity.services import access
+from identity.sso import access
 from identity.views.next_urls import login_url
 
 View = Callable[..., HttpResponseBase]

@@ -22,13 +22,15 @@ from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
 from identity import cookies, forwarding
+from identity.budgets import BudgetSpent
 from identity.conf import conf
 from identity.context import RequestContext
 from identity.database import event_of, is_unavailable
+from identity.directory import tenants
+from identity.keyring import secret_check
 from identity.languages import choose_language, use_language
 from identity.models import SessionKind, Tenant
-from identity.services import secret_check, sessions, tenants
-from identity.services.budgets import BudgetSpent
+from identity.sso import sessions
 from identity.views import errors
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ how applications are told of a sign-out through the browser.
 Identity knows no protocol (house.md 3), so work that only a protocol app can do reaches identity through
 these tables. A name is registered once: two apps wanting one name is a programming error.
 
-Sign-out through the browser. What a server can tell a server is a delivery (`services/delivery.py`), written by a
-listener of `signals.session_ended`. What only the browser can tell is a step of `services/sign_outs.py`:
+Sign-out through the browser. What a server can tell a server is a delivery (`delivery.py`), written by a
+listener of `signals.session_ended`. What only the browser can tell is a step of `sso/sign_outs.py`:
 
 1. A view that ends the browser's session calls `identity.views.logout.leave`. Of the session's participants each
    registered FrontChannel picks those that it tells (`wanted`); they wait (SessionParticipant.front_channel_state).
@@ -14,7 +14,7 @@ listener of `signals.session_ended`. What only the browser can tell is a step of
    the protocol carries back (SAML: RelayState). The protocol's view checks the answer against the participant that
    `sign_outs.find_asked` gives, says what it was (`sign_outs.note_answer`), and redirects to
    `identity.views.logout.next_address(handle)`, where the chain goes on. Cookies are needed there, so an answer that
-   was posted from another site is parked first (`services/pending_requests.py`).
+   was posted from another site is parked first (`pending_requests.py`).
 4. In the end the browser goes where `leave` was told, or stays on the signed-out page.
 
 Each step is asked for once, whatever the browser does.

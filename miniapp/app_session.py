@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from identity import authority
+from identity.authority import Change
 from identity.context import RequestContext
+from identity.directory import lists
 from identity.errors import IdentityError
 from identity.models import SessionKind, SSOSession, Tenant, User
-from identity.selectors import directory
-from identity.services import authority, sessions
-from identity.services.authority import Change
+from identity.sso import sessions
 from oidc_provider import public
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.public import Host
@@ -62,7 +63,7 @@ def prove(params: Mapping[str, str], *, authorization: str, context: RequestCont
             raise OAuthError(Fault.CLIENT_AUTHENTICATION_TWICE)  # RFC6749-2.3: one proof in a request
         return _by_session_token(value.strip(), user_id=params["userId"], tenant=tenant_of(context))
     host = public.authenticate_host(params, authorization=authorization, context=context)
-    user = directory.find_user(tenant=tenant_of(context), public_id=params["userId"])
+    user = lists.find_user(tenant=tenant_of(context), public_id=params["userId"])
     if user is None or not user.is_usable:
         raise OAuthError(Fault.APP_SESSION, log_detail="unknown or disabled user", client_id=host.client_id)
     if not authority.may(Change.SIGN_IN, user=user, actor=host):

@@ -18,11 +18,10 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_safe
 
-from identity import cookies
+from identity import cookies, pending_requests
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import SSOSession
-from identity.services import pending_requests
 from miniapp import app_session, parameters
 from miniapp.errors import show
 from oidc_provider import public

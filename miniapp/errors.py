@@ -13,9 +13,9 @@ from types import MappingProxyType
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
+from identity import audit
 from identity.events import EventType
 from identity.models import AuditOutcome
-from identity.services import audit
 from oidc_provider.dialects.base import Dialect, Refusal
 from oidc_provider.dialects.pactera import INVALID, UNSUPPORTED_CLIENT
 from oidc_provider.errors import Fault, OAuthError

@@ -40,8 +40,8 @@ from identity.admin.base import (
     operator_of,
     writer_of,
 )
+from identity.directory import applications
 from identity.models import Application
-from identity.services import applications
 from oidc_provider import api_scopes, consent, dialects, hosts, issuers, metadata, registration, tenant_rights
 from oidc_provider.dialects.base import EndpointName
 from oidc_provider.models import (

@@ -9,11 +9,11 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from identity import audit
 from identity.context import SYSTEM, RequestContext
 from identity.events import EventType
+from identity.integrity import assign
 from identity.models import Tenant
-from identity.services import audit
-from identity.services.integrity import assign
 from oidc_provider.models import STANDARD_SCOPES, ApiScope
 
 # What may be changed of a scope. Its name is what clients ask for, and stays (S37).

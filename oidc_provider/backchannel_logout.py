@@ -10,10 +10,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from identity import registry
+from identity import delivery, registry
+from identity.delivery import DeliveryFailed
+from identity.keyring import keys
 from identity.models import Delivery, SSOSession
-from identity.services import delivery, keys
-from identity.services.delivery import DeliveryFailed
 from oidc_provider import participation
 from oidc_provider.models import Client
 

@@ -20,9 +20,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from identity.assurance import with_summary
-from identity.selectors import profiles
-from identity.selectors.profiles import Profile
-from identity.services import keys
+from identity.directory import profiles
+from identity.directory.profiles import Profile
+from identity.keyring import keys
 from oidc_provider import grants
 from oidc_provider.dialects.base import AtHashRule
 from oidc_provider.grants import Exchange

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from identity import audit
 from identity.context import RequestContext
 from identity.events import EventType
 from identity.models import SSOSession, User
 from identity.registry import AccountConsent
 from identity.retries import retried
-from identity.services import audit
 from oidc_provider import claims, grants, scope_texts
 from oidc_provider.engine import AuthorizationRequest
 from oidc_provider.models import Client, Consent

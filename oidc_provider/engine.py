@@ -18,15 +18,16 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 from oauthlib.oauth2.rfc6749 import errors as oauthlib_errors
 
+from identity import audit, budgets
+from identity.budgets import Budget, BudgetSpent
 from identity.context import RequestContext
 from identity.database import is_unavailable
+from identity.directory import profiles
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import SSOSession, Tenant, User
 from identity.retries import retried
-from identity.selectors import profiles
-from identity.services import access, audit, budgets
-from identity.services.budgets import Budget, BudgetSpent
+from identity.sso import access
 from oidc_provider import claims as claim_rules
 from oidc_provider import client_authentication, clients, grants, id_token_hints, participation, redirects
 from oidc_provider.client_authentication import ClientCredentials

@@ -17,13 +17,13 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from identity import crypto
+from identity import audit, crypto
 from identity.errors import AccountDisabled, ApplicationDisabled, IdentityError, StateInvalid
 from identity.events import EventType
 from identity.models import SSOSession, Tenant, User
+from identity.purging import Purger
 from identity.retries import retried
-from identity.services import access, audit
-from identity.services.purging import Purger
+from identity.sso import access
 from oidc_provider import clients
 from oidc_provider.conf import conf
 from oidc_provider.dialects.base import Dialect

@@ -15,10 +15,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from identity import audit
 from identity.context import SYSTEM, RequestContext
 from identity.events import EventType
 from identity.models import Application, Tenant
-from identity.services import audit
 from oidc_provider import client_authentication, clients, dialects, engine, issuers
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.pactera import PACTERA

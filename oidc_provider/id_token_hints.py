@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import jwt
 
+from identity.keyring import keys
 from identity.models import Tenant
-from identity.services import keys
 
 
 class HintRefused(Exception):

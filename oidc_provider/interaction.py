@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from identity import assurance
 from identity.models import SSOSession
-from identity.services import access
+from identity.sso import access
 from oidc_provider import consent
 from oidc_provider.consent import Wish
 from oidc_provider.engine import AuthorizationRequest

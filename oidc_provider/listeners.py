@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from identity.models import SSOSession, User
-from identity.services import sessions
 from identity.signals import session_ended, user_disabled
+from identity.sso import sessions
 from oidc_provider import backchannel_logout, grants
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from identity.keyring import keys
 from identity.models import KeyUse, Tenant
-from identity.services import keys
-from identity.services.sessions import ACR_VALUES
+from identity.sso.sessions import ACR_VALUES
 from oidc_provider import claims, jwk_sets
 from oidc_provider.dialects.base import Dialect, EndpointName, SecretPlace
 from oidc_provider.models import GrantType

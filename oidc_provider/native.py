@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 
 from django.db import transaction
 
+from identity import audit
 from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import AuditOutcome, SSOSession, User
-from identity.services import access, audit
+from identity.sso import access
 from oidc_provider import consent, engine, hosts, interaction, request_checks, scope_texts
 from oidc_provider.consent import Wish
 from oidc_provider.dialects.base import Dialect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from identity.models import SessionParticipant, SSOSession
-from identity.services import sessions
+from identity.sso import sessions
 from oidc_provider import dialects, issuers
 from oidc_provider.models import Client
 

@@ -11,8 +11,8 @@ from typing import Any
 from identity.context import RequestContext
 from identity.crypto import UnsealError
 from identity.errors import ApplicationDisabled, IdTokenFailed, NotFound
+from identity.keyring.keys import UnsupportedAlgorithm
 from identity.models import Application, SSOSession, Tenant, User
-from identity.services.keys import UnsupportedAlgorithm
 from oidc_provider import claims, client_authentication, clients, dialects, engine, grants, issuers, request_checks
 from oidc_provider.bearer import BearerRefusal
 from oidc_provider.bearer import read_header as read_bearer_header

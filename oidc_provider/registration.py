@@ -17,12 +17,12 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from identity import crypto, outbound
+from identity import audit, crypto, outbound
 from identity.conf import conf as identity_conf
 from identity.context import SYSTEM, RequestContext
 from identity.events import EventType
+from identity.keyring import keys
 from identity.models import Application, KeyUse
-from identity.services import audit, keys
 from oidc_provider import claims, dialects, jwk_sets, redirects
 from oidc_provider.client_authentication import SECRET_PURPOSE, hash_secret
 from oidc_provider.conf import conf

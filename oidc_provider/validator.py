@@ -15,8 +15,8 @@ from typing import Any
 from django.utils import timezone
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
+from identity import audit
 from identity.events import EventType
-from identity.services import audit
 from oidc_provider import claims, grants, pkce
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import Exchange, state_of

@@ -1,4 +1,4 @@
-"""Draw the pictures behind the sliding puzzle: identity/captcha/backgrounds/*.webp.
+"""Draw the pictures behind the sliding puzzle: identity/sign_in/backgrounds/*.webp.
 
 Everything in them is drawn by this file, so they are under the project's own licence. The same seed gives the same
 picture; run it again after changing a scene, and look at the result:
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-TARGET = Path(__file__).resolve().parents[1] / "identity" / "captcha" / "backgrounds"
+TARGET = Path(__file__).resolve().parents[1] / "identity" / "sign_in" / "backgrounds"
 WIDTH, HEIGHT = 420, 210  # more than is shown, so that each puzzle takes another cut
 SCALE = 2  # drawn larger, then reduced, for smooth edges
 W, H = WIDTH * SCALE, HEIGHT * SCALE

@@ -2,5 +2,5 @@
 
 Owns: the wire form of the login service and of what a session is good for: headers, signatures, statuses. No models.
 Entry points: `urls`.
-Must not know: rules of signing in (identity.services.login has them), its siblings tenant_api and miniapp.
+Must not know: rules of signing in (identity.sign_in.login has them), its siblings tenant_api and miniapp.
 """

@@ -14,12 +14,11 @@ from datetime import UTC, datetime
 import jwt
 from django.http import HttpRequest
 
-from identity import crypto
+from identity import crypto, throttle
 from identity.context import DeviceFacts, RequestContext
 from identity.errors import StateInvalid, ValueRequired
 from identity.languages import best_language
 from identity.models import Application, LoginState, LoginTransaction, Tenant
-from identity.services import throttle
 from identity.views.product_api import with_tenant
 from oidc_provider import public
 from oidc_provider.errors import OAuthError

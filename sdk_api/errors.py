@@ -11,10 +11,10 @@ from typing import Any
 from django.http import HttpRequest
 from rest_framework.response import Response
 
+from identity import audit
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import AuditOutcome
-from identity.services import audit
 from identity.views import product_api
 from oidc_provider import public
 from oidc_provider.errors import OAuthError

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from identity import crypto
 from identity.errors import CredentialsRefused, IdentityError
 from identity.models import SessionKind, SSOSession
-from identity.services import access, devices, sessions
+from identity.sso import access, devices, sessions
 from oidc_provider import public
 from oidc_provider.public import Principal
 from sdk_api.signature import PROTOCOL

@@ -21,10 +21,12 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
+from identity import nonces
 from identity.errors import CredentialsRefused
+from identity.keyring import keys
+from identity.keyring.keys import Key
 from identity.models import SessionKind, SSOSession, Tenant
-from identity.services import keys, nonces, sessions
-from identity.services.keys import Key
+from identity.sso import sessions
 
 CODE = "PARAM.0030"
 KEY_ALG = "RSA-OAEP-256"

@@ -7,7 +7,7 @@ from typing import Any
 
 from identity import policies
 from identity.models import LoginState, Tenant
-from identity.services.login import LoginOutcome
+from identity.sign_in.login import LoginOutcome
 from sdk_api.authentication import Caller, issue_state_token
 
 _UNDER_WAY = (LoginState.MFA_AUTH, LoginState.PASSWORD_EXPIRED, LoginState.PASSWORD_WARN)

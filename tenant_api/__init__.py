@@ -2,5 +2,5 @@
 
 Owns: the wire form of the directory: serializers, paging, ids, times, rights, the error handler. No models.
 Entry points: `urls`.
-Must not know: rules of the directory (identity.services has them), its siblings sdk_api and miniapp.
+Must not know: rules of the directory (identity.directory has them), its siblings sdk_api and miniapp.
 """

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from identity.directory.users import Relation
 from identity.errors import NotFound, ValueInvalid
-from identity.services.users import Relation
 
 UNKNOWN_ID = "-"  # no row has it
 _ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")

@@ -38,7 +38,7 @@ class CopiedFile(DatabaseCreation):
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Prove the secrets once, as a process does at its start, and end what is still connected before it is dropped."""
-    from identity.services import secret_check
+    from identity.keyring import secret_check
 
     with django_db_blocker.unblock():
         secret_check.prove()
@@ -56,8 +56,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 @pytest.fixture(autouse=True)
 def fresh_process() -> None:
     """Begin as a process that has read nothing yet: the rows of the test before, and their ids, are gone."""
-    from identity import origins, outbound
-    from identity.services import budgets, keys, tenants
+    from identity import budgets, origins, outbound
+    from identity.directory import tenants
+    from identity.keyring import keys
     from oidc_provider import clients, issuers
 
     tenants.forget_cached()

@@ -11,7 +11,7 @@ from cas_saml.cas.models import CASService
 from cas_saml.interaction import Passed, Step
 from identity.errors import AccessDenied, ApplicationDisabled, NotFound
 from identity.models import SSOSession
-from identity.services import access
+from identity.sso import access
 
 _PARAMETERS = ("service", "renew", "gateway", "method")
 

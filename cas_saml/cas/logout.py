@@ -10,10 +10,9 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from cas_saml.cas import bodies, tickets
-from identity import registry
+from identity import delivery, registry
+from identity.delivery import DeliveryFailed
 from identity.models import Delivery, SSOSession
-from identity.services import delivery
-from identity.services.delivery import DeliveryFailed
 from identity.signals import session_ended
 
 KIND = "cas_logout"

@@ -9,12 +9,12 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from cas_saml.cas.models import CASService
+from identity import audit
 from identity.context import RequestContext
 from identity.events import EventType
+from identity.integrity import assign
 from identity.models import Application
 from identity.retries import retried
-from identity.services import audit
-from identity.services.integrity import assign
 
 # What may be changed of a registration. Its application is its identity (S37).
 FIELDS = (

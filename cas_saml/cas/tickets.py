@@ -14,16 +14,16 @@ from cas_saml import addresses
 from cas_saml.cas.errors import CASError, Fault, from_domain
 from cas_saml.cas.models import CASService, ServiceTicket
 from cas_saml.conf import conf
-from identity import clocks, crypto
+from identity import audit, clocks, crypto
 from identity.context import RequestContext
+from identity.directory import profiles
+from identity.directory.profiles import Profile
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import SSOSession, Tenant
+from identity.purging import Purger
 from identity.retries import retried
-from identity.selectors import profiles
-from identity.selectors.profiles import Profile
-from identity.services import access, audit, sessions
-from identity.services.purging import Purger
+from identity.sso import access, sessions
 from identity.texts import is_storable
 
 PROTOCOL = "cas"

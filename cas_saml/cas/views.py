@@ -24,15 +24,14 @@ from cas_saml.cas.models import CASService
 from cas_saml.cas.tickets import Validated
 from cas_saml.decorators import of_a_tenant
 from cas_saml.interaction import Passed, Step
-from identity import cookies
+from identity import audit, budgets, cookies, pending_requests
+from identity.budgets import Budget
 from identity.decorators import machine_endpoint
 from identity.errors import IdentityError, NotFound, TooManyRequests
 from identity.events import EventType
 from identity.models import AuditOutcome, LoginState
-from identity.services import audit, budgets, pending_requests
-from identity.services import login as sign_ins
-from identity.services.budgets import Budget
-from identity.services.login_steps import START_LIFETIME
+from identity.sign_in import login as sign_ins
+from identity.sign_in.machine import START_LIFETIME
 from identity.views import errors
 from identity.views.content_security import allow_form_targets
 from identity.views.logout import leave

@@ -33,7 +33,7 @@ from identity.admin.base import (
     operator_of,
 )
 from identity.conf import conf as identity_conf
-from identity.selectors import directory
+from identity.directory import lists
 
 MAX_FILE_BYTES = xml.MAX_METADATA_BYTES
 
@@ -315,7 +315,7 @@ class ServiceProviderAdmin(WrittenByService, TenantScoped):
         )
 
     def _show_preview(self, request: HttpRequest, provider: ServiceProvider, form: Any) -> HttpResponse | None:
-        user = directory.find_user(tenant=provider.tenant, user_name=form.cleaned_data["user_name"])
+        user = lists.find_user(tenant=provider.tenant, user_name=form.cleaned_data["user_name"])
         if user is None:
             messages.error(request, _("There is no user of this name."))
             return None

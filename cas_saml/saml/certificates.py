@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from cas_saml.saml.xml import Refused
+from identity.keyring import keys
 from identity.models import KeyState, KeyUse, Tenant
-from identity.services import keys
 
 DEFAULT_ALGORITHM = "RS256"
 _LIFETIME = timedelta(days=3650)

@@ -13,8 +13,8 @@ from cas_saml.saml.endpoints import BINDINGS, REDIRECT
 from cas_saml.saml.entity import Entity
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.name_ids import Policy
+from identity.directory import profiles
 from identity.models import User
-from identity.selectors import profiles
 
 
 def preview(provider: ServiceProvider, user: User) -> dict[str, Any]:

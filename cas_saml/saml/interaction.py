@@ -10,7 +10,7 @@ from cas_saml.saml.errors import Fault, SAMLError
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.requests import AuthnRequest
 from identity.models import SSOSession
-from identity.services import access
+from identity.sso import access
 
 
 def to_json(wanted: AuthnRequest, passed: Passed) -> dict[str, Any]:

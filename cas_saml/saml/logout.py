@@ -4,7 +4,7 @@ A provider's LogoutRequest is a command and so is always signed (S20); it ends t
 was given that name. When a session ends, by whomever, the providers that joined it are told:
 
 - one that has a SOAP endpoint by the outbox, which waits for its answer;
-- the others through the browser, where one is there (`FrontChannel`, led by identity.services.sign_outs). A delivery
+- the others through the browser, where one is there (`FrontChannel`, led by identity.sso.sign_outs). A delivery
   that waits a little stands behind it: it is forestalled by the answer, and else posts the request from here, so that a
   closed browser loses nothing.
 """
@@ -29,15 +29,15 @@ from cas_saml.saml.messages import Incoming
 from cas_saml.saml.models import MAX_NAME_ID, SAMLSession, ServiceProvider
 from cas_saml.saml.sso import PROTOCOL
 from cas_saml.saml.xml import Element
-from identity import registry
+from identity import audit, delivery, registry
 from identity.context import RequestContext
+from identity.delivery import DeliveryFailed
 from identity.events import EventType
 from identity.models import Delivery, DeliveryState, SessionEndReason, SessionParticipant, SSOSession, Tenant
+from identity.purging import Purger
 from identity.registry import Visit
-from identity.services import audit, delivery, sessions, sign_outs
-from identity.services.delivery import DeliveryFailed
-from identity.services.purging import Purger
 from identity.signals import session_ended
+from identity.sso import sessions, sign_outs
 
 KIND = "saml_logout"
 _REASON_USER = "urn:oasis:names:tc:SAML:2.0:logout:user"

@@ -21,8 +21,8 @@ from cas_saml.saml.errors import MessageRefused, Refusal
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.redirect import RedirectMessage
 from cas_saml.saml.xml import Element
+from identity import nonces
 from identity.models import Tenant
-from identity.services import nonces
 
 REQUEST, RESPONSE = "SAMLRequest", "SAMLResponse"
 _PARAMETERS = (REQUEST, RESPONSE, "RelayState")

@@ -9,8 +9,8 @@ from cas_saml import attributes
 from cas_saml.saml import formats
 from cas_saml.saml.errors import Fault, SAMLError
 from cas_saml.saml.models import MAX_NAME_ID, PersistentName, SAMLSession, ServiceProvider
+from identity.directory.profiles import Profile
 from identity.models import SSOSession, User
-from identity.selectors.profiles import Profile
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from cas_saml.saml import redirect, xml
 from cas_saml.saml.errors import SUCCESS
 from cas_saml.saml.messages import RESPONSE
 from cas_saml.saml.xml import Element
+from identity.delivery import DeliveryFailed
 from identity.outbound import Response
-from identity.services.delivery import DeliveryFailed
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 # No value of such a field has these two marks in it, so this looks at each character once.

@@ -17,10 +17,10 @@ from cas_saml.saml import certificates, provider_metadata
 from cas_saml.saml.certificates import CertificateRefused
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.provider_metadata import MetadataRefused, ProviderMetadata
+from identity import audit
 from identity.context import RequestContext
 from identity.events import EventType
 from identity.models import Application
-from identity.services import audit
 
 # What may be changed of a registration. Its entity ID and its application are its identity (S37).
 FIELDS = (

@@ -14,13 +14,14 @@ from cas_saml.saml.entity import Entity
 from cas_saml.saml.errors import Fault, SAMLError
 from cas_saml.saml.models import SAMLSession, ServiceProvider
 from cas_saml.saml.requests import AuthnRequest
+from identity import audit
 from identity.context import RequestContext
+from identity.directory import profiles
 from identity.errors import StateInvalid
 from identity.events import EventType
 from identity.models import SSOSession
 from identity.retries import retried
-from identity.selectors import profiles
-from identity.services import access, audit, sessions
+from identity.sso import access, sessions
 
 log = logging.getLogger(__name__)
 

@@ -90,7 +90,7 @@ def apps() -> Settings:
             "config",
         ],
         "AUTH_USER_MODEL": "identity.User",
-        "AUTHENTICATION_BACKENDS": ["identity.backends.SSOSessionBackend"],
+        "AUTHENTICATION_BACKENDS": ["identity.sign_in.backends.SSOSessionBackend"],
         "OAUTH2_PROVIDER_APPLICATION_MODEL": "oidc_provider.Client",
         "OAUTH2_PROVIDER_GRANT_MODEL": "oidc_provider.AuthorizationCode",
         "OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL": "oidc_provider.AccessToken",
@@ -182,19 +182,19 @@ def security(env: Environment) -> Settings:
     prefix = cookie_prefix(env)
     return {
         "PASSWORD_HASHERS": [
-            "identity.hashers.Argon2id",
+            "identity.passwords.hashers.Argon2id",
             # Verified once and replaced by Argon2id at the next login.
             "django.contrib.auth.hashers.PBKDF2PasswordHasher",
             "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
             "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
-            "identity.hashers.BCrypt",
-            "identity.hashers.SaltedSHA256",
-            "identity.hashers.SaltedSHA1",
-            "identity.hashers.LDAPSaltedSHA",
-            "identity.hashers.LDAPSaltedSHA256",
-            "identity.hashers.LDAPSaltedSHA512",
+            "identity.passwords.hashers.BCrypt",
+            "identity.passwords.hashers.SaltedSHA256",
+            "identity.passwords.hashers.SaltedSHA1",
+            "identity.passwords.hashers.LDAPSaltedSHA",
+            "identity.passwords.hashers.LDAPSaltedSHA256",
+            "identity.passwords.hashers.LDAPSaltedSHA512",
         ],
-        # The rules are each tenant's password policy (identity.services.credentials), not a global list.
+        # The rules are each tenant's password policy (identity.passwords.credentials), not a global list.
         "AUTH_PASSWORD_VALIDATORS": [],
         "SESSION_ENGINE": "django.contrib.sessions.backends.db",
         "SESSION_COOKIE_NAME": f"{prefix}monban_admin",
@@ -306,7 +306,7 @@ def identity(env: Environment) -> Settings:
         "request_id_header": env.request_id_header,
         "shared_host": env.shared_host,
         # A development machine has no gateway for text messages; elsewhere each tenant has its own (docs/messages.md).
-        "sms_senders": ("identity.senders.console.ConsoleSender",) if env.debug else (),
+        "sms_senders": ("identity.messaging.senders.console.ConsoleSender",) if env.debug else (),
     }
 
 

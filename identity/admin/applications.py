@@ -24,8 +24,8 @@ from identity.admin.base import (
     WrittenByService,
     writer_of,
 )
+from identity.directory import accounts, applications, organizations, roles
 from identity.models import AppAccount, Application, AppOrganization, AppRole, AppRoleMember
-from identity.services import accounts, applications, organizations, roles
 
 
 class ApplicationForm(LockoutFields, ServiceForm):

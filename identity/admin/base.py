@@ -30,9 +30,10 @@ from unfold.paginator import InfinitePaginator as CountlessPaginator
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from identity.context import RequestContext
+from identity.directory import lockouts
 from identity.errors import IdentityError
 from identity.models import MFAMode, SSOSession, Tenant, User
-from identity.services import lockouts, reauthentication
+from identity.sign_in import reauthentication
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

@@ -6,8 +6,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
 from identity.admin.base import ReadOnly, context_of, operator_of
+from identity.keyring import keys
 from identity.models import KeyPair
-from identity.services import keys
 
 
 @admin.register(KeyPair)

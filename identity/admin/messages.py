@@ -31,10 +31,10 @@ from identity.admin.base import (
     context_of,
     operator_of,
 )
+from identity.messaging import gateways
+from identity.messaging.senders.base import Setting
+from identity.messaging.senders.kinds import KINDS
 from identity.models import MessageGateway, MessageTemplate, SentMessage, SentState
-from identity.senders.base import Setting
-from identity.senders.kinds import KINDS
-from identity.services import gateways
 
 _COLUMNS = ("name", "position", "is_active", "base_url", "is_internal")
 _SETTING = "setting_"  # before the name of a kind's setting, in the form

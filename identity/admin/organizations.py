@@ -1,11 +1,11 @@
-"""The organisation tree: written through identity.services.organizations."""
+"""The organisation tree: written through identity.directory.organizations."""
 
 from django.contrib import admin
 from django.http import HttpRequest
 
 from identity.admin.base import LargeTable, ReadOnly, ServiceForm, WrittenByService, writer_of
+from identity.directory import organizations
 from identity.models import Membership, Organization
-from identity.services import organizations
 
 
 class OrganizationForm(ServiceForm):

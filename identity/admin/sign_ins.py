@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
+from identity import delivery
 from identity.admin.base import ReadOnly, TabularInline, context_of, operator_of, writer_of
 from identity.models import (
     AttemptCounter,
@@ -23,7 +24,7 @@ from identity.models import (
     UniqueAttributeValue,
     VerificationCode,
 )
-from identity.services import delivery, sessions
+from identity.sso import sessions
 
 
 class ParticipantInline(TabularInline):

@@ -22,6 +22,7 @@ from identity.admin.base import (
     WrittenInline,
     writer_of,
 )
+from identity.directory import attributes, lockouts, tenants
 from identity.languages import best_language
 from identity.models import (
     AttributeDefinition,
@@ -32,7 +33,6 @@ from identity.models import (
     TenantDomain,
     UserCount,
 )
-from identity.services import attributes, lockouts, tenants
 from identity.validators import time_zones
 
 

@@ -22,9 +22,9 @@ from identity.admin.base import (
     context_of,
     operator_of,
 )
-from identity.connectors.base import connectors
+from identity.federation import external_identities, upstreams
+from identity.federation.connectors.base import connectors
 from identity.models import ExternalAccount, ExternalIdentity, Upstream
-from identity.services import external_identities, upstreams
 
 
 class UpstreamForm(ServiceForm):

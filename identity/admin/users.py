@@ -1,4 +1,4 @@
-"""People: written through identity.services.users, so that every rule and the audit apply here as in the APIs."""
+"""People: written through identity.directory.users, so that every rule and the audit apply here as in the APIs."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from identity import crypto, policies
+from identity import authority, crypto, policies, throttle
 from identity.admin.base import (
     LargeTable,
     ServiceForm,
@@ -24,10 +24,13 @@ from identity.admin.base import (
     operator_of,
     writer_of,
 )
+from identity.authority import Change
+from identity.directory import attributes, groups, users
 from identity.models import SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
-from identity.services import access, account, attributes, authority, credentials, groups, throttle, users
-from identity.services.authority import Change
+from identity.passwords import credentials
+from identity.sign_in import account
+from identity.sso import access
 
 # What the form shows of the user's own columns; mobile and identity number are sealed and have fields of their own.
 ATTRIBUTES = (

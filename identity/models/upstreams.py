@@ -20,7 +20,7 @@ class Upstream(ReadSafely):
     """One application of ours at a provider such as WeChat or Alipay: what asks there who a person is.
 
     A tenant may have several of one kind: for each of its phone apps, for its web pages, for pages inside the
-    provider's own app. `kind` names a connector (identity.connectors), so a new one needs no migration.
+    provider's own app. `kind` names a connector (identity.federation.connectors), so a new one needs no migration.
     """
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)

@@ -106,7 +106,7 @@ class UserQuerySet(models.QuerySet["User"]):
 
 
 class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]
-    """Users are created by identity.services.users; this manager only reads."""
+    """Users are created by identity.directory.users; this manager only reads."""
 
 
 class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]  # of the toolkit's models
@@ -174,7 +174,7 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
 
     objects: ClassVar[UserManager] = UserManager()
 
-    # Not unique by itself: identity.backends resolves tenant and name (decision 39).
+    # Not unique by itself: identity.sign_in.backends resolves tenant and name (decision 39).
     USERNAME_FIELD = "user_name"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

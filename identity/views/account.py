@@ -19,9 +19,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from identity import cookies, crypto, policies, registry
 from identity.decorators import session_required
 from identity.errors import CredentialsRefused, IdentityError, NotFound
-from identity.forms import ChangePasswordForm, ConfirmPasswordForm, VerificationCodeForm
 from identity.models import Device, SessionEndReason, SSOSession, User, VerificationPurpose
-from identity.services import account, credentials, devices, reauthentication, sessions, sign_outs, verification
+from identity.passwords import credentials
+from identity.sign_in import account, reauthentication, verification
+from identity.sign_in.forms import ChangePasswordForm, ConfirmPasswordForm, VerificationCodeForm
+from identity.sso import devices, sessions, sign_outs
 from identity.views import errors, external, next_urls, stale_forms
 from identity.views.logout import leave
 from identity.views.messages import add_refusal, set_retry_after, status_of

@@ -20,8 +20,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from identity import cookies
-from identity.connectors.base import connectors
+from identity import cookies, pending_requests
 from identity.decorators import session_required
 from identity.errors import (
     AccountDisabled,
@@ -33,9 +32,11 @@ from identity.errors import (
     StateInvalid,
     SystemBusy,
 )
-from identity.forms import LoginForm, MobileForm, TransactionForm, VerificationCodeForm
+from identity.federation import external_identities, upstreams
+from identity.federation.connectors.base import connectors
 from identity.models import LoginState, LoginTransaction, Upstream, User
-from identity.services import external_identities, external_login, login, pending_requests, upstreams
+from identity.sign_in import federated, login
+from identity.sign_in.forms import LoginForm, MobileForm, TransactionForm, VerificationCodeForm
 from identity.views import errors, puzzles, stale_forms, steps
 from identity.views.messages import explain, status_of
 
@@ -97,7 +98,7 @@ def callback(request: HttpRequest, upstream_id: str) -> HttpResponse:
         authorization_code = request.GET.get(upstreams.connector_of(upstream).code_parameter, "")
         if not authorization_code:
             return HttpResponseRedirect(steps.address(handle, notice="declined"))
-        outcome = external_login.submit_code(
+        outcome = federated.submit_code(
             handle=handle,
             upstream=upstream,
             authorization_code=authorization_code,
@@ -211,12 +212,12 @@ def show_link(
 ) -> HttpResponse:
     """Ask who the person is here: by mobile number and code, or by password."""
     try:
-        shown = external_login.shown_of(row)
+        shown = federated.shown_of(row)
     except StateInvalid:  # the source was switched off meanwhile
         return HttpResponseRedirect(f"{reverse('identity:login')}?notice=over")
     by_password = request.GET.get("way") == _BY_PASSWORD
-    target = None if by_password else external_login.target_of(row)
-    sent = external_login.find_sent(row)
+    target = None if by_password else federated.target_of(row)
+    sent = federated.find_sent(row)
     seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
     if form is None:
         form = LoginForm() if by_password else VerificationCodeForm() if target else MobileForm()
@@ -242,15 +243,15 @@ def take_link(request: HttpRequest, row: LoginTransaction, handle: str) -> login
     here = HttpResponseRedirect(steps.address(handle))
     try:
         if "other_number" in request.POST:
-            external_login.forget_number(handle=handle, **steps.proof(request))
+            federated.forget_number(handle=handle, **steps.proof(request))
             return here
         if "resend" in request.POST:
-            external_login.send_code_again(handle=handle, answer=puzzles.answer_in(request), **steps.proof(request))
+            federated.send_code_again(handle=handle, answer=puzzles.answer_in(request), **steps.proof(request))
             return here
         if not form.is_valid():
             return show_link(request, row, handle, form=form, status=400)
         if isinstance(form, MobileForm):
-            external_login.send_code(
+            federated.send_code(
                 handle=handle,
                 mobile=form.cleaned_data["mobile"],
                 answer=puzzles.answer_in(request),
@@ -277,7 +278,7 @@ def take_link(request: HttpRequest, row: LoginTransaction, handle: str) -> login
 def _form_of(request: HttpRequest, row: LoginTransaction) -> LoginForm | VerificationCodeForm | MobileForm:
     if request.GET.get("way") == _BY_PASSWORD:
         return LoginForm(request.POST)
-    return VerificationCodeForm(request.POST) if external_login.target_of(row) else MobileForm(request.POST)
+    return VerificationCodeForm(request.POST) if federated.target_of(row) else MobileForm(request.POST)
 
 
 def _submit(
@@ -285,17 +286,17 @@ def _submit(
 ) -> login.LoginOutcome:
     session = steps.session_of(request)
     if isinstance(form, LoginForm):
-        return external_login.link_by_password(
+        return federated.link_by_password(
             handle=handle,
             identifier=form.cleaned_data["identifier"],
             password=form.cleaned_data["password"],
             session=session,
             **steps.proof(request),
         )
-    target = external_login.target_of(row)
+    target = federated.target_of(row)
     if target is None:
         raise StateInvalid(log_detail=f"login_transaction={row.pk} has no number")
-    link = external_login.bind if row.state == LoginState.SOCIAL_BIND else external_login.register_and_bind
+    link = federated.bind if row.state == LoginState.SOCIAL_BIND else federated.register_and_bind
     return link(
         handle=handle,
         mobile=target.address,

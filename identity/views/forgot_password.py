@@ -17,9 +17,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from identity import cookies, policies
 from identity.errors import CaptchaRefused, IdentityError
-from identity.forms import IdentifierForm, ResetPasswordForm
 from identity.models import LoginTransaction
-from identity.services import credentials, login, password_reset
+from identity.passwords import credentials
+from identity.sign_in import login, password_reset
+from identity.sign_in.forms import IdentifierForm, ResetPasswordForm
 from identity.views import puzzles, stale_forms, steps
 from identity.views.content_security import allow_form_targets
 from identity.views.messages import add_refusal, set_retry_after, status_of

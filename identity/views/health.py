@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from identity.database import missing_migrations
-from identity.services.secret_check import find_wrong
+from identity.keyring.secret_check import find_wrong
 from identity.views.errors import RETRY_AFTER_SECONDS
 
 

@@ -17,11 +17,14 @@ from django.views.decorators.http import require_http_methods
 
 from identity import cookies, policies
 from identity.errors import IdentityError, StateInvalid
-from identity.forms import LoginForm, NewPasswordForm, TransactionForm, VerificationCodeForm
+from identity.sign_in.forms import LoginForm, NewPasswordForm, TransactionForm, VerificationCodeForm
 from identity.languages import best_language, use_language
 from identity.models import LoginState, LoginTransaction, SSOSession
-from identity.services import access, budgets, credentials, login
-from identity.services.budgets import Budget
+from identity.sso import access
+from identity import budgets
+from identity.passwords import credentials
+from identity.sign_in import login
+from identity.budgets import Budget
 from identity.views import errors, external, next_urls, stale_forms, steps
 from identity.views.messages import status_of
 from identity.views.steps import follow

@@ -13,11 +13,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from identity import cookies
-from identity.forms import NoFieldsForm
 from identity.languages import use_language
 from identity.models import SessionEndReason, SSOSession
-from identity.services import sessions, sign_outs
-from identity.services.sign_outs import SignOut
+from identity.sign_in.forms import NoFieldsForm
+from identity.sso import sessions, sign_outs
+from identity.sso.sign_outs import SignOut
 from identity.views import stale_forms
 from identity.views.content_security import allow_form_targets, allow_frames
 

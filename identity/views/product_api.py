@@ -23,9 +23,9 @@ from django.utils import translation
 from identity import errors as domain
 from identity.context import RequestContext
 from identity.database import event_of, is_unavailable
+from identity.directory import tenants
 from identity.errors import IdentityError
 from identity.languages import best_language
-from identity.services import tenants
 from identity.texts import unique_members
 
 log = logging.getLogger(__name__)

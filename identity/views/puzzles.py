@@ -15,9 +15,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from identity import cookies
-from identity.captcha.puzzles import PIECE, WIDTH
 from identity.errors import CaptchaRefused, IdentityError, TooManyRequests
-from identity.services import captcha
+from identity.sign_in import captcha
+from identity.sign_in.puzzles import PIECE, WIDTH
 from identity.views.messages import status_of
 
 _MAX_TOKEN, _MAX_DIGITS = 64, 3

@@ -13,7 +13,7 @@ from django.urls import reverse
 from identity import cookies
 from identity.errors import IdentityError
 from identity.models import LoginState, LoginTransaction
-from identity.services import login
+from identity.sign_in import login
 from identity.views import errors
 from identity.views.content_security import allow_form_targets
 from identity.views.messages import add_refusal, set_retry_after

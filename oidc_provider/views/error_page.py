@@ -13,10 +13,9 @@ from urllib.parse import quote, urlencode
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from identity import origins
+from identity import audit, origins
 from identity.events import EventType
 from identity.models import AuditOutcome
-from identity.services import audit
 from oidc_provider.dialects.base import Delivery, Dialect, EndpointName
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.views import scripted

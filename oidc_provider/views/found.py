@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest
 
-from identity.services import budgets
-from identity.services.budgets import Budget
+from identity import budgets
+from identity.budgets import Budget
 from oidc_provider import clients
 from oidc_provider.dialects.base import Dialect
 

@@ -9,12 +9,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from identity import cookies, crypto
+from identity import budgets, cookies, crypto, pending_requests
+from identity.budgets import Budget
 from identity.errors import StateInvalid
 from identity.models import Tenant
-from identity.services import budgets, pending_requests
-from identity.services.budgets import Budget
-from identity.services.pending_requests import Taken
+from identity.pending_requests import Taken
 from oidc_provider import dialects
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.interaction import Passed

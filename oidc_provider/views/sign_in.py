@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from identity import cookies
-from identity.services import login
+from identity.sign_in import login
 from identity.views.content_security import form_source
 from oidc_provider import interaction
 from oidc_provider.engine import AuthorizationRequest

@@ -15,10 +15,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from identity.context import RequestContext
+from identity.directory import attributes
 from identity.errors import ValueRequired
 from identity.events import EventType
 from identity.models import SessionKind, SSOSession
-from identity.services import access, attributes, login, sessions
+from identity.sign_in import login
+from identity.sso import access, sessions
 from identity.views.product_api import read_document
 from oidc_provider import public
 from oidc_provider.public import Principal

@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from identity.errors import NotAllowed
 from identity.events import EventType
 from identity.models import VerificationPurpose
-from identity.services import captcha, mobile_codes
-from identity.services.captcha import DrawnCaptcha
+from identity.sign_in import captcha, mobile_codes
+from identity.sign_in.captcha import DrawnCaptcha
 from sdk_api.views.base import SDKView
 
 # x-sms-types: each type is good for one kind of call. UPDATE_MOBILE_SMS is not among them: no operation of the document

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
-from identity.services import countries, messages
+from identity.messaging import countries, messages
 from sdk_api.views.base import SDKView
 
 

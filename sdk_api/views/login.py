@@ -8,8 +8,9 @@ from rest_framework.response import Response
 from identity.errors import IdTokenFailed
 from identity.events import EventType
 from identity.models import SessionEndReason
-from identity.services import login, sessions
-from identity.services.login import LoginOutcome
+from identity.sign_in import login
+from identity.sign_in.login import LoginOutcome
+from identity.sso import sessions
 from oidc_provider import public
 from sdk_api import signature, status
 from sdk_api.authentication import Caller

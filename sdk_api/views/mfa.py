@@ -6,8 +6,9 @@ from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from identity.events import EventType
+from identity.messaging import messages, phone
 from identity.models import LoginState
-from identity.services import login, messages, phone
+from identity.sign_in import login
 from sdk_api.views.login import answer
 from sdk_api.views.password import StepView
 

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from identity.events import EventType
 from identity.models import LoginState
-from identity.services import login, password_reset
+from identity.sign_in import login, password_reset
 from sdk_api.authentication import read_state_token
 from sdk_api.views.base import SDKView
 from sdk_api.views.login import answer

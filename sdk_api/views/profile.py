@@ -7,9 +7,10 @@ from typing import Any
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
+from identity.directory import users
 from identity.events import EventType
+from identity.messaging import messages, phone
 from identity.models import AttributeEditor, User
-from identity.services import messages, phone, users
 from identity.views.product_api import read_document
 from sdk_api import persons
 from sdk_api.views.base import SignedView

@@ -6,7 +6,7 @@ from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from identity.events import EventType
-from identity.services import login
+from identity.sign_in import login
 from identity.views.product_api import read_document
 from sdk_api import persons
 from sdk_api.views.base import SDKView

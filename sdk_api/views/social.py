@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
-from identity.connectors.base import connectors
 from identity.events import EventType
+from identity.federation import external_identities, upstreams
+from identity.federation.connectors.base import connectors
 from identity.models import ExternalIdentity, LoginState
-from identity.services import external_identities, external_login, upstreams
+from identity.sign_in import federated
 from sdk_api.views.base import SDKView, SignedView
 from sdk_api.views.login import answer
 from sdk_api.views.password import StepView
@@ -29,7 +30,7 @@ class ExternalLoginView(SDKView):
         body = self.required(code=connectors()[self.kind].refused_code)
         caller = self.caller
         handle = self.begin()
-        outcome = external_login.submit_code(
+        outcome = federated.submit_code(
             handle=handle,
             upstream=upstreams.find_for_app(tenant=caller.tenant, kind=self.kind, application=caller.application),
             authorization_code=body["code"],
@@ -47,7 +48,7 @@ class BindView(StepView):
     def post(self, request: HttpCall) -> Response:
         """Link to the user who has this number."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
-        outcome = external_login.bind(
+        outcome = federated.bind(
             handle=self.handle,
             mobile=body["mobile"],
             verification_code=body["verify_code"],
@@ -65,7 +66,7 @@ class RegisterBindView(StepView):
     def post(self, request: HttpCall) -> Response:
         """Link to the user who has this number, or to a new one."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
-        outcome = external_login.register_and_bind(
+        outcome = federated.register_and_bind(
             handle=self.handle,
             mobile=body["mobile"],
             verification_code=body["verify_code"],

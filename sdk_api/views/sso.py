@@ -9,11 +9,12 @@ from django.utils import timezone
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
+from identity.directory.profiles import Profile
 from identity.errors import AccessDenied, CredentialsRefused, IdTokenFailed, NotFound, StateInvalid
 from identity.events import EventType
 from identity.models import Application
-from identity.selectors.profiles import Profile
-from identity.services import sessions, sso_tickets
+from identity.sign_in import sso_tickets
+from identity.sso import sessions
 from identity.views.product_api import read_document
 from oidc_provider import public
 from sdk_api import session_tokens

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
+from identity.keyring import keys
 from identity.models import KeyUse
-from identity.services import keys
 from sdk_api.signature import KEY_ALG
 from sdk_api.views.base import SDKView
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from identity.directory.lists import Page
 from identity.models import AppOrganization
-from identity.selectors.directory import Page
 from tenant_api.fields import Id, Request, Text
 from tenant_api.serializers.common import Answer
 

@@ -7,8 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from identity.directory.lists import Page
 from identity.models import AccountType, AppRole, AppRoleMember
-from identity.selectors.directory import Page
 from tenant_api.fields import Id, Ids, Request, Text, wire_time
 from tenant_api.pagination import PageRequest
 from tenant_api.serializers.accounts import account_members

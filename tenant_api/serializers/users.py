@@ -9,9 +9,9 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
+from identity.directory.lists import MembershipReference, Page
+from identity.messaging import phone
 from identity.models import AppAccount, Gender, IdentityType, User, UserType
-from identity.selectors.directory import MembershipReference, Page
-from identity.services import phone
 from tenant_api.fields import Attribute, Choice, Extension, Flag, Relations, Request, Text, wire_time
 from tenant_api.serializers.common import Answer
 

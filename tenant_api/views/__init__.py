@@ -1,1 +1,1 @@
-"""Views: one class for each path, one method for each operation. Rules are in identity.services."""
+"""Views: one class for each path, one method for each operation. Rules are in identity.directory."""

@@ -6,10 +6,9 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from identity.directory import accounts, lists
 from identity.events import EventType
 from identity.models import AccountType, AppAccount
-from identity.selectors import directory
-from identity.services import accounts
 from tenant_api import examples
 from tenant_api.fields import wire_id
 from tenant_api.pagination import read_page
@@ -36,7 +35,7 @@ class BasicAccountView(TenantAPIView):
         """Give an existing user an account in the application, which also opens it to the user."""
         application = self.application(application_id)
         values = self.read(wire.AppAccountCreateRequest)
-        user = directory.get_user(tenant=self.tenant, public_id=values.pop("user_id"))
+        user = lists.get_user(tenant=self.tenant, public_id=values.pop("user_id"))
         created = accounts.create(application=application, user=user, **self.by, **values)
         return self.answer(AccountIdResponse, created, status=201)
 
@@ -90,7 +89,7 @@ class AccountsView(TenantAPIView):
         """Page through the accounts of the application, of one kind or of all."""
         application, page = self.application(application_id), read_page(request.GET)
         kind = request.GET.get("account_type", "")
-        found = directory.list_accounts(application=application, account_type=kind, index=page.index, size=page.size)
+        found = lists.list_accounts(application=application, account_type=kind, index=page.index, size=page.size)
         return self.answer(wire.AppAccountList, found)
 
 
@@ -100,7 +99,7 @@ class AccountOperationView(TenantAPIView):
     def account(self, application_id: str, account_id: str) -> AppAccount:
         """The account of the path. Raises NotFound (APP.0001, APP_ACCOUNT.0001)."""
         application = self.application(application_id)
-        return directory.get_account(application=application, public_id=wire_id(account_id))
+        return lists.get_account(application=application, public_id=wire_id(account_id))
 
 
 class AccountView(AccountOperationView):
@@ -132,7 +131,7 @@ class AccountView(AccountOperationView):
     )  # fmt: skip
     def get(self, request: Request, application_id: str, account_id: str) -> Response:
         """One account with its roles."""
-        return self.answer(wire.AppAccountDetail, directory.with_roles(self.account(application_id, account_id)))
+        return self.answer(wire.AppAccountDetail, lists.with_roles(self.account(application_id, account_id)))
 
 
 class EnableAccountView(AccountOperationView):

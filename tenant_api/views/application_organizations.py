@@ -5,10 +5,9 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from identity.directory import lists, organizations
 from identity.events import EventType
 from identity.models import AppOrganization
-from identity.selectors import directory
-from identity.services import organizations
 from tenant_api import examples
 from tenant_api.fields import wire_id
 from tenant_api.pagination import read_page
@@ -42,7 +41,7 @@ class AppOrganizationsView(TenantAPIView):
     def get(self, request: Request, application_id: str) -> Response:
         """Page through the application's tree, roots and children in one flat list."""
         application, page = self.application(application_id), read_page(request.GET)
-        found = directory.list_app_organizations(application=application, index=page.index, size=page.size)
+        found = lists.list_app_organizations(application=application, index=page.index, size=page.size)
         return self.answer(wire.AppOrganizationList, found)
 
 
@@ -52,7 +51,7 @@ class AppOrganizationView(TenantAPIView):
     def organization(self, application_id: str, org_id: str) -> AppOrganization:
         """The organization of the path. Raises NotFound and NotAllowed (APP_ORG.0002)."""
         application = self.application(application_id)
-        return directory.get_app_organization(application=application, public_id=wire_id(org_id))
+        return lists.get_app_organization(application=application, public_id=wire_id(org_id))
 
     @operation(
         "updateApplicationOrganization", "Update an application organization", tag=TAG,

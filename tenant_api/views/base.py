@@ -16,12 +16,14 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from identity import throttle
 from identity.context import RequestContext
 from identity.decorators import machine_endpoint
+from identity.directory import applications
 from identity.errors import BodyUnreadable
 from identity.events import EventType
+from identity.messaging import messages
 from identity.models import Application, Tenant
-from identity.services import applications, messages, throttle
 from identity.views.product_api import read_document
 from tenant_api import errors, fields
 from tenant_api.authentication import BearerAuthentication, TenantPrincipal

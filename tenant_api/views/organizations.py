@@ -6,10 +6,9 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from identity.directory import lists, organizations
 from identity.events import EventType
 from identity.models import Organization
-from identity.selectors import directory
-from identity.services import organizations
 from tenant_api import examples
 from tenant_api.fields import read_flag, wire_id
 from tenant_api.pagination import read_page
@@ -43,7 +42,7 @@ class OrganizationsView(TenantAPIView):
     def get(self, request: Request) -> Response:
         """Page through the organization and its children, or everything below it."""
         page = read_page(request.GET)
-        found = directory.list_organizations(
+        found = lists.list_organizations(
             tenant=self.tenant,
             organization_id=wire_id(request.GET.get("org_id")),
             all_children=read_flag(request.GET.get("all_child") or False, "all_child"),
@@ -58,7 +57,7 @@ class OrganizationView(TenantAPIView):
 
     def organization(self, org_id: str) -> Organization:
         """The organization of the path. Raises NotFound (ORG.0001)."""
-        return directory.get_organization(tenant=self.tenant, public_id=wire_id(org_id))
+        return lists.get_organization(tenant=self.tenant, public_id=wire_id(org_id))
 
     @operation(
         "updateOrganization", "Update an organization", tag=TAG, right=Right.WRITE_ORGANIZATIONS, source="3.1.4.2",

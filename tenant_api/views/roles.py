@@ -6,10 +6,9 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from identity.directory import lists, roles
 from identity.events import EventType
 from identity.models import AppRole
-from identity.selectors import directory
-from identity.services import roles
 from tenant_api import examples
 from tenant_api.fields import wire_id
 from tenant_api.pagination import read_page
@@ -32,7 +31,7 @@ class RoleOperationView(TenantAPIView):
 
     def role(self, application_id: str, role_id: str) -> AppRole:
         """A role of the path's application. Raises NotFound (APP.0001, APP_ROLE.0001), NotAllowed (APP_ROLE.0002)."""
-        return directory.get_role(application=self.application(application_id), public_id=wire_id(role_id))
+        return lists.get_role(application=self.application(application_id), public_id=wire_id(role_id))
 
 
 class RolesView(TenantAPIView):
@@ -93,7 +92,7 @@ class RoleListView(TenantAPIView):
         """Page through the roles. offset may be absent here; offset and limit are answered as they were asked for."""
         application = self.application(application_id)
         page = read_page(request.GET, needs_offset=False)
-        found = directory.list_roles(application=application, index=page.index, size=page.size)
+        found = lists.list_roles(application=application, index=page.index, size=page.size)
         return self.answer(wire.RoleList, (page, found))
 
 
@@ -137,5 +136,5 @@ class RoleMemberListView(RoleOperationView):
         """Page through the accounts that hold the role. offset and limit stand in the query, or in a JSON body."""
         role = self.role(application_id, role_id)
         page = read_page(request.GET, self.document())
-        found = directory.list_role_members(role=role, index=page.index, size=page.size)
+        found = lists.list_role_members(role=role, index=page.index, size=page.size)
         return self.answer(wire.RoleMemberList, (page, found))

@@ -6,11 +6,11 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from identity.directory import accounts, lists, users
 from identity.errors import ValueRequired
 from identity.events import EventType
 from identity.models import AttributeEditor, User
-from identity.selectors import directory
-from identity.services import account, accounts, users
+from identity.sign_in import account
 from tenant_api import examples
 from tenant_api.fields import wire_id
 from tenant_api.pagination import read_page
@@ -27,12 +27,12 @@ class UserView(TenantAPIView):
 
     def user(self, user_id: str) -> User:
         """The user of the path. Raises NotFound (USER.0001) and ValueRequired (USER.0061)."""
-        return directory.get_user(tenant=self.tenant, public_id=wire_id(user_id))
+        return lists.get_user(tenant=self.tenant, public_id=wire_id(user_id))
 
 
 def belonging(user: User) -> wire.Belonging:
     """The user with the organisations that it belongs to."""
-    return wire.Belonging(user, directory.memberships_of([user])[user.pk])
+    return wire.Belonging(user, lists.memberships_of([user])[user.pk])
 
 
 class UsersView(TenantAPIView):
@@ -58,10 +58,10 @@ class UsersView(TenantAPIView):
         if "org_id" not in request.GET:
             raise ValueRequired("PARAM.0017")
         page = read_page(request.GET)
-        found = directory.list_users(
+        found = lists.list_users(
             tenant=self.tenant, organization_id=wire_id(request.GET["org_id"]), index=page.index, size=page.size
         )
-        return self.answer(wire.UserList, (found, directory.memberships_of(found.rows)))
+        return self.answer(wire.UserList, (found, lists.memberships_of(found.rows)))
 
 
 class UserByIdView(UserView):
@@ -163,7 +163,7 @@ class UserByUsernameView(TenantAPIView):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         """One user, by its name in the body."""
-        user = directory.get_user_by_name(tenant=self.tenant, **self.read(wire.UserByUsernameRequest))
+        user = lists.get_user_by_name(tenant=self.tenant, **self.read(wire.UserByUsernameRequest))
         return self.answer(wire.UserDetail, belonging(user))
 
 
@@ -192,4 +192,4 @@ class UserAccountsView(UserView):
     )  # fmt: skip
     def get(self, request: Request, user_id: str) -> Response:
         """All accounts of the user over all applications, without paging."""
-        return self.answer(wire.UserAccountList, directory.list_accounts_of(user=self.user(user_id)))
+        return self.answer(wire.UserAccountList, lists.list_accounts_of(user=self.user(user_id)))

@@ -11,7 +11,8 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from cas_saml.models import PersistentName, SAMLSession, ServiceTicket
-from identity import cookies, crypto
+from identity import audit, cookies, crypto
+from identity.keyring import keys
 from identity.models import (
     AttemptCounter,
     AuditBatch,
@@ -36,7 +37,6 @@ from identity.models import (
     VerificationCode,
 )
 from identity.operator_groups import TENANT_OPERATORS
-from identity.services import audit, keys
 from oidc_provider.models import (
     AccessToken,
     AuthorizationCode,

@@ -9,10 +9,10 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from identity.context import SYSTEM
+from identity.directory import users
 from identity.errors import AlreadyExists
 from identity.models import Application, Tenant
 from identity.operator_groups import AUDITORS
-from identity.services import users
 from tests.admin.conftest import fill, operator_of, sign_in
 from tests.factories import make_attribute, make_operator, make_user
 

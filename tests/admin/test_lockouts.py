@@ -8,8 +8,8 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from identity.context import SYSTEM
+from identity.directory import applications, tenants
 from identity.models import SessionPolicy, Tenant, User
-from identity.services import applications, tenants
 from tests.admin.test_every_write import Console
 from tests.factories import make_account, make_application, make_tenant, make_user
 

@@ -12,9 +12,9 @@ from django.urls import reverse
 
 from identity import crypto
 from identity.context import SYSTEM
+from identity.messaging import gateways
 from identity.models import AuditEvent, MessageGateway, MessageTemplate, SentMessage, Tenant
 from identity.operator_groups import AUDITORS
-from identity.services import gateways
 from tests.admin.conftest import operator_of, sign_in
 from tests.factories import make_operator, make_tenant
 from tests.support.gateways import AliyunStub

@@ -20,6 +20,7 @@ from cas_saml.cas import services as cas_services
 from cas_saml.models import CASService, ServiceProvider
 from identity import origins
 from identity.context import SYSTEM
+from identity.directory import tenants
 from identity.models import (
     Application,
     AppRole,
@@ -34,7 +35,7 @@ from identity.models import (
     reading,
 )
 from identity.models.reading import ReadSafely
-from identity.services import access, tenants
+from identity.sso import access
 from oidc_provider.models import ApiScope, Client, HostApplication
 from tests.admin.conftest import fill, operator_of, sign_in
 from tests.factories import PASSWORD, make_application, make_operator, make_tenant, make_user

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client as Browser
 from django.urls import reverse
 
+from identity.federation import upstreams
 from identity.models import AuditEvent, ExternalIdentity, Tenant, Upstream, User
 from identity.operator_groups import AUDITORS
-from identity.services import upstreams
 from tests.admin.conftest import operator_of, sign_in
 from tests.factories import make_tenant, make_user
 from tests.factories.upstreams import make_link, make_upstream

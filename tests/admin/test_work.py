@@ -12,9 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from identity.events import EventType
+from identity.keyring import keys
 from identity.models import AppendOnlyError, AuditEvent, Delivery, KeyPair, Organization, Tenant, User
 from identity.operator_groups import AUDITORS, HELP_DESK
-from identity.services import credentials, keys
+from identity.passwords import credentials
 from oidc_provider.models import CLIENT_FLAGS, LOWERING_FLAGS, Client
 from tests.admin.conftest import operator_of, sign_in
 from tests.factories import (

@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("config", "identity", "oidc_provider", "cas_saml", "sdk_api", "tenant_api", "miniapp")
 # Part of the gate, and who may ask it: the gate itself, and what is no use of a grant.
 PARTS = {
-    r"\bcheck_application\(": {"identity/services/access.py"},
-    r"\bsessions\.is_usable\b": {"identity/services/access.py"},
+    r"\bcheck_application\(": {"identity/sso/access.py"},
+    r"\bsessions\.is_usable\b": {"identity/sso/access.py"},
 }
 
 

@@ -24,7 +24,7 @@ PHONE = {"width": 360, "height": 640}
 SIGN_IN = """
 from identity.context import RequestContext
 from identity.models import SessionKind, User
-from identity.services import sessions
+from identity.sso import sessions
 user = User.objects.select_related("tenant").get(user_name={user_name!r})
 _, token = sessions.start(user=user, amr=["pwd"], kind=SessionKind.SDK, context=RequestContext(tenant=user.tenant))
 print(user.public_id, token)

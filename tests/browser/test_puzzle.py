@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from identity.captcha.puzzles import PIECE, WIDTH
+from identity.sign_in.puzzles import PIECE, WIDTH
 from tests.browser import steps
 from tests.browser.conftest import NewBrowser, Site
 

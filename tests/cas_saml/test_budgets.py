@@ -14,7 +14,7 @@ from cas_saml.cas import services
 from cas_saml.models import CASService
 from identity.context import RequestContext
 from identity.models import AuditEvent
-from identity.services import sessions
+from identity.sso import sessions
 from tests.factories import make_tenant, make_user
 from tests.factories.cas import make_cas_service, make_ticket
 from tests.factories.oidc import make_session

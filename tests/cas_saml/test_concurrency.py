@@ -15,7 +15,7 @@ from django.utils import timezone
 from cas_saml.models import ServiceTicket
 from identity.context import RequestContext
 from identity.models import Delivery, SSOSession
-from identity.services import sessions
+from identity.sso import sessions
 from tests.factories import make_tenant, make_user
 from tests.factories.cas import make_cas_service, make_ticket
 from tests.factories.oidc import make_session

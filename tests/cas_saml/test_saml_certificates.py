@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cas_saml.saml import certificates
 from cas_saml.saml.certificates import CertificateRefused
+from identity.keyring import keys
 from identity.models import KeyPair, KeyUse
-from identity.services import keys
 from tests.factories import make_tenant
 from tests.support import saml
 

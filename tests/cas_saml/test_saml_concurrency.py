@@ -13,10 +13,10 @@ from cas_saml.saml.errors import MessageRefused
 from cas_saml.saml.name_ids import Policy
 from cas_saml.saml.requests import unsolicited
 from identity.context import RequestContext
+from identity.directory import profiles
 from identity.errors import StateInvalid
 from identity.models import Delivery, SSOSession
-from identity.selectors import profiles
-from identity.services import sessions
+from identity.sso import sessions
 from tests.cas_saml.test_concurrency import at_once
 from tests.factories import make_tenant, make_user
 from tests.factories.oidc import make_session

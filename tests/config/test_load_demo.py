@@ -10,9 +10,9 @@ from django.core.management import call_command
 
 from config import demo
 from identity.context import SYSTEM
+from identity.directory import lists, tenants, users
 from identity.models import Tenant, User
-from identity.selectors import directory
-from identity.services import credentials, tenants, users
+from identity.passwords import credentials
 from oidc_provider.models import Client
 from tests.factories import make_tenant
 
@@ -36,7 +36,7 @@ def test_the_demo_has_an_operator_and_a_user_who_can_sign_in(file: Path) -> None
     assert (tenant.is_default, tenants.has_demo_data()) == (True, True)
     assert [person.role for person in demo.people()] == ["Operator", "User"]
     for name, password in passwords().items():
-        user = directory.get_user_by_name(tenant=tenant, user_name=name)
+        user = lists.get_user_by_name(tenant=tenant, user_name=name)
         assert credentials.check_password(user=user, password=password)
         assert user.is_superuser is (name == "operator")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

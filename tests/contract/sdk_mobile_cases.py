@@ -9,6 +9,7 @@ from typing import Any
 import time_machine
 from django.utils import timezone
 
+from identity.directory import attributes, tenants
 from identity.models import (
     AttributeDefinition,
     AttributeEditor,
@@ -18,7 +19,6 @@ from identity.models import (
     Tenant,
     User,
 )
-from identity.services import attributes, tenants
 from tests.factories import make_tenant, make_user
 from tests.sdk_api import mobile
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, Inbox

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from identity.keyring import keys
 from identity.models import KeyPair
-from identity.services import keys
 from oidc_provider import registration
 from tests.factories import make_application
 from tests.factories.oidc import make_client

@@ -187,7 +187,7 @@ def _other_identity_number(world: World, call: Call) -> None:
 def _unique_badge(world: World, call: Call) -> None:
     """Somebody else has the value already, in another spelling."""
     from identity.context import RequestContext
-    from identity.services import attributes
+    from identity.directory import attributes
 
     world.other.extension = {"badge": "B2"}
     world.other.save()
@@ -206,7 +206,7 @@ def passwords(user_name: str) -> Iterator[tuple[str, Case]]:
 
 def _password_before(world: World, call: Call) -> None:
     from identity.context import RequestContext
-    from identity.services import credentials
+    from identity.passwords import credentials
     from tests.tenant_api.world import NEW_PASSWORD, OLD_PASSWORD
 
     context = RequestContext(tenant=world.tenant)

@@ -17,7 +17,7 @@ from django.test import Client as HttpClient
 
 from identity.context import RequestContext
 from identity.models import User
-from identity.services import sessions
+from identity.sso import sessions
 from oidc_provider.dialects.base import Dialect, EndpointName
 from oidc_provider.models import Client
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from identity.context import RequestContext
 from identity.models import AuditEvent, SessionEndReason, SSOSession
-from identity.services import sessions
+from identity.sso import sessions
 from oidc_provider import dialects
 from oidc_provider.dialects.base import Delivery, Dialect, EndpointName
 from oidc_provider.dialects.faults import VERIFIER_FORM

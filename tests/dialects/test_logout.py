@@ -9,9 +9,10 @@ import jwt
 import pytest
 from django.utils import timezone
 
+from identity import delivery
 from identity.context import SYSTEM
 from identity.models import SessionEndReason, SSOSession
-from identity.services import delivery, sessions, sign_outs
+from identity.sso import sessions, sign_outs
 from oidc_provider import registration
 from oidc_provider.dialects.base import EndpointName
 from tests.dialects.party import Party

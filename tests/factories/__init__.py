@@ -13,6 +13,7 @@ from typing import Any
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
+from identity.messaging import messages, phone
 from identity.models import (
     AppAccount,
     Application,
@@ -29,7 +30,6 @@ from identity.models import (
     TenantDomain,
     User,
 )
-from identity.services import messages, phone
 
 PASSWORD = "Quiet-Harbour-41"  # good under the default policy
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from identity.keyring import keys
 from identity.models import KeyPair, KeyState, KeyUse, Tenant
-from identity.services import keys
 
 
 def make_keys(tenant: Tenant, *, use: str = KeyUse.SIG, alg: str = "RS256") -> KeyPair:

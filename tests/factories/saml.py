@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cas_saml.models import ServiceProvider
 from cas_saml.saml import certificates
 from cas_saml.saml.certificates import Credential
+from identity.keyring import keys
 from identity.models import Application, KeyUse, Tenant
-from identity.services import keys
 from tests.factories import make_application
 from tests.factories.keys import make_keys
 

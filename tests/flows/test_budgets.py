@@ -10,8 +10,8 @@ from django.conf import settings
 from django.test import Client as HttpClient
 from django.test import override_settings
 
+from identity import budgets
 from identity.models import LoginTransaction, PendingRequest
-from identity.services import budgets
 from tests.factories import make_application, make_tenant
 from tests.factories.cas import make_cas_service
 from tests.factories.keys import make_keys

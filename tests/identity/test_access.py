@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from identity.errors import AccessDenied, AccountDisabled, ApplicationDisabled, StateInvalid
 from identity.models import Application, ApplicationAccess, SSOSession, Tenant, User
-from identity.services import access
+from identity.sso import access
 from tests.factories import make_account, make_application, make_tenant, make_user
 from tests.factories.oidc import make_session
 

@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 
 from identity.context import RequestContext
+from identity.directory import accounts, applications, lists, organizations, roles, tenants, users
+from identity.directory.profiles import profile_of
 from identity.errors import (
     AccessDenied,
     AlreadyExists,
@@ -20,9 +22,7 @@ from identity.errors import (
     ValueRequired,
 )
 from identity.models import AppAccount, AppRoleMember, AttributeDefinition, AuditEvent, Tenant, User
-from identity.selectors import directory
-from identity.selectors.profiles import profile_of
-from identity.services import access, accounts, applications, organizations, roles, tenants, users
+from identity.sso import access
 from tests.factories import (
     make_account,
     make_app_organization,
@@ -128,7 +128,7 @@ def test_texts_that_no_database_takes_name_nothing(
     role = make_role(application)
     assert refusal_of(applications.get, tenant=tenant, public_id=odd) == (NotFound, "APP.0001")
     assert refusal_of(tenants.get_by_public_id, public_id=odd) == (NotFound, "APP.0001")
-    assert refusal_of(directory.get_organization, tenant=tenant, public_id=odd) == (NotFound, "ORG.0001")
+    assert refusal_of(lists.get_organization, tenant=tenant, public_id=odd) == (NotFound, "ORG.0001")
     create, make = organizations.create, accounts.create
     assert refusal_of(create, tenant=tenant, context=context, code="a", name="A", parent_id=odd)[1] == "ORG.0002"
     refused = refusal_of(users.create, tenant=tenant, context=context, user_name="bob", organization_code=odd)
@@ -303,23 +303,23 @@ def test_lists_and_look_ups_stay_in_their_application(tenant: Tenant, user: User
     account, role = make_account(user, application), make_role(application)
     branch = make_app_organization(application)
     make_account(user, other), make_role(other), make_app_organization(other)
-    assert directory.list_accounts(application=application).rows == [account]
-    assert directory.list_accounts(application=application, account_type="PUBLIC_ACCOUNT").rows == []
-    assert directory.list_roles(application=application).rows == [role]
-    assert directory.list_app_organizations(application=application).rows == [branch]
-    assert directory.list_applications(tenant=tenant).rows == [application, other]
-    assert directory.list_role_members(role=role).total == 0
-    assert len(directory.list_accounts_of(user=user)) == 2
+    assert lists.list_accounts(application=application).rows == [account]
+    assert lists.list_accounts(application=application, account_type="PUBLIC_ACCOUNT").rows == []
+    assert lists.list_roles(application=application).rows == [role]
+    assert lists.list_app_organizations(application=application).rows == [branch]
+    assert lists.list_applications(tenant=tenant).rows == [application, other]
+    assert lists.list_role_members(role=role).total == 0
+    assert len(lists.list_accounts_of(user=user)) == 2
     refusals = [
-        (directory.get_account, account, "APP_ACCOUNT.0001"),
-        (directory.get_role, role, "APP_ROLE.0001"),
-        (directory.get_app_organization, branch, "APP_ORG.0001"),
+        (lists.get_account, account, "APP_ACCOUNT.0001"),
+        (lists.get_role, role, "APP_ROLE.0001"),
+        (lists.get_app_organization, branch, "APP_ORG.0001"),
     ]
     for look_up, row, code in refusals:
         assert look_up(application=application, public_id=row.public_id) == row
         assert refusal_of(look_up, application=other, public_id=row.public_id) == (NotFound, code)
         assert refusal_of(look_up, application=other, public_id="a\x00") == (NotFound, code)
-    refused = refusal_of(directory.list_accounts, application=application, account_type="ROBOT")
+    refused = refusal_of(lists.list_accounts, application=application, account_type="ROBOT")
     assert refused == (ValueInvalid, "APP_ACCOUNT.0003")
 
 

@@ -9,10 +9,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from identity import audit
 from identity.context import RequestContext
 from identity.events import EventType
 from identity.models import AppendOnlyError, AuditBatch, AuditEvent
-from identity.services import audit
 from tests.factories import make_application, make_tenant, make_user
 
 TABLE = AuditEvent._meta.db_table

@@ -13,22 +13,16 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 
-from identity import policies
+from identity import audit, authority, policies, throttle
 from identity.context import SYSTEM
+from identity.directory import tenants, users
 from identity.errors import AuthorityRefused, IdentityError
+from identity.federation import external_identities
 from identity.models import AuditEvent, SessionEndReason, SSOSession, Tenant, User
 from identity.operator_groups import AUDITORS
-from identity.services import (
-    account,
-    audit,
-    authority,
-    external_identities,
-    rescue,
-    sessions,
-    tenants,
-    throttle,
-    users,
-)
+from identity.sign_in import account
+from identity.sso import sessions
+from identity.upkeep import rescue
 from tests.factories import PASSWORD, make_operator, make_tenant, make_user
 from tests.factories.oidc import make_session
 from tests.factories.upstreams import make_link, make_upstream

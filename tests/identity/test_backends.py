@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import Permission
 
-from identity.backends import SSOSessionBackend
+from identity.sign_in.backends import SSOSessionBackend
 from tests.factories import PASSWORD, make_operator, make_tenant, make_user
 
 

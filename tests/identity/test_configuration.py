@@ -11,9 +11,12 @@ from django.core.management import CommandError, call_command
 
 from cas_saml.checks import check_plain_http
 from cas_saml.models import CASService
-from identity import configuration, crypto, registry
-from identity.configuration import APPLICATION_SECTIONS
+from identity import crypto, registry
+from identity.configuration.files.files import files
+from identity.configuration.files.files import APPLICATION_SECTIONS
 from identity.context import RequestContext
+from identity.directory import lists, tenants
+from identity.directory.profiles import profile_of
 from identity.models import (
     Application,
     AuditEvent,
@@ -24,9 +27,8 @@ from identity.models import (
     Tenant,
     User,
 )
-from identity.selectors import directory
-from identity.selectors.profiles import profile_of
-from identity.services import access, credentials, tenants
+from identity.passwords import credentials
+from identity.sso import access
 from oidc_provider import config as oidc_config
 from oidc_provider.client_authentication import SECRET_PURPOSE
 from oidc_provider.models import Client
@@ -116,7 +118,7 @@ def test_a_file_makes_everything_it_names(run: Any) -> None:
     assert (tenant.name, tenant.language, tenant.is_default) == ("Acme", "ja", False)
     assert [domain.host for domain in tenant.domains.all()] == ["id.acme.example", "login.acme.example"]
     assert (tenant.password_policy.min_length, tenant.session_policy.mfa_mode) == (10, "always")
-    alice = directory.get_user_by_name(tenant=tenant, user_name="alice")
+    alice = lists.get_user_by_name(tenant=tenant, user_name="alice")
     assert credentials.check_password(user=alice, password=PASSWORD)
     assert (alice.mobile, alice.email_verified, str(alice.birth_date)) == ("+8613812345678", True, "1990-01-31")
     assert (alice.extension, alice.address) == ({"badge": "7"}, {"locality": "Kyoto"})
@@ -227,7 +229,7 @@ def test_passwords_and_secrets_are_never_printed_or_kept_in_clear(run: Any) -> N
 def test_a_password_in_the_file_is_for_the_first_time_only(run: Any) -> None:
     run(FULL)
     tenant = Tenant.objects.get(code="acme")
-    alice = directory.get_user_by_name(tenant=tenant, user_name="alice")
+    alice = lists.get_user_by_name(tenant=tenant, user_name="alice")
     credentials.set_password(user=alice, password="Silent-Bridge-58", context=RequestContext(tenant=tenant))
     assert run(FULL) == "Nothing to change.\n"
     assert credentials.check_password(user=User.objects.get(pk=alice.pk), password="Silent-Bridge-58")
@@ -465,15 +467,15 @@ def test_the_documents_own_example_works(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "names"),
     [
-        ("tenant", [*configuration._TENANT_KEYS, "code", "domains", "default", "password_policy", "session_policy"]),
+        ("tenant", [*files._TENANT_KEYS, "code", "domains", "default", "password_policy", "session_policy"]),
         ("tenant", [field.name for field in PasswordPolicy._meta.fields if field.name not in ("id", "tenant")]),
         ("tenant", [field.name for field in SessionPolicy._meta.fields if field.name not in ("id", "tenant")]),
-        ("attributes", [*configuration._DEFINITION_KEYS, *configuration._DEFINITION_FLAGS, "name"]),
+        ("attributes", [*files._DEFINITION_KEYS, *files._DEFINITION_FLAGS, "name"]),
         ("organizations", ["code", "name", "category", "parent"]),
-        ("users", [*configuration._USER_KEYS, "password", "password_must_change", "organization", "organizations"]),
+        ("users", [*files._USER_KEYS, "password", "password_must_change", "organization", "organizations"]),
         ("users", ["enabled", "operator", "superuser"]),
         ("api_scopes", ["name", "audience", "description"]),
-        ("applications", [*configuration._APPLICATION_COLUMNS, "code", "roles", "accounts", *APPLICATION_SECTIONS]),
+        ("applications", [*files._APPLICATION_COLUMNS, "code", "roles", "accounts", *APPLICATION_SECTIONS]),
         ("clients", [*oidc_config._COLUMNS, "client_id", "client_secret", "api_scopes", "tenant_api"]),
     ],
 )

@@ -12,9 +12,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from identity.connectors.alipay import is_signed, raw_members, sign, signed_text
-from identity.connectors.base import Account, ExternalPerson, ask, clean_nickname, clean_picture_url, connectors
 from identity.errors import ExternalCodeRefused, SystemBusy
+from identity.federation.connectors.alipay import is_signed, raw_members, sign, signed_text
+from identity.federation.connectors.base import (
+    Account,
+    ExternalPerson,
+    ask,
+    clean_nickname,
+    clean_picture_url,
+    connectors,
+)
 from tests.support import upstreams
 from tests.support.upstreams import AlipayStub, Person, WeChatStub, key_pair, private_key_text, public_key_text, serving
 

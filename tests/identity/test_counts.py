@@ -8,9 +8,8 @@ import pytest
 from django.db import connections
 
 from identity.context import RequestContext
+from identity.directory import counts, lists, tenants, users
 from identity.models import Tenant, User, UserCount
-from identity.selectors import directory
-from identity.services import counts, tenants, users
 from tests.factories import make_tenant, make_user
 
 pytestmark = pytest.mark.django_db
@@ -24,11 +23,11 @@ def test_creating_and_deleting_keep_the_number() -> None:
     tenant = tenants.create(code="acme", context=RequestContext(tenant=None))
     context = RequestContext(tenant=tenant)
     people = [users.create(tenant=tenant, context=context, user_name=f"u{number}") for number in range(3)]
-    assert kept(tenant) == directory.list_users(tenant=tenant).total == 3
+    assert kept(tenant) == lists.list_users(tenant=tenant).total == 3
     users.update(user=people[0], context=context, name="Changed")
     users.disable(user=people[0], context=context)
     users.delete(user=people[1], context=context)
-    assert kept(tenant) == directory.list_users(tenant=tenant).total == 2
+    assert kept(tenant) == lists.list_users(tenant=tenant).total == 2
 
 
 def test_a_refused_creation_is_not_counted() -> None:
@@ -44,7 +43,7 @@ def test_a_refused_creation_is_not_counted() -> None:
 def test_rows_that_were_loaded_otherwise_are_counted_once_asked() -> None:
     tenant = make_tenant()
     make_user(tenant)
-    assert directory.list_users(tenant=tenant).total == 1  # nothing is kept yet, so they are counted
+    assert lists.list_users(tenant=tenant).total == 1  # nothing is kept yet, so they are counted
     assert not UserCount.objects.filter(tenant=tenant).exists()
     User.objects.bulk_create([User(tenant=tenant, user_name="x", user_key="x"), make_unsaved(tenant)])
     assert counts.recount(tenant) == kept(tenant) == 3

@@ -12,10 +12,12 @@ from django.contrib.auth import hashers
 from django.utils import translation
 
 from identity.context import RequestContext
+from identity.directory import users
 from identity.errors import AccountDisabled, CredentialsRefused, IdentityError, PasswordRefused, ValueRequired
-from identity.hashers import Argon2id
 from identity.models import AuditEvent, PasswordHistory, PasswordPolicy, SSOSession, Tenant, User
-from identity.services import credentials, sessions, users, weak_passwords
+from identity.passwords import credentials, weak_passwords
+from identity.passwords.hashers import Argon2id
+from identity.sso import sessions
 from tests.factories import PASSWORD, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db

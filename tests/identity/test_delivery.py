@@ -14,10 +14,9 @@ from django.db import connections, transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from identity import registry
+from identity import delivery, purging, registry
 from identity.context import SYSTEM
 from identity.models import Application, Delivery, Tenant
-from identity.services import delivery, purging
 
 pytestmark = pytest.mark.django_db
 

@@ -20,6 +20,9 @@ from django.utils import timezone
 from identity import crypto
 from identity.context import SYSTEM, RequestContext
 from identity.errors import SendFailed, ValueInvalid
+from identity.messaging import gateways, messages
+from identity.messaging.senders import aliyun, hook
+from identity.messaging.senders.base import GatewayFacts, Message, NotSent
 from identity.models import (
     AuditEvent,
     MessageGateway,
@@ -30,10 +33,8 @@ from identity.models import (
     VerificationCode,
     VerificationPurpose,
 )
-from identity.senders import aliyun, hook
-from identity.senders.base import GatewayFacts, Message, NotSent
-from identity.services import gateways, messages, verification
-from identity.services.purging import purge_expired
+from identity.purging import purge_expired
+from identity.sign_in import verification
 from tests.factories import make_tenant, make_user
 from tests.identity.test_outbound import authority, trusted
 from tests.support.gateways import AliyunStub, HookReceiver, MailServer

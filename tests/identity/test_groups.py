@@ -9,10 +9,10 @@ from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import ValidationError
 
 from identity.context import SYSTEM
+from identity.directory import groups
 from identity.errors import AuthorityRefused
 from identity.models import AuditEvent, User
 from identity.operator_groups import AUDITORS, HELP_DESK, OURS, TENANT_OPERATORS
-from identity.services import groups
 from tests.factories import make_operator, make_tenant, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.security("S46")]

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password, identify_hasher, make_password
 from django.test import override_settings
 
-from identity import hashers
+from identity.passwords import hashers
 
 PASSWORD = "correct horse 電池"
 

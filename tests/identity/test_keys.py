@@ -19,10 +19,10 @@ from django.db import IntegrityError, connection, connections, transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from identity import crypto
+from identity import crypto, purging
 from identity.events import EventType
+from identity.keyring import keys
 from identity.models import AuditEvent, KeyPair, KeyState, Tenant
-from identity.services import keys, purging
 from tests.factories import make_operator
 from tests.factories.keys import make_keys
 

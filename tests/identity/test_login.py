@@ -27,7 +27,8 @@ from identity.models import (
     SSOSession,
     User,
 )
-from identity.services import access, login, login_steps
+from identity.sign_in import login, machine
+from identity.sso import access
 from tests.factories import PASSWORD, make_account, make_application, make_tenant, make_user
 from tests.sdk_api.mobile import MOBILE, inbox
 
@@ -249,20 +250,20 @@ def test_a_stale_copy_of_a_sign_in_cannot_be_moved_or_finished(tenant, alice):
     Device(tenant)
     row = LoginTransaction.objects.get()
     stale = LoginTransaction.objects.get()
-    login_steps.move(row, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
+    machine.move(row, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
     for to in (LoginState.PASSWORD_WARN, LoginState.MFA_AUTH):
         with pytest.raises(StateInvalid):
-            login_steps.move(stale, to=to, user=alice, amr=["pwd", "sms"])
+            machine.move(stale, to=to, user=alice, amr=["pwd", "sms"])
     with pytest.raises(StateInvalid):
-        login_steps.close(stale, state=LoginState.SUCCESS, session=None)
+        machine.close(stale, state=LoginState.SUCCESS, session=None)
     found = LoginTransaction.objects.get()
     assert (found.state, found.amr, found.finished_at) == (LoginState.MFA_AUTH, ["pwd"], None)
-    login_steps.close(row, state=LoginState.ACCESS_DENIED, session=None)
+    machine.close(row, state=LoginState.ACCESS_DENIED, session=None)
     for copy in (row, found):
         with pytest.raises(StateInvalid):
-            login_steps.move(copy, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
+            machine.move(copy, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
         with pytest.raises(StateInvalid):
-            login_steps.close(copy, state=LoginState.SUCCESS, session=None)
+            machine.close(copy, state=LoginState.SUCCESS, session=None)
 
 
 @pytest.mark.security("S29")
@@ -271,9 +272,9 @@ def test_a_sign_in_that_ran_out_meanwhile_cannot_be_moved_or_finished(tenant, al
     row = LoginTransaction.objects.get()
     with time_machine.travel(timezone.now() + timedelta(minutes=31)):
         with pytest.raises(StateInvalid):
-            login_steps.move(row, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
+            machine.move(row, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
         with pytest.raises(StateInvalid):
-            login_steps.close(row, state=LoginState.SUCCESS, session=None)
+            machine.close(row, state=LoginState.SUCCESS, session=None)
 
 
 @pytest.mark.security("S26")
@@ -282,7 +283,7 @@ def test_a_half_done_sign_in_dies_with_the_epoch_of_its_first_proof(tenant, alic
     device = Device(tenant, make_application(tenant, mfa_mode="always"))
     assert device.give_password().state == LoginState.MFA_AUTH
     of_step = {**device.proof, "handle": device.handle, "state": LoginState.MFA_AUTH}
-    assert login_steps.get(**of_step).user == alice
+    assert machine.get(**of_step).user == alice
     access.revoke_everything(user=alice, reason=SessionEndReason.PASSWORD_CHANGED, context=device.context)
     with pytest.raises(StateInvalid):
-        login_steps.get(**of_step)
+        machine.get(**of_step)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from identity import policies
-from identity.configuration import ConfigError, apply_documents
+from identity.configuration.files.files import ConfigError, apply_documents
+from identity.messaging import messages
 from identity.models import MessageGateway, MessageTemplate, Tenant
-from identity.services import messages
 
 pytestmark = pytest.mark.django_db
 

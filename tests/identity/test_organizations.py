@@ -9,10 +9,9 @@ import pytest
 from django.db import connections
 
 from identity.context import RequestContext
+from identity.directory import lists, organizations, users
 from identity.errors import AlreadyExists, IdentityError, NotAllowed, NotFound, ValueInvalid, ValueRequired
 from identity.models import AppOrganization, AuditEvent, Organization, Tenant
-from identity.selectors import directory
-from identity.services import organizations, users
 from tests.factories import (
     make_account,
     make_app_organization,
@@ -103,7 +102,7 @@ def test_a_parent_of_another_tenant_does_not_exist(tenant: Tenant, context: Requ
     )
     assert refused == (NotFound, "ORG.0002")
     with pytest.raises(NotFound):
-        directory.get_organization(tenant=tenant, public_id=theirs.public_id)
+        lists.get_organization(tenant=tenant, public_id=theirs.public_id)
 
 
 def test_a_move_takes_everything_below_along(tenant: Tenant, context: RequestContext) -> None:
@@ -179,7 +178,7 @@ def test_lists_follow_decision_43(tenant: Tenant) -> None:
     make_organization(make_tenant())
 
     def listed(**arguments: Any) -> list[Organization]:
-        page = directory.list_organizations(tenant=tenant, **arguments)
+        page = lists.list_organizations(tenant=tenant, **arguments)
         assert page.total == len(page.rows)
         return page.rows
 

@@ -8,10 +8,10 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from identity import pending_requests
 from identity.errors import StateInvalid
 from identity.models import PendingRequest, Tenant
-from identity.purgers import purge_pending_requests
-from identity.services import pending_requests
+from identity.upkeep.purgers import purge_pending_requests
 from tests.factories import make_tenant
 
 pytestmark = pytest.mark.django_db

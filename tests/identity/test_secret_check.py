@@ -9,9 +9,9 @@ from django.db import OperationalError
 from django.test import Client
 
 from identity import checks, crypto
+from identity.keyring import secret_check
+from identity.keyring.secret_check import WrongSecrets
 from identity.models import KeyPair, KeyState, KeyUse, SecretFingerprint
-from identity.services import secret_check
-from identity.services.secret_check import WrongSecrets
 from tests.factories import make_tenant
 
 pytestmark = pytest.mark.django_db

@@ -7,12 +7,12 @@ from django.core import mail
 
 from identity.context import RequestContext
 from identity.errors import SendFailed
+from identity.messaging.senders import texts
+from identity.messaging.senders.base import Message, NotSent, Receipt, senders_for
+from identity.messaging.senders.console import ConsoleSender
+from identity.messaging.senders.mail import MailSender
 from identity.models import VerificationChannel, VerificationCode, VerificationPurpose
-from identity.senders import texts
-from identity.senders.base import Message, NotSent, Receipt, senders_for
-from identity.senders.console import ConsoleSender
-from identity.senders.mail import MailSender
-from identity.services import verification
+from identity.sign_in import verification
 from tests.factories import make_tenant, make_user
 
 CODE = "123456"
@@ -86,7 +86,7 @@ def test_channel_without_a_gateway_sends_nothing(tenant):
 
 def test_next_gateway_is_tried(tenant, settings):
     here = f"{__name__}.Broken"
-    configure(settings, email_senders=(here, "identity.senders.mail.MailSender"))
+    configure(settings, email_senders=(here, "identity.messaging.senders.mail.MailSender"))
     Broken.asked = 0
     send(tenant, verification.Target(VerificationChannel.EMAIL, "a@example.org"))
     assert (Broken.asked, len(mail.outbox)) == (1, 1)

@@ -12,7 +12,10 @@ from django.utils import timezone
 
 from identity import policies
 from identity.context import SYSTEM, DeviceFacts, RequestContext
+from identity.directory import tenants
 from identity.errors import TooManyRequests, ValueInvalid, VerificationRefused
+from identity.messaging import countries, messages, phone
+from identity.messaging.senders.base import Message
 from identity.models import (
     AttemptCounter,
     MessagePolicy,
@@ -21,8 +24,7 @@ from identity.models import (
     VerificationCode,
     VerificationPurpose,
 )
-from identity.senders.base import Message
-from identity.services import countries, messages, phone, tenants, verification
+from identity.sign_in import verification
 from tests.factories import make_tenant, make_user
 from tests.identity.test_throttle import at_once, kinds
 

@@ -22,8 +22,8 @@ from identity.models import (
     Tenant,
     User,
 )
-from identity.services import access, sessions
 from identity.signals import session_ended, user_disabled
+from identity.sso import access, sessions
 from tests.factories import make_account, make_application, make_tenant, make_user
 from tests.identity.test_throttle import at_once, kinds
 
@@ -342,7 +342,7 @@ def test_enough_is_judged_by_recorded_factors_and_the_rule(
 
 
 def test_users_last_login_is_kept(db):
-    from identity.services import login
+    from identity.sign_in import login
     from tests.factories import PASSWORD
 
     tenant = make_tenant()

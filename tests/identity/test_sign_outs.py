@@ -12,12 +12,12 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from identity import registry
+from identity import delivery, registry
 from identity.context import SYSTEM, RequestContext
 from identity.models import Application, Delivery, SessionParticipant, SSOSession, Tenant
 from identity.registry import Frame, Visit
-from identity.services import delivery, sessions, sign_outs
-from identity.services.sign_outs import SignOut, Told
+from identity.sso import sessions, sign_outs
+from identity.sso.sign_outs import SignOut, Told
 from tests.factories import make_tenant, make_user
 
 pytestmark = pytest.mark.django_db

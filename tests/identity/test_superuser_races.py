@@ -9,9 +9,9 @@ import pytest
 from django.db import connections
 
 from identity.context import SYSTEM
+from identity.directory import users
 from identity.errors import AuthorityRefused
 from identity.models import User
-from identity.services import users
 from tests.factories import make_operator, make_tenant
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.security("S50")]

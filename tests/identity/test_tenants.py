@@ -9,9 +9,9 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from identity.context import SYSTEM
+from identity.directory import tenants
 from identity.errors import NotFound
 from identity.models import AuditEvent, KeyPair, Tenant, TenantDomain
-from identity.services import tenants
 from tests.factories import make_tenant
 
 pytestmark = pytest.mark.django_db

@@ -13,6 +13,7 @@ import time_machine
 from django.db import connections
 from django.utils import timezone
 
+from identity import throttle
 from identity.context import RequestContext
 from identity.errors import AccountLocked, CredentialsRefused, TooManyRequests, VerificationRefused
 from identity.models import (
@@ -24,7 +25,7 @@ from identity.models import (
     VerificationCode,
     VerificationPurpose,
 )
-from identity.services import authentication, login, throttle, verification
+from identity.sign_in import authentication, login, verification
 from tests.factories import PASSWORD, make_tenant, make_user
 
 THREADS = 10

@@ -11,7 +11,7 @@ from django.utils import timezone
 from identity.context import RequestContext
 from identity.errors import AccountLocked, CredentialsRefused, TooManyRequests
 from identity.models import AttemptCounter, MessagePolicy, PasswordPolicy, VerificationCode, VerificationPurpose
-from identity.services import authentication, login, password_reset, verification
+from identity.sign_in import authentication, login, password_reset, verification
 from tests.factories import make_tenant, make_user
 
 

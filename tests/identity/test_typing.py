@@ -12,10 +12,12 @@ from django.contrib.auth import hashers
 
 from identity import texts
 from identity.context import RequestContext
+from identity.directory import accounts, attributes, roles, users
 from identity.errors import AlreadyExists, IdentityError, PasswordRefused, ValueRequired, VerificationRefused
-from identity.hashers import Argon2id
 from identity.models import AttributeEditor, Tenant, User, VerificationPurpose
-from identity.services import accounts, attributes, authentication, credentials, roles, users, verification
+from identity.passwords import credentials
+from identity.passwords.hashers import Argon2id
+from identity.sign_in import authentication, verification
 from tests.factories import make_application, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db

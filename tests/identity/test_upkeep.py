@@ -21,9 +21,10 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from identity import crypto, registry
+from identity import crypto, delivery, pending_requests, purging, registry
+from identity.keyring import keys, resealing
 from identity.models import Delivery, KeyPair, PendingRequest, Tenant, User
-from identity.services import delivery, keys, pending_requests, purging, resealing, upkeep
+from identity.upkeep import upkeep
 
 OLD, NEW = b"1" * 32, b"2" * 32
 

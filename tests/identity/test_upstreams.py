@@ -13,11 +13,13 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import connections
 
-from identity import configuration, crypto
-from identity.configuration import ConfigError
-from identity.connectors.base import ExternalPerson
+from identity import crypto
+from identity.configuration.files.files import files
+from identity.configuration.files.files import ConfigError
 from identity.context import SYSTEM, RequestContext
 from identity.errors import AlreadyExists, IdentityError
+from identity.federation import external_identities, upstreams
+from identity.federation.connectors.base import ExternalPerson
 from identity.models import (
     AuditEvent,
     ExternalIdentity,
@@ -31,7 +33,7 @@ from identity.models import (
     VerificationCode,
     VerificationPurpose,
 )
-from identity.services import external_identities, external_login, login_steps, upstreams, verification
+from identity.sign_in import federated, machine, verification
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.upstreams import make_link, make_upstream
 from tests.sdk_api.mobile import Inbox, inbox
@@ -146,7 +148,7 @@ def apply(directory: Path, text: str) -> list[str]:
     (directory / "file.yaml").write_text(text, encoding="utf-8")
     (directory / "private.txt").write_text(private_key_text(key_pair("app")), encoding="utf-8")
     (directory / "public.txt").write_text(public_key_text(key_pair("alipay")), encoding="utf-8")
-    return [line for change in configuration.apply_file(directory / "file.yaml") for line in change.lines()]
+    return [line for change in files.apply_file(directory / "file.yaml") for line in change.lines()]
 
 
 @pytest.mark.django_db
@@ -251,7 +253,7 @@ def at_once(work: Callable[[int], Any]) -> Counter[str]:
 
 def unlinked(tenant: Tenant, source: Upstream, *, context: RequestContext) -> str:
     """The handle of a sign-in that waits for its account to be linked."""
-    handle = login_steps.begin(tenant=tenant, binding="device", context=context)
+    handle = machine.begin(tenant=tenant, binding="device", context=context)
     row = LoginTransaction.objects.latest("pk")
     parked = external_identities.park(upstream=source, person=PERSON)
     LoginTransaction.objects.filter(pk=row.pk).update(
@@ -286,7 +288,7 @@ def test_of_a_hundred_links_of_one_account_one_wins() -> None:
 
     def work(number: int) -> str:
         mobile, code, handle = people[number]
-        outcome = external_login.bind(
+        outcome = federated.bind(
             handle=handle, mobile=mobile, verification_code=code, binding="device", context=context
         )
         return str(outcome.state)
@@ -305,7 +307,7 @@ def test_of_a_hundred_tries_with_one_state_and_one_code_one_links() -> None:
     code, handle = code_for(tenant, "13812345678", context=context), unlinked(tenant, source, context=context)
 
     def work(number: int) -> str:
-        outcome = external_login.bind(
+        outcome = federated.bind(
             handle=handle, mobile="13812345678", verification_code=code, binding="device", context=context
         )
         return str(outcome.state)
@@ -338,7 +340,7 @@ def test_of_a_hundred_newcomers_with_one_account_one_is_registered() -> None:
         assert row.consumed_at is None
 
     def work(number: int) -> str:
-        outcome = external_login.register_and_bind(
+        outcome = federated.register_and_bind(
             handle=handles[number],
             mobile=mobiles[number],
             verification_code=value,

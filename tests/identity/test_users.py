@@ -14,6 +14,8 @@ from django.db import connection, connections
 
 from identity import patterns, signals
 from identity.context import RequestContext
+from identity.directory import attributes, lists, users
+from identity.directory.users import Relation
 from identity.errors import (
     AlreadyExists,
     IdentityError,
@@ -33,9 +35,8 @@ from identity.models import (
     UniqueAttributeValue,
     User,
 )
-from identity.selectors import directory
-from identity.services import attributes, credentials, sessions, users
-from identity.services.users import Relation
+from identity.passwords import credentials
+from identity.sso import sessions
 from tests.factories import (
     PASSWORD,
     make_account,
@@ -627,7 +628,7 @@ def test_a_deleted_user_leaves_an_empty_row_and_free_names(
     assert heard == [public_id]
     about = AuditEvent.objects.filter(target_type="user", target_id=public_id)
     assert [event.event_type for event in about if event.personal] == ["user:delete"]
-    assert directory.find_user(tenant=tenant, public_id=public_id) is None
+    assert lists.find_user(tenant=tenant, public_id=public_id) is None
     assert refusal_of(users.update, user=user, context=context, name="x")[:2] == (NotFound, "USER.0001")
     again = users.create(tenant=tenant, context=context, **values)
     assert again.public_id != public_id
@@ -646,13 +647,13 @@ def test_a_user_is_found_by_each_name_in_the_own_tenant_only(tenant: Tenant) -> 
     ]
     other = make_tenant()
     for name in names:
-        assert directory.find_user(tenant=tenant, **name) == user
-        assert directory.find_user(tenant=other, **name) is None
+        assert lists.find_user(tenant=tenant, **name) == user
+        assert lists.find_user(tenant=other, **name) is None
     for nothing in ({}, {"user_name": ""}, {"user_name": "a\x00"}, {"email": "\ud800"}, {"mobile": ""}):
-        assert directory.find_user(tenant=tenant, **nothing) is None
-    assert refusal_of(directory.get_user, tenant=tenant, public_id="")[1] == "USER.0061"
-    assert refusal_of(directory.get_user, tenant=other, public_id=user.public_id)[1] == "USER.0001"
-    assert refusal_of(directory.get_user_by_name, tenant=tenant, user_name="bob")[1] == "USER.0001"
+        assert lists.find_user(tenant=tenant, **nothing) is None
+    assert refusal_of(lists.get_user, tenant=tenant, public_id="")[1] == "USER.0061"
+    assert refusal_of(lists.get_user, tenant=other, public_id=user.public_id)[1] == "USER.0001"
+    assert refusal_of(lists.get_user_by_name, tenant=tenant, user_name="bob")[1] == "USER.0001"
 
 
 def test_the_list_pages_through_the_tenant_with_a_fixed_number_of_queries(
@@ -665,15 +666,15 @@ def test_the_list_pages_through_the_tenant_with_a_fixed_number_of_queries(
     make_user(make_tenant(), password=None)
     # The kept number (there is none yet, so they are counted), the keys, the rows, the memberships.
     with django_assert_num_queries(5):
-        page = directory.list_users(tenant=tenant, index=1, size=10)
-        found = directory.memberships_of(page.rows)
-    reference = directory.MembershipReference(organization.public_id, is_primary=True)
+        page = lists.list_users(tenant=tenant, index=1, size=10)
+        found = lists.memberships_of(page.rows)
+    reference = lists.MembershipReference(organization.public_id, is_primary=True)
     assert found == {people[10].pk: [], people[11].pk: [reference]}
     assert (page.total, page.rows) == (12, people[10:])
-    page = directory.list_users(tenant=tenant, organization_id=organization.public_id)
+    page = lists.list_users(tenant=tenant, organization_id=organization.public_id)
     assert (page.total, page.rows) == (2, [people[0], people[11]])
     for index, size in ((0, 9), (0, 101), (-1, 10)):
-        assert refusal_of(directory.list_users, tenant=tenant, index=index, size=size)[1] == "PAGE.0001"
+        assert refusal_of(lists.list_users, tenant=tenant, index=index, size=size)[1] == "PAGE.0001"
 
 
 # Many at once ----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from django.core import mail
 from identity.context import RequestContext
 from identity.errors import VerificationRefused
 from identity.models import User, VerificationPurpose
-from identity.services import verification
+from identity.sign_in import verification
 from tests.factories import make_tenant, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)

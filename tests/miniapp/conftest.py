@@ -11,7 +11,7 @@ from django.test import Client as HttpClient
 
 from identity.context import RequestContext
 from identity.models import SessionKind, SSOSession, Tenant, User
-from identity.services import sessions
+from identity.sso import sessions
 from oidc_provider import hosts, pkce
 from oidc_provider.models import Client, Consent, HostApplication
 from tests.factories import make_application, make_user

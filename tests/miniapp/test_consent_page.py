@@ -14,8 +14,9 @@ from django.test import Client as HttpClient
 from django.utils import timezone
 
 from identity.context import RequestContext
+from identity.directory import users
 from identity.models import AuditEvent, SessionEndReason, Tenant
-from identity.services import sessions, users
+from identity.sso import sessions
 from tests.factories import make_user
 from tests.miniapp.conftest import App, make_mini_program
 

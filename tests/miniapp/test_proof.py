@@ -12,8 +12,9 @@ import time_machine
 from django.utils import timezone
 
 from identity.context import RequestContext
+from identity.directory import users
 from identity.models import AuditEvent, SessionEndReason, SessionKind, SSOSession, Tenant, User
-from identity.services import access, sessions, users
+from identity.sso import access, sessions
 from oidc_provider import clients
 from oidc_provider.client_authentication import ASSERTION_TYPE
 from oidc_provider.models import AuthorizationCode, Consent

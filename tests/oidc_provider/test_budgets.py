@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from identity.context import RequestContext
 from identity.models import AuditEvent
-from identity.services import sessions
+from identity.sso import sessions
 from oidc_provider import pkce
 from oidc_provider.models import Consent
 from tests.factories.oidc import CALLBACK, make_session
@@ -83,7 +83,7 @@ def test_no_request_parses_keys_or_hashes_slowly(warm: Machine, monkeypatch: pyt
         (jwcrypto.jwk.JWK, "__init__"),
     ):
         monkeypatch.setattr(owner, name, forbidden)
-    monkeypatch.setattr("identity.services.keys.load_der_private_key", forbidden)
+    monkeypatch.setattr("identity.keyring.keys.load_der_private_key", forbidden)
     body = warm.exchange(warm.code()).json()
     assert warm.refresh(body["refresh_token"]).status_code == 200
     assert warm.userinfo(body["access_token"]).status_code == 200

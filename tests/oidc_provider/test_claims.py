@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from identity.keyring import keys
 from identity.models import User
-from identity.services import keys
 from oidc_provider.claims import half_hash
 from oidc_provider.errors import Fault, OAuthError
 from tests.factories import make_account, make_membership, make_organization, make_role

@@ -16,8 +16,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from identity.context import SYSTEM
+from identity.directory import users
 from identity.models import SessionEndReason, SSOSession, User
-from identity.services import access, credentials, sessions, users
+from identity.passwords import credentials
+from identity.sso import access, sessions
 from oidc_provider.models import AccessToken, AuthorizationCode, RefreshToken
 from tests.factories import PASSWORD
 from tests.factories.oidc import make_session

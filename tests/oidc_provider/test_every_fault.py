@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from identity.context import RequestContext
 from identity.models import AuditEvent
-from identity.services import sessions
+from identity.sso import sessions
 from oidc_provider import pkce
 from oidc_provider.client_authentication import ASSERTION_TYPE
 from oidc_provider.dialects.standard import STANDARD

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jwt
 import pytest
 
-from identity.services import keys
+from identity.keyring import keys
 from oidc_provider.claims import half_hash
 from tests.support.machine import Machine
 

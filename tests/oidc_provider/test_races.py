@@ -10,10 +10,11 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
+from identity import pending_requests
 from identity.context import RequestContext
 from identity.errors import StateInvalid
 from identity.models import AuditEvent
-from identity.services import pending_requests, sessions
+from identity.sso import sessions
 from oidc_provider import consent
 from oidc_provider.consent import Wish
 from oidc_provider.models import Consent

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
+from identity.keyring import keys
 from identity.models import Application, AuditEvent, Tenant
-from identity.services import keys
 from oidc_provider import client_authentication, registration
 from oidc_provider.models import Client
 from tests.factories import make_application, make_tenant

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from identity import audit
 from identity.context import RequestContext
-from identity.services import audit
 from oidc_provider import grants, registration, validator
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.models import AccessToken, RefreshToken

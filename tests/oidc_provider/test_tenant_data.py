@@ -12,9 +12,11 @@ from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import models
 
+from identity import audit
 from identity.context import RequestContext
+from identity.directory import tenants
 from identity.models import AuditEvent, Tenant, User
-from identity.services import audit, tenant_data, tenants
+from identity.upkeep import tenant_data
 from oidc_provider.models import AccessToken, Client
 from tests.factories import PASSWORD, make_user
 from tests.factories.oidc import CLIENT_SECRET

@@ -14,8 +14,9 @@ from django.utils import timezone
 from identity import registry
 from identity.context import RequestContext
 from identity.models import AuditEvent, Delivery, SessionEndReason, SessionKind, SSOSession, User
-from identity.services import reauthentication, sessions
+from identity.sign_in import reauthentication
 from identity.signals import session_ended
+from identity.sso import sessions
 from tests.factories import PASSWORD, make_application, make_user
 from tests.pages.conftest import Browser, alert_of, next_query
 

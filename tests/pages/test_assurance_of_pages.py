@@ -10,7 +10,7 @@ from django.core import mail
 from identity.context import RequestContext
 from identity.cookies import SESSION
 from identity.models import SessionPolicy, SSOSession, User
-from identity.services import login
+from identity.sign_in import login
 from tests.factories import PASSWORD, make_application, make_operator
 from tests.pages.conftest import Browser
 

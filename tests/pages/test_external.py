@@ -14,8 +14,8 @@ from django.http import HttpResponse
 from django.test import Client as HttpClient
 from django.utils import timezone
 
-from identity.connectors import base
-from identity.connectors.base import Account, Connector, ExternalPerson
+from identity.federation.connectors import base
+from identity.federation.connectors.base import Account, Connector, ExternalPerson
 from identity.models import (
     ExternalIdentity,
     MFAMode,
@@ -513,7 +513,7 @@ def test_unlinking_needs_a_token_of_our_own_form(source: Upstream, user: User) -
 
 @pytest.fixture
 def third() -> Iterator[type[Connector]]:
-    """What one more file in identity/connectors would hold."""
+    """What one more file in identity/federation/connectors would hold."""
 
     @base.register
     class Quay(Connector):

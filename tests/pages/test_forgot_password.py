@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from identity.conf import current
 from identity.context import RequestContext
+from identity.directory import tenants
 from identity.models import AuditEvent, LoginTransaction, PasswordPolicy, SSOSession, VerificationCode
-from identity.services import captcha, tenants, verification
+from identity.sign_in import captcha, verification
 from tests.factories import PASSWORD, make_user
 from tests.pages.conftest import Browser, alert_of, handle_in
 from tests.pages.puzzles import answer_to, post_solved, token_in
@@ -171,7 +172,7 @@ def test_asking_twice_by_two_names_does_not_tell_that_they_are_one_persons(tenan
 
 
 def test_sending_does_not_hold_up_the_answer(browser, alice, settings, monkeypatch):
-    from identity.services import verification
+    from identity.sign_in import verification
 
     settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": True}
     submitted = []

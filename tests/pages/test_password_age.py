@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from identity.context import SYSTEM
 from identity.models import PasswordPolicy, SessionPolicy, SSOSession, User
-from identity.services import credentials
+from identity.passwords import credentials
 from tests.factories import PASSWORD
 from tests.pages.conftest import Browser, alert_of, handle_in
 

@@ -14,8 +14,9 @@ from django.test import Client, RequestFactory
 
 from identity import middleware
 from identity.context import RequestContext
+from identity.directory import tenants
 from identity.models import AuditEvent, SSOSession, Tenant
-from identity.services import login, tenants
+from identity.sign_in import login
 from tests.factories import make_tenant
 from tests.pages.conftest import Browser, next_query
 

@@ -6,7 +6,7 @@ import pytest
 
 from identity.context import RequestContext
 from identity.models import SSOSession
-from identity.services import login
+from identity.sign_in import login
 from tests.factories import make_application, make_user
 from tests.pages.conftest import Browser
 

@@ -85,7 +85,7 @@ def test_unknown_wrong_and_disabled_cost_the_same_queries_and_one_hash(tenant, a
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    from identity.hashers import Argon2id
+    from identity.passwords.hashers import Argon2id
 
     make_user(tenant, user_name="gone", is_active=False)
     encode, verify, hashes = Argon2id.encode, Argon2id.verify, []
@@ -170,7 +170,7 @@ def test_signing_in_as_another_person_ends_the_session(signed_in, tenant):
 def signed_in_reauthentication(browser: Browser) -> str:
     """Begin as a protocol does that wants the password again."""
     from identity.context import RequestContext
-    from identity.services import login
+    from identity.sign_in import login
 
     tenant = SSOSession.objects.first().tenant
     return login.begin(
@@ -263,7 +263,7 @@ def test_login_hint_fills_the_name(browser):
 
 def test_application_that_is_signed_in_to_is_named_and_may_be_a_forms_target(browser, tenant):
     from identity.context import RequestContext
-    from identity.services import login
+    from identity.sign_in import login
 
     browser.open_login()
     handle = login.begin(

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 from identity import crypto
+from identity.messaging.senders.base import Message, NotSent, Receipt
 from identity.models import Captcha
-from identity.senders.base import Message, NotSent, Receipt
 from tests.sdk_api.phone import Phone
 
 MOBILE = "13812345678"

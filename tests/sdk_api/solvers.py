@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageChops, ImageStat
 
-from identity.captcha.puzzles import PIECE, WIDTH, Puzzle
+from identity.sign_in.puzzles import PIECE, WIDTH, Puzzle
 
 
 def _open(png: bytes) -> Image.Image:

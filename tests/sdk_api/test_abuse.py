@@ -8,7 +8,7 @@ import pytest
 
 from identity.context import SYSTEM
 from identity.models import Device, MFAMode, SSOSession, User
-from identity.services import credentials
+from identity.passwords import credentials
 from tests.factories import make_tenant, make_user
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, inbox, receive
 from tests.sdk_api.phone import Phone, make_phone

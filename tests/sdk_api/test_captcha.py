@@ -20,9 +20,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from PIL import Image
 
-from identity.captcha import puzzles
+from identity.directory import tenants
 from identity.models import AuditEvent, Captcha, Tenant, VerificationCode
-from identity.services import captcha, tenants
+from identity.sign_in import captcha, puzzles
 from tests.factories import make_application, make_tenant
 from tests.factories.oidc import make_client
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, Inbox, draw, inbox, order, solve, true_x, verify

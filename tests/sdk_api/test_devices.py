@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from identity import registry
 from identity.context import SYSTEM, DeviceFacts, RequestContext
+from identity.directory import users
 from identity.models import Device, SSOSession
-from identity.services import devices, users
+from identity.sso import devices
 from oidc_provider import registration
 from oidc_provider.models import Client
 from tests.admin.conftest import sign_in

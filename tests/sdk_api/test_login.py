@@ -13,6 +13,7 @@ import time_machine
 from django.utils import timezone
 
 from identity import crypto
+from identity.directory import tenants
 from identity.models import (
     ApplicationAccess,
     AuditEvent,
@@ -22,7 +23,6 @@ from identity.models import (
     SSOSession,
     User,
 )
-from identity.services import tenants
 from oidc_provider import registration
 from tests.factories import PASSWORD, make_application, make_tenant
 from tests.factories.oidc import make_client

@@ -13,6 +13,7 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from identity.directory import tenants
 from identity.models import (
     ApplicationAccess,
     AttributeEditor,
@@ -24,7 +25,6 @@ from identity.models import (
     User,
     VerificationCode,
 )
-from identity.services import tenants
 from tests.factories import PASSWORD, make_attribute, make_organization, make_tenant
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, Inbox, inbox, order, receive, solve
 from tests.sdk_api.phone import Phone, make_phone

@@ -17,8 +17,8 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from identity import crypto
+from identity.directory import tenants
 from identity.models import MFAMode, PasswordPolicy, SessionPolicy, SSOSession, Tenant, UnknownUser, User
-from identity.services import tenants
 from oidc_provider import tenant_rights
 from oidc_provider.client_authentication import SECRET_PURPOSE
 from oidc_provider.models import Client

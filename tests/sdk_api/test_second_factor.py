@@ -11,8 +11,8 @@ import time_machine
 from django.db import connections
 from django.utils import timezone
 
+from identity.directory import tenants
 from identity.models import AuditEvent, MFADevice, MFAMode, SSOSession, User
-from identity.services import tenants
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
 from tests.factories.oidc import make_client
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, Inbox, inbox, receive

@@ -18,8 +18,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from jwt.algorithms import RSAAlgorithm
 
+from identity import nonces
+from identity.keyring import keys
 from identity.models import AuditEvent, KeyPair, KeyState, SpentNonce, SSOSession
-from identity.services import keys, nonces
 from oidc_provider.models import Client
 from sdk_api import signature
 from tests.factories import make_application, make_tenant

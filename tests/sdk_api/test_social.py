@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from identity.context import SYSTEM
+from identity.directory import users
 from identity.models import (
     ApplicationAccess,
     AuditEvent,
@@ -25,7 +26,6 @@ from identity.models import (
     User,
     VerificationCode,
 )
-from identity.services import users
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.oidc import make_client
 from tests.factories.upstreams import make_link

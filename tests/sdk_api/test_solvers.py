@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from identity.captcha import puzzles
-from identity.captcha.puzzles import Puzzle
-from identity.services.captcha import TOLERANCE
+from identity.sign_in import puzzles
+from identity.sign_in.captcha import TOLERANCE
+from identity.sign_in.puzzles import Puzzle
 from tests.sdk_api.solvers import SOLVERS
 
 COUNT = 60

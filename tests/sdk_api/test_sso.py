@@ -12,6 +12,8 @@ import time_machine
 from django.db import connections
 from django.utils import timezone
 
+from identity.directory import tenants
+from identity.keyring import keys
 from identity.models import (
     AppAccount,
     Application,
@@ -25,7 +27,8 @@ from identity.models import (
     SSOTicket,
     User,
 )
-from identity.services import access, keys, sso_tickets, tenants
+from identity.sign_in import sso_tickets
+from identity.sso import access
 from oidc_provider import registration
 from tests.factories import make_account, make_application, make_tenant
 from tests.factories.oidc import make_client

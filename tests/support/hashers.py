@@ -1,6 +1,6 @@
 """Password hashing that costs next to nothing, for tests that are not about its cost."""
 
-from identity.hashers import Argon2id
+from identity.passwords.hashers import Argon2id
 
 
 class CheapArgon2id(Argon2id):

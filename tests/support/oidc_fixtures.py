@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from identity.directory import tenants
+from identity.keyring import keys
 from identity.models import Tenant, User
-from identity.services import keys, sessions, tenants
+from identity.sso import sessions
 from oidc_provider import clients, issuers
 from oidc_provider.client_keys import clear_cache as forget_jwks
 from tests.factories import make_application, make_tenant, make_user

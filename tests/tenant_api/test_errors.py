@@ -13,9 +13,9 @@ from django.http import HttpRequest
 from django.test import override_settings
 
 from identity import errors as domain
+from identity.directory import users
 from identity.errors import IdentityError
 from identity.models import AuditEvent
-from identity.services import users
 from identity.views.product_api import STATUSES
 from tenant_api.views import base
 from tests.tenant_api.world import Call, World, new_user

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 
+from identity import throttle
 from identity.context import SYSTEM
 from identity.errors import AccountLocked
 from identity.models import AuditEvent, ExternalIdentity, User
 from identity.operator_groups import AUDITORS
-from identity.services import throttle
 from tests.factories.upstreams import make_link, make_upstream
 from tests.tenant_api.world import NEW_PASSWORD, OLD_PASSWORD, OPERATIONS, Call, World
 

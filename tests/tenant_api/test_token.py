@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 from django.test import override_settings
 
+from identity.keyring import keys
 from identity.models import AuditEvent
-from identity.services import keys
 from oidc_provider.models import AccessToken, Client
 from tests.contract.tenant_cases import away
 from tests.factories.oidc import CLIENT_SECRET, make_client

@@ -23,8 +23,9 @@ from identity.models import (
     SSOSession,
     User,
 )
-from identity.services import access, authentication
+from identity.sign_in import authentication
 from identity.signals import session_ended
+from identity.sso import access
 from tests.factories import (
     make_account,
     make_app_organization,

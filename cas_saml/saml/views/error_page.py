@@ -11,10 +11,10 @@ from cas_saml.saml import bindings, xml
 from cas_saml.saml.errors import MessageRefused, SAMLError
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.sso import PROTOCOL
+from identity import audit
 from identity.errors import IdentityError, NotFound
 from identity.events import EventType
 from identity.models import AuditOutcome
-from identity.services import audit
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from django.views.decorators.http import require_safe
 
 from cas_saml.decorators import of_a_tenant
 from cas_saml.saml import entity, metadata
+from identity import budgets
+from identity.budgets import Budget
 from identity.decorators import machine_endpoint
-from identity.services import budgets
-from identity.services.budgets import Budget
 
 
 @require_safe

@@ -10,9 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from cas_saml.saml import bindings
-from identity import cookies, crypto
-from identity.services import budgets, pending_requests
-from identity.services.budgets import Budget
+from identity import budgets, cookies, crypto, pending_requests
+from identity.budgets import Budget
 
 HANDLE_PARAMETER = "request"
 # A cross-site POST comes back at once.

@@ -23,7 +23,7 @@ from cas_saml.saml.views.error_page import refuse
 from identity import cookies
 from identity.errors import ApplicationDisabled, IdentityError
 from identity.events import EventType
-from identity.services import login as sign_ins
+from identity.sign_in import login as sign_ins
 
 
 @csrf_exempt  # another site's page may send it, as it may send a GET; nothing is granted by it without our cookies

@@ -10,11 +10,13 @@ from django.db import transaction
 from config import demo
 from config.env import BASE_DIR
 from identity import policies
-from identity.configuration import apply_documents
+from identity.configuration.files.files import apply_documents
 from identity.context import SYSTEM
+from identity.directory import lists, tenants
+from identity.keyring import secret_check
 from identity.models import PasswordPolicy, Tenant
-from identity.selectors import directory
-from identity.services import account, credentials, secret_check, tenants
+from identity.passwords import credentials
+from identity.sign_in import account
 
 TENANT = "default"
 OPERATOR, USER = "operator", "alice"
@@ -47,7 +49,7 @@ class Command(BaseCommand):
         tenant = Tenant.objects.get(has_demo_data=True)
         with transaction.atomic():
             for name in (OPERATOR, USER):
-                user = directory.find_user(tenant=tenant, user_name=name)
+                user = lists.find_user(tenant=tenant, user_name=name)
                 if user is not None:
                     passwords[name] = credentials.generate_password(policies.password_policy(tenant))
                     account.set_password_of(user=user, password=passwords[name], context=SYSTEM, actor="system")

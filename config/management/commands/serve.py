@@ -21,7 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 from config import demo
 from config.env import BASE_DIR, Server, read_server
 from config.local_secrets import GENERATED_PREFIX
-from identity.services import tenants
+from identity.directory import tenants
 
 START_SECONDS = 60
 STOP_SECONDS = 35  # a little more than gunicorn's graceful_timeout

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from identity.configuration import ConfigError, Plan, apply_file
-from identity.services import secret_check
+from identity.configuration.files.files import ConfigError, Plan, apply_file
+from identity.keyring import secret_check
 
 
 class Command(BaseCommand):

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from identity.services import tenant_data, tenants
+from identity.directory import tenants
+from identity.upkeep import tenant_data
 
 
 class Command(BaseCommand):

@@ -5,7 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from identity.services import purging, secret_check
+from identity import purging
+from identity.keyring import secret_check
 
 
 class Command(BaseCommand):

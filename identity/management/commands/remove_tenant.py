@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from identity.directory import tenants
 from identity.errors import IdentityError
-from identity.services import tenant_data, tenants
+from identity.upkeep import tenant_data
 
 
 class Command(BaseCommand):

@@ -7,9 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from identity.context import SYSTEM
+from identity.directory import lists, tenants
 from identity.errors import IdentityError
-from identity.selectors import directory
-from identity.services import rescue, secret_check, tenants
+from identity.keyring import secret_check
+from identity.upkeep import rescue
 
 
 class Command(BaseCommand):
@@ -34,7 +35,7 @@ class Command(BaseCommand):
         row = tenants.find_by_code(tenant)
         if row is None:
             raise CommandError(f'There is no tenant "{tenant}".')
-        user = directory.find_user(tenant=row, user_name=user_name)
+        user = lists.find_user(tenant=row, user_name=user_name)
         if user is None:
             raise CommandError(
                 f'There is no user "{user_name}" in the tenant "{tenant}". `manage.py apply_config` makes one.'

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from identity.services import resealing, secret_check
+from identity.keyring import resealing, secret_check
 
 
 class Command(BaseCommand):

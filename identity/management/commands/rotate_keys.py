@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from identity.keyring import keys, secret_check
 from identity.models import KeyUse, Tenant
-from identity.services import keys, secret_check
 
 
 class Command(BaseCommand):

@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from identity import audit
+from identity.keyring import secret_check
 from identity.models import Tenant
-from identity.services import audit, secret_check
 
 NO_TENANT = "-"
 

@@ -16,7 +16,8 @@ from django.urls import set_script_prefix
 
 from identity import origins
 from identity.conf import conf
-from identity.services import secret_check, upkeep
+from identity.keyring import secret_check
+from identity.upkeep import upkeep
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,11 @@ from django.utils import timezone
 
 from cas_saml.cas import logout, tickets
 from cas_saml.models import ServiceTicket
+from identity import delivery
 from identity.context import RequestContext
+from identity.directory import users
 from identity.models import Delivery, SessionEndReason, SessionParticipant, SSOSession, User
-from identity.services import delivery, sessions, users
+from identity.sso import sessions
 from tests.specs.cas.conftest import SERVICE, Service
 from tests.specs.conformance import Browser, Callback, Page
 
@@ -154,7 +156,7 @@ def test_a_session_that_ends_elsewhere_is_told_of(
     elif how == "disabled":
         users.disable(user=person, context=context)
     else:
-        from identity.services import credentials
+        from identity.passwords import credentials
 
         credentials.set_password(user=person, password="Another-Harbour-42", context=context, actor=person)
     assert send() == 1

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from cas_saml.cas import bodies, tickets
 from cas_saml.models import ServiceTicket
+from identity.directory import users
 from identity.models import AuditEvent, SSOSession, User
-from identity.services import users
 from tests.factories import make_account, make_role, make_tenant
 from tests.specs.cas.conftest import SERVICE, Service
 from tests.specs.conformance import Browser

@@ -11,9 +11,13 @@ import pytest
 from django.test import override_settings
 from django.utils import timezone
 
+from identity import delivery
 from identity.context import SYSTEM
+from identity.directory import users
+from identity.keyring import keys
 from identity.models import Delivery, KeyUse, SessionEndReason, SSOSession, Tenant, User
-from identity.services import account, delivery, keys, sessions, users
+from identity.sign_in import account
+from identity.sso import sessions
 from oidc_provider import participation
 from oidc_provider.models import Client
 from tests.factories import PASSWORD

@@ -12,8 +12,8 @@ import time_machine
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.utils import timezone
 
+from identity.keyring import keys
 from identity.models import Tenant, User
-from identity.services import keys
 from tests.factories import PASSWORD, make_user
 from tests.specs.conformance import (
     AFTER_LOGOUT,

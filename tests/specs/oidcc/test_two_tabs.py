@@ -11,8 +11,8 @@ import time_machine
 from django.core import mail
 from django.utils import timezone
 
+from identity import pending_requests
 from identity.models import LoginTransaction, PendingRequest, SSOSession, User
-from identity.services import pending_requests
 from tests.factories import PASSWORD, make_user
 from tests.specs.conformance import AFTER_LOGOUT, ISSUER, Browser, Callback, Page, RelyingParty
 

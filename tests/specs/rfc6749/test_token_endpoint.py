@@ -10,8 +10,9 @@ import time_machine
 from django.utils import timezone
 
 from identity.context import SYSTEM
+from identity.keyring import keys
 from identity.models import AuditEvent, SessionEndReason
-from identity.services import access, keys, sessions
+from identity.sso import access, sessions
 from oidc_provider.models import AccessToken, RefreshToken
 from tests.factories import make_account
 from tests.factories.oidc import CALLBACK, CLIENT_SECRET

@@ -13,8 +13,8 @@ from lxml import etree
 
 from cas_saml.saml import registration, requested_attributes
 from cas_saml.saml.certificates import to_pem as pem_of
+from identity.keyring import keys
 from identity.models import KeyUse, Tenant
-from identity.services import keys
 from tests.factories.saml import pem, provider_credential
 from tests.specs.conformance import Browser
 from tests.specs.saml_fixtures import RegisteredParty

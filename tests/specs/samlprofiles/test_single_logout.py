@@ -13,11 +13,11 @@ from django.utils import timezone
 from lxml import etree
 
 from cas_saml.saml import logout
-from identity import registry
+from identity import delivery, registry
 from identity.context import RequestContext
 from identity.models import Application, AuditEvent, Delivery, SessionParticipant, SSOSession, Tenant, User
 from identity.outbound import Response
-from identity.services import delivery, sessions
+from identity.sso import sessions
 from tests.factories.saml import make_service_provider
 from tests.specs.conformance import ISSUER, Browser, Callback, Page
 from tests.specs.saml_fixtures import NewProvider, RegisteredParty

@@ -1,0 +1,277 @@
+"""Tenants: making them, changing them, and finding the one a request is for.
+
+`find_by_host` runs at every request, so what it finds is kept in the process for `process_cache_seconds` and
+forgotten whenever a tenant, a domain or a policy is saved here (decision 22). That there is none is never kept: another
+process may have made it since. The rows it gives are shared between requests: nobody changes them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.signals import post_delete, post_save
+from django.utils.translation import gettext as _
+
+from identity import audit, authority
+from identity.conf import conf
+from identity.context import RequestContext
+from identity.directory import lockouts
+from identity.errors import NotFound
+from identity.events import EventType
+from identity.integrity import assign
+from identity.keyring import keys
+from identity.models import MessagePolicy, MFAMode, PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
+from identity.retries import retried
+from identity.texts import is_storable
+
+# More hosts than this only cost their query again.
+_CACHE_SIZE = 4096
+_MAX_HOST_LENGTH = 260  # a name of 253 characters and a port
+_EDITABLE = (
+    "name",
+    "logo_url",
+    "time_zone",
+    "language",
+    "localize_errors",
+    "allow_registration",
+    "registration_organization",
+    "encrypt_captcha",
+    "is_active",
+)
+# What names a tenant and what it is to the installation: changed on purpose, by `update`, and not by a file.
+_OF_THE_INSTALLATION = ("code", "is_default")
+
+_by_host: dict[str, tuple[float, Tenant]] = {}  # host to (good until, monotonic; tenant)
+_DEFAULT_KEY = ""  # never a host
+_POLICIES = ("password_policy", "session_policy", "message_policy")
+
+
+# Finding ---------------------------------------------------------------------------------------------------
+
+
+def find_by_host(host: str) -> Tenant | None:
+    """The active tenant of a host name, with its policies; None when there is none (decision 10).
+
+    host: as in the Host header, with the port where there is one.
+    """
+    host = host.lower()
+    if len(host) > _MAX_HOST_LENGTH or not is_storable(host):
+        return None
+    return _cached(host, lambda: _usable().filter(domains__host=host).first())
+
+
+def find_default() -> Tenant | None:
+    """The active default tenant, with its policies, if one was made."""
+    return _cached(_DEFAULT_KEY, lambda: _usable().filter(is_default=True).first())
+
+
+def get_by_public_id(public_id: str) -> Tenant:
+    """The active tenant that X-tenant-id names on the shared host. Raises NotFound (APP.0001, decision 46)."""
+    tenant = _usable().filter(public_id=public_id).first() if is_storable(public_id) else None
+    if tenant is None:
+        raise NotFound("APP.0001", log_detail="tenant")
+    return tenant
+
+
+def find_by_code(code: str) -> Tenant | None:
+    """The tenant of that code, active or not; for operators' tools."""
+    return Tenant.objects.select_related(*_POLICIES).filter(code=code).first()
+
+
+def has_demo_data() -> bool:
+    """Whether any tenant holds the demo's users, whose passwords stand in a file; never to be seen from outside."""
+    return Tenant.objects.filter(has_demo_data=True).exists()
+
+
+def mark_demo(tenant: Tenant) -> None:
+    """Note that the tenant holds the demo's users."""
+    Tenant.objects.filter(pk=tenant.pk).update(has_demo_data=True)
+    tenant.has_demo_data = True
+
+
+def forget_cached(**kwargs: object) -> None:
+    """Forget what this process keeps about hosts."""
+    _by_host.clear()
+
+
+def _usable() -> QuerySet[Tenant]:
+    return Tenant.objects.select_related(*_POLICIES).filter(is_active=True)
+
+
+def _cached(key: str, find: Callable[[], Tenant | None]) -> Tenant | None:
+    now = time.monotonic()
+    kept = _by_host.get(key)
+    if kept is not None and now < kept[0]:
+        return kept[1]
+    found = find()
+    if found is None:
+        _by_host.pop(key, None)
+        return None
+    if len(_by_host) >= _CACHE_SIZE:
+        _by_host.clear()
+    _by_host[key] = (now + conf.process_cache_seconds, found)
+    return found
+
+
+def _forget_after_change(**kwargs: object) -> None:
+    forget_cached()
+    # Another thread may have read the old row again before this transaction commits.
+    transaction.on_commit(forget_cached)
+
+
+for _model in (Tenant, TenantDomain, PasswordPolicy, SessionPolicy, MessagePolicy):
+    for _signal in (post_save, post_delete):
+        _signal.connect(_forget_after_change, sender=_model, dispatch_uid=f"tenants.forget.{_model.__name__}")
+
+
+# Writing ---------------------------------------------------------------------------------------------------
+
+
+def create(
+    *,
+    code: str,
+    context: RequestContext,
+    actor: Any = None,
+    name: str = "",
+    domains: Sequence[str] = (),
+    is_default: bool = False,
+    password_policy: Mapping[str, Any] | None = None,
+    session_policy: Mapping[str, Any] | None = None,
+    message_policy: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> Tenant:
+    """Make a tenant with its policies and host names.
+
+    domains: host names, the first one makes the issuer. values: other columns of Tenant.
+    Raises django's ValidationError, as only operators do this.
+    """
+    _refuse_unknown(values)
+    with transaction.atomic():
+        tenant = Tenant(code=code, name=name or code, is_default=is_default, **values)
+        tenant.full_clean()
+        tenant.save()
+        for policy in (
+            PasswordPolicy(tenant=tenant, **(password_policy or {})),
+            SessionPolicy(tenant=tenant, **(session_policy or {})),
+            MessagePolicy(tenant=tenant, **(message_policy or {})),
+        ):
+            policy.full_clean()
+            policy.save()
+        lockouts.check_mode(tenant.session_policy.mfa_mode, before=MFAMode.NEVER, tenant=tenant)
+        UserCount.objects.create(tenant=tenant)
+        added = _set_domains(tenant, domains)
+        audit.record(
+            EventType.TENANT_UPDATE,
+            tenant=tenant,
+            actor=actor,
+            target=tenant,
+            context=context,
+            changes={"code": ["", code], "name": ["", tenant.name], "domains": [[], added]},
+        )
+        # Beside the transaction: making keys takes half a second, in which nobody else's write shall wait.
+        transaction.on_commit(partial(keys.make_first, tenant=tenant, context=context))
+    return tenant
+
+
+@retried
+def update(
+    *,
+    tenant: Tenant,
+    context: RequestContext,
+    actor: Any = None,
+    domains: Sequence[str] | None = None,
+    **values: Any,
+) -> dict[str, list[Any]]:
+    """Change a tenant and tell what changed, as column to [before, after]; nothing is written when nothing does.
+
+    domains: the whole list, in order; None leaves it. Raises django's ValidationError, and AuthorityRefused
+    (RIGHT.0003) where the last superusers are in a tenant that is to be stopped.
+    """
+    _refuse_unknown({name: value for name, value in values.items() if name not in _OF_THE_INSTALLATION})
+    with transaction.atomic():
+        row = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+        changes = assign(row, values)
+        if changes.get("is_active") == [True, False]:
+            authority.check_superuser_elsewhere(row)
+        if changes:
+            row.save()
+        if domains is not None:
+            before = list(row.domains.values_list("host", flat=True))
+            after = _set_domains(row, domains)
+            if before != after:
+                changes["domains"] = [before, after]
+        if changes:
+            audit.record(
+                EventType.TENANT_UPDATE,
+                tenant=row,
+                actor=actor,
+                target=row,
+                context=context,
+                changes={name: [_plain(before), _plain(after)] for name, (before, after) in changes.items()},
+            )
+    tenant.refresh_from_db()
+    return changes
+
+
+def update_policy(
+    *,
+    policy: PasswordPolicy | SessionPolicy | MessagePolicy,
+    context: RequestContext,
+    actor: Any = None,
+    accept_lockout: bool = False,
+    **values: Any,
+) -> dict[str, list[Any]]:
+    """Change one of a tenant's policies and tell what changed. Raises ValidationError and AuthorityRefused.
+
+    accept_lockout: a second factor is demanded of people who have none, too (see `lockouts`).
+    """
+    if isinstance(policy, SessionPolicy) and "mfa_mode" in values:
+        wanted, before = values["mfa_mode"], policy.mfa_mode
+        lockouts.check_mode(wanted, before=before, tenant=policy.tenant, is_accepted=accept_lockout)
+    changes = assign(policy, values)
+    authority.check_policy_change(changes, actor=actor)
+    if changes:
+        with transaction.atomic():
+            policy.save()
+            audit.record(
+                EventType.TENANT_UPDATE,
+                tenant=policy.tenant,
+                actor=actor,
+                target=policy,
+                context=context,
+                changes=changes,
+            )
+    return changes
+
+
+def _set_domains(tenant: Tenant, hosts: Sequence[str]) -> list[str]:
+    """Give the tenant exactly these host names, in this order."""
+    wanted = list(dict.fromkeys(host.strip().lower() for host in hosts))
+    for domain in list(tenant.domains.exclude(host__in=wanted)):
+        domain.delete()
+    present = {domain.host: domain for domain in tenant.domains.all()}
+    for position, host in enumerate(wanted):
+        domain = present.get(host) or TenantDomain(tenant=tenant, host=host)
+        if domain.pk and domain.position == position:
+            continue
+        domain.position = position
+        domain.full_clean()
+        domain.save()
+    return wanted
+
+
+def _plain(value: Any) -> Any:
+    """A row that is referred to, as audit names it."""
+    return getattr(value, "public_id", value)
+
+
+def _refuse_unknown(values: Mapping[str, Any]) -> None:
+    unknown = sorted(set(values) - set(_EDITABLE))
+    if unknown:
+        raise ValidationError(_("Not an attribute of a tenant: %(names)s."), params={"names": ", ".join(unknown)})

@@ -1,0 +1,164 @@
+"""Check one factor: a password or a verification code. Who it is comes first, and costs the same for nobody.
+
+Every check counts its try before it looks (S30, S31), and unknown, wrong and disabled cost the same work (S33).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+from identity import authority, crypto, throttle
+from identity.context import RequestContext
+from identity.directory import attributes
+from identity.errors import AccountDisabled, CredentialsRefused, NotFound
+from identity.messaging import messages
+from identity.models import Tenant, User, VerificationPurpose
+from identity.models.users import make_email_key, make_user_key
+from identity.passwords import credentials
+from identity.sign_in import verification
+from identity.texts import without_invisible
+
+MAX_IDENTIFIER_LENGTH = 254
+
+_UNKNOWN_NAME = "login.unknown_name"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Whom an identifier names: at most one person of the tenant."""
+
+    name: str  # as compared
+    user: User | None
+
+
+def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
+    """Find the person that an identifier names: by user name, else by e-mail address, else by mobile number.
+
+    A user name wins over other people's addresses, so that writing somebody's user name into one's own profile gains
+    nothing. One query, whoever it is.
+    """
+    # Half characters, which JSON can carry, are nobody's name, and no hash could take them.
+    identifier = without_invisible(identifier.encode(errors="replace").decode()).strip()
+    name = make_user_key(identifier)
+    if not name or len(name) > MAX_IDENTIFIER_LENGTH or "\x00" in name:
+        return Resolved(name=name, user=None)
+    email_key = make_email_key(identifier)
+    mobile_index = attributes.mobile_index(identifier, tenant=tenant)
+    names = Q(user_key=name) | Q(email_key=email_key) | Q(mobile_index=mobile_index)
+    found = list(User.objects.present().filter(names, tenant=tenant))
+    for user in found:
+        user.tenant = tenant
+    by_preference = (
+        [user for user in found if user.user_key == name],
+        [user for user in found if user.email_key == email_key],
+        [user for user in found if user.mobile_index == mobile_index],
+    )
+    return Resolved(name=name, user=next((users[0] for users in by_preference if users), None))
+
+
+def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
+    """Find the person who has this mobile number, however it is spelled. One query, whether anybody has it or not."""
+    user = (
+        User.objects.present()
+        .filter(tenant=tenant, mobile_index=attributes.mobile_index(mobile, tenant=tenant))
+        .first()
+    )
+    if user is not None:
+        user.tenant = tenant
+    # Counted in one spelling where nobody has it (S31).
+    return Resolved(name=messages.canonical_number(mobile, tenant=tenant), user=user)
+
+
+def check_password_login(*, tenant: Tenant, identifier: str, password: str, context: RequestContext) -> User:
+    """Return the person that name and password prove.
+
+    Raises AccountLocked or TooManyRequests before anything is compared, CredentialsRefused for an unknown name and
+    for a wrong password, and AccountDisabled only after the right password (decision 24).
+    """
+    resolved = resolve(identifier, tenant=tenant)
+    attempt = throttle.admit(tenant=tenant, user=resolved.user, name=resolved.name, context=context)
+    user = resolved.user
+    if not credentials.check_password(user=user, password=password) or user is None:
+        remaining = throttle.remaining_of_name(attempt, name=resolved.name)
+        raise CredentialsRefused(None, remaining, log_detail=f"user={user.pk if user else None}")
+    if not user.is_usable:
+        # Not taken back: to whoever tries, a disabled account behaves like a wrong password.
+        raise AccountDisabled(log_detail=f"user={user.pk}")
+    throttle.succeed(attempt)
+    return user
+
+
+def check_password_of(user: User, *, password: str, context: RequestContext) -> None:
+    """Check the password of somebody already known, who does something sensitive.
+
+    Raises AccountLocked, TooManyRequests or CredentialsRefused.
+    """
+    attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
+    if not credentials.check_password(user=user, password=password):
+        raise CredentialsRefused(None, attempt.remaining, log_detail=f"user={user.pk}")
+    throttle.succeed(attempt)
+
+
+def check_code(
+    user: User,
+    *,
+    purpose: VerificationPurpose,
+    target: verification.Target,
+    verification_code: str,
+    context: RequestContext,
+    bound_to: str = "",
+) -> verification.Proved:
+    """Check a code that was sent to somebody already known; the caller spends what this returns.
+
+    bound_to: as in `verification.send`.
+    Counts on the same row as passwords do (S30). Raises AccountLocked, TooManyRequests or VerificationRefused.
+    """
+    attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
+    proved = verification.prove(
+        tenant=user.tenant,
+        purpose=purpose,
+        target=target,
+        verification_code=verification_code,
+        user=user,
+        bound_to=bound_to,
+    )
+    throttle.succeed(attempt)
+    return proved
+
+
+def check_mobile_code(
+    *, tenant: Tenant, purpose: VerificationPurpose, mobile: str, verification_code: str, context: RequestContext
+) -> tuple[User, verification.Proved]:
+    """Check a code that was sent to whoever has this number; the caller spends what this returns.
+
+    The number need not be verified: an operator says whose it is, and the code proves that the caller has it.
+    Raises AccountLocked, TooManyRequests or VerificationRefused; what there is to tell of the person only after the
+    code was proved, which that spends (decision 24): NotFound (USER.0001) or AccountDisabled.
+    """
+    resolved = resolve_mobile(mobile, tenant=tenant)
+    attempt = throttle.admit(tenant=tenant, user=resolved.user, name=resolved.name, context=context)
+    target = verification.mobile_target(mobile, tenant=tenant)
+    proved = verification.prove(tenant=tenant, purpose=purpose, target=target, verification_code=verification_code)
+    throttle.succeed(attempt)
+    return check_holder(resolved.user, proved=proved), proved
+
+
+def check_holder(user: User | None, *, proved: verification.Proved) -> User:
+    """Return the person whose number was proved, where the number alone proves a person.
+
+    Raises NotFound (USER.0001) or AccountDisabled, and spends the code.
+    """
+    if user is None or not authority.is_proved_by_message(user):
+        verification.spend(proved)
+        raise NotFound("USER.0001", log_detail="no user has this mobile")
+    if not user.is_usable:
+        verification.spend(proved)
+        raise AccountDisabled(log_detail=f"user={user.pk}")
+    return user
+
+
+def unknown_name_hash(name: str, *, tenant: Tenant) -> str:
+    """Return what the audit keeps of a name that nobody has: people type passwords into the wrong field."""
+    return crypto.keyed_hash(f"{tenant.pk}:{name}", purpose=_UNKNOWN_NAME)[:16]

@@ -1,0 +1,391 @@
+"""The steps of signing in over LoginTransaction: browser pages and the SDK API drive the same ones.
+
+    START --password--> MFA_AUTH --code--> PASSWORD_EXPIRED --new password--> SUCCESS
+                                           PASSWORD_WARN --new password or skip--> SUCCESS
+
+Order of checks: lock, credentials, disabled, and then what `machine.advance` asks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from identity import assurance
+from identity.context import RequestContext
+from identity.errors import (
+    AccessDenied,
+    AccountDisabled,
+    AlreadyExists,
+    CredentialsRefused,
+    IdentityError,
+    PasswordRefused,
+    StateInvalid,
+    ValueInvalid,
+)
+from identity.events import EventType
+from identity.models import (
+    LoginState,
+    LoginTransaction,
+    SessionKind,
+    SSOSession,
+    User,
+    VerificationChannel,
+    VerificationPurpose,
+)
+from identity import audit
+from identity.sign_in import authentication
+from identity.passwords import credentials
+from identity.sign_in import machine
+from identity.sign_in import registration
+from identity import throttle
+from identity.directory import users
+from identity.sign_in import verification
+from identity.sign_in.machine import (
+    LoginOutcome,
+    begin,
+    begin_again,
+    find,
+    finish_with,
+    is_done_by,
+    purge_expired,
+    second_factor_target,
+)
+
+__all__ = [
+    "LoginOutcome",
+    "begin",
+    "begin_again",
+    "change_expired_password",
+    "choose_account",
+    "choose_second_factor",
+    "find",
+    "finish_with",
+    "is_done_by",
+    "mobile_of_second_factor",
+    "other_second_factors",
+    "purge_expired",
+    "second_factor_target",
+    "send_second_factor",
+    "sent_second_factor",
+    "skip_password_warning",
+    "submit_mobile_code",
+    "submit_password",
+    "submit_registration",
+    "submit_second_factor",
+]
+
+_SENT_CODE = "sent_code"  # in a sign-in's data: the key of the code that was sent for it
+
+
+def submit_password(
+    *,
+    handle: str,
+    identifier: str,
+    password: str,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+    session: SSOSession | None = None,
+) -> LoginOutcome:
+    """Take name and password.
+
+    session: the session this browser has already; it is renewed, or ended if somebody else signs in.
+    Raises StateInvalid, TooManyRequests, AccountLocked, CredentialsRefused, AccountDisabled.
+    """
+    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.START)
+    try:
+        user = authentication.check_password_login(
+            tenant=row.tenant, identifier=identifier, password=password, context=context
+        )
+    except IdentityError as error:
+        machine.record_refusal(
+            EventType.LOGIN_PASSWORD, row=row, error=error, identifier=identifier, context=context
+        )
+        raise
+    row.user = user
+    audit.record(EventType.LOGIN_PASSWORD, tenant=row.tenant, actor=user, target=user, context=context)
+    return machine.advance(row, proved=assurance.PASSWORD, context=context, session=session)
+
+
+def submit_mobile_code(
+    *,
+    handle: str,
+    mobile: str,
+    verification_code: str,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+    session: SSOSession | None = None,
+) -> LoginOutcome:
+    """Take a mobile number and the code that was sent to it. A wrong one counts like a wrong password (S30).
+
+    Raises StateInvalid, TooManyRequests, AccountLocked, VerificationRefused, then NotFound (USER.0001) or
+    AccountDisabled.
+    """
+    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.START)
+    try:
+        user, proved = authentication.check_mobile_code(
+            tenant=row.tenant,
+            purpose=VerificationPurpose.LOGIN,
+            mobile=mobile,
+            verification_code=verification_code,
+            context=context,
+        )
+        with transaction.atomic():
+            verification.spend(proved)
+            users.mark_verified(user=user, attribute="mobile", context=context)
+            audit.record(EventType.LOGIN_MOBILE, tenant=row.tenant, actor=user, target=user, context=context)
+    except IdentityError as error:
+        machine.record_refusal(EventType.LOGIN_MOBILE, row=row, error=error, mobile=mobile, context=context)
+        raise
+    row.user = user
+    return machine.advance(row, proved=assurance.TEXT_MESSAGE, context=context, session=session)
+
+
+def submit_registration(
+    *,
+    handle: str,
+    mobile: str,
+    verification_code: str,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+    session: SSOSession | None = None,
+    **person: Any,
+) -> LoginOutcome:
+    """Make a user whose mobile number the code proves, and sign them in. ACCESS_DENIED where the tenant lets nobody in.
+
+    person: as `registration.register` takes it. What is refused there leaves the code good, as its holder has proved
+    themselves; tries count for their source, because with them names could be asked for.
+    Raises StateInvalid, TooManyRequests, VerificationRefused, and as `registration.register`.
+    """
+    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.START)
+    tenant = row.tenant
+    if not tenant.allow_registration:
+        error = AccessDenied("CAPTCHA.0005", log_detail="registration is switched off")
+        return machine.deny(row, error=error, context=context)
+    target = verification.mobile_target(mobile, tenant=tenant)
+    try:
+        throttle.count_source(tenant=tenant, context=context)
+        proved = verification.prove(
+            tenant=tenant, purpose=VerificationPurpose.REGISTER, target=target, verification_code=verification_code
+        )
+        if authentication.resolve_mobile(mobile, tenant=tenant).user is not None:
+            # In another spelling too, which the database would not know for the same number.
+            raise AlreadyExists("USER.0030", log_detail="attribute=mobile")
+        with transaction.atomic():
+            verification.spend(proved)
+            row.user = registration.register(tenant=tenant, mobile=mobile, context=context, **person)
+            outcome = machine.advance(row, proved=assurance.TEXT_MESSAGE, context=context, session=session)
+    except IdentityError as error:
+        row.user = None  # whoever was made is not, after the rollback
+        machine.record_refusal(EventType.USER_CREATE, row=row, error=error, context=context)
+        raise
+    throttle.succeed_source(tenant=tenant, context=context)
+    return outcome
+
+
+def choose_second_factor(
+    *,
+    handle: str,
+    target_channel: str,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+) -> None:
+    """Choose where the code goes, of the places that there are. Raises StateInvalid."""
+    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
+    places = machine.second_factors(row, user=machine.user_of(row), amr=row.amr)
+    if target_channel not in [target.channel for target in places]:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} has no such second factor")
+    row.data = {**row.data, "second_factor": target_channel}
+    LoginTransaction.objects.filter(pk=row.pk, state=LoginState.MFA_AUTH, finished_at=None).update(data=row.data)
+
+
+def other_second_factors(row: LoginTransaction) -> list[verification.Target]:
+    """Return where the code could go instead."""
+    target = second_factor_target(row)
+    places = machine.second_factors(row, user=machine.user_of(row), amr=row.amr)
+    return [place for place in places if place != target]
+
+
+def mobile_of_second_factor(
+    *, handle: str, binding: str, context: RequestContext, channel: str = SessionKind.BROWSER
+) -> str:
+    """Return the number to which the second factor's code goes, in full: its holder has proved the first factor.
+
+    Raises StateInvalid.
+    """
+    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
+    target = machine.second_factor_target(row)
+    if target.channel != VerificationChannel.SMS:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} has no text message")
+    return target.address
+
+
+def submit_second_factor(
+    *,
+    handle: str,
+    verification_code: str,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+    session: SSOSession | None = None,
+    mobile: str | None = None,
+) -> LoginOutcome:
+    """Take the code of the second factor. A wrong one counts like a wrong password (S30).
+
+    mobile: where the protocol names the number again; another one than the user's is refused as MOBILE.0002.
+    Raises StateInvalid, TooManyRequests, AccountLocked, VerificationRefused, AccountDisabled.
+    """
+    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
+    user = machine.user_of(row)
+    target = second_factor_target(row)
+    try:
+        if mobile is not None and not _is_number_of(target, mobile=mobile, user=user):
+            raise ValueInvalid("MOBILE.0002", log_detail=f"user={user.pk} has another number")
+        proved = authentication.check_code(
+            user,
+            purpose=VerificationPurpose.SECOND_FACTOR,
+            target=target,
+            verification_code=verification_code,
+            context=context,
+            bound_to=_owner_of_code(row),
+        )
+        verification.spend(proved)
+    except IdentityError as error:
+        machine.record_refusal(EventType.LOGIN_SECOND_FACTOR, row=row, error=error, context=context)
+        raise
+    audit.record(EventType.LOGIN_SECOND_FACTOR, tenant=row.tenant, actor=user, target=user, context=context)
+    method = machine.METHODS[target.channel]
+    return machine.advance(row, proved=method, context=context, session=session)
+
+
+def _is_number_of(target: verification.Target, *, mobile: str, user: User) -> bool:
+    return verification.is_same(target, verification.mobile_target(mobile, tenant=user.tenant), tenant=user.tenant)
+
+
+def send_second_factor(
+    *,
+    handle: str,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+) -> verification.SentCode:
+    """Send the code of the second factor, for this sign-in. Raises StateInvalid, TooManyRequests, SendFailed."""
+    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
+    sent = verification.send(
+        tenant=row.tenant,
+        purpose=VerificationPurpose.SECOND_FACTOR,
+        target=second_factor_target(row),
+        user=machine.user_of(row),
+        context=context,
+        bound_to=_owner_of_code(row),
+    )
+    row.data = {**row.data, _SENT_CODE: sent.pk}
+    LoginTransaction.objects.filter(pk=row.pk, state=LoginState.MFA_AUTH, finished_at=None).update(data=row.data)
+    return sent
+
+
+def sent_second_factor(row: LoginTransaction) -> verification.SentCode | None:
+    """Return what is known of the code that is open for this very sign-in, if one is."""
+    target = second_factor_target(row)
+    found = verification.find_open(tenant=row.tenant, purpose=VerificationPurpose.SECOND_FACTOR, target=target)
+    return found if found is not None and found.pk == row.data.get(_SENT_CODE) else None
+
+
+def _owner_of_code(row: LoginTransaction) -> str:
+    """What a code of the second factor is bound to, so that nobody is talked out of it for another sign-in.
+
+    OneAccess-3.2.4.4: an app orders its code without saying for which sign-in; it is good for apps only.
+    """
+    return "" if row.channel == SessionKind.SDK else f"sign-in {row.pk}"
+
+
+def change_expired_password(
+    *,
+    handle: str,
+    new_password: str,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+    session: SSOSession | None = None,
+    old_password: str | None = None,
+) -> LoginOutcome:
+    """Replace a password that has expired, must be changed, or will expire soon, and finish the sign-in.
+
+    old_password: where the protocol asks for it again. A wrong one counts as a failed try (S30) and raises
+    CredentialsRefused (PARAM.0028), AccountLocked or TooManyRequests.
+    Raises StateInvalid, PasswordRefused, ValueRequired (both leave the state), AccountDisabled.
+    """
+    row = machine.get(
+        handle=handle,
+        binding=binding,
+        context=context,
+        channel=channel,
+        state=(LoginState.PASSWORD_EXPIRED, LoginState.PASSWORD_WARN),
+    )
+    user = machine.user_of(row)
+    if not user.is_usable:
+        raise AccountDisabled(log_detail=f"user={user.pk}")
+    try:
+        if old_password is not None:
+            _check_old_password(user, old_password=old_password, new_password=new_password, context=context)
+        credentials.set_password(user=user, password=new_password, context=context, actor=user)
+    except IdentityError as error:
+        machine.record_refusal(EventType.PASSWORD_CHANGE, row=row, error=error, context=context)
+        raise
+    # The change has ended every session of the user, the one of this browser too.
+    return machine.finish(row, context=context, session=None if session and session.user_id == user.pk else session)
+
+
+def _check_old_password(user: User, *, old_password: str, new_password: str, context: RequestContext) -> None:
+    try:
+        authentication.check_password_of(user, password=old_password, context=context)
+    except CredentialsRefused as error:
+        raise CredentialsRefused("PARAM.0028", log_detail=error.log_detail) from None
+    if credentials.is_same(old_password, new_password):
+        raise PasswordRefused("PARAM.0020")
+
+
+def skip_password_warning(
+    *,
+    handle: str,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+    session: SSOSession | None = None,
+) -> LoginOutcome:
+    """Go on with a password that will expire soon. Raises StateInvalid in every other state."""
+    row = machine.get(
+        handle=handle, binding=binding, context=context, channel=channel, state=LoginState.PASSWORD_WARN
+    )
+    return machine.finish(row, context=context, session=session)
+
+
+def choose_account(
+    *, handle: str, binding: str, context: RequestContext, session: SSOSession, goes_on: bool
+) -> LoginOutcome:
+    """Take the choice of account: go on as the signed-in person, or as somebody else.
+
+    Going on proves nothing new: the session stays as it is. Raises StateInvalid.
+    """
+    row = machine.get(
+        handle=handle, binding=binding, context=context, channel=SessionKind.BROWSER, state=LoginState.START
+    )
+    if not row.data.get("select_account"):
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} asks for no account")
+    if goes_on and not row.data.get("reauthenticate"):
+        if machine.step_up(row, session=session):
+            return LoginOutcome(LoginState.MFA_AUTH, row, user=session.user, next_url=row.next_url)
+        return finish_with(row, session=session)
+    row.data = {
+        **row.data,
+        "select_account": False,
+        "reauthenticate": True,  # as the session of before is not the answer
+        "login_hint": session.user.user_name if goes_on else "",
+    }
+    LoginTransaction.objects.filter(pk=row.pk).update(data=row.data)
+    return LoginOutcome(LoginState.START, row, next_url=row.next_url)

@@ -1,0 +1,467 @@
+"""The machine under every sign-in: one LoginTransaction, moved from state to state by conditional UPDATEs.
+
+`login` takes its proofs (password, code, new password) and hands what was proved to `advance`, which knows the order of
+checks: policy, second factor, password age (expired before warning). No step can be skipped or taken twice (S28, S29).
+The transaction is kept on the server and bound to the browser or device that began it (S27, S44). A session exists
+only after SUCCESS.
+
+Refusals are recorded here, after the rollback, because only this module knows whom a refused name resolved to.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from identity import assurance, audit, crypto
+from identity.context import RequestContext
+from identity.errors import AccessDenied, AccountDisabled, CredentialsRefused, IdentityError, StateInvalid
+from identity.events import EventType
+from identity.federation import external_identities
+from identity.models import (
+    Application,
+    LoginState,
+    LoginTransaction,
+    SessionEndReason,
+    SessionKind,
+    SSOSession,
+    Tenant,
+    User,
+    VerificationChannel,
+)
+from identity.passwords import credentials
+from identity.purging import Purger
+from identity.retries import retried
+from identity.sign_in import authentication, verification
+from identity.sso import access, sessions
+
+log = logging.getLogger(__name__)
+
+# How long a page may stand open before the first proof, and how long each later step may take.
+START_LIFETIME = timedelta(minutes=30)
+STEP_LIFETIME = timedelta(minutes=10)
+MAX_FAILURES = 20  # of one transaction, whatever the counters of account and source say
+
+METHODS = {VerificationChannel.SMS: assurance.TEXT_MESSAGE, VerificationChannel.EMAIL: assurance.ONE_TIME_CODE}
+
+_HANDLE = "login_transaction.handle"
+_BINDING = "login_transaction.binding"
+
+
+@dataclass(frozen=True)
+class LoginOutcome:
+    """Where a sign-in stands after a step."""
+
+    state: LoginState
+    transaction: LoginTransaction
+    user: User | None = None
+    next_url: str = ""
+    reason: str = ""  # PASSWORD_EXPIRED: "expired" or "must_change"; ACCESS_DENIED: why
+    days_left: int | None = None  # PASSWORD_WARN
+    session: SSOSession | None = None  # SUCCESS
+    session_handle: str = ""  # SUCCESS: for the cookie or the session_token; told this once
+
+
+# Beginning -------------------------------------------------------------------------------------------------
+
+
+def begin(
+    *,
+    tenant: Tenant,
+    binding: str,
+    context: RequestContext,
+    channel: str = SessionKind.BROWSER,
+    next_url: str = "",
+    application: Application | None = None,
+    login_hint: str = "",
+    ui_locales: str = "",
+    reauthenticate: bool = False,
+    max_age_seconds: int | None = None,
+    select_account: bool = False,
+    required_acr: str = "",
+    return_origins: Sequence[str] = (),
+    session: SSOSession | None = None,
+) -> str:
+    """Begin a sign-in and return its handle.
+
+    binding: the browser's or device's own handle, which every step must bring again.
+    next_url: path of our own site, checked by the caller, to which a browser goes afterwards.
+    reauthenticate: no session will do, one that is opened meanwhile neither. max_age_seconds: nor one from a sign-in
+    longer ago than that.
+    session: the session of this browser; where it only lacks a factor, only that one is asked for.
+    return_origins: where the steps may lead to at last; the pages' policy must let forms be redirected there.
+    """
+    data = {
+        "login_hint": login_hint[:254].replace("\x00", ""),
+        "ui_locales": ui_locales[:100].replace("\x00", ""),
+        "reauthenticate": reauthenticate,
+        "max_age_seconds": max_age_seconds,
+        "select_account": select_account,
+        "required_acr": required_acr,
+        "return_origins": list(return_origins),
+    }
+    row, handle = create(
+        tenant=tenant,
+        binding=binding,
+        channel=channel,
+        next_url=next_url,
+        application=application,
+        data=data,
+    )
+    if session is not None and _takes(row, session=session):
+        step_up(row, session=session)
+    return handle
+
+
+def begin_again(row: LoginTransaction, *, binding: str, session: SSOSession | None) -> str:
+    """Begin anew what ran out on an open page: the same way on, the same application, the same demands."""
+    kept = ("login_hint", "ui_locales", "reauthenticate", "max_age_seconds", "required_acr", "return_origins")
+    fresh, handle = create(
+        tenant=row.tenant,
+        binding=binding,
+        channel=row.channel,
+        next_url=row.next_url,
+        application=row.application,
+        data={name: row.data[name] for name in kept if name in row.data},
+    )
+    if session is not None and _takes(fresh, session=session):
+        step_up(fresh, session=session)
+    return handle
+
+
+def is_done_by(session: SSOSession, *, row: LoginTransaction) -> bool:
+    """Whether the session that the browser has by now, from another of its tabs, does for what this sign-in is for.
+
+    Never where the person is to prove or choose something here, or has begun to as somebody else.
+    """
+    if not _takes(row, session=session) or "external" in row.data or row.user_id not in (None, session.user_id):
+        return False
+    required_acr = row.data.get("required_acr", "")
+    return access.is_sufficient(session=session, application=row.application, required_acr=required_acr)
+
+
+def finish_with(row: LoginTransaction, *, session: SSOSession) -> LoginOutcome:
+    """Finish with the session that there is: nothing new was proved. Raises StateInvalid."""
+    close(row, state=LoginState.SUCCESS, session=session)
+    return LoginOutcome(LoginState.SUCCESS, row, user=session.user, next_url=row.next_url, session=session)
+
+
+def _takes(row: LoginTransaction, *, session: SSOSession) -> bool:
+    """Whether this sign-in may build on a session at all (OIDCC-3.1.2.1: prompt, max_age)."""
+    if session.tenant_id != row.tenant_id or row.data.get("reauthenticate") or row.data.get("select_account"):
+        return False
+    max_age_seconds = row.data.get("max_age_seconds")
+    if max_age_seconds is None:
+        return True
+    return timezone.now() - session.authenticated_at < timedelta(seconds=max_age_seconds)
+
+
+def find(
+    *, handle: str, tenant: Tenant, binding: str, channel: str = SessionKind.BROWSER, include_over: bool = False
+) -> LoginTransaction | None:
+    """Return the transaction of this handle and this browser or device, or None. Reads only.
+
+    include_over: expired and finished ones too, to send a browser with an old page the right way.
+    """
+    rows = LoginTransaction.objects.select_related("user", "application", "session").filter(
+        handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE), tenant=tenant, channel=channel
+    )
+    if not include_over:
+        rows = rows.filter(finished_at=None, expires_at__gt=timezone.now())
+    row = rows.first() if handle else None
+    if row is None or not crypto.matches_keyed_hash(binding, row.binding_hash, purpose=_BINDING):
+        return None
+    row.tenant = tenant
+    if row.user is not None:
+        row.user.tenant = tenant
+    return row
+
+
+# The machine -----------------------------------------------------------------------------------------------
+
+
+def second_factors(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> list[verification.Target]:
+    """Where a code of the second factor may go, the one that is taken without a choice first.
+
+    Only to verified addresses, and only what makes two factors of what was proved already: after a sign-in by text
+    message another one shows nothing new (S28).
+    """
+    possible = []
+    if user.mobile_index and user.phone_number_verified:
+        possible.append(verification.mobile_of(user))
+    # The SDK's document has a step for text messages only.
+    if user.email and user.email_verified and row.channel != SessionKind.SDK:
+        possible.append(verification.email_of(user))
+    multi_factor = assurance.MULTI_FACTOR
+    return [target for target in possible if assurance.acr_of([*amr, METHODS[target.channel]]) == multi_factor]
+
+
+def second_factor_target(row: LoginTransaction) -> verification.Target:
+    """Return where the second factor's code goes: as was chosen, else the first place.
+
+    Raises StateInvalid if there is nowhere (any more).
+    """
+    user = user_of(row)
+    targets = second_factors(row, user=user, amr=row.amr)
+    chosen = [target for target in targets if target.channel == row.data.get("second_factor")]
+    if not targets:
+        raise StateInvalid(log_detail=f"user={user.pk} has no verified target")
+    return (chosen or targets)[0]
+
+
+# Transactions that ran out a day ago.
+purge_expired = Purger(
+    lambda now: LoginTransaction.objects.filter(expires_at__lt=now - timedelta(days=1)), by="expires_at"
+)
+
+
+def create(
+    *,
+    tenant: Tenant,
+    binding: str,
+    channel: str,
+    data: dict[str, Any],
+    next_url: str = "",
+    application: Application | None = None,
+    user: User | None = None,
+) -> tuple[LoginTransaction, str]:
+    """Write a transaction at START; return it with its handle, which only the caller's browser or device keeps."""
+    handle = crypto.new_handle()
+    row = LoginTransaction.objects.create(
+        handle_hash=crypto.hash_handle(handle, purpose=_HANDLE),
+        tenant=tenant,
+        user=user,
+        application=application,
+        channel=channel,
+        binding_hash=crypto.hash_handle(binding, purpose=_BINDING),
+        next_url=next_url,
+        data=data,
+        expires_at=timezone.now() + START_LIFETIME,
+        epoch=user.epoch if user is not None else 0,
+    )
+    return row, handle
+
+
+def get(
+    *,
+    handle: str,
+    binding: str,
+    context: RequestContext,
+    channel: str,
+    state: LoginState | Sequence[LoginState],
+) -> LoginTransaction:
+    """Return an open transaction in one of these states. Raises StateInvalid, whatever is wrong."""
+    states = [state] if isinstance(state, LoginState) else list(state)
+    row = None
+    if context.tenant is not None:
+        row = find(handle=handle, tenant=context.tenant, binding=binding, channel=channel)
+    if row is None:
+        raise StateInvalid(log_detail="login_transaction unknown, over, or of another browser")
+    if row.state not in states:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} in {row.state}")
+    if row.failures >= MAX_FAILURES:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} failed too often")
+    # Who changes a stolen password ends the thief's half-done sign-ins too, not only the sessions (S26, S48).
+    if row.user is not None and row.epoch != row.user.epoch:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} is of another epoch than user={row.user.pk}")
+    return row
+
+
+def user_of(row: LoginTransaction) -> User:
+    """Return whom the first proof named. Raises StateInvalid."""
+    if row.user is None:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} has no user")
+    return row.user
+
+
+def advance(row: LoginTransaction, *, proved: str, context: RequestContext, session: SSOSession | None) -> LoginOutcome:
+    """Go to the next state that applies, after one more factor was proved."""
+    user = user_of(row)
+    amr = [*row.amr, proved]
+    if row.channel == SessionKind.SDK and row.application is not None:
+        # A browser's session is the tenant's: there the protocol asks, at once, and refuses in its own words.
+        try:
+            access.check(user=user, application=row.application)
+        except AccessDenied as error:
+            return deny(row, error=error, context=context)
+    if _needs_factor(row, user=user, amr=amr):
+        if not second_factors(row, user=user, amr=amr):
+            return deny(row, error=AccessDenied(log_detail=f"user={user.pk} has no second factor"), context=context)
+        move(row, to=LoginState.MFA_AUTH, user=user, amr=amr)
+        return LoginOutcome(LoginState.MFA_AUTH, row, user=user, next_url=row.next_url)
+    age = credentials.password_age(user=user)
+    is_told = assurance.PASSWORD in amr and "step_up" not in row.data
+    if is_told and (age.is_expired or age.must_change):
+        move(row, to=LoginState.PASSWORD_EXPIRED, user=user, amr=amr)
+        reason = "must_change" if age.must_change else "expired"
+        return LoginOutcome(LoginState.PASSWORD_EXPIRED, row, user=user, next_url=row.next_url, reason=reason)
+    if is_told and age.is_warned:
+        move(row, to=LoginState.PASSWORD_WARN, user=user, amr=amr)
+        return LoginOutcome(LoginState.PASSWORD_WARN, row, user=user, next_url=row.next_url, days_left=age.days_left)
+    row.amr = amr
+    return finish(row, context=context, session=session)
+
+
+def step_up(row: LoginTransaction, *, session: SSOSession) -> bool:
+    """Ask only for the factor that the session lacks, if one is all it lacks. Return whether that is so."""
+    required_acr = row.data.get("required_acr", "")
+    if access.is_sufficient(session=session, application=row.application, required_acr=required_acr):
+        return False
+    if not second_factors(row, user=session.user, amr=session.amr):
+        return False
+    # What the session recorded counts; who begins this holds the session's handle (S28).
+    row.data = {**row.data, "step_up": session.pk}
+    LoginTransaction.objects.filter(pk=row.pk).update(data=row.data)
+    move(row, to=LoginState.MFA_AUTH, user=session.user, amr=list(session.amr))
+    return True
+
+
+def _needs_factor(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> bool:
+    if assurance.acr_of(amr) == assurance.MULTI_FACTOR:
+        return False
+    return access.needs_second_factor(
+        user=user, application=row.application, required_acr=row.data.get("required_acr", "")
+    )
+
+
+def move(
+    row: LoginTransaction,
+    *,
+    to: LoginState,
+    user: User | None,
+    amr: Sequence[str],
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Change the state, if it still is what this step was allowed for. Raises StateInvalid.
+
+    data: what the next step needs, in place of what the row holds.
+    """
+    now = timezone.now()
+    values: dict[str, Any] = {"state": to, "user": user, "amr": list(amr), "expires_at": now + STEP_LIFETIME}
+    if user is not None:
+        values["epoch"] = user.epoch
+    if data is not None:
+        values["data"] = dict(data)
+    still = LoginTransaction.objects.filter(pk=row.pk, state=row.state, finished_at=None, expires_at__gt=now)
+    if not still.update(**values):
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} left {row.state}")
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def close(row: LoginTransaction, *, state: LoginState, session: SSOSession | None) -> None:
+    """Finish the transaction, once. Raises StateInvalid."""
+    now = timezone.now()
+    values: dict[str, Any] = {"state": state, "amr": row.amr, "user": row.user, "session": session, "finished_at": now}
+    still = LoginTransaction.objects.filter(pk=row.pk, state=row.state, finished_at=None, expires_at__gt=now)
+    if not still.update(**values):
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} finished or left {row.state}")
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+@retried
+def finish(row: LoginTransaction, *, context: RequestContext, session: SSOSession | None) -> LoginOutcome:
+    """Open or renew the session, in the transaction that finishes the sign-in."""
+    proved_user = user_of(row)
+    row = copy(row)  # what a try that is broken off has set is set on the copy
+    with transaction.atomic():
+        # Read again: a step may come minutes after the password (S26). Whoever ends the person's sessions at this
+        # moment waits for this row and then finds the new session, or was first: its applications are told of the end.
+        people = User.objects.select_related("tenant__session_policy")
+        user = people.select_for_update(of=("self",), no_key=True).get(pk=proved_user.pk)
+        if not user.is_usable:
+            raise AccountDisabled(log_detail=f"user={user.pk}")
+        if user.epoch != proved_user.epoch:
+            raise StateInvalid(log_detail=f"user={user.pk} is in another epoch than at the proof")
+        if "external" in row.data:
+            # Whoever came from another provider is linked now, when everything that is due was proved (S28).
+            external_identities.link_parked(row.data["external"], user=user, tenant=row.tenant, context=context)
+        is_own = session is not None and session.user_id == user.pk and session.epoch == user.epoch
+        own = session if is_own else None
+        if "step_up" in row.data:
+            if own is None or own.pk != row.data["step_up"]:
+                raise StateInvalid(log_detail=f"login_transaction={row.pk} is of another session")
+            opened, session_handle = sessions.renew(session=own, amr=row.amr, context=context, is_step_up=True)
+        elif own is not None:
+            opened, session_handle = sessions.renew(session=own, amr=row.amr, context=context)
+        else:
+            if session is not None:
+                sessions.end(session, reason=SessionEndReason.REPLACED, context=context, actor=user)
+            opened, session_handle = sessions.start(user=user, amr=row.amr, context=context, kind=row.channel)
+        close(row, state=LoginState.SUCCESS, session=opened)
+        User.objects.filter(pk=user.pk).update(last_login=timezone.now())
+        audit.record(
+            EventType.LOGIN_SUCCESS,
+            tenant=row.tenant,
+            actor=user,
+            target=user,
+            application=row.application,
+            sid=opened.sid,
+            context=context,
+            details={"amr": opened.amr, "acr": opened.acr, "channel": row.channel},
+        )
+    return LoginOutcome(
+        LoginState.SUCCESS,
+        row,
+        user=user,
+        next_url=row.next_url,
+        session=opened,
+        session_handle=session_handle,
+    )
+
+
+def deny(row: LoginTransaction, *, error: AccessDenied, context: RequestContext) -> LoginOutcome:
+    """Finish without a session, because a rule forbids one."""
+    close(row, state=LoginState.ACCESS_DENIED, session=None)
+    record_refusal(EventType.LOGIN_SUCCESS, row=row, error=error, context=context)
+    return LoginOutcome(LoginState.ACCESS_DENIED, row, user=row.user, next_url=row.next_url, reason=error.error_code)
+
+
+def record_refusal(
+    event: EventType,
+    *,
+    row: LoginTransaction,
+    error: IdentityError,
+    context: RequestContext,
+    identifier: str | None = None,
+    mobile: str | None = None,
+) -> None:
+    """Count the failure on the transaction and record it; the name or number only as a hash where nobody has it."""
+    LoginTransaction.objects.filter(pk=row.pk).update(failures=F("failures") + 1)
+    user, details = row.user, {"channel": row.channel}
+    resolved = None
+    if identifier is not None:
+        resolved = authentication.resolve(identifier, tenant=row.tenant)
+    elif mobile is not None:
+        resolved = authentication.resolve_mobile(mobile, tenant=row.tenant)
+    if resolved is not None:
+        user = resolved.user
+        if user is None:
+            details["name_hash"] = authentication.unknown_name_hash(resolved.name, tenant=row.tenant)
+    audit.record(
+        event,
+        tenant=row.tenant,
+        target=user,
+        application=row.application,
+        context=context,
+        outcome="refused",
+        reason=_reason(error),
+        details=details,
+    )
+    log.info("login.refused", extra={"event": str(event), "reason": _reason(error), "detail": error.log_detail})
+
+
+def _reason(error: IdentityError) -> str:
+    # One code for two things on the wire, two reasons for those who answer for accounts.
+    if isinstance(error, CredentialsRefused) and error.log_detail == "user=None":
+        return f"{error.error_code}:unknown"
+    return error.error_code

@@ -1,0 +1,135 @@
+"""The one gate: may this person act, in this session, at this application, on this grant, now (S26, S49).
+
+Asked at sign-in, at the redemption of a code or ticket, at refresh, introspection, userinfo and by the SDK API. `check`
+asks all of it, and `admits` asks beside it whether more factors are needed; nothing else puts the questions together.
+Nothing is remembered from an earlier answer: users, sessions and accounts are read from the database (decision 22).
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F
+
+from identity import assurance, authority, policies
+from identity.authority import Change
+from identity.context import RequestContext
+from identity.errors import AccessDenied, AccountDisabled, ApplicationDisabled, StateInvalid
+from identity.models import (
+    AppAccount,
+    Application,
+    ApplicationAccess,
+    MFADevice,
+    MFAMode,
+    SessionEndReason,
+    SSOSession,
+    User,
+)
+from identity.retries import retried
+from identity.signals import user_disabled
+from identity.sso import sessions
+
+
+def check(
+    *,
+    user: User,
+    application: Application | None,
+    session: SSOSession | None = None,
+    epoch: int | None = None,
+    is_offline: bool = False,
+) -> None:
+    """Check that the person may act at the application, and that session and grant still count.
+
+    application: None is this server's own pages. session: what the grant was made in, None where it had none or its row
+    was purged. epoch: of the code, token or ticket. One of another epoch than the user's is dead; no clock is asked
+    (S48). is_offline: the grant outlives its session (decision 14), unless that was ended from elsewhere.
+    No query, except one for an application that is open to its accounts only.
+    Raises AccountDisabled, ApplicationDisabled, StateInvalid where session or grant have ended, and AccessDenied for a
+    person of another tenant or without an enabled account there.
+    """
+    if not user.is_usable:
+        raise AccountDisabled(log_detail=f"user={user.pk}")
+    if application is not None and not application.is_active:
+        raise ApplicationDisabled(log_detail=f"application={application.pk}")
+    if epoch is not None and epoch != user.epoch:
+        raise StateInvalid(log_detail=f"user={user.pk} is in epoch {user.epoch}, the grant in {epoch}")
+    still_counts = sessions.leaves_offline_grants if is_offline else sessions.is_usable
+    if session is not None and not still_counts(session):
+        raise StateInvalid(log_detail=f"session={session.pk} ended")
+    if application is not None:
+        check_application(application=application, user=user)
+
+
+def check_application(*, application: Application, user: User) -> None:
+    """Check that the person may use the application. One query, and none for an application open to everyone.
+
+    It is one part of the gate: ask `check`, which also asks for person, session and grant.
+    Raises ApplicationDisabled, and AccessDenied for a person of another tenant or without an enabled account.
+    """
+    if not application.is_active:
+        raise ApplicationDisabled(log_detail=f"application={application.pk}")
+    # S36: open to everyone means everyone of the tenant.
+    if user.tenant_id != application.tenant_id:
+        raise AccessDenied(log_detail=f"user={user.pk} application={application.pk} of another tenant")
+    if application.access == ApplicationAccess.EVERYONE:
+        return
+    if not AppAccount.objects.filter(application=application, user=user, is_active=True).exists():
+        raise AccessDenied(log_detail=f"user={user.pk} application={application.pk}")
+
+
+def admits(*, session: SSOSession, application: Application, epoch: int | None = None, required_acr: str = "") -> bool:
+    """Check as above, and return whether the factors proved in the session are enough (S28).
+
+    Where they are not, one more factor would help, so that is no refusal. Raises as `check` does.
+    """
+    check(user=session.user, session=session, application=application, epoch=epoch)
+    return is_sufficient(session=session, application=application, required_acr=required_acr)
+
+
+def mfa_mode(*, user: User, application: Application | None) -> MFAMode:
+    """Return when a second factor is asked for: the application's rule, else the tenant's (decision 21)."""
+    chosen = application.mfa_mode if application is not None else ""
+    return MFAMode(chosen or policies.session_policy(user.tenant).mfa_mode)
+
+
+def needs_second_factor(*, user: User, application: Application | None, required_acr: str = "") -> bool:
+    """Return whether this sign-in takes two factors. One query, and only where the mode is "if enrolled"."""
+    if required_acr == assurance.MULTI_FACTOR:
+        return True
+    mode = mfa_mode(user=user, application=application)
+    if mode == MFAMode.IF_ENROLLED:
+        return MFADevice.objects.filter(user=user).exclude(confirmed_at=None).exists()
+    return mode == MFAMode.ALWAYS
+
+
+def is_sufficient(*, session: SSOSession, application: Application | None, required_acr: str = "") -> bool:
+    """Return whether the factors recorded for the session are enough here (S28)."""
+    acr = assurance.acr_of(session.amr)
+    if not assurance.satisfies(acr, required_acr):
+        return False
+    if acr == assurance.MULTI_FACTOR:
+        return True
+    return not needs_second_factor(user=session.user, application=application)
+
+
+@retried
+def revoke_everything(*, user: User, reason: str, context: RequestContext, actor: object = None) -> None:
+    """End all of a user's sessions and tokens at once (decision 14).
+
+    reason: of SessionEndReason. Raises AuthorityRefused where an operator does it to somebody with more rights.
+    """
+    with transaction.atomic():
+        if reason == SessionEndReason.ENDED_BY_OPERATOR:
+            authority.check(Change.SESSION, user=user, actor=actor)
+        User.objects.filter(pk=user.pk).update(epoch=F("epoch") + 1)
+        user.refresh_from_db(fields=["epoch"])
+        close_old_epochs(user=user, reason=reason, context=context, actor=actor)
+
+
+def close_old_epochs(*, user: User, reason: str, context: RequestContext, actor: object = None) -> None:
+    """End the rows that earlier epochs granted, and tell the protocols, for each session and once for the user.
+
+    Call it in the transaction whose UPDATE of the user's password or state raised the epoch: that alone makes dead
+    whatever was granted, what is being granted at this moment included (S48). Here applications come to know of it.
+    """
+    sessions.end_all(user, reason=reason, context=context, actor=actor)
+    user_disabled.send(sender=User, user=user)
