@@ -42,14 +42,14 @@ MUTANTS = [
         "identity/sso/access.py",
         "    if not user.is_usable:\n        raise",
         "    if False:\n        raise",
-        "tests/identity/test_access.py",
+        "tests/identity/sso/test_access.py",
     ),
     Mutant(
         "gate: an account at the application may be disabled",
         "identity/directory/applications.py",
         "AppAccount.objects.filter(application=application, user=user, is_active=True)",
         "AppAccount.objects.filter(application=application, user=user)",
-        "tests/identity/test_access.py",
+        "tests/identity/sso/test_access.py",
     ),
     Mutant(
         "gate: the epoch of a grant is not compared",
@@ -84,14 +84,14 @@ MUTANTS = [
         "identity/sso/sessions.py",
         "        and session.epoch == session.user.epoch  # S48\n",
         "",
-        "tests/identity/test_sessions.py tests/pages/test_account.py",
+        "tests/identity/sso/test_sessions.py tests/pages/test_account.py",
     ),
     Mutant(
         "sessions: everything is revoked without a new epoch",
         "identity/sso/access.py",
         'User.objects.filter(pk=user.pk).update(epoch=F("epoch") + 1)',
         "User.objects.filter(pk=user.pk).exists()",
-        "tests/oidc_provider/test_epoch.py tests/identity/test_sessions.py",
+        "tests/oidc_provider/test_epoch.py tests/identity/sso/test_sessions.py",
     ),
     Mutant(
         "sessions: an app's session_token is a cookie",
@@ -110,28 +110,28 @@ MUTANTS = [
         '"expires_at": now + STEP_LIFETIME}\n    if user is not None:\n        values["epoch"] = user.epoch\n'
         '    if data is not None:\n        values["data"] = dict(data)\n'
         "    still = LoginTransaction.objects.filter(pk=row.pk,",
-        "tests/identity/test_login.py",
+        "tests/identity/sign_in/test_login.py",
     ),
     Mutant(
         "sign-in: a transaction of another epoch goes on",
         "identity/sign_in/machine.py",
         "if row.user is not None and row.epoch != row.user.epoch:",
         "if False:",
-        "tests/identity/test_login.py tests/pages/test_second_factor.py tests/oidc_provider/test_epoch.py",
+        "tests/identity/sign_in/test_login.py tests/pages/test_second_factor.py tests/oidc_provider/test_epoch.py",
     ),
     Mutant(
         "sign-in: another browser goes on",
         "identity/sign_in/machine.py",
         "if row is None or not crypto.matches_keyed_hash(binding, row.binding_hash, purpose=_BINDING):",
         "if row is None:",
-        "tests/identity/test_login.py tests/pages/test_sign_in.py",
+        "tests/identity/sign_in/test_login.py tests/pages/test_sign_in.py",
     ),
     Mutant(
         "sign-in: one transaction is tried for ever",
         "identity/sign_in/machine.py",
         "if row.failures >= MAX_FAILURES:",
         "if False:",
-        "tests/identity/test_login.py tests/pages/test_sign_in.py",
+        "tests/identity/sign_in/test_login.py tests/pages/test_sign_in.py",
     ),
     Mutant(
         "sign-in: a text message is a second factor after a text message",
@@ -206,7 +206,7 @@ MUTANTS = [
         "identity/passwords/credentials.py",
         '    if is_same(old_password, new_password):\n        raise PasswordRefused("PARAM.0020")\n',
         "",
-        "tests/identity/test_credentials.py tests/sdk_api/test_login.py",
+        "tests/identity/passwords/test_credentials.py tests/sdk_api/test_login.py",
     ),
     # Codes
     Mutant(
@@ -228,7 +228,7 @@ MUTANTS = [
         "identity/sign_in/verification.py",
         "if row is None or (user is not None and row.user_id != user.pk):",
         "if row is None:",
-        "tests/identity/test_verification.py",
+        "tests/identity/sign_in/test_verification.py",
     ),
     Mutant(
         "captcha: a token does for another telephone",
@@ -294,7 +294,7 @@ MUTANTS = [
         "identity/authority.py",
         "is_foreign = isinstance(actor, User) and actor.tenant_id != user.tenant_id",
         "is_foreign = False",
-        "tests/identity/test_authority.py tests/identity/test_users.py tests/admin/test_scope.py",
+        "tests/identity/test_authority.py tests/identity/directory/test_users.py tests/admin/test_scope.py",
     ),
     Mutant(
         "authority: a machine changes an operator",
@@ -308,7 +308,7 @@ MUTANTS = [
         "identity/authority.py",
         "if without.is_superuser and not _able_superusers().exclude(pk=without.pk).exists():",
         "if False:",
-        "tests/identity/test_authority.py tests/identity/test_users.py tests/admin/test_work.py",
+        "tests/identity/test_authority.py tests/identity/directory/test_users.py tests/admin/test_work.py",
     ),
     Mutant(
         "tenants: pages on the host that all tenants share",

@@ -41,7 +41,7 @@ from tests.support.gateways import AliyunStub, HookReceiver, MailServer
 
 __all__ = ["authority", "trusted"]
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "messages.md"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "messages.md"
 HOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # of the sample, and of the specification's example
 NUMBER = verification.Target(VerificationChannel.SMS, "138-1234-5678")
 

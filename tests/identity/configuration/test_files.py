@@ -452,7 +452,7 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 
 # docs/config.md --------------------------------------------------------------------------------------------
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "config.md"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "config.md"
 
 
 def test_the_documents_own_example_works(run: Any, tmp_path: Path) -> None:
