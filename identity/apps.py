@@ -14,5 +14,5 @@ class IdentityConfig(AppConfig):
         """Register the system checks, the purgers and the sections of configuration files."""
         # All register themselves.
         from identity import checks  # noqa: F401
-        from identity.configuration.files.files import messages, upstreams  # noqa: F401
+        from identity.configuration import messages, upstreams  # noqa: F401
         from identity.upkeep import purgers  # noqa: F401

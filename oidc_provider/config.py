@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from identity import registry
-from identity.configuration.files.files import ACTOR, ConfigError, Plan, check_flag, check_keys, check_list, check_text
+from identity.configuration.files import ACTOR, ConfigError, Plan, check_flag, check_keys, check_list, check_text
 from identity.models import Application, Tenant
 from oidc_provider import api_scopes, hosts, registration, tenant_rights
 from oidc_provider.models import SECRET_METHODS, ApiScope, AuthMethod, Client

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from identity.configuration.files.files import (
+from identity.configuration.files import (
     ACTOR,
     ConfigError,
     Plan,

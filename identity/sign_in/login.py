@@ -12,8 +12,9 @@ from typing import Any
 
 from django.db import transaction
 
-from identity import assurance
+from identity import assurance, audit, throttle
 from identity.context import RequestContext
+from identity.directory import users
 from identity.errors import (
     AccessDenied,
     AccountDisabled,
@@ -34,14 +35,8 @@ from identity.models import (
     VerificationChannel,
     VerificationPurpose,
 )
-from identity import audit
-from identity.sign_in import authentication
 from identity.passwords import credentials
-from identity.sign_in import machine
-from identity.sign_in import registration
-from identity import throttle
-from identity.directory import users
-from identity.sign_in import verification
+from identity.sign_in import authentication, machine, registration, verification
 from identity.sign_in.machine import (
     LoginOutcome,
     begin,
@@ -100,9 +95,7 @@ def submit_password(
             tenant=row.tenant, identifier=identifier, password=password, context=context
         )
     except IdentityError as error:
-        machine.record_refusal(
-            EventType.LOGIN_PASSWORD, row=row, error=error, identifier=identifier, context=context
-        )
+        machine.record_refusal(EventType.LOGIN_PASSWORD, row=row, error=error, identifier=identifier, context=context)
         raise
     row.user = user
     audit.record(EventType.LOGIN_PASSWORD, tenant=row.tenant, actor=user, target=user, context=context)
@@ -359,9 +352,7 @@ def skip_password_warning(
     session: SSOSession | None = None,
 ) -> LoginOutcome:
     """Go on with a password that will expire soon. Raises StateInvalid in every other state."""
-    row = machine.get(
-        handle=handle, binding=binding, context=context, channel=channel, state=LoginState.PASSWORD_WARN
-    )
+    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.PASSWORD_WARN)
     return machine.finish(row, context=context, session=session)
 
 

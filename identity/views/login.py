@@ -15,16 +15,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from identity import cookies, policies
+from identity import budgets, cookies, policies
+from identity.budgets import Budget
 from identity.errors import IdentityError, StateInvalid
-from identity.sign_in.forms import LoginForm, NewPasswordForm, TransactionForm, VerificationCodeForm
 from identity.languages import best_language, use_language
 from identity.models import LoginState, LoginTransaction, SSOSession
-from identity.sso import access
-from identity import budgets
 from identity.passwords import credentials
 from identity.sign_in import login
-from identity.budgets import Budget
+from identity.sign_in.forms import LoginForm, NewPasswordForm, TransactionForm, VerificationCodeForm
+from identity.sso import access
 from identity.views import errors, external, next_urls, stale_forms, steps
 from identity.views.messages import status_of
 from identity.views.steps import follow

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
-from identity.configuration.files.files import ConfigError, apply_documents
+from identity.configuration.files import ConfigError, apply_documents
 from identity.models import AuditEvent, Tenant
 from oidc_provider import hosts
 from oidc_provider.models import Client, HostApplication

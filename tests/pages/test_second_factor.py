@@ -23,9 +23,8 @@ from identity.models import (
     VerificationCode,
     VerificationPurpose,
 )
+from identity.sign_in import login, verification
 from identity.sso import access
-from identity.sign_in import login
-from identity.sign_in import verification
 from tests.factories import PASSWORD, make_application, make_user
 from tests.pages.conftest import Browser, alert_of, handle_in
 from tests.sdk_api.mobile import MOBILE, inbox

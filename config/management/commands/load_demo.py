@@ -10,7 +10,7 @@ from django.db import transaction
 from config import demo
 from config.env import BASE_DIR
 from identity import policies
-from identity.configuration.files.files import apply_documents
+from identity.configuration.files import apply_documents
 from identity.context import SYSTEM
 from identity.directory import lists, tenants
 from identity.keyring import secret_check

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from identity.configuration.files.files import ConfigError, Plan, apply_file
+from identity.configuration.files import ConfigError, Plan, apply_file
 from identity.keyring import secret_check
 
 

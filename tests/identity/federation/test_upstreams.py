@@ -14,8 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import connections
 
 from identity import crypto
-from identity.configuration.files.files import files
-from identity.configuration.files.files import ConfigError
+from identity.configuration.files import ConfigError, files
 from identity.context import SYSTEM, RequestContext
 from identity.errors import AlreadyExists, IdentityError
 from identity.federation import external_identities, upstreams
