@@ -16,6 +16,7 @@ import pytest
 
 from bench import operations
 from bench.http import Connection
+from bench.worker import Person
 from tests.clients.provider import Provider, free_port
 
 WORKERS = 4
@@ -80,7 +81,7 @@ async def rotate(provider: Provider, seen: Observations) -> None:
         seen.is_over = True
 
 
-async def observe(provider: Provider, target: dict[str, str], person: operations.Person) -> Observations:
+async def observe(provider: Provider, target: dict[str, str], person: Person) -> Observations:
     port = provider.port
     connections = [Connection("127.0.0.1", port) for _ in range(2 * CLIENTS)]  # a back end and a browser each
     try:
@@ -111,7 +112,7 @@ def test_every_id_token_verifies_while_keys_are_rotated(tmp_path: Path) -> None:
         "client_secret": secrets.token_urlsafe(32),
         "redirect_uri": f"http://127.0.0.1:{free_port()}/callback",
     }
-    person = operations.Person("alice", f"Quiet-{secrets.token_urlsafe(9)}-7x")
+    person = Person("alice", f"Quiet-{secrets.token_urlsafe(9)}-7x")
     configuration = {
         "tenant": "default",
         "users": [{"user_name": person.user_name, "password": person.password, "name": "Alice"}],
