@@ -42,8 +42,12 @@ from identity.admin.base import (
 )
 from identity.directory import applications
 from identity.models import Application
-from oidc_provider import api_scopes, consent, dialects, hosts, issuers, metadata, registration, tenant_rights
+from oidc_provider import dialects
+from oidc_provider.authorization import consent
+from oidc_provider.clients import api_scopes, registration, tenant_rights
 from oidc_provider.dialects.base import EndpointName
+from oidc_provider.discovery import metadata
+from oidc_provider.mini_programs import hosts
 from oidc_provider.models import (
     CLIENT_FLAGS,
     COMMON_FLAGS,
@@ -59,6 +63,7 @@ from oidc_provider.models import (
     HostApplication,
 )
 from oidc_provider.validator import RESPONSE_TYPES
+from oidc_provider.wire import issuers
 
 
 class LinesField(forms.CharField):

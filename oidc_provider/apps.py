@@ -13,24 +13,17 @@ class OIDCProviderConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, the purger and both ways of telling of sign-outs; listen to news."""
         from identity.registry import register_chore, register_consent_source, register_purger
-        from oidc_provider import (  # noqa: F401 - checks registers itself
-            backchannel_logout,
-            checks,
-            client_keys,
-            clients,
-            config,
-            consent,
-            frontchannel_logout,
-            grants,
-            listeners,
-        )
+        from oidc_provider.authorization import consent
+        from oidc_provider.clients import cached, config, keys
+        from oidc_provider.grants import rows
+        from oidc_provider.logout import back_channel, front_channel, listeners
 
-        for name, purger in grants.PURGERS.items():
+        for name, purger in rows.PURGERS.items():
             register_purger(name, purger)
-        register_chore("client_keys", client_keys.fetch_due)
+        register_chore("client_keys", keys.fetch_due)
         register_consent_source("openid", consent.AccountConsents())
-        clients.connect()
+        cached.connect()
         config.connect()
         listeners.connect()
-        backchannel_logout.connect()
-        frontchannel_logout.connect()
+        back_channel.connect()
+        front_channel.connect()

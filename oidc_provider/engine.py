@@ -28,15 +28,17 @@ from identity.events import EventType
 from identity.models import SSOSession, Tenant, User
 from identity.retries import retried
 from identity.sso import access
-from oidc_provider import claims as claim_rules
-from oidc_provider import client_authentication, clients, grants, id_token_hints, participation, redirects
-from oidc_provider.client_authentication import ClientCredentials
+from oidc_provider.authorization import participation
+from oidc_provider.authorization.details import Parameters, check_single, check_target, read_details, response_mode
+from oidc_provider.clients import authentication, cached, redirects
+from oidc_provider.clients.authentication import ClientCredentials
 from oidc_provider.dialects.base import Dialect, EndpointName, UserinfoFacts
 from oidc_provider.errors import Fault, OAuthError, RedirectTarget, from_domain
-from oidc_provider.grants import Exchange
-from oidc_provider.id_token_hints import HintRefused, IdTokenHint
+from oidc_provider.grants import hints, rows
+from oidc_provider.grants import id_tokens as claim_rules
+from oidc_provider.grants.hints import HintRefused, IdTokenHint
+from oidc_provider.grants.rows import Exchange
 from oidc_provider.models import AccessToken, AuthMethod, Client, RefreshToken, SigningAlgorithm, members_of
-from oidc_provider.request_checks import Parameters, check_single, check_target, read_details, response_mode
 from oidc_provider.server import SERVER
 
 if TYPE_CHECKING:
@@ -200,10 +202,10 @@ def _check_authorization_request(
 
 
 def _find_client(client_id: str, context: EngineContext, *, is_anew: bool) -> Client:
-    client = clients.find(client_id=client_id, tenant=context.tenant, suffices=lambda copy: not is_anew)
+    client = cached.find(client_id=client_id, tenant=context.tenant, suffices=lambda copy: not is_anew)
     if client is None or not context.is_home_of(client):
         raise OAuthError(Fault.UNKNOWN_CLIENT, log_detail="unknown, or of another dialect")
-    if not clients.is_usable(client):
+    if not cached.is_usable(client):
         raise OAuthError(Fault.CLIENT_DISABLED, client_id=client.client_id)
     return client
 
@@ -257,7 +259,7 @@ def check_scope_spelling(scope: str) -> None:
 def read_id_token_hint(token: str, *, context: EngineContext) -> IdTokenHint:
     """Verify an id_token_hint. Raises OAuthError."""
     try:
-        return id_token_hints.read(token, tenant=context.tenant, issuer=context.issuer)
+        return hints.read(token, tenant=context.tenant, issuer=context.issuer)
     except HintRefused as error:
         raise OAuthError(Fault.ID_TOKEN_HINT, log_detail=str(error)) from None
 
@@ -278,7 +280,7 @@ def _ask_server(
     body = _oauthlib_body(params, redirect_uri, response_type)
     try:
         scopes, _ = SERVER.validate_authorization_request(
-            _ADDRESS, http_method="POST", body=body, headers=grants.headers(state)
+            _ADDRESS, http_method="POST", body=body, headers=rows.headers(state)
         )
     except oauthlib_errors.OAuth2Error as error:
         raise _refusal(error) from None
@@ -330,7 +332,7 @@ def _approve(
                 _ADDRESS,
                 http_method="POST",
                 body=_oauthlib_body(params, request.redirect_uri, request.response_type),
-                headers=grants.headers(state),
+                headers=rows.headers(state),
                 scopes=list(scopes),
                 credentials={"user": user},
             )
@@ -402,17 +404,17 @@ def _exchange(body: list[tuple[str, str]], *, client: Client, context: EngineCon
     state = Exchange(context=context, client=client)
     try:
         with transaction.atomic():
-            _, text, status = SERVER.create_token_response(_ADDRESS, "POST", body, grants.headers(state))
+            _, text, status = SERVER.create_token_response(_ADDRESS, "POST", body, rows.headers(state))
             answer: dict[str, Any] = json.loads(text)
             if status != 200:
                 raise OAuthError(_FROM_CODE.get(answer.get("error", ""), Fault.SERVER_ERROR))
     except oauthlib_errors.OAuth2Error as error:
         raise _refusal(error) from None
     except IdentityError as error:
-        raise grants.not_usable(error) from None
+        raise rows.not_usable(error) from None
     except OAuthError:
         if state.replayed is not None:
-            grants.revoke_replayed(state)
+            rows.revoke_replayed(state)
         raise
     return answer
 
@@ -439,12 +441,10 @@ def read_credentials(authorization: str, params: Parameters, *, context: EngineC
     dialect = context.dialect
     if dialect.is_per_application and "client_id" not in params and not authorization:
         # The path names the application, and by that its public client (decision 6).
-        client_id = clients.find_public(app_code=context.app_code, dialect=dialect.name, tenant=context.tenant)
+        client_id = cached.find_public(app_code=context.app_code, dialect=dialect.name, tenant=context.tenant)
         if client_id:
             params = params.respelled({**params, "client_id": client_id})
-    return client_authentication.read(
-        authorization, params, places=dialect.secret_places, read_basic=dialect.read_basic
-    )
+    return authentication.read(authorization, params, places=dialect.secret_places, read_basic=dialect.read_basic)
 
 
 def look_at_token_request(authorization: str, params: Parameters, *, context: EngineContext) -> None:
@@ -459,7 +459,7 @@ def authenticate_client(credentials: ClientCredentials, *, context: EngineContex
     Of wrong proofs a source has a budget. It locks nobody out: who brings the right one is let in (decision 13).
     """
     try:
-        return client_authentication.authenticate(
+        return authentication.authenticate(
             credentials,
             tenant=context.tenant,
             is_home=context.is_home_of,
@@ -509,7 +509,7 @@ def userinfo(token: str, *, context: EngineContext) -> dict[str, Any]:
     row = find_access_token(token, context=context)
     if row is None or row.user is None:
         raise OAuthError(Fault.ACCESS_TOKEN, log_detail="unknown, over, or without a user")
-    client, dialect = clients.get(row.application_id), context.dialect
+    client, dialect = cached.get(row.application_id), context.dialect
     if not dialect.userinfo_scopes & set(row.scopes):
         raise OAuthError(Fault.INSUFFICIENT_SCOPE, scope=min(dialect.userinfo_scopes), client_id=client.client_id)
     person = profiles.profile_of(
@@ -525,15 +525,15 @@ def userinfo(token: str, *, context: EngineContext) -> dict[str, Any]:
 
 def find_access_token(token: str, *, context: EngineContext) -> AccessToken | None:
     """The live access token with its user and session, or None: one query (S26, S40)."""
-    rows = AccessToken.objects.select_related("user", "session")
-    row = rows.filter(token_checksum__in=grants.token_hashes(token)).first()
+    tokens = AccessToken.objects.select_related("user", "session")
+    row = tokens.filter(token_checksum__in=rows.token_hashes(token)).first()
     return row if row is not None and _is_live_here(row, context=context) else None
 
 
 def find_refresh_token(token: str, *, context: EngineContext) -> RefreshToken | None:
     """The live refresh token with its user and session, or None."""
-    rows = RefreshToken.objects.select_related("user", "session")
-    row = rows.filter(token_checksum__in=grants.token_hashes(token)).first()
+    tokens = RefreshToken.objects.select_related("user", "session")
+    row = tokens.filter(token_checksum__in=rows.token_hashes(token)).first()
     if row is None or row.revoked is not None or row.superseded_at is not None:
         return None
     return row if _is_live_here(row, context=context) else None
@@ -541,8 +541,8 @@ def find_refresh_token(token: str, *, context: EngineContext) -> RefreshToken | 
 
 def _is_live_here(row: AccessToken | RefreshToken, *, context: EngineContext) -> bool:
     """Whether a token counts, at this issuer. A client that has moved to another dialect leaves its tokens behind."""
-    is_home = context.is_home_of(clients.get(row.application_id))
-    return is_home and grants.is_live(row, tenant=context.tenant, dialect=context.dialect)
+    is_home = context.is_home_of(cached.get(row.application_id))
+    return is_home and rows.is_live(row, tenant=context.tenant, dialect=context.dialect)
 
 
 def introspect(params: Parameters, credentials: ClientCredentials, *, context: EngineContext) -> dict[str, Any]:
@@ -568,7 +568,7 @@ def introspect(params: Parameters, credentials: ClientCredentials, *, context: E
 
 
 def _description(row: AccessToken | RefreshToken, *, context: EngineContext) -> dict[str, Any]:
-    client = clients.get(row.application_id)
+    client = cached.get(row.application_id)
     body = {
         "active": True,
         "client_id": client.client_id,
@@ -596,7 +596,7 @@ def revoke(params: Parameters, credentials: ClientCredentials, *, context: Engin
     client = authenticate_client(credentials, context=context)
     if "token" not in params:
         raise OAuthError(Fault.MISSING_TOKEN, client_id=client.client_id)
-    checksums = grants.token_hashes(params["token"])
+    checksums = rows.token_hashes(params["token"])
     models: list[type[AccessToken] | type[RefreshToken]] = [RefreshToken, AccessToken]
     if params.get("token_type_hint") == "access_token":
         models.reverse()
@@ -607,5 +607,5 @@ def revoke(params: Parameters, credentials: ClientCredentials, *, context: Engin
         if row.application_id != client.pk:
             # S14: another client's token stays as it is.
             raise OAuthError(Fault.REVOCATION_CLIENT, log_detail=f"token={row.pk}", client_id=client.client_id)
-        grants.revoke_token(row, client=client, context=context, now=timezone.now())
+        rows.revoke_token(row, client=client, context=context, now=timezone.now())
         return

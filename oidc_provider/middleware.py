@@ -16,9 +16,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from oidc_provider import clients, dialects
+from oidc_provider import dialects
+from oidc_provider.clients import cached
 from oidc_provider.dialects.base import Dialect, EndpointName
-from oidc_provider.views import scripted
+from oidc_provider.wire import scripted
 
 PREFLIGHT_SECONDS = 600
 ALLOWED_HEADERS = "Authorization, Content-Type, Accept, Accept-Language"
@@ -101,7 +102,7 @@ def _is_allowed(request: HttpRequest, policy: Origins) -> bool:
     origin = request.headers.get("Origin")
     tenant = getattr(getattr(request, "context", None), "tenant", None)
     # "null" can never be registered.
-    return origin is not None and tenant is not None and clients.is_web_origin(origin, tenant=tenant)
+    return origin is not None and tenant is not None and cached.is_web_origin(origin, tenant=tenant)
 
 
 class ScriptedSignInMiddleware:
@@ -161,4 +162,4 @@ def _is_script_origin(request: HttpRequest) -> Callable[[str], bool]:
     """Whose pages may drive a sign-in: those of clients of dialects that have such scripts."""
     tenant = getattr(getattr(request, "context", None), "tenant", None)
     names = frozenset(dialect.name for dialect in dialects.ALL if dialect.sends_path_header)
-    return lambda origin: tenant is not None and clients.is_web_origin(origin, tenant=tenant, dialects=names)
+    return lambda origin: tenant is not None and cached.is_web_origin(origin, tenant=tenant, dialects=names)

@@ -13,17 +13,16 @@ from identity.crypto import UnsealError
 from identity.errors import ApplicationDisabled, IdTokenFailed, NotFound
 from identity.keyring.keys import UnsupportedAlgorithm
 from identity.models import Application, SSOSession, Tenant, User
-from oidc_provider import claims, client_authentication, clients, dialects, engine, grants, issuers, request_checks
-from oidc_provider.bearer import BearerRefusal
-from oidc_provider.bearer import read_header as read_bearer_header
-from oidc_provider.bearer import refusal_of as bearer_refusal_of
+from oidc_provider import dialects, engine
+from oidc_provider.authorization import details
+from oidc_provider.clients import authentication, cached
+from oidc_provider.clients.tenant_rights import AUDIENCE as TENANT_API
+from oidc_provider.clients.tenant_rights import RIGHTS as TENANT_RIGHTS
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.engine import EngineContext
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.hosts import Host
-from oidc_provider.hosts import authenticate as authenticate_host
-from oidc_provider.models import AccessToken, AuthMethod, Client
-from oidc_provider.native import (
+from oidc_provider.grants import id_tokens, rows
+from oidc_provider.mini_programs.codes import (
     ConsentQuestion,
     agree,
     ask,
@@ -33,8 +32,13 @@ from oidc_provider.native import (
     parameters,
     record_check,
 )
-from oidc_provider.tenant_rights import AUDIENCE as TENANT_API
-from oidc_provider.tenant_rights import RIGHTS as TENANT_RIGHTS
+from oidc_provider.mini_programs.hosts import Host
+from oidc_provider.mini_programs.hosts import authenticate as authenticate_host
+from oidc_provider.models import AccessToken, AuthMethod, Client
+from oidc_provider.token.bearer import BearerRefusal
+from oidc_provider.token.bearer import read_header as read_bearer_header
+from oidc_provider.token.bearer import refusal_of as bearer_refusal_of
+from oidc_provider.wire import issuers
 
 __all__ = [
     "TENANT_API",
@@ -92,10 +96,10 @@ def authenticate_bearer(
     Raises OAuthError with ACCESS_TOKEN or INSUFFICIENT_SCOPE.
     """
     # No join: machines call APIs, and their tokens have neither a user nor a session.
-    row = next(iter(AccessToken.objects.filter(token_checksum__in=grants.token_hashes(token))), None)
-    if row is None or not grants.is_live(row, tenant=tenant):
+    row = next(iter(AccessToken.objects.filter(token_checksum__in=rows.token_hashes(token))), None)
+    if row is None or not rows.is_live(row, tenant=tenant):
         raise OAuthError(Fault.ACCESS_TOKEN, log_detail="unknown or over")
-    client = clients.get(row.application_id)
+    client = cached.get(row.application_id)
     if audience is not None and audience not in row.audience:
         raise OAuthError(Fault.ACCESS_TOKEN, log_detail="for another audience", client_id=client.client_id)
     wanted = list(scopes)
@@ -147,16 +151,16 @@ def grant_client_token(
     tenant = context.tenant
     if tenant is None:
         raise LookupError("A client is looked for in a tenant.")
-    params = request_checks.collect(form)
-    request_checks.check_single(params)
-    credentials = client_authentication.read(authorization, params)
+    params = details.collect(form)
+    details.check_single(params)
+    credentials = authentication.read(authorization, params)
     if not params.get("grant_type"):
         raise OAuthError(Fault.MISSING_GRANT_TYPE)
     if params["grant_type"] != "client_credentials":
         raise OAuthError(Fault.GRANT_TYPE)
     if credentials.method == AuthMethod.NONE:
         raise OAuthError(Fault.CLIENT_AUTHENTICATION, log_detail="a public client has no rights of its own")
-    client = clients.find(client_id=credentials.client_id, tenant=tenant)
+    client = cached.find(client_id=credentials.client_id, tenant=tenant)
     # The document puts the secret into the body, wherever else the client is registered to put it.
     dialect = replace(
         STANDARD,
@@ -171,9 +175,9 @@ def grant_client_token(
     rights = [name for name, api in client.audiences.items() if api == audience]
     if not rights:
         raise OAuthError(Fault.SCOPE_NOT_ALLOWED, log_detail="no right for this API", client_id=client.client_id)
-    wanted = request_checks.Parameters.of({"grant_type": "client_credentials", "scope": " ".join(sorted(rights))})
+    wanted = details.Parameters.of({"grant_type": "client_credentials", "scope": " ".join(sorted(rights))})
     answer = engine.exchange(wanted, credentials, context=engine_context)
-    return {**answer, "id_token": claims.sign_client_id_token(answer, client=client, context=engine_context)}
+    return {**answer, "id_token": id_tokens.sign_client_id_token(answer, client=client, context=engine_context)}
 
 
 def tenant_of_caller(form: Iterable[tuple[str, str]], *, authorization: str) -> str:
@@ -183,12 +187,12 @@ def tenant_of_caller(form: Iterable[tuple[str, str]], *, authorization: str) -> 
     Raises OAuthError where credentials cannot be read, and for an unknown client as for a wrong secret (S33).
     """
     try:
-        credentials = client_authentication.read(authorization, request_checks.collect(form))
+        credentials = authentication.read(authorization, details.collect(form))
     except OAuthError as error:
         if error.fault is Fault.CLIENT_AUTHENTICATION_MISSING:
             return ""
         raise
-    public_id = clients.find_tenant(client_id=credentials.client_id)
+    public_id = cached.find_tenant(client_id=credentials.client_id)
     if not public_id:
         raise OAuthError(Fault.CLIENT_NOT_FOUND, log_detail="unknown in every tenant")
     return public_id
@@ -196,22 +200,22 @@ def tenant_of_caller(form: Iterable[tuple[str, str]], *, authorization: str) -> 
 
 def shares_nonces(*, client_id: str, tenant: Tenant) -> bool:
     """Whether one nonce of an X-signature serves different calls of this client (its flag `shared_nonces`)."""
-    client = clients.find(client_id=client_id, tenant=tenant)
+    client = cached.find(client_id=client_id, tenant=tenant)
     return client is not None and client.has_flag("shared_nonces")
 
 
 def find_application(*, client_id: str, tenant: Tenant) -> Application | None:
     """The application of an enabled client of the tenant, by client_id (decision 6)."""
-    client = clients.find(client_id=client_id, tenant=tenant, suffices=clients.is_usable)
-    return client.catalogue_entry if client is not None and clients.is_usable(client) else None
+    client = cached.find(client_id=client_id, tenant=tenant, suffices=cached.is_usable)
+    return client.catalogue_entry if client is not None and cached.is_usable(client) else None
 
 
 def get_application(*, client_id: str, tenant: Tenant) -> Application:
     """The same, for those who tell what is wrong. Raises NotFound (APP.0001) or ApplicationDisabled (APP.0003)."""
-    client = clients.find(client_id=client_id, tenant=tenant, suffices=clients.is_usable)
+    client = cached.find(client_id=client_id, tenant=tenant, suffices=cached.is_usable)
     if client is None:
         raise NotFound("APP.0001", log_detail="client_id")
-    if not clients.is_usable(client):
+    if not cached.is_usable(client):
         raise ApplicationDisabled(log_detail=f"client={client.pk}")
     application: Application = client.catalogue_entry
     return application
@@ -219,12 +223,12 @@ def get_application(*, client_id: str, tenant: Tenant) -> Application:
 
 def find_sdk_application(*, client_id: str, tenant: Tenant) -> Application | None:
     """The application of an enabled client that may sign users in through the SDK API."""
-    client = clients.find(client_id=client_id, tenant=tenant, suffices=_may_use_sdk)
+    client = cached.find(client_id=client_id, tenant=tenant, suffices=_may_use_sdk)
     return client.catalogue_entry if client is not None and _may_use_sdk(client) else None
 
 
 def _may_use_sdk(client: Client) -> bool:
-    return clients.is_usable(client) and client.may_use_sdk
+    return cached.is_usable(client) and client.may_use_sdk
 
 
 def get_sdk_application(*, client_id: str, tenant: Tenant) -> Application:
@@ -246,7 +250,7 @@ def sign_session_id_token(*, session: SSOSession, client_id: str, context: Reque
     tenant = context.tenant
     if tenant is None:
         raise LookupError("A client is looked for in a tenant.")
-    client = clients.find(client_id=client_id, tenant=tenant)
+    client = cached.find(client_id=client_id, tenant=tenant)
     if client is None or "openid" not in client.scopes:
         return ""
     dialect = dialects.get(client.dialect)
@@ -256,8 +260,8 @@ def sign_session_id_token(*, session: SSOSession, client_id: str, context: Reque
         engine_context = EngineContext(
             tenant=tenant, dialect=dialect, request=context, issuer=issuer, session=session, app_code=app_code
         )
-        state = grants.Exchange(context=engine_context, client=client, session=session, user=session.user)
-        return claims.sign_session_id_token(state=state)
+        state = rows.Exchange(context=engine_context, client=client, session=session, user=session.user)
+        return id_tokens.sign_session_id_token(state=state)
     except (UnsealError, UnsupportedAlgorithm, LookupError) as error:
         # A key that no configured secret unseals, or a tenant without a domain to be an issuer on.
         log.exception("id_token.failed", extra={"client_id": client_id})
@@ -267,6 +271,6 @@ def sign_session_id_token(*, session: SSOSession, client_id: str, context: Reque
 def revoke_for_user(user: User, *, client_id: str | None = None) -> int:
     """End every grant of a user, to all clients or to one; how many tokens there were."""
     if client_id is None:
-        return grants.revoke_for_user(user)
+        return rows.revoke_for_user(user)
     client = Client.objects.filter(client_id=client_id, tenant_id=user.tenant_id).first()
-    return grants.revoke_for_user(user, client=client) if client is not None else 0
+    return rows.revoke_for_user(user, client=client) if client is not None else 0

@@ -18,9 +18,9 @@ from oauthlib.openid.connect.core.grant_types.dispatchers import (
     AuthorizationTokenGrantDispatcher,
 )
 
-from oidc_provider import grants, pkce
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.grants import state_of
+from oidc_provider.grants import pkce, rows
+from oidc_provider.grants.rows import state_of
 from oidc_provider.models import GrantType
 from oidc_provider.validator import Validator
 
@@ -53,7 +53,7 @@ class _CodeGrant(_AnswersParameters, AuthorizationCodeGrant):
 
     def create_authorization_code(self, request: Any) -> dict[str, str]:
         """A code of 256 random bits (S10)."""
-        return {"code": grants.new_secret()}
+        return {"code": rows.new_secret()}
 
     def validate_authorization_request(self, request: Any) -> Any:
         """Also the form of a challenge, which oauthlib takes as it is (RFC7636-4.2)."""
@@ -110,7 +110,7 @@ class _OpenIDImplicitGrant(openid.ImplicitGrant):
 def _expires_in(request: Any) -> int:
     """Seconds an access token lives (RFC6749-5.1)."""
     state = state_of(request)
-    return int(grants.access_token_lifetime(state.client, state.context.dialect).total_seconds())
+    return int(rows.access_token_lifetime(state.client, state.context.dialect).total_seconds())
 
 
 class Server(AuthorizationEndpoint, TokenEndpoint):
@@ -119,7 +119,7 @@ class Server(AuthorizationEndpoint, TokenEndpoint):
     def __init__(self, validator: Validator) -> None:
         code, openid_code = _CodeGrant(validator), _OpenIDCodeGrant(validator)
         implicit = _OpenIDImplicitGrant(validator)
-        bearer = _Bearer(validator, token_generator=grants.new_secret, expires_in=_expires_in)
+        bearer = _Bearer(validator, token_generator=rows.new_secret, expires_in=_expires_in)
         AuthorizationEndpoint.__init__(
             self,
             # What is not below comes to the code grant, which refuses it by name.

@@ -12,27 +12,23 @@ from django.urls import URLPattern, path
 
 from identity.decorators import machine_endpoint
 from oidc_provider import dialects
+from oidc_provider.authorization import consent_page
+from oidc_provider.authorization import views as authorization
 from oidc_provider.dialects.base import Dialect, EndpointName
 from oidc_provider.dialects.standard import STANDARD
-from oidc_provider.views import (
-    authorization,
-    consent,
-    discovery,
-    error_address,
-    global_logout,
-    introspection,
-    keys,
-    logout,
-    revocation,
-    userinfo,
-)
-from oidc_provider.views import token as token_view
+from oidc_provider.discovery import keys
+from oidc_provider.discovery import views as discovery
+from oidc_provider.logout import global_logout
+from oidc_provider.logout import views as logout
+from oidc_provider.token import introspection, revocation, userinfo
+from oidc_provider.token import views as token
+from oidc_provider.wire import error_address
 
 app_name = "oidc_provider"
 
 VIEWS: dict[EndpointName, Callable[..., HttpResponseBase]] = {
     EndpointName.AUTHORIZE: authorization.authorize,
-    EndpointName.TOKEN: machine_endpoint(token_view.token),
+    EndpointName.TOKEN: machine_endpoint(token.token),
     EndpointName.USERINFO: machine_endpoint(userinfo.userinfo),
     EndpointName.INTROSPECT: machine_endpoint(introspection.introspect),
     EndpointName.REVOKE: machine_endpoint(revocation.revoke),
@@ -59,7 +55,7 @@ urlpatterns = [
     *(route for dialect in dialects.ALL for route in routes(dialect)),
     # Pages of our own that an authorization or logout request passes through, whatever its dialect.
     path("oauth2/authorize/continue", authorization.resume, name="authorize_continue"),
-    path("oauth2/consent", consent.consent, name="consent"),
+    path("oauth2/consent", consent_page.consent, name="consent"),
     path("oauth2/logout/continue", logout.resume, name="logout_continue"),
     path("oauth2/logout/confirm", logout.confirm, name="logout_confirm"),
 ]

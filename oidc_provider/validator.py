@@ -17,9 +17,9 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from identity import audit
 from identity.events import EventType
-from oidc_provider import claims, grants, pkce
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.grants import Exchange, state_of
+from oidc_provider.grants import id_tokens, pkce, rows
+from oidc_provider.grants.rows import Exchange, state_of
 from oidc_provider.models import CLIENT_FLAGS, AuthorizationCode, GrantType
 
 RESPONSE_TYPES = frozenset({"code", "id_token", "id_token token"})
@@ -127,7 +127,7 @@ class Validator(OAuth2Validator):
         self, client_id: str, code: dict[str, str], request: Any, *args: Any, **kwargs: Any
     ) -> None:
         """Keep the code (RFC6749-4.1.2)."""
-        grants.store_code(code["code"], scopes=request.scopes, state=state_of(request))
+        rows.store_code(code["code"], scopes=request.scopes, state=state_of(request))
 
     # The token request ----------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class Validator(OAuth2Validator):
         """The row of the code, loaded once for a request. Raises OAuthError."""
         state = state_of(request)
         if state.code is None:
-            state.code = grants.load_code(request.code)
+            state.code = rows.load_code(request.code)
         if state.code is None:
             raise OAuthError(Fault.AUTHORIZATION_CODE, log_detail="unknown")
         return state.code
@@ -165,7 +165,7 @@ class Validator(OAuth2Validator):
         if row.consumed_at is None and row.is_over(timezone.now()):
             raise OAuthError(Fault.AUTHORIZATION_CODE_EXPIRED, log_detail=f"code={row.pk}")
         if row.consumed_at is None:
-            grants.check_grant(row, tenant=state.context.tenant)
+            rows.check_grant(row, tenant=state.context.tenant)
         request.user = state.user = row.user
         request.scopes = list(row.scopes)
         return True
@@ -225,19 +225,19 @@ class Validator(OAuth2Validator):
     def validate_refresh_token(self, refresh_token: str, client: Any, request: Any, *args: Any, **kwargs: Any) -> bool:
         """Whether the refresh token is this client's, here and now (RFC6749-6, S9, S14, S26)."""
         state = state_of(request)
-        row = grants.load_refresh_token(refresh_token)
+        row = rows.load_refresh_token(refresh_token)
         if row is None:
             raise OAuthError(Fault.REFRESH_TOKEN, log_detail="unknown")
         if row.application_id != client.pk or row.dialect != state.context.dialect.name:
             raise OAuthError(Fault.REFRESH_TOKEN_CLIENT, log_detail=f"token={row.pk} client={client.pk}")
         if row.revoked is not None:
             raise OAuthError(Fault.REFRESH_TOKEN_REVOKED, log_detail=f"token={row.pk}")
-        if grants.is_replayed(row, state=state):
+        if rows.is_replayed(row, state=state):
             state.replayed = row.family
             raise OAuthError(Fault.REFRESH_TOKEN_REPLAYED, log_detail=f"token={row.pk}")
         if row.is_over(timezone.now()):
             raise OAuthError(Fault.REFRESH_TOKEN_EXPIRED, log_detail=f"token={row.pk}")
-        grants.check_grant(row, tenant=state.context.tenant)
+        rows.check_grant(row, tenant=state.context.tenant)
         state.refresh_token = row
         request.user = state.user = row.user
         return True
@@ -264,7 +264,7 @@ class Validator(OAuth2Validator):
     def save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> None:
         """Spend what was exchanged, keep what it gives, and record it: all in the engine's transaction."""
         state = state_of(request)
-        grants.store_tokens(token, scopes=request.scopes, state=state)
+        rows.store_tokens(token, scopes=request.scopes, state=state)
         audit.record(
             EventType.TOKEN_GRANT,
             tenant=state.context.tenant,
@@ -297,7 +297,7 @@ class Validator(OAuth2Validator):
 
     def get_id_token(self, token: dict[str, Any], token_handler: Any, request: Any) -> str:
         """Build and sign the id_token; oauthlib's own and the toolkit's are not used (house.md 11, number 7)."""
-        return claims.sign_id_token(token, scopes=request.scopes, state=state_of(request))
+        return id_tokens.sign_id_token(token, scopes=request.scopes, state=state_of(request))
 
     def validate_bearer_token(self, token: str, scopes: Any, request: Any) -> bool:
         """Oauthlib's resource endpoints are not used: `engine.userinfo` and `public` read tokens."""

@@ -276,14 +276,14 @@ MUTANTS = [
     ),
     Mutant(
         "grants: an assertion for several audiences",
-        "oidc_provider/client_authentication.py",
+        "oidc_provider/clients/authentication.py",
         'if isinstance(document["aud"], list) and len(document["aud"]) != 1:',
         "if False:",
         "tests/specs/rfc6749/test_client_authentication.py",
     ),
     Mutant(
         "grants: a logout token is a hint",
-        "oidc_provider/id_token_hints.py",
+        "oidc_provider/grants/hints.py",
         'if kind != "JWT" or claims',
         "if claims",
         "tests/specs/oidc_rpinitiated",

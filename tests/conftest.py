@@ -59,12 +59,13 @@ def fresh_process() -> None:
     from identity import budgets, origins, outbound
     from identity.directory import tenants
     from identity.keyring import keys
-    from oidc_provider import clients, issuers
+    from oidc_provider.clients import cached
+    from oidc_provider.wire import issuers
 
     tenants.forget_cached()
     budgets.clear()
     outbound.clear_circuits()
-    for module in (keys, clients, issuers, origins):
+    for module in (keys, cached, issuers, origins):
         module.clear_cache()
 
 

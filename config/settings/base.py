@@ -353,7 +353,7 @@ def toolkit() -> Settings:
         "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": True,
         "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
         "COMPLIANT_BCP_RFC9700_PKCE_REQUIRED": True,
-        "OIDC_RP_INITIATED_LOGOUT_ENABLED": False,  # ours is in oidc_provider.logout
+        "OIDC_RP_INITIATED_LOGOUT_ENABLED": False,  # ours is in oidc_provider.logout.requests
         "OIDC_RP_INITIATED_LOGOUT_DELETE_TOKENS": False,
         "OIDC_RP_INITIATED_REGISTRATION_ENABLED": False,
         "DCR_ENABLED": False,

@@ -7,7 +7,7 @@ from typing import Any
 
 from identity.keyring import keys
 from identity.models import KeyPair
-from oidc_provider import registration
+from oidc_provider.clients import registration
 from tests.factories import make_application
 from tests.factories.oidc import make_client
 from tests.sdk_api.phone import BackEnd, Phone

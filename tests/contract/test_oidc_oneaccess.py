@@ -15,7 +15,7 @@ import time_machine
 from django.utils import timezone
 
 from identity.models import ApplicationAccess, SSOSession
-from oidc_provider import registration
+from oidc_provider.clients import registration
 from tests.contract import oidc_contract as contract
 from tests.contract.oidc_contract import NewParty, Row
 from tests.dialects.party import CALLBACK, FORM, Party, basic, fragment_of, query_of

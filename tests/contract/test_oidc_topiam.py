@@ -12,7 +12,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from oidc_provider import registration
+from oidc_provider.clients import registration
 from oidc_provider.dialects.topiam import ERROR_URI
 from tests.contract import oidc_contract as contract
 from tests.contract.oidc_contract import NewParty, Row

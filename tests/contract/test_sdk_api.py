@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 
 from identity.errors import catalogue
 from identity.models import MFAMode, PasswordHistory, PasswordPolicy, SessionPolicy, User
-from oidc_provider import registration
+from oidc_provider.clients import registration
 from tests.contract import oidc_contract, sdk_mobile_cases, sdk_social_cases, sdk_sso_cases
 from tests.contract.sdk_social_cases import providers
 from tests.factories import PASSWORD, make_tenant

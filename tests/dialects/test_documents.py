@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from identity.models import Tenant
-from oidc_provider import dialects, registration
+from oidc_provider import dialects
+from oidc_provider.clients import registration
 from oidc_provider.models import CLIENT_FLAGS
 from tests.factories import make_application
 

@@ -449,7 +449,7 @@ def test_an_access_token_opens_userinfo_of_its_own_dialect_only(
 
 
 def test_what_a_client_had_is_left_behind_when_it_moves(new_party: NewParty) -> None:
-    from oidc_provider import registration
+    from oidc_provider.clients import registration
 
     party = new_party("pactera")
     code, tokens = party.code(), party.tokens()

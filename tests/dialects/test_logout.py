@@ -13,7 +13,7 @@ from identity import delivery
 from identity.context import SYSTEM
 from identity.models import SessionEndReason, SSOSession
 from identity.sso import sessions, sign_outs
-from oidc_provider import registration
+from oidc_provider.clients import registration
 from oidc_provider.dialects.base import EndpointName
 from tests.dialects.party import Party
 

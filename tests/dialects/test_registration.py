@@ -8,8 +8,9 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from identity.models import Tenant
-from oidc_provider import dialects, registration
+from oidc_provider import dialects
 from oidc_provider.checks import check_lowered_defences
+from oidc_provider.clients import registration
 from oidc_provider.dialects.base import Dialect
 from tests.dialects.party import CALLBACK
 from tests.factories import make_application

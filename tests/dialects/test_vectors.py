@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from identity.models import AuditEvent
-from oidc_provider import claims, pkce
 from oidc_provider.dialects import pactera
+from oidc_provider.grants import id_tokens, pkce
 from tests.dialects.party import VERIFIER, Party, query_of
 
 VECTORS = json.loads(
@@ -73,9 +73,9 @@ def test_a_challenge_is_written_in_one_way_only(last: int) -> None:
 @pytest.mark.parametrize("row", rows("at_hash"))
 def test_at_hash(row: dict[str, Any]) -> None:
     token = row["access_token"]
-    assert claims.half_hash(token, "RS256") == row["at_hash_standard_rs256"]
-    assert claims.half_hash(token, "RS512") == row["at_hash_standard_rs512"]
-    assert claims.binary_digits_hash(token, "RS256") == row["at_hash_pactera"]
+    assert id_tokens.half_hash(token, "RS256") == row["at_hash_standard_rs256"]
+    assert id_tokens.half_hash(token, "RS512") == row["at_hash_standard_rs512"]
+    assert id_tokens.binary_digits_hash(token, "RS256") == row["at_hash_pactera"]
     digits = base64.urlsafe_b64decode(row["at_hash_pactera"] + "=").decode()
     assert digits == row["pactera_binary_digits"]
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from identity import crypto
 from identity.assurance import acr_of
 from identity.models import Application, SSOSession, User
-from oidc_provider.client_authentication import hash_secret
+from oidc_provider.clients.authentication import hash_secret
 from oidc_provider.models import SECRET_METHODS, ApiScope, AuthMethod, Client
 from tests.factories import make_application
 

@@ -12,7 +12,8 @@ from django.test import Client as HttpClient
 from identity.context import RequestContext
 from identity.models import SessionKind, SSOSession, Tenant, User
 from identity.sso import sessions
-from oidc_provider import hosts, pkce
+from oidc_provider.grants import pkce
+from oidc_provider.mini_programs import hosts
 from oidc_provider.models import Client, Consent, HostApplication
 from tests.factories import make_application, make_user
 from tests.factories.oidc import CALLBACK, CLIENT_SECRET, make_client

@@ -11,7 +11,7 @@ from django.db import connections
 
 from identity.context import RequestContext
 from identity.models import SSOSession
-from oidc_provider.consent import AccountConsents
+from oidc_provider.authorization.consent import AccountConsents
 from oidc_provider.models import AuthorizationCode, Consent
 from tests.factories import make_tenant, make_user
 from tests.factories.keys import make_keys

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from identity.context import RequestContext
 from identity.models import AuditEvent, SSOSession, Tenant, User
-from oidc_provider.consent import AccountConsents
+from oidc_provider.authorization.consent import AccountConsents
 from oidc_provider.models import AuthorizationCode, Consent
 from tests.factories.oidc import CLIENT_SECRET
 from tests.miniapp.conftest import App, make_host, make_mini_program

@@ -15,8 +15,8 @@ from identity.context import RequestContext
 from identity.directory import users
 from identity.models import AuditEvent, SessionEndReason, SessionKind, SSOSession, Tenant, User
 from identity.sso import access, sessions
-from oidc_provider import clients
-from oidc_provider.client_authentication import ASSERTION_TYPE
+from oidc_provider.clients import cached
+from oidc_provider.clients.authentication import ASSERTION_TYPE
 from oidc_provider.models import AuthorizationCode, Consent
 from tests.factories import make_tenant, make_user
 from tests.factories.oidc import CLIENT_SECRET
@@ -218,7 +218,7 @@ def test_a_disabled_host_proves_nothing(vouched: App, what: str) -> None:
 
 @pytest.mark.security("S32")
 def test_a_host_may_be_limited_to_networks(vouched: App) -> None:
-    from oidc_provider import hosts
+    from oidc_provider.mini_programs import hosts
 
     hosts.register(vouched.host.client, networks=[NETWORK, "2001:db8::/32"])
     for address, status in {"192.0.2.7": 200, "2001:db8::5": 200, "198.51.100.7": 401, "2001:db9::5": 401}.items():
@@ -325,7 +325,7 @@ def test_a_disabled_mini_program_is_not_opened(agreed: App, what: str) -> None:
     row = client if what == "client" else client.catalogue_entry
     row.is_active = False
     row.save()
-    clients.clear_cache()
+    cached.clear_cache()
     assert agreed.check().status_code == 400
     assert agreed.code().status_code == 400
 

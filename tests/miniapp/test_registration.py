@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from identity.configuration.files import ConfigError, apply_documents
 from identity.models import AuditEvent, Tenant
-from oidc_provider import hosts
+from oidc_provider.mini_programs import hosts
 from oidc_provider.models import Client, HostApplication
 from tests.admin.conftest import operator_of, sign_in
 from tests.factories import make_application, make_operator, make_tenant

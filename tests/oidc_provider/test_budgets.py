@@ -16,7 +16,7 @@ from django.utils import timezone
 from identity.context import RequestContext
 from identity.models import AuditEvent
 from identity.sso import sessions
-from oidc_provider import pkce
+from oidc_provider.grants import pkce
 from oidc_provider.models import Consent
 from tests.factories.oidc import CALLBACK, make_session
 from tests.support.machine import VERIFIER, Machine

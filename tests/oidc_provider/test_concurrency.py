@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, connections
 
 from identity.models import AuditEvent, Tenant, User
-from oidc_provider import registration
+from oidc_provider.clients import registration
 from oidc_provider.models import AccessToken, RefreshToken
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.keys import make_keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oidc_provider.consent import Wish
+from oidc_provider.authorization.consent import Wish
 
 NOBODY = frozenset[str]()
 

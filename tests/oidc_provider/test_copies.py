@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from cas_saml.cas import services
 from cas_saml.models import CASService
-from oidc_provider import client_authentication, clients
+from oidc_provider.clients import authentication, cached
 from oidc_provider.models import Client
 from tests.factories.cas import make_cas_service
 from tests.factories.oidc import CALLBACK
@@ -23,7 +23,7 @@ NEW = "https://new.example/callback"
 
 def elsewhere(machine: Machine, **values: Any) -> None:
     """Change the client as another process does, which this one does not hear of; it holds a copy already."""
-    assert clients.find(client_id=machine.client.client_id, tenant=machine.context.tenant) is not None
+    assert cached.find(client_id=machine.client.client_id, tenant=machine.context.tenant) is not None
     Client.objects.filter(pk=machine.client.pk).update(**values)
 
 
@@ -33,7 +33,7 @@ def authorize(machine: Machine, **changes: str) -> Any:
 
 
 def test_a_new_secret(machine: Machine) -> None:
-    elsewhere(machine, secret_hash=client_authentication.hash_secret("a new secret"))
+    elsewhere(machine, secret_hash=authentication.hash_secret("a new secret"))
     answer = machine.send(
         "/oauth2/token",
         "grant_type=authorization_code&code=none",
@@ -62,9 +62,9 @@ def test_a_new_address_after_sign_out(machine: Machine) -> None:
 
 def test_a_new_web_origin(machine: Machine) -> None:
     tenant = machine.context.tenant
-    assert not clients.is_web_origin("https://new.example", tenant=tenant)
+    assert not cached.is_web_origin("https://new.example", tenant=tenant)
     elsewhere(machine, web_origins=["https://new.example"])
-    assert clients.is_web_origin("https://new.example", tenant=tenant)
+    assert cached.is_web_origin("https://new.example", tenant=tenant)
 
 
 def test_a_new_cas_service_of_a_known_origin(machine: Machine) -> None:

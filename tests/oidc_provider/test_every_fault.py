@@ -16,11 +16,11 @@ from django.utils import timezone
 from identity.context import RequestContext
 from identity.models import AuditEvent
 from identity.sso import sessions
-from oidc_provider import pkce
-from oidc_provider.client_authentication import ASSERTION_TYPE
+from oidc_provider.clients.authentication import ASSERTION_TYPE
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import ROWS, Fault
-from oidc_provider.views.token import token
+from oidc_provider.grants import pkce
+from oidc_provider.token.views import token
 from tests.factories.oidc import CALLBACK
 from tests.specs.rfc6749.test_client_authentication import Signer
 from tests.specs.rfc6749.test_token_endpoint import end

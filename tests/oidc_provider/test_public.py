@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from identity.errors import IdentityError, catalogue
 from identity.registry import purgers
-from oidc_provider import clients, errors, public
+from oidc_provider import errors, public
+from oidc_provider.clients import cached
 from oidc_provider.errors import FROM_DOMAIN, ROWS, Fault, OAuthError, from_domain
 from oidc_provider.models import AccessToken, AuthorizationCode, ClientAssertion, RefreshToken
 from tests.factories import make_application, make_tenant
@@ -112,31 +113,31 @@ def test_all_grants_of_a_user_end_for_one_client_or_for_all(new_machine: NewMach
 @pytest.mark.django_db
 def test_a_change_of_a_client_is_seen_at_the_next_request(machine: Machine, django_assert_num_queries: Any) -> None:
     tenant, client_id = machine.context.tenant, machine.client.client_id
-    clients.find(client_id=client_id, tenant=tenant)
+    cached.find(client_id=client_id, tenant=tenant)
     with django_assert_num_queries(0):
-        clients.find(client_id=client_id, tenant=tenant)
+        cached.find(client_id=client_id, tenant=tenant)
     machine.client.web_origins = ["https://app.example"]
     machine.client.save()
-    found = clients.find(client_id=client_id, tenant=tenant)
+    found = cached.find(client_id=client_id, tenant=tenant)
     assert found is not None
     assert found.web_origins == ["https://app.example"]
-    assert clients.is_web_origin("https://app.example", tenant=tenant)
-    assert not clients.is_web_origin("https://app.example", tenant=make_application().tenant)
+    assert cached.is_web_origin("https://app.example", tenant=tenant)
+    assert not cached.is_web_origin("https://app.example", tenant=make_application().tenant)
 
 
 @pytest.mark.django_db
 def test_a_copy_of_a_client_is_five_seconds_old_at_most(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant, client_id = machine.context.tenant, machine.client.client_id
     clock = [1000.0]
-    monkeypatch.setattr(clients.time, "monotonic", lambda: clock[0])
-    clients.clear_cache()
-    clients.find(client_id=client_id, tenant=tenant)
+    monkeypatch.setattr(cached.time, "monotonic", lambda: clock[0])
+    cached.clear_cache()
+    cached.find(client_id=client_id, tenant=tenant)
     # As another process does it: no signal is heard here.
     type(machine.client).objects.filter(pk=machine.client.pk).update(is_active=False)
     clock[0] += 4.9
-    assert clients.find(client_id=client_id, tenant=tenant).is_active
+    assert cached.find(client_id=client_id, tenant=tenant).is_active
     clock[0] += 0.2
-    assert not clients.find(client_id=client_id, tenant=tenant).is_active
+    assert not cached.find(client_id=client_id, tenant=tenant).is_active
 
 
 @pytest.mark.django_db

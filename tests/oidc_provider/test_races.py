@@ -15,8 +15,8 @@ from identity.context import RequestContext
 from identity.errors import StateInvalid
 from identity.models import AuditEvent
 from identity.sso import sessions
-from oidc_provider import consent
-from oidc_provider.consent import Wish
+from oidc_provider.authorization import consent
+from oidc_provider.authorization.consent import Wish
 from oidc_provider.models import Consent
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.oidc import make_client

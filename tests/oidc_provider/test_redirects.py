@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from oidc_provider import redirects
+from oidc_provider.clients import redirects
+from oidc_provider.clients.redirects import AddressInvalid
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.models import Client
-from oidc_provider.redirects import AddressInvalid
 
 REGISTERED = "https://client.example/callback?x=1"
 LOOPBACK = "http://127.0.0.1:8000/callback"

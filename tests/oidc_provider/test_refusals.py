@@ -18,7 +18,7 @@ from identity.models import AuditEvent, Tenant
 from oidc_provider.dialects.base import Delivery, Dialect, Refusal
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import ROWS, Fault, OAuthError, RedirectTarget
-from oidc_provider.views.error_page import refuse, refuse_json
+from oidc_provider.wire.refusals import refuse, refuse_json
 from tests.factories import make_tenant
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 
 from identity.keyring import keys
 from identity.models import Application, AuditEvent, Tenant
-from oidc_provider import client_authentication, registration
+from oidc_provider.clients import authentication, registration
 from oidc_provider.models import Client
 from tests.factories import make_application, make_tenant
 from tests.factories.oidc import CALLBACK, CLIENT_SECRET, make_api_scope, make_client
@@ -35,7 +35,7 @@ def errors(**values: Any) -> set[str]:
 def test_a_secret_is_made_told_once_and_kept_as_a_hash(entry: Application) -> None:
     client, secret = registration.register_client(catalogue_entry=entry, redirect_uris=[CALLBACK])
     assert len(secret) == 43
-    assert client.secret_hash == client_authentication.hash_secret(secret)
+    assert client.secret_hash == authentication.hash_secret(secret)
     assert secret not in json.dumps([str(value) for value in Client.objects.values_list().get()])
     event = AuditEvent.objects.get(event_type="client:create")
     assert secret not in str(event.__dict__)
@@ -178,7 +178,7 @@ def test_the_same_secret_again_is_no_change(entry: Application) -> None:
 def test_a_new_secret_may_leave_the_old_one_for_a_while(entry: Application) -> None:
     client, old = registration.register_client(catalogue_entry=entry, redirect_uris=[CALLBACK])
     registration.rotate_secret(client, keep_previous=True)
-    assert client.previous_secret_hash == client_authentication.hash_secret(old)
+    assert client.previous_secret_hash == authentication.hash_secret(old)
     assert client.previous_secret_expires_at is not None
     registration.rotate_secret(client)
     assert client.previous_secret_hash == ""

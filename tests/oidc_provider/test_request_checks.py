@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oidc_provider.errors import OAuthError
-from oidc_provider.request_checks import (
+from oidc_provider.authorization.details import (
     KNOWN,
     MAX_AGE_CEILING_SECONDS,
     PROMPTS,
@@ -18,6 +17,7 @@ from oidc_provider.request_checks import (
     read_details,
     response_mode,
 )
+from oidc_provider.errors import OAuthError
 
 NAMES = st.sampled_from(sorted(KNOWN | {"request", "display", "x"}))
 WORDS = st.sampled_from(["none", "login", "code", "id_token", "token", "query", "fragment", "form_post", "0", "{}", ""])

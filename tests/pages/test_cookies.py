@@ -14,7 +14,7 @@ from django.utils import timezone
 from identity import crypto
 from identity.models import Tenant, User
 from identity.operator_groups import TENANT_OPERATORS
-from oidc_provider import pkce
+from oidc_provider.grants import pkce
 from tests.factories import PASSWORD, make_application, make_operator
 from tests.factories.cas import make_cas_service
 from tests.factories.oidc import CALLBACK, make_client, make_session

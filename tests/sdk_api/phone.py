@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.test import Client as HttpClient
 
 from identity.models import Tenant, User
-from oidc_provider import tenant_rights
+from oidc_provider.clients import tenant_rights
 from oidc_provider.models import Client
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
 from tests.factories.keys import make_keys

@@ -16,7 +16,7 @@ from identity.context import SYSTEM, DeviceFacts, RequestContext
 from identity.directory import users
 from identity.models import Device, SSOSession
 from identity.sso import devices
-from oidc_provider import registration
+from oidc_provider.clients import registration
 from oidc_provider.models import Client
 from tests.admin.conftest import sign_in
 from tests.factories import make_application, make_tenant

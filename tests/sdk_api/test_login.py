@@ -23,7 +23,7 @@ from identity.models import (
     SSOSession,
     User,
 )
-from oidc_provider import registration
+from oidc_provider.clients import registration
 from tests.factories import PASSWORD, make_application, make_tenant
 from tests.factories.oidc import make_client
 from tests.sdk_api.phone import Phone, make_phone

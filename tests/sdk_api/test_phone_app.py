@@ -19,8 +19,8 @@ from django.utils import timezone
 from identity import crypto
 from identity.directory import tenants
 from identity.models import MFAMode, PasswordPolicy, SessionPolicy, SSOSession, Tenant, UnknownUser, User
-from oidc_provider import tenant_rights
-from oidc_provider.client_authentication import SECRET_PURPOSE
+from oidc_provider.clients import tenant_rights
+from oidc_provider.clients.authentication import SECRET_PURPOSE
 from oidc_provider.models import Client
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
 from tests.factories.keys import make_keys

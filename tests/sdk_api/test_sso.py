@@ -29,7 +29,7 @@ from identity.models import (
 )
 from identity.sign_in import sso_tickets
 from identity.sso import access
-from oidc_provider import registration
+from oidc_provider.clients import registration
 from tests.factories import make_account, make_application, make_tenant
 from tests.factories.oidc import make_client
 from tests.sdk_api.phone import BackEnd, Phone, make_phone

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from identity.models import Tenant, User
-from oidc_provider import registration
+from oidc_provider.clients import registration
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
 from tests.specs.conformance import AFTER_LOGOUT, CALLBACK, HOST, Browser, RelyingParty

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from identity.models import Tenant, User
-from oidc_provider import dialects, registration
+from oidc_provider import dialects
+from oidc_provider.clients import registration
 from oidc_provider.dialects.base import Dialect
 from tests.dialects.party import CALLBACK, HABITS, Party
 from tests.factories import make_application, make_tenant, make_user

@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from identity.context import RequestContext
 from identity.models import SSOSession, User
-from oidc_provider import engine, pkce
+from oidc_provider import engine
+from oidc_provider.authorization.details import collect
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.engine import EngineContext
+from oidc_provider.grants import pkce
 from oidc_provider.models import AuthMethod, Client, RefreshToken
-from oidc_provider.request_checks import collect
 from tests.factories.oidc import CALLBACK, CLIENT_SECRET, make_session
 
 VERIFIER = "a-code-verifier-of-the-tests-0123456789-abcdefg"

@@ -13,9 +13,9 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from identity.models import AuditEvent
-from oidc_provider import tenant_rights
+from oidc_provider.clients import tenant_rights
+from oidc_provider.clients.registration import register_client, update_client
 from oidc_provider.models import ApiScope, Client
-from oidc_provider.registration import register_client, update_client
 from tests.admin.conftest import operator_of, sign_in
 from tests.factories import make_application, make_tenant
 from tests.factories.keys import make_keys

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from django.test import Client as HttpClient
 
 from identity.models import Tenant, User
-from oidc_provider import tenant_rights
+from oidc_provider.clients import tenant_rights
 from oidc_provider.models import Client
 from tests.factories import (
     make_account,

@@ -18,7 +18,7 @@ from identity.keyring import keys
 from identity.models import Delivery, KeyUse, SessionEndReason, SSOSession, Tenant, User
 from identity.sign_in import account
 from identity.sso import sessions
-from oidc_provider import participation
+from oidc_provider.authorization import participation
 from oidc_provider.models import Client
 from tests.factories import PASSWORD
 from tests.specs.conformance import ISSUER, Browser, Page, RelyingParty, new_transport

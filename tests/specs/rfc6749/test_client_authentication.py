@@ -16,8 +16,8 @@ from django.utils import timezone
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from identity import crypto, outbound
-from oidc_provider import client_keys
-from oidc_provider.client_authentication import ASSERTION_TYPE, hash_secret
+from oidc_provider.clients import keys
+from oidc_provider.clients.authentication import ASSERTION_TYPE, hash_secret
 from oidc_provider.models import AccessToken, AuthorizationCode, Client, ClientAssertion, PublishedKeys, RefreshToken
 from tests.factories import make_application, make_tenant
 from tests.factories.oidc import CLIENT_SECRET, make_client
@@ -326,7 +326,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             raise published["document"]
         return published["document"]
 
-    monkeypatch.setattr(client_keys.outbound, "get_json", get_json)
+    monkeypatch.setattr(keys.outbound, "get_json", get_json)
     return published
 
 
@@ -363,7 +363,7 @@ def run_worker() -> int:
     with ThreadPoolExecutor(1) as executor:
         # In this thread: the transaction of the test is its own.
         executor.submit = at_once  # type: ignore[method-assign,assignment]
-        return client_keys.fetch_due(executor=executor, parallel=4)
+        return keys.fetch_due(executor=executor, parallel=4)
 
 
 def at_once(call: Any, *arguments: Any) -> Future[Any]:
@@ -374,7 +374,7 @@ def at_once(call: Any, *arguments: Any) -> Future[Any]:
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(client_keys, "_fetch_in_thread", client_keys._fetch)
+    monkeypatch.setattr(keys, "_fetch_in_thread", keys._fetch)
     return run_worker
 
 
@@ -421,7 +421,7 @@ def test_one_request_of_a_tenant_fetches_at_a_time(
             assert refusal(prove(machines[1], signer.assertion(machines[1]))) == (401, "invalid_client")
         return {"keys": [signer.jwk]}
 
-    monkeypatch.setattr(client_keys.outbound, "get_json", get_json)
+    monkeypatch.setattr(keys.outbound, "get_json", get_json)
     assert prove(machines[0], signer.assertion(machines[0])).status_code == 200
     assert calls == ["https://client.example/0"]
 
@@ -435,7 +435,7 @@ def test_keys_outlive_an_address_that_is_down_for_an_hour_and_no_longer(
     fetched["document"] = outbound.TimedOut("client.example")
     for age, status in ((timedelta(minutes=50), 200), (timedelta(minutes=61), 401)):
         PublishedKeys.objects.update(fetched_at=timezone.now() - age, asked_at=None)
-        client_keys.clear_cache()
+        keys.clear_cache()
         assert prove(fetching_machine, signer.assertion(fetching_machine)).status_code == status
 
 

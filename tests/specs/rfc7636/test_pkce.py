@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from oidc_provider import pkce
 from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.grants import pkce
 from tests.support.machine import VERIFIER, Machine, refusal
 
 NewMachine = Callable[..., Machine]

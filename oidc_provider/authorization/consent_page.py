@@ -1,0 +1,83 @@
+"""The consent page (OIDCC-3.1.2.4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from identity.errors import IdentityError
+from identity.views import stale_forms
+from identity.views.content_security import allow_form_targets
+from oidc_provider import engine
+from oidc_provider.authorization import consent as rules
+from oidc_provider.authorization import interaction, parking, scope_texts, views
+from oidc_provider.authorization.consent import Wish
+from oidc_provider.authorization.interaction import Step
+from oidc_provider.authorization.parking import ParkedRequest
+from oidc_provider.dialects.standard import STANDARD
+from oidc_provider.engine import AuthorizationRequest
+from oidc_provider.errors import Fault, OAuthError, from_domain
+from oidc_provider.wire import languages
+from oidc_provider.wire.answers import protect_page
+from oidc_provider.wire.facts import engine_context
+from oidc_provider.wire.refusals import refuse
+
+
+@stale_forms.leads_to(stale_forms.same_page)
+@require_http_methods(["GET", "HEAD", "POST"])
+def consent(request: HttpRequest) -> HttpResponse:
+    """Show what a client asks for, and take the answer. The form carries our CSRF token; the rest is parked."""
+    pressed = request.POST.get("decision", "")
+    try:
+        taken = parking.find(request, is_answered=pressed in ("allow", "deny"))
+    except IdentityError as error:
+        return refuse(from_domain(error), request=request, dialect=STANDARD)
+    parked = ParkedRequest.from_json(taken.payload)
+    if taken.is_over:
+        # The page stood open too long for its answer to count; the question is put again where it still is one.
+        return views.answer(request, parked)
+    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+    context = engine_context(request, parked.dialect, session=session, app_code=parked.app_code)
+    wanted: AuthorizationRequest | None = None
+    try:
+        wanted = engine.check_authorization_request(parked.params, context=context)
+        decision = interaction.decide(wanted, session=session, passed=parked.passed)
+        if decision.step is not Step.CONSENT or decision.wish is None:
+            # Consent was given in another tab, or the session ended: the request goes its own way.
+            return views.answer(request, parked)
+        if pressed == "deny":
+            raise OAuthError(Fault.CONSENT_REFUSED)
+        if pressed == "allow":
+            rules.record(decision.wish, client=wanted.client, session=session, context=context.request)
+            passed = replace(parked.passed, consent_sid=session.sid)
+            return views.answer(request, parked.having(passed))
+    except (OAuthError, IdentityError) as error:
+        return refuse(views.at_client(error, wanted, context=context), request=request, dialect=parked.dialect)
+    return _page(request, wanted, decision.wish)
+
+
+def _page(request: HttpRequest, wanted: AuthorizationRequest, wish: Wish) -> HttpResponse:
+    client = wanted.client
+    # prompt=consent shows everything again, so nothing is merely "already allowed" then.
+    is_again = "consent" in wanted.prompt
+    new = wish.scopes if is_again else wish.new_scopes
+    languages.prefer(request, wanted.ui_locales)
+    page = {
+        "client_name": client.name or client.catalogue_entry.name,
+        "application_name": client.catalogue_entry.name,
+        "client_logo": client.catalogue_entry.logo_url,
+        "user": request.user,
+        "scopes": [
+            *scope_texts.of_scopes(new, client=client),
+            *scope_texts.of_claims(wish.claims if is_again else wish.new_claims),
+        ],
+        "already": scope_texts.of_scopes([scope for scope in wish.scopes if scope not in new], client=client),
+        "form": forms.Form(),
+    }
+    response = protect_page(render(request, "oidc_provider/consent.html", page))
+    allow_form_targets(response, [wanted.redirect_uri])
+    return response

@@ -1,0 +1,36 @@
+"""Send the browser to identity's sign-in pages, with what the request says about the sign-in."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from identity import cookies
+from identity.sign_in import login
+from identity.views.content_security import form_source
+from oidc_provider.authorization import interaction
+from oidc_provider.authorization.interaction import Step
+from oidc_provider.engine import AuthorizationRequest
+
+
+def begin(request: HttpRequest, step: Step, wanted: AuthorizationRequest, *, next_url: str) -> str:
+    """Begin a sign-in for this request; return the address of its first page."""
+    is_for_sign_in = step in (Step.SIGN_IN, Step.SIGN_IN_AGAIN)
+    handle = login.begin(
+        tenant=request.context.tenant,  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+        binding=cookies.browser_binding(request),
+        context=request.context,  # type: ignore[attr-defined]
+        session=request.sso_session,  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+        application=wanted.client.catalogue_entry,
+        next_url=next_url,
+        login_hint=wanted.login_hint,
+        ui_locales=" ".join(wanted.ui_locales),
+        reauthenticate=is_for_sign_in and "login" in wanted.prompt,
+        max_age_seconds=wanted.max_age if is_for_sign_in else None,
+        select_account=step is Step.SELECT_ACCOUNT,
+        required_acr=interaction.required_acr(wanted),
+        return_origins=[source for source in [form_source(wanted.redirect_uri)] if source],
+    )
+    return f"{reverse('identity:login')}?{urlencode({'transaction': handle})}"

@@ -1,0 +1,106 @@
+"""The authorization endpoint (OIDCC-3.1.2), and the way back to it after a page of ours."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_safe
+
+from identity.errors import IdentityError
+from oidc_provider import engine
+from oidc_provider.authorization import interaction, parking, sign_in
+from oidc_provider.authorization.details import merge
+from oidc_provider.authorization.interaction import Passed, Step
+from oidc_provider.authorization.parking import ParkedRequest
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.dialects.standard import STANDARD
+from oidc_provider.engine import AuthorizationRequest, EngineContext
+from oidc_provider.errors import OAuthError, from_domain
+from oidc_provider.wire import scripted
+from oidc_provider.wire.answers import redirect, to_client
+from oidc_provider.wire.facts import engine_context
+from oidc_provider.wire.reading import form_parameters, query_parameters
+from oidc_provider.wire.refusals import refuse
+
+
+@csrf_exempt  # another site's page may send it, as it may send a GET; nothing is granted without pages of our own
+@require_http_methods(["GET", "HEAD", "POST"])
+def authorize(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+    """Take an authorization request. The route fixes the dialect.
+
+    A POST may come from a page of another site, without our cookies (SameSite=Lax). It is checked, parked, and taken
+    up again by a GET of our own.
+    """
+    try:
+        params = query_parameters(request)
+        if request.method == "POST":
+            params = merge(params, form_parameters(request))
+        params = params.respelled(dialect.to_rfc(params))
+        parked = ParkedRequest(dialect, params, Passed(), app_code)
+        if request.method == "POST":
+            context = engine_context(request, dialect, app_code=app_code)
+            wanted = engine.check_authorization_request(params, context=context)
+            response = parking.park_post(request, "oidc_provider:authorize_continue", parked.to_json())
+            return _for_scripts(request, response, dialect, wanted)
+    except OAuthError as error:
+        return _for_scripts(request, refuse(error, request=request, dialect=dialect), dialect, None)
+    return answer(request, parked)
+
+
+@require_safe
+def resume(request: HttpRequest) -> HttpResponse:
+    """Take up a parked request: after a POST, or after the user has signed in, however long that took."""
+    try:
+        parked = ParkedRequest.from_json(parking.take_up(request).payload)
+    except IdentityError as error:
+        return refuse(from_domain(error), request=request, dialect=STANDARD)
+    return answer(request, parked)
+
+
+def answer(request: HttpRequest, parked: ParkedRequest) -> HttpResponse:
+    """Check everything, then ask the user or answer the client. What was checked before is checked again (S43)."""
+    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+    context = engine_context(request, parked.dialect, session=session, app_code=parked.app_code)
+    wanted: AuthorizationRequest | None = None
+    try:
+        wanted = engine.check_authorization_request(parked.params, context=context)
+        decision = interaction.decide(wanted, session=session, passed=parked.passed)
+        if decision.step is not None:
+            response = _ask(request, decision.step, wanted, parked)
+        else:
+            parameters = engine.approve(wanted, session=session, scopes=decision.scopes, context=context)
+            response = to_client(
+                request, redirect_uri=wanted.redirect_uri, response_mode=wanted.response_mode, parameters=parameters
+            )
+    except (OAuthError, IdentityError) as error:
+        response = refuse(at_client(error, wanted, context=context), request=request, dialect=parked.dialect)
+    return _for_scripts(request, response, parked.dialect, wanted)
+
+
+def _for_scripts(
+    request: HttpRequest, response: HttpResponse, dialect: Dialect, wanted: AuthorizationRequest | None
+) -> HttpResponse:
+    """Spell a redirect so that a script of the client can read it, where the dialect has such clients."""
+    if not dialect.sends_path_header:
+        return response
+    origins = wanted.client.web_origins if wanted else ()
+    return scripted.adapt(request, response, is_registered=lambda origin: origin in origins)
+
+
+def at_client(
+    error: OAuthError | IdentityError, wanted: AuthorizationRequest | None, *, context: EngineContext
+) -> OAuthError:
+    """Let a refusal be told to the client, once its address was found good and not before (S6)."""
+    refusal = error if isinstance(error, OAuthError) else from_domain(error)
+    if wanted is not None and refusal.redirect is None:
+        refusal.redirect = wanted.target(issuer=context.issuer)
+    return refusal
+
+
+def _ask(request: HttpRequest, step: Step, wanted: AuthorizationRequest, parked: ParkedRequest) -> HttpResponse:
+    """Park the request and send the browser to the page where the user does what is missing."""
+    if step is Step.CONSENT:
+        return redirect(request, parking.park(request, "oidc_provider:consent", parked.to_json()))
+    passed = parked.passed.after(step)
+    back = parking.park(request, "oidc_provider:authorize_continue", parked.having(passed).to_json())
+    return redirect(request, sign_in.begin(request, step, wanted, next_url=back))

@@ -1,0 +1,133 @@
+"""What we publish: the discovery document and the keys. Everything that works is listed, and nothing else.
+
+Both are read by every relying party and asked for often, so each is turned into bytes once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from identity.keyring import keys
+from identity.models import KeyUse, Tenant
+from identity.sso.sessions import ACR_VALUES
+from oidc_provider.authorization.details import PROMPTS
+from oidc_provider.clients import jwk_sets
+from oidc_provider.dialects.base import Dialect, EndpointName, SecretPlace
+from oidc_provider.grants import id_tokens
+from oidc_provider.models import GrantType
+
+CACHE_SECONDS = 60  # of a copy at the relying party; keys are published long before they sign
+
+# Metadata member of each endpoint: OIDCD-3, RFC8414-2, OIDCRIL-2.1.
+_MEMBERS = {
+    EndpointName.AUTHORIZE: "authorization_endpoint",
+    EndpointName.TOKEN: "token_endpoint",
+    EndpointName.USERINFO: "userinfo_endpoint",
+    EndpointName.INTROSPECT: "introspection_endpoint",
+    EndpointName.REVOKE: "revocation_endpoint",
+    EndpointName.LOGOUT: "end_session_endpoint",
+    EndpointName.GLOBAL_LOGOUT: "end_session_endpoint",
+    EndpointName.JWKS: "jwks_uri",
+}
+_AUTHENTICATING = (EndpointName.TOKEN, EndpointName.INTROSPECT, EndpointName.REVOKE)
+UI_LOCALES = ("en", "zh-Hans", "ja")  # the languages of the pages, as BCP 47 spells them
+
+
+@dataclass(frozen=True)
+class Document:
+    """A published document, ready to be sent."""
+
+    body: bytes
+    etag: str
+
+
+@lru_cache(maxsize=1024)
+def discovery(dialect: Dialect, issuer: str, origin: str, app_code: str = "") -> Document:
+    """The discovery document of an issuer (OIDCD-3, RFC8414-2)."""
+    return _document(describe(dialect, issuer=issuer, origin=origin, app_code=app_code))
+
+
+def describe(dialect: Dialect, *, issuer: str, origin: str, app_code: str = "") -> dict[str, Any]:
+    """The members of the discovery document."""
+    members: dict[str, Any] = {"issuer": issuer}
+    for endpoint in dialect.endpoints:
+        if endpoint in _MEMBERS:
+            members[_MEMBERS[endpoint]] = dialect.address(endpoint, origin, app_code=app_code)
+    for endpoint in _AUTHENTICATING:
+        if endpoint in dialect.endpoints:
+            members.update(_authentication(_MEMBERS[endpoint], dialect))
+    return members | {
+        "scopes_supported": [*id_tokens.SCOPES, *sorted(dialect.own_scopes)],
+        "response_types_supported": list(dialect.response_types),
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "grant_types_supported": [name for name in GrantType.values if name in dialect.grant_types],
+        "code_challenge_methods_supported": sorted(dialect.challenge_methods),
+        "authorization_response_iss_parameter_supported": True,  # RFC9207-3
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(dialect.signing_algorithms),
+        "acr_values_supported": list(ACR_VALUES),
+        "claim_types_supported": ["normal"],
+        "claims_supported": list(id_tokens.CLAIMS_SUPPORTED),
+        "claims_parameter_supported": True,
+        # OIDCD-3: the default of request_uri_parameter_supported is true, so the refusal must be said.
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "require_request_uri_registration": False,
+        "prompt_values_supported": sorted(PROMPTS),
+        "display_values_supported": ["page"],
+        "ui_locales_supported": list(UI_LOCALES),
+        # OIDCBCL-2.1, OIDCFCL-3: every id_token has a sid.
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
+    }
+
+
+def key_set(tenant: Tenant, dialect: Dialect) -> Document:
+    """The published keys (RFC7517-5), read from the database each time: no key signs before it is here."""
+    published = [key for key in keys.public_keys(tenant=tenant) if key.alg in dialect.signing_algorithms]
+    members = [json.dumps(dict(key.jwk), sort_keys=True) for key in published]
+    return _serialised(f'{{"keys": [{", ".join(members)}]}}')
+
+
+def public_key(tenant: Tenant, kid: str, dialect: Dialect) -> dict[str, str] | None:
+    """One RSA key as Base64 of its SubjectPublicKeyInfo (Pactera-3.4); None if no published key has this kid."""
+    key = keys.find_published(tenant=tenant, kid=kid)
+    if key is None or key.use != KeyUse.SIG or key.alg not in dialect.signing_algorithms:
+        return None
+    der = key.public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return {"kid": kid, "publicKey": base64.b64encode(der).decode()}
+
+
+def _authentication(member: str, dialect: Dialect) -> dict[str, Any]:
+    """How a client proves itself at one endpoint (RFC8414-2)."""
+    methods = {
+        SecretPlace.HEADER: "client_secret_basic",
+        SecretPlace.BODY: "client_secret_post",
+        SecretPlace.ASSERTION: "private_key_jwt",
+    }
+    names = [name for place, name in methods.items() if place in dialect.secret_places]
+    # A public client has nothing to prove; it may not introspect (RFC7662-2.1).
+    names += [] if member == _MEMBERS[EndpointName.INTROSPECT] else ["none"]
+    found: dict[str, Any] = {f"{member}_auth_methods_supported": names}
+    if SecretPlace.ASSERTION in dialect.secret_places:
+        found[f"{member}_auth_signing_alg_values_supported"] = list(jwk_sets.ALGORITHMS)
+    return found
+
+
+def _document(members: dict[str, Any]) -> Document:
+    return _serialised(json.dumps(members))
+
+
+@lru_cache(maxsize=1024)
+def _serialised(text: str) -> Document:
+    body = text.encode()
+    return Document(body=body, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')

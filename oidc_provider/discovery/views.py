@@ -1,0 +1,24 @@
+"""The discovery document (OIDCD-4, RFC8414-3)."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.discovery import metadata
+from oidc_provider.discovery.documents import publish
+from oidc_provider.wire import found, issuers
+
+
+@csrf_exempt  # machines call it; nothing here looks at a cookie
+@require_safe
+def metadata_document(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+    """Publish what this issuer supports."""
+    found.check_issuer(request, dialect, app_code)
+    found.count(request)
+    origin = issuers.base(request.context)  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    issuer = dialect.issuer(origin, app_code=app_code)
+    document = metadata.discovery(dialect, issuer, origin, app_code)
+    return publish(request, document, content_type="application/json")

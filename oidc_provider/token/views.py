@@ -1,0 +1,33 @@
+"""The token endpoint (RFC6749-3.2)."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from identity.events import EventType
+from oidc_provider import engine
+from oidc_provider.dialects.base import Dialect
+from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.wire.answers import protect
+from oidc_provider.wire.facts import engine_context
+from oidc_provider.wire.reading import token_parameters
+from oidc_provider.wire.refusals import refuse_json
+
+
+@csrf_exempt  # machines call it; nothing here looks at a cookie
+def token(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+    """Exchange a code, a refresh token or the client's own credentials. The route fixes the dialect."""
+    try:
+        if request.method != "POST":
+            raise OAuthError(Fault.METHOD)  # RFC6749-3.2
+        params = token_parameters(request, dialect)
+        params = params.respelled(dialect.to_rfc(params))
+        header = request.headers.get("Authorization", "")
+        context = engine_context(request, dialect, app_code=app_code)
+        engine.look_at_token_request(header, params, context=context)
+        credentials = engine.read_credentials(header, params, context=context)
+        answer = engine.exchange(params, credentials, context=context)
+    except OAuthError as error:
+        return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_GRANT)
+    return protect(JsonResponse(dialect.answer_tokens(answer)))
