@@ -13,6 +13,7 @@ class OIDCProviderConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, the purger and both ways of telling of sign-outs; listen to news."""
         from identity.registry import register_chore, register_consent_source, register_purger
+        from oidc_provider import checks  # noqa: F401 - registers itself
         from oidc_provider.authorization import consent
         from oidc_provider.clients import cached, config, keys
         from oidc_provider.grants import rows
