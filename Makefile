@@ -108,6 +108,7 @@ locks-check: $(VENV)/dev.stamp ## Check that the lock files install with any pip
 docs: $(VENV)/dev.stamp ## Write the generated documents
 	$(PYTHON) scripts/error_docs.py write
 	$(PYTHON) -m pytest --collect-only -qqq --matrix=write
+	$(PYTHON) -m pytest -q --walks=write tests/architecture/test_walks.py
 
 messages: $(VENV)/dev.stamp ## Collect texts into the catalogues and compile them
 	$(PYTHON) scripts/messages.py update
