@@ -15,7 +15,7 @@ from django.urls import reverse
 from identity.models import Tenant
 from identity.operator_groups import AUDITORS, HELP_DESK, TENANT_OPERATORS
 from tests.admin.conftest import fill, operator_of, sign_in
-from tests.admin.test_scope import SECRETS, detail_addresses
+from tests.admin.console import SECRETS, detail_addresses
 from tests.factories import make_operator
 
 ROLES = ["superuser", TENANT_OPERATORS, HELP_DESK, AUDITORS]

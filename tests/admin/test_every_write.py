@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group
-from django.db import connection, models
-from django.test import Client as Browser
+from django.db import connection
 from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
@@ -19,57 +17,11 @@ from django.utils import timezone
 from cas_saml.models import ServiceProvider
 from identity.admin.base import ReadOnly, TenantScoped, WrittenByService, WrittenInline
 from identity.models import AuditEvent, Delivery, MessageGateway, MessagePolicy, Tenant, User
-from identity.operator_groups import HELP_DESK
-from tests.admin.conftest import fill, sign_in
-from tests.admin.test_scope import SECRETS
-from tests.factories import make_account, make_operator, make_user
+from tests.admin.console import Console, Data
+from tests.factories import make_account, make_user
 from tests.factories.oidc import make_session
 
-Data = dict[str, Any]
 MASKS = ("***", "…", "•••")  # of personal data and secrets, whose values stand elsewhere or nowhere
-
-
-class Console:
-    """A superuser at work in a tenant that has a row of everything."""
-
-    def __init__(self) -> None:
-        self.tenant = Tenant.objects.get()
-        self.rows = [*fill(self.tenant, SECRETS), Group.objects.get(name=HELP_DESK)]
-        self.operator: User = make_operator(self.tenant, is_superuser=True)
-        self.browser: Browser = sign_in(self.operator)
-
-    def row(self, model: type[models.Model]) -> Any:
-        return next(row for row in self.rows if type(row) is model)
-
-    def page(self, row: models.Model, name: str = "change") -> str:
-        return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{name}", args=[row.pk])
-
-    def form(self, page: str) -> Data:
-        """What a browser would send of the page, unchanged."""
-        context = self.browser.get(page).context
-        forms = [context["adminform"].form]
-        for inline in context["inline_admin_formsets"]:
-            forms += [inline.formset.management_form, *inline.formset.forms]
-        data: Data = {}
-        for form in forms:
-            for bound in form:
-                value = bound.value()
-                if value is not None and value is not False:
-                    data[bound.html_name] = "on" if value is True else value
-        return data
-
-    def events(self, do: Callable[[], Any], *, status: int = 302) -> list[AuditEvent]:
-        """The events of the operator that something left."""
-        newest = AuditEvent.objects.latest("pk").pk
-        answer = do()
-        assert answer.status_code == status, _refusals(answer)
-        return list(AuditEvent.objects.filter(pk__gt=newest, actor_id=self.operator.public_id, outcome="success"))
-
-
-def _refusals(answer: Any) -> Any:
-    context = answer.context or {}
-    form = context["adminform"].form.errors if "adminform" in context else ""
-    return form, [inline.formset.errors for inline in context.get("inline_admin_formsets", ())]
 
 
 @pytest.fixture

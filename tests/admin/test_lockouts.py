@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from identity.context import SYSTEM
 from identity.directory import applications, tenants
 from identity.models import SessionPolicy, Tenant, User
-from tests.admin.test_every_write import Console
+from tests.admin.console import Console
 from tests.factories import make_account, make_application, make_tenant, make_user
 
 TEXT = "2 of 3 people have no verified e-mail address or mobile number"

@@ -13,27 +13,12 @@ from django.urls import reverse
 
 from identity.models import Tenant, User
 from tests.admin.conftest import fill, operator_of, sign_in
+from tests.admin.console import SECRETS, address, detail_addresses
 from tests.factories import make_operator, make_tenant, make_user
 
 OUR_APPS = ("identity", "oidc_provider", "cas_saml")
-SECRETS = {"mobile": "+8613811112222", "id": "110101199003077777", "handle": "the-handle-that-nobody-may-see"}
 # Rows that belong to no tenant are for superusers.
 GLOBAL = {"auth.group"}
-
-
-def address(row: models.Model, page: str) -> str:
-    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_{page}"
-    return reverse(name, args=[] if page in ("changelist", "add") else [row.pk])
-
-
-def detail_addresses(row: models.Model) -> list[str]:
-    """Every address that names the row, actions included."""
-    model_admin = admin.site._registry[type(row)]
-    found = [address(row, page) for page in ("change", "delete", "history")]
-    return found + [
-        f"{address(row, 'change').removesuffix('change/')}{action.path}/"
-        for action in model_admin._get_base_actions_detail()
-    ]
 
 
 def test_every_model_of_ours_is_registered() -> None:

@@ -38,13 +38,13 @@ from identity.models.reading import ReadSafely
 from identity.sso import access
 from oidc_provider.models import ApiScope, Client, HostApplication
 from tests.admin.conftest import fill, operator_of, sign_in
+from tests.admin.console import SECRETS
 from tests.factories import PASSWORD, make_application, make_operator, make_tenant, make_user
 from tests.factories.cas import make_ticket
 from tests.pages.conftest import transaction_of
 from tests.support.machine import Machine
 from tests.support.oidc_fixtures import forget_everything
 
-SECRETS = {"mobile": "+8613811112222", "id": "110101199003077777", "handle": "the-handle-that-nobody-may-see"}
 READ_SAFELY = [model for model in apps.get_models() if issubclass(model, ReadSafely)]
 # Rows that operators write too, and whose columns are texts that are only shown or compared.
 _NUMBERS = (models.PositiveIntegerField, models.PositiveSmallIntegerField)

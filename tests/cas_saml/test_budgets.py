@@ -13,15 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from cas_saml.cas import services
 from cas_saml.models import CASService
 from identity.context import RequestContext
-from identity.models import AuditEvent
 from identity.sso import sessions
 from tests.factories import make_tenant, make_user
 from tests.factories.cas import make_cas_service, make_ticket
 from tests.factories.oidc import make_session
+from tests.support.statements import NOT_COUNTED
 
 pytestmark = pytest.mark.django_db
-
-NOT_COUNTED = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", f'INSERT INTO "{AuditEvent._meta.db_table}"')
 
 
 @pytest.mark.parametrize("endpoint", ["validate", "serviceValidate", "p3/serviceValidate"])

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.test import Client as HttpClient
 from django.utils import timezone
 
@@ -19,32 +16,11 @@ from identity.sso import sessions
 from tests.factories import make_tenant, make_user
 from tests.factories.cas import make_cas_service, make_ticket
 from tests.factories.oidc import make_session
+from tests.support.at_once import at_once, each_at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 REQUESTS, THREADS = 100, 20
-
-
-def at_once(acts: list[Callable[[], Any]]) -> None:
-    """Run each in a thread of its own; they start together."""
-    barrier = threading.Barrier(len(acts))
-    failed: list[BaseException] = []
-
-    def work(act: Callable[[], Any]) -> None:
-        try:
-            barrier.wait()
-            act()
-        except BaseException as error:
-            failed.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failed == []
 
 
 def validate(host: str, service_url: str, ticket: str) -> str:
@@ -61,12 +37,7 @@ def test_one_of_a_hundred_validations_succeeds() -> None:
     host = tenant.domains.get().host
     service = make_cas_service(tenant=tenant, ticket_lifetime_seconds=300)
     ticket = make_ticket(service, make_session(make_user(tenant)))
-    answers: list[str] = []
-
-    def act() -> None:
-        answers.extend(validate(host, service.url, ticket) for _ in range(REQUESTS // THREADS))
-
-    at_once([act] * THREADS)
+    answers = at_once(lambda _number: validate(host, service.url, ticket), times=REQUESTS, threads=THREADS)
     assert Counter(answers) == {"success": 1, "INVALID_TICKET": REQUESTS - 1}
 
 
@@ -88,7 +59,7 @@ def test_a_validation_at_the_moment_of_a_sign_out_is_refused_or_told() -> None:
         def end(session: SSOSession = session) -> None:
             sessions.end(session, reason="signed_out", context=RequestContext(tenant=tenant))
 
-        at_once([ask, end])
+        each_at_once(ask, end)
     told = {delivery.payload["session_index"] for delivery in Delivery.objects.all()}
     assert succeeded <= told
     assert not ServiceTicket.objects.filter(consumed_at=None).exists()

@@ -17,10 +17,10 @@ from identity.directory import profiles
 from identity.errors import StateInvalid
 from identity.models import Delivery, SSOSession
 from identity.sso import sessions
-from tests.cas_saml.test_concurrency import at_once
 from tests.factories import make_tenant, make_user
 from tests.factories.oidc import make_session
 from tests.factories.saml import make_saml_keys, make_service_provider
+from tests.support.at_once import at_once, each_at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,47 +41,41 @@ def test_of_many_with_one_request_one_is_answered() -> None:
     provider, session, context = set_up()
     us = entity.of(context)
     wanted = replace(unsolicited(provider), message_id="_one")
-    seen: list[str] = []
 
-    def act() -> None:
+    def act(_number: int) -> str:
         try:
             sso.answer(wanted, provider=provider, session=session, entity=us, context=context)
-            seen.append("answered")
         except MessageRefused as error:
-            seen.append(error.reason)
+            return error.reason
+        return "answered"
 
-    at_once([act] * THREADS)
-    assert Counter(seen) == {"answered": 1, "replayed": THREADS - 1}
+    assert Counter(at_once(act, times=THREADS, threads=THREADS)) == {"answered": 1, "replayed": THREADS - 1}
     assert SAMLSession.objects.count() == 1
 
 
 @pytest.mark.security("S20")
 def test_of_many_with_one_command_one_is_taken() -> None:
     provider, _session, _context = set_up()
-    seen: list[str] = []
 
-    def act() -> None:
+    def act(_number: int) -> str:
         try:
             messages.spend("_command", provider=provider)
-            seen.append("taken")
         except MessageRefused as error:
-            seen.append(error.reason)
+            return error.reason
+        return "taken"
 
-    at_once([act] * THREADS)
-    assert Counter(seen) == {"taken": 1, "replayed": THREADS - 1}
+    assert Counter(at_once(act, times=THREADS, threads=THREADS)) == {"taken": 1, "replayed": THREADS - 1}
 
 
 @pytest.mark.spec("SAMLCore-8.3.7")
 def test_one_person_gets_one_lasting_name() -> None:
     provider, session, _context = set_up()
     profile = profiles.profile_of(user=session.user, application=provider.application)
-    names: list[str] = []
 
-    def act() -> None:
-        names.append(name_ids.value_for(provider, Policy("persistent"), profile=profile, session=session)[1])
+    def act(_number: int) -> str:
+        return name_ids.value_for(provider, Policy("persistent"), profile=profile, session=session)[1]
 
-    at_once([act] * THREADS)
-    assert len(set(names)) == 1
+    assert len(set(at_once(act, times=THREADS, threads=THREADS))) == 1
     assert PersistentName.objects.count() == 1
 
 
@@ -105,6 +99,6 @@ def test_a_sign_in_at_the_moment_of_a_sign_out_is_refused_or_told() -> None:
             own = SSOSession.objects.select_related("user", "tenant").get(pk=session.pk)
             sessions.end(own, reason="signed_out", context=context)
 
-        at_once([ask, end])
+        each_at_once(ask, end)
     told = SAMLSession.objects.filter(pk__in=[row.payload["saml_session"] for row in Delivery.objects.all()])
     assert answered <= set(told.values_list("session_id", flat=True))

@@ -23,7 +23,7 @@ from identity.models import AuditEvent, Tenant, User
 from tests.admin.conftest import operator_of, sign_in
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.saml import make_saml_keys, make_service_provider, pem, provider_credential
-from tests.specs.samlcore.test_metadata import ACS, described, key
+from tests.support.saml_metadata import ACS, described, key
 
 pytestmark = pytest.mark.django_db
 

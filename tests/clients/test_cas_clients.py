@@ -6,17 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urljoin
 
 import pytest
-import requests
 
+from tests.clients.person import Person
 from tests.clients.provider import ROOT, Provider, free_port, stop, wait_until_open
 from tests.factories import PASSWORD
-from tests.specs.conformance import Page
 
 pytestmark = [pytest.mark.client, pytest.mark.xdist_group("cas_clients")]
 
@@ -62,30 +59,6 @@ class Site:
     django: AppProcess
 
 
-@dataclass
-class Person:
-    """A browser and who sits before it."""
-
-    http: requests.Session = field(default_factory=requests.Session)
-    asked: int = 0
-
-    def open(self, url: str) -> requests.Response:
-        """Go there, signing in where the page asks for it."""
-        response = self.http.get(url, timeout=20)
-        page = Page(response.url, response.status_code, response.text, response.headers)
-        form = page.form_with("password")
-        if form is None:
-            return response
-        self.asked += 1
-        data = {**form.fields, "identifier": "alice", "password": PASSWORD}
-        target = urljoin(response.url, form.action or response.url)
-        return self.http.post(target, data, timeout=20)
-
-    def known_to(self, app: AppProcess) -> dict[str, Any]:
-        known: dict[str, Any] = self.http.get(app.url, timeout=20).json()
-        return known
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("cas")
@@ -120,7 +93,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def test_python_cas_signs_in_with_every_version(site: Site, version: str) -> None:
     person = Person()
     person.open(f"{site.plain.url}v{version}/login")
-    known = person.known_to(site.plain)
+    known = person.known_to(site.plain.url)
     assert (known["user"], known["version"], person.asked) == ("alice", version, 1)
     if version == "3":
         attributes = known["attributes"]
@@ -133,7 +106,7 @@ def test_python_cas_signs_in_with_every_version(site: Site, version: str) -> Non
 def test_django_cas_ng_signs_in_and_keeps_the_attributes(site: Site) -> None:
     person = Person()
     person.open(f"{site.django.url}accounts/login?next=/")
-    known = person.known_to(site.django)
+    known = person.known_to(site.django.url)
     assert (known["user"], known["email"]) == ("alice", "alice@example.org")
     assert known["attributes"]["memberOf"] == ["reader", "writer"]
 
@@ -145,23 +118,23 @@ def test_one_password_opens_both_and_one_logout_closes_both(site: Site) -> None:
         browser.open(f"{site.plain.url}v3/login")
         browser.open(f"{site.django.url}accounts/login?next=/")
         assert browser.asked == 1
-        assert [browser.known_to(app)["user"] for app in (site.plain, site.django)] == ["alice", "alice"]
+        assert [browser.known_to(app.url)["user"] for app in (site.plain, site.django)] == ["alice", "alice"]
     # Out at one application, by its own button; it sends the browser to us and we send it back there, unknown.
     left = person.open(f"{site.django.url}accounts/logout")
     assert left.url == site.django.url
     assert left.json()["user"] == ""
     site.provider.manage("worker", "--once")
-    assert person.known_to(site.plain) == {}
-    assert person.known_to(site.django)["user"] == ""
+    assert person.known_to(site.plain.url) == {}
+    assert person.known_to(site.django.url)["user"] == ""
     # The other browser is somebody else's business.
-    assert [other.known_to(app)["user"] for app in (site.plain, site.django)] == ["alice", "alice"]
+    assert [other.known_to(app.url)["user"] for app in (site.plain, site.django)] == ["alice", "alice"]
 
 
 @pytest.mark.spec("CAS-2.3.3")
 def test_django_cas_ng_is_signed_out_by_our_notice(site: Site) -> None:
     person = Person()
     person.open(f"{site.django.url}accounts/login?next=/")
-    assert person.known_to(site.django)["user"] == "alice"
+    assert person.known_to(site.django.url)["user"] == "alice"
     person.http.get(f"{site.provider.issuer}/api/v1/cas/logout", timeout=20)
     site.provider.manage("worker", "--once")
-    assert person.known_to(site.django)["user"] == ""
+    assert person.known_to(site.django.url)["user"] == ""

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.clients.person import Person
 from tests.clients.provider import Provider, free_port, stop, tail, wait_until_open
-from tests.clients.test_cas_clients import Person
 from tests.factories import PASSWORD
 
 MODULES = Path("/usr/lib/apache2/modules")

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.clients.apache import MODULES, Site, has_module, new_site
-from tests.clients.test_saml_clients import Person
+from tests.clients.person import Person
 
 pytestmark = [
     pytest.mark.client,

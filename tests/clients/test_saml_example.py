@@ -14,8 +14,8 @@ import pytest
 import requests
 import yaml
 
+from tests.clients.person import Person
 from tests.clients.provider import ROOT, Provider, free_port, stop, wait_until_open
-from tests.clients.test_saml_clients import Person
 from tests.factories import PASSWORD
 
 pytestmark = [pytest.mark.client, pytest.mark.xdist_group("saml_clients")]

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.clients.apache import MODULES, Site, has_module, new_site
-from tests.clients.test_saml_clients import Person
+from tests.clients.person import Person
 
 SHIBD = shutil.which("shibd") or shutil.which("shibd", path="/usr/sbin")
 pytestmark = [

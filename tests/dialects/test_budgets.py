@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.dialects.party import Party
-from tests.oidc_provider.test_budgets import NOT_COUNTED, statements
+from tests.support.statements import NOT_COUNTED, statements
 
 pytestmark = pytest.mark.django_db
 

@@ -14,9 +14,9 @@ from pytest_django.live_server_helper import LiveServer
 
 from identity.models import Tenant
 from tests.dialects.party import CALLBACK, VERIFIER, Party
-from tests.dialects.test_vectors import VECTORS
 from tests.factories import make_tenant
 from tests.factories.keys import make_keys
+from tests.support.vectors import VECTORS
 
 SOURCE = Path(__file__).resolve().parents[1] / "clients" / "java" / "PacteraClient.java"
 pytestmark = [

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +15,8 @@ from identity.models import AuditEvent
 from oidc_provider.dialects import pactera
 from oidc_provider.grants import id_tokens, pkce
 from tests.dialects.party import VERIFIER, Party, query_of
+from tests.support.vectors import VECTORS
 
-VECTORS = json.loads(
-    (Path(__file__).resolve().parents[2] / "docs/contract/vectors/pkce_and_at_hash.json").read_text(encoding="utf-8")
-)
 NewParty = Callable[..., Party]
 DIALECT_OF = {
     "/oidc/authorize": "pactera",

@@ -6,18 +6,20 @@ import logging
 import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, connection, transaction
 
 from identity import retries
 from identity.models import Tenant
 from identity.retries import retried
 from tests.factories import make_tenant
 from tests.pages.conftest import Browser
+from tests.support.at_once import each_at_once
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,7 +72,7 @@ def test_a_lost_database_and_a_part_of_a_transaction_are_tried_once() -> None:
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
 def test_of_two_that_wait_for_each_other_both_come_through(caplog: pytest.LogCaptureFixture) -> None:
     first, second = make_tenant(), make_tenant()
-    barrier, errors = threading.Barrier(2), list[Exception]()
+    barrier = threading.Barrier(2)
 
     @retried
     def rename(one: Tenant, other: Tenant, meets: list[bool]) -> None:
@@ -81,20 +83,10 @@ def test_of_two_that_wait_for_each_other_both_come_through(caplog: pytest.LogCap
             Tenant.objects.filter(pk=other.pk).update(name="renamed")
 
     def work(one: Tenant, other: Tenant) -> None:
-        try:
-            rename(one, other, [False] * retries.TRIES + [True])
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
+        rename(one, other, [False] * retries.TRIES + [True])
 
-    threads = [threading.Thread(target=work, args=pair) for pair in ((first, second), (second, first))]
     with caplog.at_level(logging.WARNING, "identity.retries"):
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert errors == []
+        each_at_once(partial(work, first, second), partial(work, second, first))
     assert [record.message for record in caplog.records] == ["database.deadlock"]
     assert set(Tenant.objects.filter(pk__in=[first.pk, second.pk]).values_list("name", flat=True)) == {"renamed"}
 

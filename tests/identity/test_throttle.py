@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import connections
 from django.utils import timezone
 
 from identity import throttle
 from identity.context import RequestContext
-from identity.errors import AccountLocked, CredentialsRefused, TooManyRequests, VerificationRefused
+from identity.errors import AccountLocked, CredentialsRefused, IdentityError, TooManyRequests, VerificationRefused
 from identity.models import (
     AttemptCounter,
     AuditEvent,
@@ -27,31 +23,7 @@ from identity.models import (
 )
 from identity.sign_in import authentication, login, verification
 from tests.factories import PASSWORD, make_tenant, make_user
-
-THREADS = 10
-
-
-def at_once(work: Callable[[int], Any], *, times: int) -> list[Any]:
-    """Do the work in parallel; return results and errors."""
-    barrier = Barrier(THREADS)
-
-    def one(number: int) -> Any:
-        if number < THREADS:
-            barrier.wait(timeout=30)
-        try:
-            return work(number)
-        except Exception as error:
-            return error
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(one, range(times)))
-
-
-def kinds(results: list[Any]) -> dict[str, int]:
-    names = [type(result).__name__ for result in results]
-    return {name: names.count(name) for name in set(names)}
+from tests.support.at_once import at_once, kinds
 
 
 def context_of(tenant: Any, ip: str = "198.51.100.7") -> RequestContext:
@@ -70,7 +42,7 @@ def test_of_a_hundred_parallel_tries_exactly_the_allowed_number_is_looked_at(nam
             tenant=tenant, identifier=name, password=f"guess {number}", context=context_of(tenant)
         )
 
-    assert kinds(at_once(guess, times=100)) == {"CredentialsRefused": 5, "AccountLocked": 95}
+    assert kinds(at_once(guess, times=100, refusals=IdentityError)) == {"CredentialsRefused": 5, "AccountLocked": 95}
 
 
 @pytest.mark.security("S31")
@@ -83,7 +55,7 @@ def test_a_source_is_counted_exactly_over_many_accounts():
             tenant=tenant, identifier=f"user{number}", password="Summer-2026", context=context_of(tenant)
         )
 
-    assert kinds(at_once(spray, times=60)) == {"CredentialsRefused": 20, "TooManyRequests": 40}
+    assert kinds(at_once(spray, times=60, refusals=IdentityError)) == {"CredentialsRefused": 20, "TooManyRequests": 40}
     # Each name with its tries, and with what it is told of them.
     assert AttemptCounter.objects.filter(kind=CounterKind.UNKNOWN_NAME).count() == 2 * 20
 
@@ -104,7 +76,7 @@ def test_a_verification_code_is_tried_five_times_in_parallel_and_spent_once(monk
         verification.spend(proved)
         return proved
 
-    assert kinds(at_once(guess, times=20)) == {"Proved": 1, "VerificationRefused": 19}
+    assert kinds(at_once(guess, times=20, refusals=IdentityError)) == {"Proved": 1, "VerificationRefused": 19}
     assert VerificationCode.objects.get().failures <= 5
 
 
@@ -124,7 +96,7 @@ def test_a_sign_in_sent_many_times_at_once_opens_one_session():
             context=context_of(tenant),
         )
 
-    assert kinds(at_once(sign_in, times=20)) == {"LoginOutcome": 1, "StateInvalid": 19}
+    assert kinds(at_once(sign_in, times=20, refusals=IdentityError)) == {"LoginOutcome": 1, "StateInvalid": 19}
     assert SSOSession.objects.count() == 1
 
 
@@ -144,7 +116,7 @@ def test_codes_asked_for_at_once_give_one_mail():
             context=context_of(tenant),
         )
 
-    assert kinds(at_once(send, times=20)) == {"SentCode": 1, "TooManyRequests": 19}
+    assert kinds(at_once(send, times=20, refusals=IdentityError)) == {"SentCode": 1, "TooManyRequests": 19}
     assert len(mail.outbox) == 1
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from django.db import connections
 
 from identity.context import RequestContext
 from identity.models import SSOSession
@@ -16,6 +11,7 @@ from oidc_provider.models import AuthorizationCode, Consent
 from tests.factories import make_tenant, make_user
 from tests.factories.keys import make_keys
 from tests.miniapp.conftest import App, make_host, make_mini_program
+from tests.support.at_once import at_once, each_at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,33 +28,8 @@ def app() -> App:
     return app
 
 
-def at_once(*acts: Callable[[], Any]) -> list[Any]:
-    """Run them from threads that start together; what each returned, in their order. What one raises is raised."""
-    results: list[Any] = [None] * len(acts)
-    barrier = threading.Barrier(len(acts))
-
-    def work(number: int, act: Callable[[], Any]) -> None:
-        try:
-            barrier.wait()
-            results[number] = act()
-        except Exception as error:
-            results[number] = error
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work, args=pair) for pair in enumerate(acts)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-    return results
-
-
 def test_a_host_that_vouches_several_times_at_once_opens_one_session(app: App) -> None:
-    answers = at_once(*[lambda: app.ask(decision="agree")] * THREADS)
+    answers = at_once(lambda _number: app.ask(decision="agree"), times=THREADS)
     assert [answer.status_code for answer in answers] == [200] * THREADS
     assert SSOSession.objects.count() == 1
     assert Consent.objects.get().scopes == ["email", "openid"]
@@ -66,7 +37,7 @@ def test_a_host_that_vouches_several_times_at_once_opens_one_session(app: App) -
 
 def test_every_request_gets_a_code_of_its_own(app: App) -> None:
     app.agree()
-    answers = at_once(*[app.code] * THREADS)
+    answers = at_once(lambda _number: app.code(), times=THREADS)
     assert len({answer.json()["code"] for answer in answers}) == THREADS
 
 
@@ -74,7 +45,7 @@ def test_every_request_gets_a_code_of_its_own(app: App) -> None:
 def test_of_many_that_redeem_a_code_at_once_one_gets_tokens(app: App) -> None:
     app.agree()
     code = app.code().json()["code"]
-    answers = at_once(*[lambda: app.exchange(code)] * THREADS)
+    answers = at_once(lambda _number: app.exchange(code), times=THREADS)
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * (THREADS - 1)
 
 
@@ -90,7 +61,7 @@ def test_no_code_outlives_a_withdrawal_that_came_at_the_same_time(app: App) -> N
 
     for _ in range(5):
         app.agree()
-        *answers, withdrawn = at_once(*[app.code] * (THREADS - 1), withdraw)
+        *answers, withdrawn = each_at_once(*[app.code] * (THREADS - 1), withdraw)
         assert withdrawn
         assert {answer.status_code for answer in answers} <= {200, 401}
         assert not AuthorizationCode.objects.filter(consumed_at=None).exists()

@@ -21,8 +21,7 @@ from oidc_provider.models import AuthorizationCode, Consent
 from tests.factories import make_tenant, make_user
 from tests.factories.oidc import CLIENT_SECRET
 from tests.miniapp.conftest import NETWORK, App, make_host, make_mini_program
-from tests.specs.rfc6749.test_client_authentication import Signer
-from tests.support.machine import Machine, basic
+from tests.support.machine import Machine, Signer, basic
 
 pytestmark = pytest.mark.django_db
 

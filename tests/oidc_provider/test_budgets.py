@@ -9,29 +9,17 @@ import jwcrypto.jwk
 import pytest
 from cryptography.hazmat.primitives import serialization
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from identity.context import RequestContext
-from identity.models import AuditEvent
 from identity.sso import sessions
 from oidc_provider.grants import pkce
 from oidc_provider.models import Consent
 from tests.factories.oidc import CALLBACK, make_session
 from tests.support.machine import VERIFIER, Machine
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.django_db
-
-NOT_COUNTED = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", f'INSERT INTO "{AuditEvent._meta.db_table}"')
-
-
-def statements(act: Callable[[], Any]) -> list[str]:
-    """What one request asks of the database; it must succeed."""
-    with CaptureQueriesContext(connection) as captured:
-        answer = act()
-    assert not hasattr(answer, "status_code") or answer.status_code == 200, answer.content
-    return [query["sql"] for query in captured if not query["sql"].startswith(NOT_COUNTED)]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +16,7 @@ from oidc_provider.models import AccessToken, RefreshToken
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
 from tests.factories.oidc import make_client
+from tests.support.at_once import at_once
 from tests.support.machine import Machine
 from tests.support.oidc_fixtures import forget_everything
 
@@ -37,26 +37,10 @@ def racing() -> Iterator[Machine]:
     forget_everything()
 
 
-def at_once(act: Callable[[], Any]) -> Counter[tuple[int, str]]:
-    """Run it REQUESTS times from THREADS threads that start together."""
-    answers: list[tuple[int, str]] = []
-    barrier = threading.Barrier(THREADS)
-
-    def work() -> None:
-        try:
-            barrier.wait()
-            for _ in range(REQUESTS // THREADS):
-                response = act()
-                answers.append((response.status_code, response.json().get("error", "")))
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work) for _ in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return Counter(answers)
+def outcomes(act: Callable[[], Any]) -> Counter[tuple[int, str]]:
+    """Run it REQUESTS times from THREADS threads; count the answers."""
+    answers = at_once(lambda _number: act(), times=REQUESTS, threads=THREADS)
+    return Counter((answer.status_code, answer.json().get("error", "")) for answer in answers)
 
 
 def fresh(machine: Machine) -> Machine:
@@ -68,7 +52,7 @@ def fresh(machine: Machine) -> Machine:
 @pytest.mark.security("S10")
 def test_one_of_a_hundred_redemptions_of_a_code_succeeds(racing: Machine) -> None:
     code = racing.code()
-    answers = at_once(lambda: fresh(racing).exchange(code))
+    answers = outcomes(lambda: fresh(racing).exchange(code))
     assert answers == {(200, ""): 1, (400, "invalid_grant"): REQUESTS - 1}
     # What the one success gave was revoked by the others, for the code had been used twice.
     assert AccessToken.objects.count() == 0
@@ -79,7 +63,7 @@ def test_one_of_a_hundred_redemptions_of_a_code_succeeds(racing: Machine) -> Non
 def test_without_grace_one_of_a_hundred_uses_of_a_refresh_token_succeeds(racing: Machine) -> None:
     registration.update_client(racing.client, refresh_token_grace_seconds=0)
     token = racing.tokens()["refresh_token"]
-    answers = at_once(lambda: fresh(racing).refresh(token))
+    answers = outcomes(lambda: fresh(racing).refresh(token))
     assert answers == {(200, ""): 1, (400, "invalid_grant"): REQUESTS - 1}
     assert AccessToken.objects.count() == 0
     assert RefreshToken.objects.filter(revoked=None).count() == 0
@@ -95,7 +79,7 @@ def test_a_hundred_refreshes_at_once_all_keep_working_tokens(racing: Machine) ->
         given.append(response.json())
         return response
 
-    assert at_once(refresh) == {(200, ""): REQUESTS}
+    assert outcomes(refresh) == {(200, ""): REQUESTS}
     assert len({tokens["refresh_token"] for tokens in given}) == REQUESTS
     for tokens in given:
         assert racing.userinfo(tokens["access_token"]).status_code == 200

@@ -22,9 +22,7 @@ from oidc_provider.errors import ROWS, Fault
 from oidc_provider.grants import pkce
 from oidc_provider.token.views import token
 from tests.factories.oidc import CALLBACK
-from tests.specs.rfc6749.test_client_authentication import Signer
-from tests.specs.rfc6749.test_token_endpoint import end
-from tests.support.machine import FORM, VERIFIER, Machine, basic, end_the_grace
+from tests.support.machine import FORM, VERIFIER, Machine, Signer, basic, end, end_the_grace
 
 pytestmark = pytest.mark.django_db
 

@@ -18,8 +18,7 @@ from oidc_provider.clients import cached
 from oidc_provider.errors import FROM_DOMAIN, ROWS, Fault, OAuthError, from_domain
 from oidc_provider.models import AccessToken, AuthorizationCode, ClientAssertion, RefreshToken
 from tests.factories import make_application, make_tenant
-from tests.specs.rfc6749.test_token_endpoint import end
-from tests.support.machine import Machine
+from tests.support.machine import Machine, end
 
 NewMachine = Callable[..., Machine]
 

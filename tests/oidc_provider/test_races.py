@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 from identity import pending_requests
@@ -20,39 +17,22 @@ from oidc_provider.authorization.consent import Wish
 from oidc_provider.models import Consent
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.oidc import make_client
+from tests.support.at_once import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS = 8
 
 
-def at_once(act: Callable[[], Any]) -> list[Any]:
-    """Run it from several threads that start together; what each returned or raised."""
-    results: list[Any] = []
-    barrier = threading.Barrier(THREADS)
-
-    def work() -> None:
-        try:
-            barrier.wait()
-            results.append(act())
-        except Exception as error:
-            results.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work) for _ in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
 @pytest.mark.security("S44")
 def test_of_many_that_come_back_at_once_one_goes_on() -> None:
     tenant = make_tenant()
     handle = pending_requests.park(tenant=tenant, path="/a", payload={"n": 1}, binding="browser")
-    results = at_once(lambda: pending_requests.consume(tenant=tenant, path="/a", handle=handle, bindings=["browser"]))
+
+    def come_back(_number: int) -> dict[str, Any]:
+        return pending_requests.consume(tenant=tenant, path="/a", handle=handle, bindings=["browser"])
+
+    results = at_once(come_back, times=THREADS, refusals=StateInvalid)
     assert [result for result in results if not isinstance(result, StateInvalid)] == [{"n": 1}]
 
 
@@ -62,8 +42,7 @@ def test_the_first_consent_from_several_tabs_makes_one_row() -> None:
     client = make_client(make_application(tenant))
     session, _handle = sessions.start(user=make_user(tenant), amr=["pwd"], context=context)
     wish = Wish(("openid",), (), frozenset(), frozenset(), has_consented=False, is_implied=False)
-    results = at_once(lambda: consent.record(wish, client=client, session=session, context=context))
-    assert [result for result in results if isinstance(result, Exception)] == []
+    at_once(lambda _number: consent.record(wish, client=client, session=session, context=context), times=THREADS)
     row = Consent.objects.get()
     assert (row.scopes, row.withdrawn_at) == (["openid"], None)
     assert AuditEvent.objects.filter(event_type="consent:grant").count() == THREADS
@@ -75,6 +54,8 @@ def test_a_consent_is_withdrawn_once() -> None:
     client = make_client(make_application(tenant))
     row = Consent.objects.create(user=user, client=client, scopes=["openid"], granted_at=timezone.now())
     source, context = consent.AccountConsents(), RequestContext(tenant=tenant)
-    results = at_once(lambda: source.withdraw(user=user, consent_id=str(row.pk), context=context))
+    results = at_once(
+        lambda _number: source.withdraw(user=user, consent_id=str(row.pk), context=context), times=THREADS
+    )
     assert sorted(results) == [False] * (THREADS - 1) + [True]
     assert AuditEvent.objects.filter(event_type="consent:withdraw").count() == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 from cryptography.hazmat.primitives.padding import PKCS7
-from django.db import connection, connections
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from PIL import Image
@@ -27,6 +26,7 @@ from tests.factories import make_application, make_tenant
 from tests.factories.oidc import make_client
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, Inbox, draw, inbox, order, solve, true_x, verify
 from tests.sdk_api.phone import Phone, make_phone
+from tests.support.at_once import at_once
 from tests.support.contracts import read_contract
 
 __all__ = ["inbox"]
@@ -365,24 +365,14 @@ def test_puzzles_that_are_over_are_deleted(phone: Phone) -> None:
 # All at once -----------------------------------------------------------------------------------------------
 
 
-def at_once(work: Any, times: int = 100) -> list[int]:
-    def one(_number: int) -> int:
-        try:
-            return int(work().status_code)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(8) as pool:
-        return sorted(pool.map(one, range(times)))
-
-
 @pytest.mark.security("S29")
 @pytest.mark.django_db(transaction=True)
 def test_of_a_hundred_checks_at_once_one_is_taken(inbox: type[Inbox]) -> None:
     phone = make_phone()
     token = draw(phone)["token"]
     point = f'{{"x":{true_x(token)},"y":5}}'
-    assert at_once(lambda: verify(phone, token, point=point)) == [200] + [400] * 99
+    answers = at_once(lambda _number: verify(phone, token, point=point), times=100)
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 99
 
 
 @pytest.mark.security("S29")
@@ -390,5 +380,6 @@ def test_of_a_hundred_checks_at_once_one_is_taken(inbox: type[Inbox]) -> None:
 def test_of_a_hundred_orders_at_once_one_is_sent(inbox: type[Inbox]) -> None:
     phone = make_phone()
     captcha_token = solve(phone)
-    assert at_once(lambda: order(phone, captcha_token=captcha_token)) == [200] + [400] * 99
+    answers = at_once(lambda _number: order(phone, captcha_token=captcha_token), times=100)
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 99
     assert len(inbox.messages) == VerificationCode.objects.count() == 1

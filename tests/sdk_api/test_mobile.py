@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection, connections
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -28,6 +27,7 @@ from identity.models import (
 from tests.factories import PASSWORD, make_attribute, make_organization, make_tenant
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, Inbox, inbox, order, receive, solve
 from tests.sdk_api.phone import Phone, make_phone
+from tests.support.at_once import at_once
 
 __all__ = ["inbox"]
 
@@ -448,17 +448,6 @@ def test_a_wrong_code_costs_the_same_for_everybodys_number(phone: Phone, operati
 # All at once -----------------------------------------------------------------------------------------------
 
 
-def at_once(work: Any, times: int = 100) -> list[Any]:
-    def one(_number: int) -> Any:
-        try:
-            return work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(one, range(times)))
-
-
 def generous_tenant() -> Tenant:
     limits = {"max_failures": 1000, "max_failures_per_source": 1000}
     return make_tenant(allow_registration=True, password_policy=limits)
@@ -471,7 +460,7 @@ def test_of_a_hundred_uses_of_a_code_at_once_one_succeeds(operation: Any, kind: 
     phone = make_phone(generous_tenant(), mobile=MOBILE)
     mobile = MOBILE if operation is login else OTHER_MOBILE
     code = receive(phone, kind, mobile)
-    answers = at_once(lambda: operation(phone, code, mobile).json().get("status", "refused"))
+    answers = at_once(lambda _number: operation(phone, code, mobile).json().get("status", "refused"), times=100)
     assert sorted(answers) == ["SUCCESS"] + ["refused"] * 99
     assert SSOSession.objects.count() == VerificationCode.objects.exclude(consumed_at=None).count() == 1
     assert User.objects.count() == (1 if operation is login else 2)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import jwt
 import pytest
 import time_machine
-from django.db import connections
 from django.utils import timezone
 
 from identity.directory import tenants
@@ -33,6 +31,7 @@ from oidc_provider.clients import registration
 from tests.factories import make_account, make_application, make_tenant
 from tests.factories.oidc import make_client
 from tests.sdk_api.phone import BackEnd, Phone, make_phone
+from tests.support.at_once import at_once
 
 SESSION_TOKEN = {"error_code": "PARAM.0023", "error_msg": "Session token invalid or expired."}
 TICKET = {"error_code": "PARAM.0032", "error_msg": "SSO ticket invalid or expired."}
@@ -458,15 +457,8 @@ def test_of_many_at_once_one_wins(operation: str) -> None:
     token = phone.sign_in()
     secret = ticket_of(back_end, token) if operation == "verify" else token
 
-    def call(_number: int) -> int:
-        try:
-            return int(getattr(back_end, operation)(secret).status_code)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(call, range(24)))
-    assert sorted(answers) == [200] + [400] * 23
+    answers = at_once(lambda _number: getattr(back_end, operation)(secret), times=24)
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 23
 
 
 # id_token --------------------------------------------------------------------------------------------------

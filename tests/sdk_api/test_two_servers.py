@@ -11,9 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +19,7 @@ import pytest
 import yaml
 
 from tests.clients.provider import ROOT, Provider, second_node
+from tests.support.at_once import at_once
 
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
 pytestmark = [
@@ -113,19 +112,15 @@ class Nodes:
     def try_all(self, method: str, path: str, headers: dict[str, str], body: Any = None) -> Counter[str]:
         """Ask both servers the same thing a hundred times at once; how often each outcome came."""
         data = json.dumps(body).encode() if body is not None else None
-        barrier = Barrier(AT_ONCE)
 
         def ask(number: int) -> str:
-            if number < AT_ONCE:
-                barrier.wait(30)
             try:
                 answer = example.fetch(method, f"{self.servers[number % 2]}{path}", headers, data)
             except example.Refused as refused:
                 return str(refused.code)
             return "won" if answer is None or answer.get("status", "SUCCESS") == "SUCCESS" else str(answer)
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return Counter(pool.map(ask, range(TRIES)))
+        return Counter(at_once(ask, times=TRIES, threads=AT_ONCE))
 
     def headers(self, **more: str) -> dict[str, str]:
         return {**self.app.device, "Content-Type": example.JSON, **more}

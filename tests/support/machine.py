@@ -7,15 +7,22 @@ endpoint does not pass through the sign-in pages.
 from __future__ import annotations
 
 import base64
+import json
+import time
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.test import Client as HttpClient
 from django.utils import timezone
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from identity.context import RequestContext
-from identity.models import SSOSession, User
+from identity import crypto
+from identity.context import SYSTEM, RequestContext
+from identity.models import SessionEndReason, SSOSession, User
+from identity.sso import access, sessions
 from oidc_provider import engine
 from oidc_provider.authorization.details import collect
 from oidc_provider.dialects.standard import STANDARD
@@ -131,3 +138,58 @@ def end_the_grace() -> None:
 def refusal(response: Any) -> tuple[int, str]:
     """Status and error code of a refusal."""
     return response.status_code, response.json().get("error", "")
+
+
+class Signer:
+    """A client's key pair."""
+
+    def __init__(self, key: Any = None, *, alg: str = "ES256", kid: str = "k1") -> None:
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
+        self.alg, self.kid = alg, kid
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        kind = RSAAlgorithm if isinstance(self.key, rsa.RSAPrivateKey) else ECAlgorithm
+        public = json.loads(kind.to_jwk(self.key.public_key()))
+        return {**public, "kid": self.kid, "use": "sig", "alg": self.alg}
+
+    def assertion(self, machine: Machine, *, headers: dict[str, Any] | None = None, **changes: Any) -> str:
+        now = int(time.time())
+        claims = {
+            "iss": machine.client.client_id,
+            "sub": machine.client.client_id,
+            "aud": machine.issuer,
+            "exp": now + 60,
+            "iat": now,
+            "jti": crypto.new_handle(),
+            **changes,
+        }
+        claims = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(claims, self.key, algorithm=self.alg, headers={"kid": self.kid, **(headers or {})})
+
+
+def end(machine: Machine, event: str, reason: str = SessionEndReason.SIGNED_OUT) -> None:
+    """Let something happen to what a grant stands on."""
+    assert machine.user is not None
+    assert machine.session is not None
+    if event == "user disabled":
+        machine.user.is_active = False
+        machine.user.save()
+    elif event == "user deleted":
+        machine.user.deleted_at = timezone.now()
+        machine.user.save()
+    elif event == "session ended":
+        sessions.end(machine.session, reason=reason, context=SYSTEM)
+    elif event == "session idle":
+        machine.session.idle_expires_at = timezone.now()
+        machine.session.save()
+    elif event == "all tokens ended":
+        access.revoke_everything(user=machine.user, reason=SessionEndReason.PASSWORD_CHANGED, context=SYSTEM)
+    elif event == "application disabled":
+        machine.client.catalogue_entry.is_active = False
+        machine.client.catalogue_entry.save()
+    elif event == "tenant disabled":
+        machine.client.catalogue_entry.tenant.is_active = False
+        machine.client.catalogue_entry.tenant.save()
+    else:
+        raise LookupError(event)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.test import Client as HttpClient
 from django.test.utils import CaptureQueriesContext
 
 from identity.models import AppRoleMember, Membership, Organization, User
 from tests.factories import make_account, make_organization, make_user
+from tests.support.at_once import at_once
 from tests.support.oidc_fixtures import forget_everything
 from tests.tenant_api.world import Call, World, new_user
 
@@ -31,27 +31,14 @@ def racing() -> World:
     return world
 
 
-def at_once(world: World, calls: Sequence[tuple[str, Call]], *, threads: int | None = None) -> Counter[tuple[int, str]]:
-    """Make the calls from threads that start together."""
-    workers = threads or len(calls)
-    answers: list[tuple[int, str]] = []
-    barrier = threading.Barrier(workers)
-
-    def work(share: Sequence[tuple[str, Call]]) -> None:
-        try:
-            barrier.wait()
-            for name, call in share:
-                answer = on_its_own(world, name, call)
-                answers.append((answer.status_code, answer.json().get("error_code", "") if answer.content else ""))
-        finally:
-            connections.close_all()
-
-    started = [threading.Thread(target=work, args=(calls[number::workers],)) for number in range(workers)]
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join()
-    return Counter(answers)
+def answers_to(
+    world: World, calls: Sequence[tuple[str, Call]], *, threads: int | None = None
+) -> Counter[tuple[int, str]]:
+    """Make the calls at once, each from a thread of its own unless told otherwise; count the answers."""
+    answers = at_once(lambda number: on_its_own(world, *calls[number]), times=len(calls), threads=threads or len(calls))
+    return Counter(
+        (answer.status_code, answer.json().get("error_code", "") if answer.content else "") for answer in answers
+    )
 
 
 def on_its_own(world: World, name: str, call: Call) -> Any:
@@ -76,7 +63,7 @@ def test_one_of_two_hundred_creations_of_one_name_succeeds(racing: World) -> Non
         )
         return "createUser", Call(body=body)
 
-    answers = at_once(racing, repeated(creation, CREATIONS), threads=THREADS)
+    answers = answers_to(racing, repeated(creation, CREATIONS), threads=THREADS)
     assert answers == {(201, ""): 1, (400, "USER.0029"): CREATIONS - 1}
     user = User.objects.get(user_key="one")
     assert user.memberships.count() == 3
@@ -94,7 +81,7 @@ def test_an_organisation_is_deleted_or_entered_but_never_both(racing: World) -> 
                 Call(body={"user_name": f"new{number}", "mobile": f"137{number:08}", "org_code": organization.code}),
             ),
         ]
-        answers = at_once(racing, calls)
+        answers = answers_to(racing, calls)
         is_there = Organization.objects.filter(pk=organization.pk).exists()
         entered = Membership.objects.filter(organization_id=organization.pk).count()
         if is_there:
@@ -117,7 +104,7 @@ def test_tree_moves_at_once_make_no_circle(racing: World) -> None:
         for step in (1, 2, 5)
         for number, node in enumerate(tree)
     ]
-    answers = at_once(racing, calls)
+    answers = answers_to(racing, calls)
     assert set(answers) <= {(200, ""), (400, "ORG.0017")}
     assert answers[400, "ORG.0017"] >= 1
     for node in Organization.objects.filter(pk__in=[node.pk for node in tree]).select_related("parent"):
@@ -141,19 +128,19 @@ def test_the_same_members_at_once_are_there_once(racing: World) -> None:
     accounts = [make_account(make_user(racing.tenant), racing.application) for _ in range(50)]
     call = racing.good("addApplicationRoleMembers")
     call.body["account_Ids"] = [account.public_id for account in accounts]
-    answers = at_once(racing, [("addApplicationRoleMembers", call)] * 8)
+    answers = answers_to(racing, [("addApplicationRoleMembers", call)] * 8)
     assert answers == {(200, ""): 8}
     assert AppRoleMember.objects.filter(role=racing.free_role).count() == 50
 
 
 def test_one_of_many_accounts_for_one_user_is_made(racing: World) -> None:
-    answers = at_once(racing, [("authorizeApplicationAccount", racing.good("authorizeApplicationAccount"))] * 10)
+    answers = answers_to(racing, [("authorizeApplicationAccount", racing.good("authorizeApplicationAccount"))] * 10)
     assert answers == {(200, ""): 1, (400, "APP_ACCOUNT.0002"): 9}
 
 
 def test_a_role_is_deleted_or_held_but_never_both(racing: World) -> None:
     deletion = Call({**racing.good("listApplicationRoles").path, "role_id": racing.free_role.public_id})
-    answers = at_once(
+    answers = answers_to(
         racing,
         [
             ("addApplicationRoleMembers", racing.good("addApplicationRoleMembers")),
@@ -170,5 +157,5 @@ def test_a_limit_admits_exactly_its_number(racing: World) -> None:
     client = racing.client
     client.api_requests_per_minute = 7
     client.save()
-    answers = at_once(racing, [("getUserById", racing.good("getUserById"))] * 20)
+    answers = answers_to(racing, [("getUserById", racing.good("getUserById"))] * 20)
     assert answers == {(200, ""): 7, (429, "COM.0429"): 13}

@@ -12,7 +12,8 @@ from django.core.management import CommandError, call_command
 from cas_saml.checks import check_plain_http
 from cas_saml.models import CASService
 from identity import crypto, registry
-from identity.configuration.files import APPLICATION_SECTIONS, files
+from identity.configuration import files
+from identity.configuration.files import APPLICATION_SECTIONS
 from identity.context import RequestContext
 from identity.directory import lists, tenants
 from identity.directory.profiles import profile_of

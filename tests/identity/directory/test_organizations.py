@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from identity.context import RequestContext
 from identity.directory import lists, organizations, users
@@ -21,6 +20,7 @@ from tests.factories import (
     make_tenant,
     make_user,
 )
+from tests.support.at_once import each_at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -245,31 +245,22 @@ def test_an_application_may_be_without_organisations(tenant: Tenant, context: Re
 # At once ---------------------------------------------------------------------------------------------------
 
 
+def told(results: list[Any]) -> list[str]:
+    """What each was told: the code of its refusal, or that it is done."""
+    return sorted(getattr(result, "error_code", "done") for result in results)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_moves_at_once_make_no_circle() -> None:
     tenant = make_tenant()
     context = RequestContext(tenant=tenant)
     for _round in range(10):
         one, two = make_organization(tenant), make_organization(tenant)
-        barrier = threading.Barrier(2)
-        answers: list[str] = []
-
-        def move(node: Organization, parent: Organization, barrier: threading.Barrier = barrier) -> None:
-            try:
-                barrier.wait()
-                organizations.update(organization=node, context=context, parent_id=parent.public_id)
-                answers.append("moved")  # noqa: B023 - the list of this round
-            except NotAllowed as error:
-                answers.append(error.error_code)  # noqa: B023
-            finally:
-                connections.close_all()
-
-        threads = [threading.Thread(target=move, args=pair) for pair in ((one, two), (two, one))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(answers) == ["ORG.0017", "moved"]
+        moves = [
+            partial(organizations.update, organization=node, context=context, parent_id=parent.public_id)
+            for node, parent in ((one, two), (two, one))
+        ]
+        assert told(each_at_once(*moves, refusals=NotAllowed)) == ["ORG.0017", "done"]
         one.refresh_from_db()
         two.refresh_from_db()
         assert {one.path, two.path} in (
@@ -284,28 +275,10 @@ def test_nobody_joins_an_organisation_while_it_is_deleted() -> None:
     context = RequestContext(tenant=tenant)
     for number in range(10):
         organization = make_organization(tenant, code=f"o{number}")
-        barrier = threading.Barrier(2)
-        answers: list[str] = []
-
-        def run(
-            call: Any, barrier: threading.Barrier = barrier, answers: list[str] = answers, **arguments: Any
-        ) -> None:
-            try:
-                barrier.wait()
-                call(context=context, **arguments)
-                answers.append("done")
-            except IdentityError as error:
-                answers.append(error.error_code)
-            finally:
-                connections.close_all()
-
-        joining = {"tenant": tenant, "user_name": f"u{number}", "organization_code": f"o{number}"}
-        threads = [
-            threading.Thread(target=run, args=(organizations.delete,), kwargs={"organization": organization}),
-            threading.Thread(target=run, args=(users.create,), kwargs=joining),
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(answers) in (["ORG.0016", "done"], ["ORG.0001", "done"])
+        joining: dict[str, Any] = {"tenant": tenant, "user_name": f"u{number}", "organization_code": f"o{number}"}
+        results = each_at_once(
+            partial(organizations.delete, organization=organization, context=context),
+            partial(users.create, context=context, **joining),
+            refusals=IdentityError,
+        )
+        assert told(results) in (["ORG.0016", "done"], ["ORG.0001", "done"])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection, connections
+from django.db import connection
 
 from identity import patterns, signals
 from identity.context import RequestContext
@@ -47,6 +46,7 @@ from tests.factories import (
     make_tenant,
     make_user,
 )
+from tests.support.at_once import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -692,12 +692,8 @@ def test_of_two_hundred_creations_of_one_name_one_succeeds_and_the_others_are_to
             users.create(tenant=tenant, context=context, **values)
         except IdentityError as error:
             return error.error_code
-        finally:
-            connections.close_all()
         return "created"
 
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        answers = sorted(pool.map(attempt, range(200)))
-    assert answers == ["USER.0029"] * 99 + ["USER.0030"] * 99 + ["created"] * 2
+    assert sorted(at_once(attempt, times=200, threads=16)) == ["USER.0029"] * 99 + ["USER.0030"] * 99 + ["created"] * 2
     assert User.objects.filter(tenant=tenant).count() == 2
     assert AuditEvent.objects.filter(tenant=tenant, event_type="user:create").count() == 2

@@ -36,10 +36,7 @@ from identity.models import (
 from identity.purging import purge_expired
 from identity.sign_in import verification
 from tests.factories import make_tenant, make_user
-from tests.identity.test_outbound import authority, trusted
 from tests.support.gateways import AliyunStub, HookReceiver, MailServer
-
-__all__ = ["authority", "trusted"]
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "messages.md"
 HOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # of the sample, and of the specification's example

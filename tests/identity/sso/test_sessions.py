@@ -25,7 +25,7 @@ from identity.models import (
 from identity.signals import session_ended, user_disabled
 from identity.sso import access, sessions
 from tests.factories import make_account, make_application, make_tenant, make_user
-from tests.identity.test_throttle import at_once, kinds
+from tests.support.at_once import at_once, kinds
 
 
 @pytest.fixture

@@ -11,17 +11,16 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from django.utils import timezone
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from identity import crypto, outbound
+from identity import outbound
 from oidc_provider.clients import keys
 from oidc_provider.clients.authentication import ASSERTION_TYPE, hash_secret
 from oidc_provider.models import AccessToken, AuthorizationCode, Client, ClientAssertion, PublishedKeys, RefreshToken
 from tests.factories import make_application, make_tenant
 from tests.factories.oidc import CLIENT_SECRET, make_client
-from tests.support.machine import Machine, basic, refusal
+from tests.support.machine import Machine, Signer, basic, refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -156,34 +155,6 @@ def test_secrets_codes_and_tokens_are_stored_hashed(machine: Machine) -> None:
 
 
 # private_key_jwt -------------------------------------------------------------------------------------------
-
-
-class Signer:
-    """A client's key pair."""
-
-    def __init__(self, key: Any = None, *, alg: str = "ES256", kid: str = "k1") -> None:
-        self.key = key or ec.generate_private_key(ec.SECP256R1())
-        self.alg, self.kid = alg, kid
-
-    @property
-    def jwk(self) -> dict[str, Any]:
-        kind = RSAAlgorithm if isinstance(self.key, rsa.RSAPrivateKey) else ECAlgorithm
-        public = json.loads(kind.to_jwk(self.key.public_key()))
-        return {**public, "kid": self.kid, "use": "sig", "alg": self.alg}
-
-    def assertion(self, machine: Machine, *, headers: dict[str, Any] | None = None, **changes: Any) -> str:
-        now = int(time.time())
-        claims = {
-            "iss": machine.client.client_id,
-            "sub": machine.client.client_id,
-            "aud": machine.issuer,
-            "exp": now + 60,
-            "iat": now,
-            "jti": crypto.new_handle(),
-            **changes,
-        }
-        claims = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(claims, self.key, algorithm=self.alg, headers={"kid": self.kid, **(headers or {})})
 
 
 def prove(machine: Machine, assertion: str, **changes: str) -> Any:
@@ -362,11 +333,11 @@ def test_a_new_key_is_fetched_and_unknown_ones_do_not_fetch_for_ever(
 def run_worker() -> int:
     with ThreadPoolExecutor(1) as executor:
         # In this thread: the transaction of the test is its own.
-        executor.submit = at_once  # type: ignore[method-assign,assignment]
+        executor.submit = in_this_thread  # type: ignore[method-assign,assignment]
         return keys.fetch_due(executor=executor, parallel=4)
 
 
-def at_once(call: Any, *arguments: Any) -> Future[Any]:
+def in_this_thread(call: Any, *arguments: Any) -> Future[Any]:
     done: Future[Any] = Future()
     done.set_result(call(*arguments))
     return done

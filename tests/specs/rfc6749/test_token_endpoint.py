@@ -9,14 +9,12 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from identity.context import SYSTEM
 from identity.keyring import keys
 from identity.models import AuditEvent, SessionEndReason
-from identity.sso import access, sessions
 from oidc_provider.models import AccessToken, RefreshToken
 from tests.factories import make_account
 from tests.factories.oidc import CALLBACK, CLIENT_SECRET
-from tests.support.machine import Machine, basic, end_the_grace, refusal
+from tests.support.machine import Machine, basic, end, end_the_grace, refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -221,33 +219,6 @@ def test_a_code_dies_with_what_it_stands_on(machine: Machine, event: str) -> Non
     end(machine, event)
     expected = (401, "invalid_client") if event == "application disabled" else INVALID_GRANT
     assert refusal(machine.exchange(code)) == expected
-
-
-def end(machine: Machine, event: str, reason: str = SessionEndReason.SIGNED_OUT) -> None:
-    """Let something happen to what a grant stands on."""
-    assert machine.user is not None
-    assert machine.session is not None
-    if event == "user disabled":
-        machine.user.is_active = False
-        machine.user.save()
-    elif event == "user deleted":
-        machine.user.deleted_at = timezone.now()
-        machine.user.save()
-    elif event == "session ended":
-        sessions.end(machine.session, reason=reason, context=SYSTEM)
-    elif event == "session idle":
-        machine.session.idle_expires_at = timezone.now()
-        machine.session.save()
-    elif event == "all tokens ended":
-        access.revoke_everything(user=machine.user, reason=SessionEndReason.PASSWORD_CHANGED, context=SYSTEM)
-    elif event == "application disabled":
-        machine.client.catalogue_entry.is_active = False
-        machine.client.catalogue_entry.save()
-    elif event == "tenant disabled":
-        machine.client.catalogue_entry.tenant.is_active = False
-        machine.client.catalogue_entry.tenant.save()
-    else:
-        raise LookupError(event)
 
 
 # Refresh tokens --------------------------------------------------------------------------------------------

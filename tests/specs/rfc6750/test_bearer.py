@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.specs.rfc6749.test_token_endpoint import end
-from tests.support.machine import Machine
+from tests.support.machine import Machine, end
 
 pytestmark = pytest.mark.django_db
 

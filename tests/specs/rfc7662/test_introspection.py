@@ -10,8 +10,7 @@ from oidc_provider.models import AccessToken, RefreshToken
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
 from tests.factories.oidc import make_client
-from tests.specs.rfc6749.test_token_endpoint import end
-from tests.support.machine import Machine, basic, refusal
+from tests.support.machine import Machine, basic, end, refusal
 
 pytestmark = pytest.mark.django_db
 
