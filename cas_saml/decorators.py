@@ -6,7 +6,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
+
+from identity.http import Request
 
 View = Callable[..., HttpResponse]
 
@@ -15,8 +17,8 @@ def of_a_tenant(view: View) -> View:
     """Answer 404 on the host that all tenants share: it belongs to none, so nobody is an identity provider there."""
 
     @wraps(view)
-    def found(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.context.tenant is None:  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    def found(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.context.tenant is None:
             raise Http404
         return view(request, *args, **kwargs)
 

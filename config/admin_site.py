@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from unfold.sites import UnfoldAdminSite
 
+from identity.http import typed
 from identity.sso import access
 
 # The end users' pages allow neither (decision 35). The theme keeps its behaviour in attributes, which Alpine compiles
@@ -51,7 +52,7 @@ class MonbanAdminSite(UnfoldAdminSite):
     @staticmethod
     def _is_sure(request: HttpRequest) -> bool:
         """S28: whether the session has the factors that the tenant asks for; an application may ask for less."""
-        session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+        session = typed(request).sso_session
         return session is not None and access.is_sufficient(session=session, application=None)
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

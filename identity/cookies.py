@@ -8,11 +8,11 @@ the applications beside it are not shown a session (ADR 21).
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import rotate_token
 
 from identity import crypto
+from identity.http import Request
 
 SESSION = "monban_session"
 BROWSER = "monban_browser"
@@ -26,20 +26,20 @@ _MAX_HANDLE_LENGTH = 128
 _BROWSER_MAX_AGE_SECONDS = 365 * 24 * 3600
 
 
-def name_of(cookie: str, request: HttpRequest) -> str:
+def name_of(cookie: str, request: Request) -> str:
     """Return the cookie's name under the scheme of this request."""
     if not request.is_secure():
         return cookie
     return f"__Secure-{cookie}" if settings.FORCE_SCRIPT_NAME else f"__Host-{cookie}"
 
 
-def read(cookie: str, request: HttpRequest) -> str:
+def read(cookie: str, request: Request) -> str:
     """Return the handle that the browser sent, or the empty string."""
     value = request.COOKIES.get(name_of(cookie, request), "")
     return value if len(value) <= _MAX_HANDLE_LENGTH else ""
 
 
-def browser_binding(request: HttpRequest) -> str:
+def browser_binding(request: Request) -> str:
     """Return the browser's own handle; a browser without one is given one with this answer.
 
     SSOSessionMiddleware sets the cookie, so a caller only asks.
@@ -47,34 +47,34 @@ def browser_binding(request: HttpRequest) -> str:
     known: str = getattr(request, "_browser_binding", "") or read(BROWSER, request)
     if not known:
         known = crypto.new_handle()
-        request._new_browser_binding = known  # type: ignore[attr-defined]
-    request._browser_binding = known  # type: ignore[attr-defined]
+        request._new_browser_binding = known
+    request._browser_binding = known
     return known
 
 
-def send_browser_binding(request: HttpRequest, response: HttpResponseBase) -> None:
+def send_browser_binding(request: Request, response: HttpResponseBase) -> None:
     """Set the binding cookie if this request gave the browser a new one."""
     new = getattr(request, "_new_browser_binding", "")
     if new:
         _set(response, BROWSER, new, request, max_age=_BROWSER_MAX_AGE_SECONDS)
 
 
-def set_session(response: HttpResponseBase, request: HttpRequest, handle: str) -> None:
+def set_session(response: HttpResponseBase, request: Request, handle: str) -> None:
     """Give the browser the handle of its session. Without an age the browser forgets it when it closes.
 
     Forms of the time before are void, as a token could have been planted then (S27).
     """
     rotate_token(request)
     _set(response, SESSION, handle, request)
-    request._session_cookie_set = True  # type: ignore[attr-defined]
+    request._session_cookie_set = True
 
 
-def was_set(request: HttpRequest) -> bool:
+def was_set(request: Request) -> bool:
     """Whether this answer carries a new session already."""
     return getattr(request, "_session_cookie_set", False)
 
 
-def clear_session(response: HttpResponseBase, request: HttpRequest) -> None:
+def clear_session(response: HttpResponseBase, request: Request) -> None:
     """Take the session's handle back."""
     response.delete_cookie(name_of(SESSION, request), path=_path(), samesite="Lax")
     response.cookies[name_of(SESSION, request)]["httponly"] = True
@@ -83,17 +83,17 @@ def clear_session(response: HttpResponseBase, request: HttpRequest) -> None:
         response.cookies[name_of(SESSION, request)]["secure"] = True
 
 
-def set_parked(response: HttpResponseBase, request: HttpRequest, handle: str, *, max_age: int) -> None:
+def set_parked(response: HttpResponseBase, request: Request, handle: str, *, max_age: int) -> None:
     """Bind a parked cross-site POST to the browser that sent it. max_age in seconds."""
     _set(response, PARKED, handle, request, max_age=max_age)
 
 
-def set_waiting(response: HttpResponseBase, request: HttpRequest, handle: str, *, max_age: int) -> None:
+def set_waiting(response: HttpResponseBase, request: Request, handle: str, *, max_age: int) -> None:
     """Remember the handle of the sign-in under way. max_age in seconds."""
     _set(response, WAITING, handle, request, max_age=max_age)
 
 
-def _set(response: HttpResponseBase, cookie: str, value: str, request: HttpRequest, **extra: Any) -> None:
+def _set(response: HttpResponseBase, cookie: str, value: str, request: Request, **extra: Any) -> None:
     response.set_cookie(
         name_of(cookie, request),
         value,

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
+from identity.http import Request
 from identity.sso import access
 from identity.views.next_urls import login_url
 
@@ -20,8 +21,8 @@ def session_required(view: View) -> View:
     """Send whoever is not signed in, or not surely enough for the tenant, to the sign-in page, and back (S28)."""
 
     @wraps(view)
-    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        session = request.sso_session  # type: ignore[attr-defined]
+    def checked(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        session = request.sso_session
         # An application may ask for less than the tenant; the session that it began is not enough here.
         if session is None or not access.is_sufficient(session=session, application=None):
             back = request.get_full_path() if request.method in {"GET", "HEAD"} else ""

@@ -6,25 +6,26 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.utils import translation
 from django.utils.translation.trans_real import parse_accept_lang_header
+
+from identity.http import Request
 
 _SIMPLIFIED = "zh-hans"
 _TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
 
 
-def choose_language(request: HttpRequest) -> str:
+def choose_language(request: Request) -> str:
     """Return the best of our languages for this request, as a BCP 47 tag in lower case."""
     wishes = [*request.GET.get("ui_locales", "")[:100].split(), *_wishes_of_browser(request)]
     others = [
         getattr(request.user, "language", ""),
-        getattr(request.context.tenant, "language", ""),  # type: ignore[attr-defined]
+        getattr(request.context.tenant, "language", ""),
     ]
     return _first_supported(wishes, others)
 
 
-def language_of_refusal(request: HttpRequest) -> str:
+def language_of_refusal(request: Request) -> str:
     """Return the request's language; where it was refused before one was chosen, the browser's."""
     return getattr(request, "LANGUAGE_CODE", "") or _first_supported(_wishes_of_browser(request))
 
@@ -45,11 +46,11 @@ def best_language(wishes: Iterable[str]) -> str | None:
     return next((language for language in found if language), None)
 
 
-def use_language(request: HttpRequest, language: str) -> None:
+def use_language(request: Request, language: str) -> None:
     """Speak this language for the rest of the request."""
     translation.activate(language)
     request.LANGUAGE_CODE = language
-    request.context = replace(request.context, language=language)  # type: ignore[attr-defined]
+    request.context = replace(request.context, language=language)
 
 
 def _first_supported(wishes: Iterable[str], others: Iterable[str] = ()) -> str:
@@ -76,7 +77,7 @@ def _hyphenated(tag: str) -> str:
     return tag.replace("_", "-").lower()
 
 
-def _wishes_of_browser(request: HttpRequest) -> list[str]:
+def _wishes_of_browser(request: Request) -> list[str]:
     parsed = parse_accept_lang_header(request.headers.get("Accept-Language", "")[:500].replace("_", "-"))
     accepted = [tag for tag, _quality in parsed if tag != "*"]
     return [request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, ""), *accepted]

@@ -16,7 +16,6 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.db import Error as DatabaseError
-from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
@@ -27,6 +26,7 @@ from identity.conf import conf
 from identity.context import RequestContext
 from identity.database import event_of, is_unavailable
 from identity.directory import tenants
+from identity.http import Request
 from identity.keyring import secret_check
 from identity.languages import choose_language, use_language
 from identity.models import SessionKind, Tenant
@@ -35,7 +35,7 @@ from identity.views import errors
 
 log = logging.getLogger(__name__)
 
-GetResponse = Callable[[HttpRequest], HttpResponseBase]
+GetResponse = Callable[[Request], HttpResponseBase]
 
 _LOOPBACK_HOST = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
@@ -49,10 +49,10 @@ class RequestContextMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: Request) -> HttpResponseBase:
         """Judge where the request comes from, find its tenant, and go on."""
         arrival = forwarding.apply(request)
-        request.context = RequestContext(  # type: ignore[attr-defined]
+        request.context = RequestContext(
             tenant=None,
             ip=arrival.ip,
             user_agent=_user_agent(request),
@@ -63,13 +63,13 @@ class RequestContextMiddleware:
         response["X-Request-ID"] = arrival.request_id
         return response
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+    def process_exception(self, request: Request, exception: Exception) -> HttpResponseBase | None:
         """Answer 503 where a view could not reach the database, or met others there too often."""
         if not isinstance(exception, DatabaseError) or not is_unavailable(exception):
             return None
         return _unavailable(request, exception)
 
-    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+    def _answer(self, request: Request) -> HttpResponseBase:
         if request.path_info in _PROBES or request.path.startswith(settings.STATIC_URL or "/static/"):
             return self.get_response(request)
         try:
@@ -87,11 +87,11 @@ class RequestContextMiddleware:
         if tenant is None and not _is_shared_host(request):
             return errors.not_found(request)
         origin = f"{request.scheme}://{request.get_host()}"
-        request.context = replace(request.context, tenant=tenant, origin=origin)  # type: ignore[attr-defined]
+        request.context = replace(request.context, tenant=tenant, origin=origin)
         return self.get_response(request)
 
     @staticmethod
-    def _refusal(request: HttpRequest) -> HttpResponseBase | None:
+    def _refusal(request: Request) -> HttpResponseBase | None:
         """Refuse what no view can read, before a view tries."""
         if "\x00" in request.path:
             return errors.bad_request(request)
@@ -118,12 +118,12 @@ class SSOSessionMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: Request) -> HttpResponseBase:
         """Load the session, go on, and keep the browser's cookies true."""
         handle = cookies.read(cookies.SESSION, request)
-        request.sso_session = None  # type: ignore[attr-defined]
+        request.sso_session = None
         request.user = AnonymousUser()
-        tenant: Tenant | None = request.context.tenant  # type: ignore[attr-defined]
+        tenant: Tenant | None = request.context.tenant
         if handle and tenant is not None:
             try:
                 # An app's session_token is no cookie (decision 23).
@@ -133,24 +133,24 @@ class SSOSessionMiddleware:
                     raise
                 return _unavailable(request, error)
             if session is not None:
-                request.sso_session = session  # type: ignore[attr-defined]
+                request.sso_session = session
                 request.user = session.user
-                request.context = replace(  # type: ignore[attr-defined]
-                    request.context,  # type: ignore[attr-defined]
+                request.context = replace(
+                    request.context,
                     actor=session.user.public_id,
                 )
         response = self.get_response(request)
         cookies.send_browser_binding(request, response)
-        ended = request.sso_session is None or request.sso_session.ended_at is not None  # type: ignore[attr-defined]
+        ended = request.sso_session is None or request.sso_session.ended_at is not None
         if handle and tenant is not None and ended and not cookies.was_set(request):
             cookies.clear_session(response, request)
         return response
 
     def process_view(
-        self, request: HttpRequest, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, request: Request, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         """Touch the session."""
-        session = request.sso_session  # type: ignore[attr-defined]
+        session = request.sso_session
         if session is not None and not getattr(view, "is_machine_endpoint", False):
             sessions.touch(session)
 
@@ -161,10 +161,10 @@ class LanguageMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: Request) -> HttpResponseBase:
         """Activate language and time zone for this request only."""
         use_language(request, choose_language(request))
-        tenant: Tenant | None = request.context.tenant  # type: ignore[attr-defined]
+        tenant: Tenant | None = request.context.tenant
         try:
             with timezone.override(tenant.time_zone if tenant else None):
                 response = self.get_response(request)
@@ -179,14 +179,14 @@ class LanguageMiddleware:
 class BudgetMiddleware:
     """Tell a source that used up its budget to wait (RFC6585-4): by page, or by JSON where no page was asked for."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+    def __init__(self, get_response: Callable[[Request], HttpResponseBase]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: Request) -> HttpResponseBase:
         """Do nothing; it is the exception that counts."""
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+    def process_exception(self, request: Request, exception: Exception) -> HttpResponseBase | None:
         """Answer for a view that raised BudgetSpent."""
         if not isinstance(exception, BudgetSpent):
             return None
@@ -194,12 +194,12 @@ class BudgetMiddleware:
         return errors.too_many_requests(request, retry_after_seconds=exception.retry_after_seconds)
 
 
-def _unavailable(request: HttpRequest, error: DatabaseError) -> HttpResponseBase:
+def _unavailable(request: Request, error: DatabaseError) -> HttpResponseBase:
     log.error(event_of(error), extra={"path": request.path}, exc_info=error)
     return errors.unavailable(request)
 
 
-def _find_tenant(request: HttpRequest) -> Tenant | None:
+def _find_tenant(request: Request) -> Tenant | None:
     host = request.get_host()
     tenant = tenants.find_by_host(host)
     if tenant is None and conf.debug and _LOOPBACK_HOST.fullmatch(host):
@@ -207,10 +207,10 @@ def _find_tenant(request: HttpRequest) -> Tenant | None:
     return tenant
 
 
-def _is_shared_host(request: HttpRequest) -> bool:
+def _is_shared_host(request: Request) -> bool:
     """Whether this is a call of an API on the host that all tenants share; pages are not served there."""
     return bool(conf.shared_host) and request.get_host() == conf.shared_host and request.path_info.startswith("/api/")
 
 
-def _user_agent(request: HttpRequest) -> str:
+def _user_agent(request: Request) -> str:
     return _CONTROL_CHARACTERS.sub(" ", request.headers.get("User-Agent", ""))[:_MAX_USER_AGENT_LENGTH]

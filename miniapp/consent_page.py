@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_protect
@@ -21,6 +21,7 @@ from django.views.decorators.http import require_safe
 from identity import cookies, pending_requests
 from identity.errors import IdentityError
 from identity.events import EventType
+from identity.http import Request, tenant_of
 from identity.models import SSOSession
 from miniapp import app_session, parameters
 from miniapp.errors import show
@@ -45,9 +46,9 @@ class Parked:
     scope: str  # as on the wire
     host: str  # client_id, "" where a session_token was the proof
 
-    def question(self, request: HttpRequest, *, dialect: Dialect) -> tuple[ConsentQuestion, SSOSession]:
+    def question(self, request: Request, *, dialect: Dialect) -> tuple[ConsentQuestion, SSOSession]:
         """Ask it again: session, mini program, host application and access may have ended since. Raises OAuthError."""
-        context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+        context = request.context
         session = app_session.by_sid(self.sid, context=context)
         question = public.ask(
             self.client_id, self.scope, user=session.user, host=self.host, dialect=dialect, context=context
@@ -57,7 +58,7 @@ class Parked:
 
 
 @csrf_protect  # the form is ours; the proof is not in it
-def consent_page(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
+def consent_page(request: Request, *, dialect: Dialect) -> HttpResponse:
     """Take the proof of the web view's first request, show the question, take the answer."""
     try:
         if request.method == "POST":
@@ -75,22 +76,22 @@ def consent_page(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
 
 
 @require_safe
-def agreed(request: HttpRequest) -> HttpResponse:
+def agreed(request: Request) -> HttpResponse:
     """Where the web view ends after the user agreed; the app sees this address and closes it."""
     return _page(request, "miniapp/answered.html", {"is_agreed": True})
 
 
 @require_safe
-def refused(request: HttpRequest) -> HttpResponse:
+def refused(request: Request) -> HttpResponse:
     """Where the web view ends after the user refused."""
     return _page(request, "miniapp/answered.html", {"is_agreed": False})
 
 
-def describe(request: HttpRequest, question: ConsentQuestion, parked: Parked) -> dict[str, object]:
+def describe(request: Request, question: ConsentQuestion, parked: Parked) -> dict[str, object]:
     """The question for an app that draws its own page, and the address of ours, which opens once."""
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    context = request.context
     ticket = pending_requests.park(
-        tenant=context.tenant,
+        tenant=tenant_of(request),
         path=_ticket_path(),
         payload=asdict(parked),
         binding=_TICKET,  # nobody's browser yet: the ticket itself is the proof
@@ -113,8 +114,8 @@ def describe(request: HttpRequest, question: ConsentQuestion, parked: Parked) ->
     }
 
 
-def _begin(request: HttpRequest, *, dialect: Dialect) -> Parked:
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+def _begin(request: Request, *, dialect: Dialect) -> Parked:
+    context = request.context
     params = parameters.read(request, required=REQUIRED)
     app = app_session.prove(params, authorization=request.headers.get("Authorization", ""), context=context)
     client_id, scope = params["miniapp_id"], params["scope"]
@@ -123,7 +124,7 @@ def _begin(request: HttpRequest, *, dialect: Dialect) -> Parked:
     return Parked(app.open(context).sid, client_id, scope, app.host_id)
 
 
-def _show_question(request: HttpRequest, parked: Parked, *, dialect: Dialect) -> HttpResponse:
+def _show_question(request: Request, parked: Parked, *, dialect: Dialect) -> HttpResponse:
     question, session = parked.question(request, dialect=dialect)
     if question.is_answered:
         return _go(request, reverse("miniapp:agreed"))
@@ -141,12 +142,12 @@ def _show_question(request: HttpRequest, parked: Parked, *, dialect: Dialect) ->
     )
 
 
-def _take_answer(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
+def _take_answer(request: Request, *, dialect: Dialect) -> HttpResponse:
     pressed = request.POST.get("decision", "")
     if pressed not in (AGREE, REFUSE):
         return _show_question(request, _look(request), dialect=dialect)
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
-    parked = Parked(**pending_requests.consume(tenant=context.tenant, path=request.path, **_keys(request)))
+    context = request.context
+    parked = Parked(**pending_requests.consume(tenant=tenant_of(request), path=request.path, **_keys(request)))
     question, session = parked.question(request, dialect=dialect)
     if pressed == AGREE:
         public.agree(question, session=session, context=context)
@@ -158,10 +159,9 @@ def _take_answer(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
 # Parking ---------------------------------------------------------------------------------------------------
 
 
-def _to_page(request: HttpRequest, parked: Parked) -> str:
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+def _to_page(request: Request, parked: Parked) -> str:
     handle = pending_requests.park(
-        tenant=context.tenant,
+        tenant=tenant_of(request),
         path=request.path,
         payload=asdict(parked),
         binding=cookies.browser_binding(request),
@@ -170,20 +170,18 @@ def _to_page(request: HttpRequest, parked: Parked) -> str:
     return _address(request, _REQUEST, handle)
 
 
-def _look(request: HttpRequest) -> Parked:
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
-    return Parked(**pending_requests.peek(tenant=context.tenant, path=request.path, **_keys(request)))
+def _look(request: Request) -> Parked:
+    return Parked(**pending_requests.peek(tenant=tenant_of(request), path=request.path, **_keys(request)))
 
 
-def _redeem(request: HttpRequest) -> Parked:
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+def _redeem(request: Request) -> Parked:
     handle = request.GET.get(_TICKET, "")[:100]
     return Parked(
-        **pending_requests.consume(tenant=context.tenant, path=_ticket_path(), handle=handle, bindings=[_TICKET])
+        **pending_requests.consume(tenant=tenant_of(request), path=_ticket_path(), handle=handle, bindings=[_TICKET])
     )
 
 
-def _keys(request: HttpRequest) -> dict[str, Any]:
+def _keys(request: Request) -> dict[str, Any]:
     held = cookies.read(cookies.BROWSER, request)
     return {"handle": request.GET.get(_REQUEST, "")[:100], "bindings": [held] if held else []}
 
@@ -192,7 +190,7 @@ def _ticket_path() -> str:
     return f"{reverse('miniapp:consent')}#{_TICKET}"
 
 
-def _address(request: HttpRequest, name: str, handle: str) -> str:
+def _address(request: Request, name: str, handle: str) -> str:
     # The page speaks as the app did, in whatever language its web view is.
     language = getattr(request, "LANGUAGE_CODE", "")
     return f"{reverse('miniapp:consent')}?{urlencode({name: handle, 'ui_locales': language})}"
@@ -201,14 +199,14 @@ def _address(request: HttpRequest, name: str, handle: str) -> str:
 # Answers ---------------------------------------------------------------------------------------------------
 
 
-def _go(request: HttpRequest, address: str) -> HttpResponse:
+def _go(request: Request, address: str) -> HttpResponse:
     """RFC9700-4.12: 303 after a POST, so that the browser follows with a GET."""
     response = HttpResponse(status=303 if request.method == "POST" else 302)
     response["Location"] = address
     return _protected(response, referrer="no-referrer")
 
 
-def _page(request: HttpRequest, template: str, page: dict[str, Any]) -> HttpResponse:
+def _page(request: Request, template: str, page: dict[str, Any]) -> HttpResponse:
     # Under no-referrer a browser sends our form with `Origin: null`, which the CSRF check rightly refuses.
     return _protected(render(request, template, page), referrer="same-origin")
 

@@ -10,11 +10,12 @@ import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from identity import audit
 from identity.events import EventType
+from identity.http import Request
 from identity.models import AuditOutcome
 from oidc_provider.dialects.base import Dialect, Refusal
 from oidc_provider.dialects.pactera import INVALID, UNSUPPORTED_CLIENT
@@ -70,7 +71,7 @@ Rows = Mapping[Fault, Refusal]
 def refuse(
     error: OAuthError,
     *,
-    request: HttpRequest,
+    request: Request,
     dialect: Dialect,
     event: EventType,
     rows: Rows = ROWS,
@@ -85,7 +86,7 @@ def refuse(
 
 
 def show(
-    error: OAuthError, *, request: HttpRequest, dialect: Dialect, event: EventType, rows: Rows = CONSENT_ROWS
+    error: OAuthError, *, request: Request, dialect: Dialect, event: EventType, rows: Rows = CONSENT_ROWS
 ) -> HttpResponse:
     """Refuse what the app's web view asked for, as a page."""
     status, body = _spelling(error, dialect=dialect, rows=rows)
@@ -95,7 +96,7 @@ def show(
         "is_over": error.fault is Fault.PARKED_REQUEST,
         "is_denied": error.fault is Fault.ACCESS_DENIED,
         "is_unproved": status == 401,
-        "request_id": request.context.request_id,  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+        "request_id": request.context.request_id,
     }
     # Under no-referrer the page's language form would come with `Origin: null`, which the CSRF check refuses.
     return _protected(render(request, "miniapp/refused.html", page, status=status), referrer="same-origin")
@@ -122,14 +123,14 @@ def _protected(response: HttpResponse, *, referrer: str = "no-referrer") -> Http
     return response
 
 
-def _record(error: OAuthError, *, request: HttpRequest, dialect: Dialect, event: EventType) -> None:
+def _record(error: OAuthError, *, request: Request, dialect: Dialect, event: EventType) -> None:
     client_id = error.client_id or (error.redirect.client_id if error.redirect else "")
     reason = error.fault.value
     log.info(
         "miniapp.refused",
         extra={"event_type": event.value, "reason": reason, "client_id": client_id, "detail": error.log_detail},
     )
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    context = request.context
     audit.record(
         event,
         tenant=context.tenant,

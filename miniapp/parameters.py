@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 
+from identity.http import Request
 from oidc_provider import public
 from oidc_provider.errors import Fault, OAuthError
 
@@ -24,7 +24,7 @@ class _Members(list[tuple[str, Any]]):
     """The members of a JSON object in order, so that one that comes twice is seen."""
 
 
-def read(request: HttpRequest, *, required: tuple[str, ...]) -> Mapping[str, str]:
+def read(request: Request, *, required: tuple[str, ...]) -> Mapping[str, str]:
     """The parameters of a GET's query or a POST's form. Raises OAuthError; `required` in the order they are named."""
     query = str(request.META.get("QUERY_STRING", ""))
     if request.method != "POST":
@@ -40,7 +40,7 @@ def read(request: HttpRequest, *, required: tuple[str, ...]) -> Mapping[str, str
     return public.parameters(_pairs(body), required=required)
 
 
-def read_json(request: HttpRequest, *, required: tuple[str, ...]) -> Mapping[str, str]:
+def read_json(request: Request, *, required: tuple[str, ...]) -> Mapping[str, str]:
     """The members of a JSON object, all of them texts. Raises OAuthError."""
     try:
         members: Any = json.loads(_body(request), object_pairs_hook=_Members)
@@ -59,7 +59,7 @@ def _pairs(encoded: str) -> list[tuple[str, str]]:
         raise OAuthError(Fault.MALFORMED_PARAMETER, log_detail="too many fields") from None
 
 
-def _body(request: HttpRequest) -> str:
+def _body(request: Request) -> str:
     try:
         return request.body.decode("utf-8", errors="replace")
     except RequestDataTooBig:

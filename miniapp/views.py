@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from identity.decorators import machine_endpoint
 from identity.events import EventType
+from identity.http import Request
 from identity.views import stale_forms
 from miniapp import app_session, consent_page, parameters
 from miniapp.consent_page import AGREE, REFUSE
@@ -23,9 +24,9 @@ _AUTHCODE = ("userId", "client_id", "redirect_uri", "response_type", "scope", "s
 @machine_endpoint
 @csrf_exempt  # nothing here looks at a cookie
 @require_http_methods(["GET", "HEAD", "POST"])
-def is_authorized(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
+def is_authorized(request: Request, *, dialect: Dialect) -> HttpResponse:
     """Tell whether the user has consented to this mini program; with a scope, to all of it (Pactera-3.5)."""
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    context = request.context
     try:
         params = parameters.read(request, required=("userId", "miniapp_id"))
         app = app_session.prove(params, authorization=request.headers.get("Authorization", ""), context=context)
@@ -46,9 +47,9 @@ def is_authorized(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
 @machine_endpoint
 @csrf_exempt  # nothing here looks at a cookie
 @require_http_methods(["GET", "HEAD", "POST"])
-def authcode(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
+def authcode(request: Request, *, dialect: Dialect) -> HttpResponse:
     """Give a mini program an authorization code for the user of the app, as JSON (Pactera-3.6)."""
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    context = request.context
     event = EventType.AUTHORIZATION_GRANT
     state = ""
     try:
@@ -73,16 +74,16 @@ def authcode(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
 @machine_endpoint
 @csrf_exempt  # the page's form is checked by itself; a JSON call looks at no cookie
 @require_http_methods(["GET", "HEAD", "POST"])
-def consent(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
+def consent(request: Request, *, dialect: Dialect) -> HttpResponse:
     """Ask the user for consent: by a page in the web view, or as JSON for an app that draws its own (decision 42)."""
     if request.method == "POST" and request.content_type == parameters.JSON:
         return _consent_by_json(request, dialect=dialect)
     return consent_page.consent_page(request, dialect=dialect)
 
 
-def _consent_by_json(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
+def _consent_by_json(request: Request, *, dialect: Dialect) -> HttpResponse:
     """Without a decision: what would be asked, and the address of the page that asks it. With one: record it."""
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    context = request.context
     try:
         params = parameters.read_json(request, required=consent_page.REQUIRED)
         decision = params.get("decision", "")

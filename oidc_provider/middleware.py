@@ -12,10 +12,11 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
+from identity.http import Request
 from oidc_provider import dialects
 from oidc_provider.clients import cached
 from oidc_provider.dialects.base import Dialect, EndpointName
@@ -48,10 +49,10 @@ POLICIES = {
 class CORSMiddleware:
     """Answer preflight requests and mark answers that a page of another origin may read."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+    def __init__(self, get_response: Callable[[Request], HttpResponseBase]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: Request) -> HttpResponseBase:
         """Mark the answer of an endpoint that has a policy."""
         response = self.get_response(request)
         endpoint = _endpoint(request)
@@ -60,7 +61,7 @@ class CORSMiddleware:
         return response
 
     def process_view(
-        self, request: HttpRequest, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, request: Request, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> HttpResponseBase | None:
         """Answer a preflight request in place of the view, which knows its own methods only (FETCH-3.2.2)."""
         endpoint = _endpoint(request)
@@ -76,7 +77,7 @@ class CORSMiddleware:
         return response
 
     @staticmethod
-    def _mark(request: HttpRequest, response: HttpResponseBase, policy: Origins) -> None:
+    def _mark(request: Request, response: HttpResponseBase, policy: Origins) -> None:
         if policy is Origins.ANY:
             response["Access-Control-Allow-Origin"] = "*"
             return
@@ -87,7 +88,7 @@ class CORSMiddleware:
             response["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
 
 
-def _endpoint(request: HttpRequest) -> EndpointName | None:
+def _endpoint(request: Request) -> EndpointName | None:
     """The endpoint of the route, if it has a policy. Routes are named after endpoints, see `urls`."""
     match = request.resolver_match
     if match is None or match.app_name != "oidc_provider":
@@ -96,7 +97,7 @@ def _endpoint(request: HttpRequest) -> EndpointName | None:
     return next((endpoint for endpoint in POLICIES if endpoint == name), None)
 
 
-def _is_allowed(request: HttpRequest, policy: Origins) -> bool:
+def _is_allowed(request: Request, policy: Origins) -> bool:
     if policy is Origins.ANY:
         return True
     origin = request.headers.get("Origin")
@@ -116,10 +117,10 @@ class ScriptedSignInMiddleware:
     # The endpoints that such a script calls with cookies, and so asks leave for first.
     ROUTES = ("identity:login", "oidc_provider:authorize_continue")
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+    def __init__(self, get_response: Callable[[Request], HttpResponseBase]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: Request) -> HttpResponseBase:
         """Spell the redirect of a sign-in for the script that posted it."""
         response = self.get_response(request)
         is_login = request.resolver_match is not None and request.resolver_match.view_name == "identity:login"
@@ -128,7 +129,7 @@ class ScriptedSignInMiddleware:
         return response
 
     def process_view(
-        self, request: HttpRequest, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, request: Request, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> HttpResponseBase | None:
         """Answer a preflight request, and take the Origin of a script in place of the form's token."""
         match = request.resolver_match
@@ -153,12 +154,12 @@ class ScriptedSignInMiddleware:
         return None
 
 
-def _is_authorize(request: HttpRequest) -> bool:
+def _is_authorize(request: Request) -> bool:
     match = request.resolver_match
     return match is not None and (match.url_name or "").rpartition("-")[2] == EndpointName.AUTHORIZE
 
 
-def _is_script_origin(request: HttpRequest) -> Callable[[str], bool]:
+def _is_script_origin(request: Request) -> Callable[[str], bool]:
     """Whose pages may drive a sign-in: those of clients of dialects that have such scripts."""
     tenant = getattr(getattr(request, "context", None), "tenant", None)
     names = frozenset(dialect.name for dialect in dialects.ALL if dialect.sends_path_header)

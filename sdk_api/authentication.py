@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import jwt
-from django.http import HttpRequest
 
 from identity import crypto, throttle
 from identity.context import DeviceFacts, RequestContext
 from identity.errors import StateInvalid, ValueRequired
+from identity.http import Request
 from identity.languages import best_language
 from identity.models import Application, LoginState, LoginTransaction, Tenant
 from identity.views.product_api import with_tenant
@@ -47,7 +47,7 @@ class Caller:
         return f"{self.client_id}\n{self.device.fingerprint}"
 
 
-def identify(http: HttpRequest) -> Caller:
+def identify(http: Request) -> Caller:
     """Find who calls, in the contract's order: device headers, X-client-id, tenant, application.
 
     Raises ValueRequired (PARAM.0001, PARAM.0002), NotFound (APP.0001), ApplicationDisabled (APP.0003).
@@ -66,7 +66,7 @@ def identify(http: HttpRequest) -> Caller:
     return Caller(context.tenant, application, client_id, device, replace(context, relay=relay))
 
 
-def identify_back_end(http: HttpRequest) -> tuple[Principal, RequestContext]:
+def identify_back_end(http: Request) -> tuple[Principal, RequestContext]:
     """Find which client's access token came, and count the call where its registration limits them.
 
     Raises NotFound (APP.0001) for no tenant, OAuthError, TooManyRequests.
@@ -82,7 +82,7 @@ def identify_back_end(http: HttpRequest) -> tuple[Principal, RequestContext]:
     return principal, replace(context, relay=principal.client_id)
 
 
-def _relay(http: HttpRequest, *, client_id: str, tenant: Tenant) -> str:
+def _relay(http: Request, *, client_id: str, tenant: Tenant) -> str:
     """The client_id where the application's own back end hands on what a phone sent, and proves that it is that.
 
     It may bring the access token by which it calls the tenant API; any other header is an app's, and says nothing.
@@ -111,7 +111,7 @@ def issue_state_token(row: LoginTransaction, *, handle: str, caller: Caller) -> 
     return jwt.encode(claims, crypto.envelope_keys(_PURPOSE)[0], algorithm=_ALGORITHM)
 
 
-def read_state_token(http: HttpRequest, *, caller: Caller, steps: Sequence[LoginState]) -> str:
+def read_state_token(http: Request, *, caller: Caller, steps: Sequence[LoginState]) -> str:
     """The handle in X-state-token, if it is for one of these steps.
 
     Raises ValueRequired (PARAM.0013) and StateInvalid (PARAM.0014). Whether the sign-in is still at that step, and on

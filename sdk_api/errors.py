@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.http import HttpRequest
 from rest_framework.response import Response
 
 from identity import audit
 from identity.errors import IdentityError
 from identity.events import EventType
+from identity.http import Request
 from identity.models import AuditOutcome
 from identity.views import product_api
 from oidc_provider import public
@@ -27,7 +27,7 @@ _MAX_CLIENT_ID = 100
 def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an exception of a view; None lets it pass on as a fault of ours."""
     view = context["view"]
-    http: HttpRequest = context["request"]._request
+    http: Request = context["request"]._request
     if isinstance(error, OAuthError) and (caller := public.bearer_refusal_of(error)):
         _record_refused_caller(error, http)
         return Response(dict(caller.body), caller.status, headers={"WWW-Authenticate": caller.challenge})
@@ -39,10 +39,10 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
     return Response(dict(refusal.body), refusal.status, headers=dict(refusal.headers))
 
 
-def _record_refused(error: IdentityError, http: HttpRequest, *, view: Any) -> None:
+def _record_refused(error: IdentityError, http: Request, *, view: Any) -> None:
     log.info("sdk_api.refused", extra={"reason": error.error_code, "detail": error.log_detail, "path": http.path})
     if view.is_audited_at_the_edge and view.event is not None:
-        context = http.context  # type: ignore[attr-defined]
+        context = http.context
         client_id = view.client_id
         audit.record(
             view.event,
@@ -54,11 +54,11 @@ def _record_refused(error: IdentityError, http: HttpRequest, *, view: Any) -> No
         )
 
 
-def _record_refused_caller(error: OAuthError, http: HttpRequest) -> None:
+def _record_refused_caller(error: OAuthError, http: Request) -> None:
     reason = error.fault.value
     extra = {"reason": reason, "client_id": error.client_id, "detail": error.log_detail, "path": http.path}
     log.info("sdk_api.caller_refused", extra=extra)
-    context = http.context  # type: ignore[attr-defined]
+    context = http.context
     audit.record(
         EventType.TOKEN_USE,
         tenant=context.tenant,

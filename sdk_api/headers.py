@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
-
 from identity.context import DeviceFacts
 from identity.errors import ValueRequired
+from identity.http import Request
 
 MAX_LENGTH = 300
 
 
-def read_device(http: HttpRequest) -> DeviceFacts:
+def read_device(http: Request) -> DeviceFacts:
     """The device headers. Raises ValueRequired (PARAM.0001)."""
     names = ("X-operating-sys-version", "X-device-fingerprint", "X-agent")
     values = [http.headers.get(name, "").strip() for name in names]

@@ -18,6 +18,7 @@ from rest_framework.request import Request
 
 from identity import crypto
 from identity.context import RequestContext
+from identity.http import typed
 from identity.models import Application, Tenant
 from identity.views.product_api import with_tenant
 from oidc_provider import public
@@ -48,7 +49,7 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[TenantPrincipal, None]:
         """Raises OAuthError: every operation but the token's needs a caller."""
-        http = request._request
+        http = typed(request._request)
         context = with_tenant(http)
         token = bearer_token(http) or _page_token(http)
         principal = find_principal(token, tenant=_tenant(context))

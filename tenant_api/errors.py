@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.http import HttpRequest
 from rest_framework.response import Response
 
 from identity import audit
 from identity.errors import AuthorityRefused, IdentityError
 from identity.events import EventType
+from identity.http import Request
 from identity.models import AuditOutcome
 from identity.views import product_api
 from oidc_provider import public
@@ -38,7 +38,7 @@ _CLIENT_FAULTS = frozenset(
 def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an exception of a view; None lets it pass on as a fault of ours."""
     view = context["view"]
-    http: HttpRequest = context["request"]._request
+    http: Request = context["request"]._request
     if isinstance(error, AuthorityRefused):
         # Rights that no client has, in the form of a right that this one lacks (decision 45).
         client_id = getattr(getattr(context["request"], "_user", None), "client_id", "")
@@ -54,7 +54,7 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
     return Response(dict(refusal.body), refusal.status, headers=dict(refusal.headers))
 
 
-def refuse_token(error: OAuthError, http: HttpRequest) -> Response:
+def refuse_token(error: OAuthError, http: Request) -> Response:
     """A refused token request: always 400 (OneAccess-3.1.1.2, table 3-6), but for what comes too often."""
     _record_refused(EventType.TOKEN_GRANT, error, http)
     code, text = _BAD_CLIENT if error.fault in _CLIENT_FAULTS else (error.spec.error, error.spec.text)
@@ -64,7 +64,7 @@ def refuse_token(error: OAuthError, http: HttpRequest) -> Response:
     return Response(body, 400)
 
 
-def _record_refused_operation(error: IdentityError, http: HttpRequest, *, operation: Any, caller: Any) -> None:
+def _record_refused_operation(error: IdentityError, http: Request, *, operation: Any, caller: Any) -> None:
     extra = {"error_code": error.error_code, "detail": error.log_detail, "path": http.path}
     log.info("tenant_api.refused", extra=extra)
     principal = getattr(caller, "_user", None)
@@ -77,12 +77,12 @@ def _record_refused_operation(error: IdentityError, http: HttpRequest, *, operat
             application=principal.application,
             outcome=AuditOutcome.REFUSED,
             reason=error.error_code,
-            context=http.context,  # type: ignore[attr-defined]
+            context=http.context,
         )
 
 
-def _record_refused(event: EventType, error: OAuthError, http: HttpRequest) -> None:
-    context = http.context  # type: ignore[attr-defined]
+def _record_refused(event: EventType, error: OAuthError, http: Request) -> None:
+    context = http.context
     reason = error.fault.value
     extra = {"reason": reason, "client_id": error.client_id, "detail": error.log_detail, "path": http.path}
     log.info("tenant_api.caller_refused", extra=extra)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -29,6 +29,7 @@ from identity.budgets import Budget
 from identity.decorators import machine_endpoint
 from identity.errors import IdentityError, NotFound, TooManyRequests
 from identity.events import EventType
+from identity.http import Request, tenant_of
 from identity.models import AuditOutcome, LoginState
 from identity.sign_in import login as sign_ins
 from identity.sign_in.machine import START_LIFETIME
@@ -48,7 +49,7 @@ _HANDLE = "request"
 @never_cache
 @require_safe
 @of_a_tenant
-def login(request: HttpRequest) -> HttpResponse:
+def login(request: Request) -> HttpResponse:
     """Take a login request (CAS-2.1)."""
     try:
         wanted = LoginRequest.read(dict(request.GET.lists()))
@@ -60,11 +61,11 @@ def login(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 @of_a_tenant
-def resume(request: HttpRequest) -> HttpResponse:
+def resume(request: Request) -> HttpResponse:
     """Take up a login request after the user has done something for it."""
     try:
         taken = pending_requests.take_up(
-            tenant=_context(request).tenant,
+            tenant=tenant_of(request),
             path=request.path,
             handle=request.GET.get(_HANDLE, "")[:100],
             bindings=[cookies.read(cookies.BROWSER, request)],
@@ -74,35 +75,36 @@ def resume(request: HttpRequest) -> HttpResponse:
     return _answer(request, *interaction.from_json(taken.payload))
 
 
-def _answer(request: HttpRequest, wanted: LoginRequest, passed: Passed) -> HttpResponse:
+def _answer(request: Request, wanted: LoginRequest, passed: Passed) -> HttpResponse:
     """Check everything, then ask the user or answer the service."""
-    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+    session = request.sso_session
     try:
-        service = services.get(wanted.service, tenant=_context(request).tenant)
+        service = services.get(wanted.service, tenant=tenant_of(request))
         step = interaction.decide(wanted, service=service, session=session, passed=passed)
         if step is Step.ANSWER_WITHOUT_TICKET:
             return _redirect(wanted.service)
         if step is not Step.ANSWER:
             return _ask(request, step, wanted, passed, service)
+        assert session is not None  # `decide` asks for a sign-in where there is none
         ticket = tickets.issue(
             service=service,
             service_url=wanted.service,
             session=session,
             is_from_new_login=passed.is_fresh(session),
-            context=_context(request),
+            context=request.context,
         )
     except IdentityError as error:
         return _refuse(request, error)
     return _to_service(request, wanted, ticket)
 
 
-def _ask(request: HttpRequest, step: Step, wanted: LoginRequest, passed: Passed, service: CASService) -> HttpResponse:
+def _ask(request: Request, step: Step, wanted: LoginRequest, passed: Passed, service: CASService) -> HttpResponse:
     """Park the request and send the browser to identity's pages, which send it back."""
     path = reverse("cas_saml:cas_continue")
     payload = interaction.to_json(wanted, passed.after(step))
     binding = cookies.browser_binding(request)
-    tenant = _context(request).tenant
-    budgets.spend(Budget.PARKED, tenant=tenant, context=_context(request))
+    tenant = tenant_of(request)
+    budgets.spend(Budget.PARKED, tenant=tenant, context=request.context)
     handle = pending_requests.park(tenant=tenant, path=path, payload=payload, binding=binding)
     return _sign_in(
         request,
@@ -113,32 +115,32 @@ def _ask(request: HttpRequest, step: Step, wanted: LoginRequest, passed: Passed,
     )
 
 
-def _without_service(request: HttpRequest) -> HttpResponse:
+def _without_service(request: Request) -> HttpResponse:
     """CAS-2.1.1: without a service there is a session to open, or to tell of (decision 37)."""
-    if request.sso_session is not None:  # type: ignore[attr-defined]
+    if request.sso_session is not None:
         return _redirect(reverse("identity:login"))
-    budgets.spend(Budget.PARKED, tenant=_context(request).tenant, context=_context(request))
+    budgets.spend(Budget.PARKED, tenant=tenant_of(request), context=request.context)
     return _sign_in(request, next_url=reverse("cas_saml:cas_login"))
 
 
-def _sign_in(request: HttpRequest, **options: Any) -> HttpResponse:
+def _sign_in(request: Request, **options: Any) -> HttpResponse:
     handle = _begin(request, **options)
     response = _redirect(f"{reverse('identity:login')}?{urlencode({'transaction': handle})}")
     cookies.set_waiting(response, request, handle, max_age=int(START_LIFETIME.total_seconds()))
     return response
 
 
-def _begin(request: HttpRequest, **options: Any) -> str:
+def _begin(request: Request, **options: Any) -> str:
     return sign_ins.begin(
-        tenant=_context(request).tenant,
+        tenant=tenant_of(request),
         binding=cookies.browser_binding(request),
-        context=_context(request),
-        session=request.sso_session,  # type: ignore[attr-defined]
+        context=request.context,
+        session=request.sso_session,
         **options,
     )
 
 
-def _to_service(request: HttpRequest, wanted: LoginRequest, ticket: str) -> HttpResponse:
+def _to_service(request: Request, wanted: LoginRequest, ticket: str) -> HttpResponse:
     if not wanted.by_post:
         return _redirect(addresses.with_parameter(wanted.service, urlencode({"ticket": ticket})))
     page = {"action": wanted.service, "fields": [("ticket", ticket)]}
@@ -154,7 +156,7 @@ def _to_service(request: HttpRequest, wanted: LoginRequest, ticket: str) -> Http
 @never_cache
 @require_safe
 @machine_endpoint
-def validate(request: HttpRequest) -> HttpResponse:
+def validate(request: Request) -> HttpResponse:
     """CAS 1.0 (CAS-2.4): plain text."""
     return _validated(
         request,
@@ -167,7 +169,7 @@ def validate(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 @machine_endpoint
-def service_validate(request: HttpRequest, *, with_attributes: bool) -> HttpResponse:
+def service_validate(request: Request, *, with_attributes: bool) -> HttpResponse:
     """CAS 2.0 (CAS-2.5), the user's name; CAS 3.0 (CAS-2.8), attributes too. The route says which."""
     is_json = request.GET.get("format", "").upper() == "JSON"
     ticket = request.GET.get("ticket", "")
@@ -184,7 +186,7 @@ def service_validate(request: HttpRequest, *, with_attributes: bool) -> HttpResp
 @never_cache
 @require_safe
 @machine_endpoint
-def proxy(request: HttpRequest) -> HttpResponse:
+def proxy(request: Request) -> HttpResponse:
     """CAS-2.7: nobody is given a proxy ticket, as nobody is given the ticket to ask with."""
     if not request.GET.get("pgt") or not request.GET.get("targetService"):
         return bodies.proxy_failure("INVALID_REQUEST", "'pgt' and 'targetService' parameters are both required")
@@ -192,7 +194,7 @@ def proxy(request: HttpRequest) -> HttpResponse:
 
 
 def _validated(
-    request: HttpRequest,
+    request: Request,
     *,
     success: Callable[[Validated], HttpResponse],
     failure: Callable[[CASError], HttpResponse],
@@ -208,18 +210,18 @@ def _validated(
     return failure(refusal)
 
 
-def _consume(request: HttpRequest) -> Validated:
+def _consume(request: Request) -> Validated:
     if any(len(request.GET.getlist(name)) > 1 for name in ("service", "ticket", "renew", "pgtUrl", "format")):
         raise CASError(Fault.REQUEST, log_detail="a parameter comes twice")  # S45
     if request.GET.get("format", "").upper() not in ("", "XML", "JSON"):
         raise CASError(Fault.FORMAT)
     return tickets.consume(
-        tenant=_context(request).tenant,
+        tenant=tenant_of(request),
         ticket=request.GET.get("ticket", ""),
         service_url=request.GET.get("service", ""),
         renew=is_set(request.GET.get("renew")),
         pgt_url=request.GET.get("pgtUrl", ""),
-        context=_context(request),
+        context=request.context,
     )
 
 
@@ -238,14 +240,14 @@ def _attributes(validated: Validated) -> dict[str, Any]:
 @never_cache
 @require_safe
 @of_a_tenant
-def logout(request: HttpRequest) -> HttpResponse:
+def logout(request: Request) -> HttpResponse:
     """End the session and go where the service asks, if it is one of ours (CAS-2.3, S22).
 
     The document has no question in between. A link on another site can sign its reader out; an image on it cannot, for
     SameSite keeps the cookie to navigations. `url`, which clients of CAS 2.0 send, is ignored (CAS-2.3.1).
     """
     target = addresses.without_leftovers(request.GET.get("service", ""))
-    service = services.find(target, tenant=_context(request).tenant) if target else None
+    service = services.find(target, tenant=tenant_of(request)) if target else None
     return leave(request, return_url=target if service is not None else reverse("identity:login"))
 
 
@@ -257,9 +259,9 @@ def logout(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 @require_POST
 @of_a_tenant
-def login_form(request: HttpRequest) -> HttpResponse:
+def login_form(request: Request) -> HttpResponse:
     """Take name and password, and go on with the login request that waits (OneAccess-3.3.2.1)."""
-    if request.headers.get("Origin", "") != _context(request).origin:
+    if request.headers.get("Origin", "") != request.context.origin:
         return errors.forbidden(request)
     handle = _waiting(request) or _begin(request, next_url=reverse("cas_saml:cas_login"), reauthenticate=True)
     try:
@@ -268,18 +270,18 @@ def login_form(request: HttpRequest) -> HttpResponse:
             identifier=request.POST.get("username", ""),
             password=request.POST.get("password", ""),
             binding=cookies.browser_binding(request),
-            context=_context(request),
-            session=request.sso_session,  # type: ignore[attr-defined]
+            context=request.context,
+            session=request.sso_session,
         )
     except IdentityError as error:
         return _refuse_json(error)
     return follow(request, outcome, handle)
 
 
-def _waiting(request: HttpRequest) -> str:
+def _waiting(request: Request) -> str:
     """The handle of the sign-in that waits for a password in this browser, "" where none does."""
     handle = request.POST.get("transaction", "") or cookies.read(cookies.WAITING, request)
-    tenant, binding = _context(request).tenant, cookies.browser_binding(request)
+    tenant, binding = tenant_of(request), cookies.browser_binding(request)
     row = sign_ins.find(handle=handle, tenant=tenant, binding=binding)
     return handle if row is not None and row.state == LoginState.START else ""
 
@@ -287,9 +289,9 @@ def _waiting(request: HttpRequest) -> str:
 # Refusals and pieces ---------------------------------------------------------------------------------------
 
 
-def _refuse(request: HttpRequest, error: IdentityError) -> HttpResponse:
+def _refuse(request: Request, error: IdentityError) -> HttpResponse:
     """Refuse a login request on our own page: nothing is redirected to an address that is not known (S44)."""
-    context = _context(request)
+    context = request.context
     log.info("cas.refused", extra={"reason": error.error_code, "detail": error.log_detail})
     audit.record(
         EventType.TICKET_GRANT,
@@ -323,15 +325,15 @@ def _refuse_json(error: IdentityError) -> HttpResponse:
     return response
 
 
-def _record(request: HttpRequest, error: CASError) -> None:
+def _record(request: Request, error: CASError) -> None:
     """Log and audit a refused validation, after whatever it had begun."""
     log.info("cas.refused", extra={"reason": error.fault.value, "detail": error.log_detail})
     audit.record(
         EventType.TICKET_VALIDATE,
-        tenant=_context(request).tenant,
+        tenant=tenant_of(request),
         outcome=AuditOutcome.REFUSED,
         reason=error.fault.value,
-        context=_context(request),
+        context=request.context,
         client_id=error.service_ref,
         dialect=tickets.PROTOCOL,
     )
@@ -350,7 +352,3 @@ def _protect(response: HttpResponse) -> HttpResponse:
     response["Pragma"] = "no-cache"
     response["Referrer-Policy"] = "no-referrer"
     return response
-
-
-def _context(request: HttpRequest) -> Any:
-    return request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware

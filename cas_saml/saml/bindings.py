@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 
 from cas_saml.saml import redirect as query
@@ -13,12 +13,13 @@ from cas_saml.saml.certificates import Credential
 from cas_saml.saml.endpoints import REDIRECT
 from cas_saml.saml.messages import REQUEST, RESPONSE
 from cas_saml.saml.xml import Element
+from identity.http import Request
 from identity.views.content_security import allow_form_targets
 
 __all__ = ["REQUEST", "RESPONSE", "auto_post", "form_fields", "go", "protect", "send"]
 
 
-def auto_post(request: HttpRequest, *, address: str, fields: dict[str, str]) -> HttpResponse:
+def auto_post(request: Request, *, address: str, fields: dict[str, str]) -> HttpResponse:
     """A page whose form posts itself to an address of a registration (SAMLBind-3.5.4)."""
     response = protect(render(request, "form_post.html", {"action": address, "fields": list(fields.items())}))
     allow_form_targets(response, [address])
@@ -32,7 +33,7 @@ def form_fields(parameter: str, message: bytes, *, relay_state: str) -> dict[str
 
 
 def send(
-    request: HttpRequest,
+    request: Request,
     *,
     binding: str,
     address: str,
@@ -59,7 +60,7 @@ def send(
     return auto_post(request, address=address, fields=form_fields(parameter, signed, relay_state=relay_state))
 
 
-def go(request: HttpRequest, address: str) -> HttpResponse:
+def go(request: Request, address: str) -> HttpResponse:
     """Send the browser on with a GET; the address stays the text that it is."""
     response = HttpResponse(status=303 if request.method == "POST" else 302)
     response["Location"] = address

@@ -32,7 +32,8 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 from identity.context import RequestContext
 from identity.directory import lockouts
 from identity.errors import IdentityError
-from identity.models import MFAMode, SSOSession, Tenant, User
+from identity.http import typed
+from identity.models import MFAMode, Tenant, User
 from identity.sign_in import reauthentication
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ MASK = "•••"
 
 def is_password_confirmed(request: HttpRequest, *, with_grace: bool = False) -> bool:
     """Whether the operator typed the password lately; with grace, for a form that was opened in time."""
-    session: SSOSession | None = request.sso_session  # type: ignore[attr-defined] # set by SSOSessionMiddleware
+    session = typed(request).sso_session
     return session is not None and reauthentication.is_recently_confirmed(session, with_grace=with_grace)
 
 
@@ -56,8 +57,7 @@ def ask_for_password(request: HttpRequest) -> HttpResponse:
 
 def context_of(request: HttpRequest) -> RequestContext:
     """Return the request's facts for services."""
-    context: RequestContext = request.context  # type: ignore[attr-defined] # set by RequestContextMiddleware
-    return context
+    return typed(request).context
 
 
 def operator_of(request: HttpRequest) -> User:

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from identity import cookies, crypto, policies, registry
 from identity.decorators import session_required
 from identity.errors import CredentialsRefused, IdentityError, NotFound
+from identity.http import Request, SignedInRequest, tenant_of
 from identity.models import Device, SessionEndReason, SSOSession, User, VerificationPurpose
 from identity.passwords import credentials
 from identity.sign_in import account, reauthentication, verification
@@ -44,9 +45,9 @@ _SYSTEMS = (
 @never_cache
 @require_safe
 @session_required
-def overview(request: HttpRequest) -> HttpResponse:
+def overview(request: SignedInRequest) -> HttpResponse:
     """Show the account page."""
-    user: User = request.user  # type: ignore[assignment]
+    user = request.user
     context = {
         "user": user,
         "profile": _profile(user),
@@ -71,15 +72,15 @@ def overview(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 @session_required
-def end_session(request: HttpRequest, sid: str) -> HttpResponse:
+def end_session(request: SignedInRequest, sid: str) -> HttpResponse:
     """End one of the person's own sessions."""
     try:
-        session = sessions.get_own(user=request.user, sid=sid)  # type: ignore[arg-type]
+        session = sessions.get_own(user=request.user, sid=sid)
     except NotFound:
         return errors.not_found(request)
-    if session.pk == _session(request).pk:
+    if session.pk == request.sso_session.pk:
         return leave(request)
-    sessions.end(session, reason=SessionEndReason.ENDED_BY_USER, context=_context(request), actor=request.user)
+    sessions.end(session, reason=SessionEndReason.ENDED_BY_USER, context=request.context, actor=request.user)
     return HttpResponseRedirect(reverse("identity:account"))
 
 
@@ -87,13 +88,13 @@ def end_session(request: HttpRequest, sid: str) -> HttpResponse:
 @never_cache
 @require_POST
 @session_required
-def withdraw_consent(request: HttpRequest, source: str, consent_id: str) -> HttpResponse:
+def withdraw_consent(request: SignedInRequest, source: str, consent_id: str) -> HttpResponse:
     """Withdraw one of the person's own consents, and what it gave."""
     registered = registry.consent_sources().get(source)
     if registered is None or "\x00" in consent_id:
         return errors.not_found(request)
-    user: User = request.user  # type: ignore[assignment]
-    if not registered.withdraw(user=user, consent_id=consent_id, context=_context(request)):
+    user = request.user
+    if not registered.withdraw(user=user, consent_id=consent_id, context=request.context):
         return errors.not_found(request)
     return HttpResponseRedirect(reverse("identity:account"))
 
@@ -103,17 +104,17 @@ def withdraw_consent(request: HttpRequest, source: str, consent_id: str) -> Http
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 @session_required
-def change_password(request: HttpRequest) -> HttpResponse:
+def change_password(request: SignedInRequest) -> HttpResponse:
     """Change the password. All other sessions end; this browser gets a new one (S27)."""
     form = ChangePasswordForm(request.POST or None)
     error: IdentityError | None = None
     if request.method == "POST" and form.is_valid():
         try:
             _opened, handle = account.change_password(
-                session=_session(request),
+                session=request.sso_session,
                 old_password=form.cleaned_data["old_password"],
                 new_password=form.cleaned_data["new_password"],
-                context=_context(request),
+                context=request.context,
             )
         except CredentialsRefused as refusal:
             error = refusal
@@ -123,7 +124,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
             add_refusal(form, refusal)
         else:
             return _with_session(request, f"{reverse('identity:change_password')}?done=1", handle)
-    policy = policies.password_policy(_context(request).tenant)
+    policy = policies.password_policy(tenant_of(request))
     status = status_of(error) if error else 400 if form.is_bound else 200
     context = {
         "form": form,
@@ -140,9 +141,9 @@ def change_password(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @session_required
-def verify_email(request: HttpRequest) -> HttpResponse:
+def verify_email(request: SignedInRequest) -> HttpResponse:
     """Prove the e-mail address by a mailed code."""
-    user: User = request.user  # type: ignore[assignment]
+    user = request.user
     if not user.email:
         return HttpResponseRedirect(reverse("identity:account"))
     form = VerificationCodeForm(request.POST if request.method == "POST" and "resend" not in request.POST else None)
@@ -150,11 +151,11 @@ def verify_email(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and not user.email_verified:
         try:
             if "resend" in request.POST:
-                account.send_email_code(user=user, context=_context(request))
+                account.send_email_code(user=user, context=request.context)
                 return HttpResponseRedirect(reverse("identity:verify_email"))
             if form.is_valid():
                 code = form.cleaned_data["verification_code"]
-                account.verify_email(user=user, verification_code=code, context=_context(request))
+                account.verify_email(user=user, verification_code=code, context=request.context)
                 return HttpResponseRedirect(reverse("identity:verify_email"))
         except IdentityError as refusal:
             error = refusal
@@ -180,14 +181,14 @@ def verify_email(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 @session_required
-def confirm_password(request: HttpRequest) -> HttpResponse:
+def confirm_password(request: SignedInRequest) -> HttpResponse:
     """Ask for the password once more, before something sensitive."""
     form = ConfirmPasswordForm(request.POST or None, initial={"next": next_urls.requested(request)})
     error: IdentityError | None = None
     if request.method == "POST" and form.is_valid():
         try:
             handle = reauthentication.confirm_password(
-                session=_session(request), password=form.cleaned_data["password"], context=_context(request)
+                session=request.sso_session, password=form.cleaned_data["password"], context=request.context
             )
         except CredentialsRefused as refusal:
             error = refusal
@@ -217,11 +218,11 @@ def _profile(user: User) -> list[tuple[str, str]]:
     ]
 
 
-def _session_row(row: SSOSession, *, request: HttpRequest) -> dict[str, Any]:
+def _session_row(row: SSOSession, *, request: SignedInRequest) -> dict[str, Any]:
     names = {participant.application.name for participant in row.participants.all()}
     return {
         "id": row.sid,
-        "is_current": row.pk == _session(request).pk,
+        "is_current": row.pk == request.sso_session.pk,
         "device": device_name(row.user_agent),
         "ip": row.ip or "",
         "started_at": row.authenticated_at,
@@ -284,17 +285,8 @@ def _consents(user: User) -> list[dict[str, Any]]:
     ]
 
 
-def _with_session(request: HttpRequest, path: str, handle: str) -> HttpResponse:
+def _with_session(request: Request, path: str, handle: str) -> HttpResponse:
     """Go on, with the session's new handle."""
     response = HttpResponseRedirect(path)
     cookies.set_session(response, request, handle)
     return response
-
-
-def _session(request: HttpRequest) -> SSOSession:
-    session: SSOSession = request.sso_session  # type: ignore[attr-defined]
-    return session
-
-
-def _context(request: HttpRequest) -> Any:
-    return request.context  # type: ignore[attr-defined]

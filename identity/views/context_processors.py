@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
+
+from identity.http import Request
 
 
-def tenant(request: HttpRequest) -> dict[str, Any]:
+def tenant(request: Request) -> dict[str, Any]:
     """The tenant whose page this is, and the languages that may be chosen."""
     context = getattr(request, "context", None)
     return {"tenant": context.tenant if context else None, "languages": settings.LANGUAGES}

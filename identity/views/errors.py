@@ -11,7 +11,7 @@ from typing import Any
 from csp.constants import HEADER as CSP_HEADER
 from csp.utils import build_policy
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.views.decorators.cache import never_cache
@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from identity import origins
 from identity.database import is_unavailable
 from identity.errors import SystemBusy, catalogue
+from identity.http import Request
 from identity.languages import language_of_refusal
 from identity.views import stale_forms
 
@@ -40,7 +41,7 @@ _CODES = {
 
 
 def refuse(
-    request: HttpRequest, status: int, *, template: str | None = None, retry_after_seconds: int | None = None
+    request: Request, status: int, *, template: str | None = None, retry_after_seconds: int | None = None
 ) -> HttpResponse:
     """Answer with the page of this status, or with JSON where the caller did not ask for HTML."""
     context = getattr(request, "context", None)
@@ -81,39 +82,39 @@ def is_of_product_api(path: str) -> bool:
 def refuse_unread(status: int, *, is_for_program: bool) -> HttpResponse:
     """Refuse what is no request yet: by the page of this status, or as the product's APIs refuse a body."""
     if not is_for_program:
-        return refuse(HttpRequest(), status)
+        return refuse(Request(), status)
     response = JsonResponse({"error": _CODES[status], "error_description": _UNREAD[status]}, status=status)
     response["Cache-Control"] = "no-store"
     response["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def bad_request(request: Request, exception: Exception | None = None) -> HttpResponse:
     """400, and 413 where the body is what was too much."""
     return refuse(request, 413 if isinstance(exception, RequestDataTooBig) else 400)
 
 
-def too_large(request: HttpRequest) -> HttpResponse:
+def too_large(request: Request) -> HttpResponse:
     """413."""
     return refuse(request, 413)
 
 
-def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def forbidden(request: Request, exception: Exception | None = None) -> HttpResponse:
     """403."""
     return refuse(request, 403)
 
 
-def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def not_found(request: Request, exception: Exception | None = None) -> HttpResponse:
     """404."""
     return refuse(request, 404)
 
 
-def too_many_requests(request: HttpRequest, *, retry_after_seconds: int) -> HttpResponse:
+def too_many_requests(request: Request, *, retry_after_seconds: int) -> HttpResponse:
     """429 with the time to wait."""
     return refuse(request, 429, retry_after_seconds=retry_after_seconds)
 
 
-def unavailable(request: HttpRequest) -> HttpResponse:
+def unavailable(request: Request) -> HttpResponse:
     """503: the database is away or behind. The JSON APIs that have product codes say it with theirs (decision 28)."""
     if request.path_info.startswith(_PRODUCT_APIS):
         busy = catalogue()[SystemBusy.code]
@@ -124,7 +125,7 @@ def unavailable(request: HttpRequest) -> HttpResponse:
     return refuse(request, 503, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
+def server_error(request: Request) -> HttpResponse:
     """500, and 503 where the database was lost outside a view."""
     if is_unavailable(sys.exc_info()[1]):
         return unavailable(request)
@@ -132,7 +133,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     """403 for a form whose token is missing or wrong, unless it only stood open while this browser signed in.
 
     The reason is for the log, which Django writes.

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -34,6 +34,7 @@ from identity.errors import (
 )
 from identity.federation import external_identities, upstreams
 from identity.federation.connectors.base import connectors
+from identity.http import Request, SignedInRequest, tenant_of
 from identity.models import LoginState, LoginTransaction, Upstream, User
 from identity.sign_in import federated, login
 from identity.sign_in.forms import LoginForm, MobileForm, TransactionForm, VerificationCodeForm
@@ -50,7 +51,7 @@ _BY_PASSWORD = "password"
 
 @never_cache
 @require_safe
-def start(request: HttpRequest, upstream_id: str) -> HttpResponse:
+def start(request: Request, upstream_id: str) -> HttpResponse:
     """Send the browser to the provider."""
     handle = request.GET.get("transaction", "")
     row = steps.find(request, handle)
@@ -69,7 +70,7 @@ def start(request: HttpRequest, upstream_id: str) -> HttpResponse:
         lifetime=_STATE_LIFETIME,
     )
     # The host was found among the tenant's, and the browser's cookies are this host's.
-    redirect_uri = f"{request.context.origin}{path}"  # type: ignore[attr-defined]
+    redirect_uri = f"{request.context.origin}{path}"
     # In hexadecimal, as WeChat takes letters and digits only.
     return HttpResponseRedirect(
         upstreams.authorization_url(upstream, redirect_uri=redirect_uri, state=parked.encode().hex())
@@ -78,9 +79,9 @@ def start(request: HttpRequest, upstream_id: str) -> HttpResponse:
 
 @never_cache
 @require_safe
-def callback(request: HttpRequest, upstream_id: str) -> HttpResponse:
+def callback(request: Request, upstream_id: str) -> HttpResponse:
     """Take what the provider sends the browser back with."""
-    tenant = request.context.tenant  # type: ignore[attr-defined]
+    tenant = tenant_of(request)
     try:
         upstream = upstreams.get_for_page(tenant=tenant, public_id=upstream_id)
     except NotFound:
@@ -102,7 +103,7 @@ def callback(request: HttpRequest, upstream_id: str) -> HttpResponse:
             handle=handle,
             upstream=upstream,
             authorization_code=authorization_code,
-            session=steps.session_of(request),
+            session=request.sso_session,
             **steps.proof(request),
         )
     except StateInvalid:
@@ -135,7 +136,7 @@ def _word_for(error: IdentityError) -> str:
     return words.get(type(error), "failed")  # too many tries
 
 
-def buttons(request: HttpRequest, row: LoginTransaction, handle: str) -> list[dict[str, str]]:
+def buttons(request: Request, row: LoginTransaction, handle: str) -> list[dict[str, str]]:
     """The sources that the sign-in page offers to this browser."""
     query = urlencode({"transaction": handle})
     return [
@@ -145,12 +146,12 @@ def buttons(request: HttpRequest, row: LoginTransaction, handle: str) -> list[di
         }
         for upstream in upstreams.list_for_page(
             tenant=row.tenant,
-            user_agent=request.context.user_agent,  # type: ignore[attr-defined]
+            user_agent=request.context.user_agent,
         )
     ]
 
 
-def notice(request: HttpRequest) -> str:
+def notice(request: Request) -> str:
     """What the sign-in page says of a sign-in that came to nothing elsewhere."""
     texts = {
         "declined": _("You did not sign in there. Choose another way, or try again."),
@@ -184,14 +185,14 @@ def rows_of(user: User) -> list[dict[str, Any]]:
 @never_cache
 @require_POST
 @session_required
-def unlink(request: HttpRequest, link_id: str) -> HttpResponse:
+def unlink(request: SignedInRequest, link_id: str) -> HttpResponse:
     """Take one of the person's own links away, unless nothing else lets them in."""
     try:
-        link = external_identities.get_own(user=request.user, public_id=link_id)  # type: ignore[arg-type]
+        link = external_identities.get_own(user=request.user, public_id=link_id)
     except NotFound:
         return errors.not_found(request)
     try:
-        external_identities.unlink(identity=link, context=request.context)  # type: ignore[attr-defined]
+        external_identities.unlink(identity=link, context=request.context)
     except NotAllowed as refusal:
         messages.error(request, explain(refusal))
     return HttpResponseRedirect(reverse("identity:account"))
@@ -201,7 +202,7 @@ def unlink(request: HttpRequest, link_id: str) -> HttpResponse:
 
 
 def show_link(
-    request: HttpRequest,
+    request: Request,
     row: LoginTransaction,
     handle: str,
     *,
@@ -237,7 +238,7 @@ def show_link(
     )
 
 
-def take_link(request: HttpRequest, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
+def take_link(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
     """Take a step of linking."""
     form = _form_of(request, row)
     here = HttpResponseRedirect(steps.address(handle))
@@ -275,16 +276,16 @@ def take_link(request: HttpRequest, row: LoginTransaction, handle: str) -> login
         return show_link(request, row, handle, form=shown, error=error, status=status_of(error))
 
 
-def _form_of(request: HttpRequest, row: LoginTransaction) -> LoginForm | VerificationCodeForm | MobileForm:
+def _form_of(request: Request, row: LoginTransaction) -> LoginForm | VerificationCodeForm | MobileForm:
     if request.GET.get("way") == _BY_PASSWORD:
         return LoginForm(request.POST)
     return VerificationCodeForm(request.POST) if federated.target_of(row) else MobileForm(request.POST)
 
 
 def _submit(
-    form: LoginForm | VerificationCodeForm, request: HttpRequest, row: LoginTransaction, handle: str
+    form: LoginForm | VerificationCodeForm, request: Request, row: LoginTransaction, handle: str
 ) -> login.LoginOutcome:
-    session = steps.session_of(request)
+    session = request.sso_session
     if isinstance(form, LoginForm):
         return federated.link_by_password(
             handle=handle,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from identity import cookies, policies
 from identity.errors import CaptchaRefused, IdentityError
+from identity.http import Request, tenant_of
 from identity.models import LoginTransaction
 from identity.passwords import credentials
 from identity.sign_in import login, password_reset
@@ -29,7 +30,7 @@ from identity.views.messages import add_refusal, set_retry_after, status_of
 @stale_forms.leads_to(stale_forms.same_page, needs_origin=False)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def ask(request: HttpRequest) -> HttpResponse:
+def ask(request: Request) -> HttpResponse:
     """Ask who it is, and send a code to whoever that is."""
     sign_in = _sign_in(request)
     if _is_done(request, sign_in):
@@ -40,11 +41,11 @@ def ask(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             handle = password_reset.begin(
-                tenant=request.context.tenant,  # type: ignore[attr-defined]
+                tenant=tenant_of(request),
                 identifier=form.cleaned_data["identifier"],
                 answer=puzzles.answer_in(request),
                 binding=cookies.browser_binding(request),
-                context=request.context,  # type: ignore[attr-defined]
+                context=request.context,
             )
         except CaptchaRefused as refusal:
             asked = puzzles.ask(request, form, refusal)
@@ -67,7 +68,7 @@ def ask(request: HttpRequest) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
-def enter_code(request: HttpRequest) -> HttpResponse:
+def enter_code(request: Request) -> HttpResponse:
     """Take the code and the new password."""
     sign_in = _sign_in(request)
     if _is_done(request, sign_in):
@@ -84,7 +85,7 @@ def enter_code(request: HttpRequest) -> HttpResponse:
                 binding=cookies.browser_binding(request),
                 verification_code=form.cleaned_data["verification_code"],
                 new_password=form.cleaned_data["new_password"],
-                context=request.context,  # type: ignore[attr-defined]
+                context=request.context,
             )
         except IdentityError as refusal:
             error = refusal
@@ -93,7 +94,7 @@ def enter_code(request: HttpRequest) -> HttpResponse:
             if user is None:
                 return HttpResponseRedirect(_address("forgot_password_code", sign_in, transaction=handle, step="2"))
             return HttpResponseRedirect(_address("forgot_password_done", sign_in))
-    policy = policies.password_policy(request.context.tenant)  # type: ignore[attr-defined]
+    policy = policies.password_policy(tenant_of(request))
     context = {
         "form": form,
         "masked_target": "",
@@ -110,7 +111,7 @@ def enter_code(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-def done(request: HttpRequest) -> HttpResponse:
+def done(request: Request) -> HttpResponse:
     """Say that the password was set."""
     sign_in = _sign_in(request)
     response = render(request, "identity/forgot_password_done.html", {"login_url": _back(sign_in)})
@@ -126,15 +127,15 @@ class _SignIn:
     row: LoginTransaction | None = None
 
 
-def _sign_in(request: HttpRequest) -> _SignIn:
+def _sign_in(request: Request) -> _SignIn:
     handle = request.GET.get(steps.SIGN_IN_PARAMETER, "")
     row = steps.find(request, handle, include_over=True) if handle else None
     return _SignIn(handle, row) if row is not None else _SignIn()
 
 
-def _is_done(request: HttpRequest, sign_in: _SignIn) -> bool:
+def _is_done(request: Request, sign_in: _SignIn) -> bool:
     """Whether another tab of this browser has signed in meanwhile, so that there is nothing to reset for."""
-    session = steps.session_of(request)
+    session = request.sso_session
     return session is not None and sign_in.row is not None and login.is_done_by(session, row=sign_in.row)
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from identity.http import Request
 from identity.languages import supported_language
 from identity.views import errors, next_urls, stale_forms
 
 _MAX_AGE_SECONDS = 365 * 24 * 3600
 
 
-def _set_language(request: HttpRequest) -> HttpResponse:
+def _set_language(request: Request) -> HttpResponse:
     language = supported_language(request.POST.get("language", ""))
     if language is None:
         return errors.bad_request(request)
@@ -36,7 +37,7 @@ def _set_language(request: HttpRequest) -> HttpResponse:
 # A choice of language is worth no token: that the page was ours is enough.
 @stale_forms.leads_to(_set_language)
 @require_POST
-def set_language(request: HttpRequest) -> HttpResponse:
+def set_language(request: Request) -> HttpResponse:
     """Remember the person's choice in a cookie, and show the same page again."""
     return _set_language(request)
 

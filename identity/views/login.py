@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 from identity import budgets, cookies, policies
 from identity.budgets import Budget
 from identity.errors import IdentityError, StateInvalid
+from identity.http import Request, tenant_of
 from identity.languages import best_language, use_language
 from identity.models import LoginState, LoginTransaction, SSOSession
 from identity.passwords import credentials
@@ -35,7 +36,7 @@ Page = Callable[..., HttpResponse]
 @never_cache
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
-def sign_in(request: HttpRequest) -> HttpResponse:
+def sign_in(request: Request) -> HttpResponse:
     """Show the page of the transaction's state, or take its answer."""
     handle = request.POST.get("transaction", "") or request.GET.get("transaction", "")
     if not handle and request.method != "POST":
@@ -43,7 +44,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     row = steps.find(request, handle)
     if row is None:
         return _over(request, handle)
-    session = steps.session_of(request)
+    session = request.sso_session
     try:
         if session is not None and login.is_done_by(session, row=row):
             # Another tab of this browser has signed in meanwhile.
@@ -61,7 +62,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 
 def show_password(
-    request: HttpRequest,
+    request: Request,
     row: LoginTransaction,
     handle: str,
     *,
@@ -83,7 +84,7 @@ def show_password(
 
 
 def show_second_factor(
-    request: HttpRequest,
+    request: Request,
     row: LoginTransaction,
     handle: str,
     *,
@@ -114,7 +115,7 @@ def show_second_factor(
 
 
 def show_new_password(
-    request: HttpRequest,
+    request: Request,
     row: LoginTransaction,
     handle: str,
     *,
@@ -141,7 +142,7 @@ def show_new_password(
     )
 
 
-def show_accounts(request: HttpRequest, row: LoginTransaction, handle: str, *, status: int = 200) -> HttpResponse:
+def show_accounts(request: Request, row: LoginTransaction, handle: str, *, status: int = 200) -> HttpResponse:
     """Ask whether to go on as the signed-in person."""
     context: dict[str, Any] = {
         "user": request.user,
@@ -155,7 +156,7 @@ def show_accounts(request: HttpRequest, row: LoginTransaction, handle: str, *, s
 # Answers ---------------------------------------------------------------------------------------------------
 
 
-def take_password(request: HttpRequest, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
+def take_password(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
     """Check name and password."""
     form = LoginForm(request.POST)
     if not form.is_valid():
@@ -165,7 +166,7 @@ def take_password(request: HttpRequest, row: LoginTransaction, handle: str) -> l
             handle=handle,
             identifier=form.cleaned_data["identifier"],
             password=form.cleaned_data["password"],
-            session=request.sso_session,  # type: ignore[attr-defined]
+            session=request.sso_session,
             **steps.proof(request),
         )
     except StateInvalid:
@@ -174,7 +175,7 @@ def take_password(request: HttpRequest, row: LoginTransaction, handle: str) -> l
         return show_password(request, row, handle, form=form, error=error, status=status_of(error))
 
 
-def take_second_factor(request: HttpRequest, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
+def take_second_factor(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
     """Check the code, or send another one, or one to another place."""
     form = VerificationCodeForm(request.POST)
     try:
@@ -189,7 +190,7 @@ def take_second_factor(request: HttpRequest, row: LoginTransaction, handle: str)
         return login.submit_second_factor(
             handle=handle,
             verification_code=form.cleaned_data["verification_code"],
-            session=request.sso_session,  # type: ignore[attr-defined]
+            session=request.sso_session,
             **steps.proof(request),
         )
     except StateInvalid:
@@ -199,9 +200,9 @@ def take_second_factor(request: HttpRequest, row: LoginTransaction, handle: str)
         return show_second_factor(request, row, handle, form=shown, error=error, status=status_of(error))
 
 
-def take_new_password(request: HttpRequest, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
+def take_new_password(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
     """Change the password, or go on without where that is allowed."""
-    session = request.sso_session  # type: ignore[attr-defined]
+    session = request.sso_session
     form = NewPasswordForm(request.POST)
     try:
         if "skip" in request.POST:
@@ -217,14 +218,15 @@ def take_new_password(request: HttpRequest, row: LoginTransaction, handle: str) 
         return show_new_password(request, row, handle, form=form, error=error, status=status_of(error))
 
 
-def take_account(request: HttpRequest, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
+def take_account(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
     """Take the choice of account."""
     choice = request.POST.get("choice")
     if choice not in {"continue", "other"}:
         return show_accounts(request, row, handle, status=400)
+    assert request.sso_session is not None  # `_page_of` shows this page only to whoever is signed in
     return login.choose_account(
         handle=handle,
-        session=request.sso_session,  # type: ignore[attr-defined]
+        session=request.sso_session,
         goes_on=choice == "continue",
         **steps.proof(request),
     )
@@ -237,7 +239,7 @@ PAGES: dict[str, Page] = {
     "new_password": show_new_password,
     "link": external.show_link,
 }
-ANSWERS: dict[str, Callable[[HttpRequest, LoginTransaction, str], login.LoginOutcome | HttpResponse]] = {
+ANSWERS: dict[str, Callable[[Request, LoginTransaction, str], login.LoginOutcome | HttpResponse]] = {
     "password": take_password,
     "account": take_account,
     "second_factor": take_second_factor,
@@ -253,8 +255,8 @@ _STATE_PAGES = {
 }
 
 
-def _page_of(row: LoginTransaction, request: HttpRequest) -> str:
-    if row.state == LoginState.START and row.data.get("select_account") and steps.session_of(request) is not None:
+def _page_of(row: LoginTransaction, request: Request) -> str:
+    if row.state == LoginState.START and row.data.get("select_account") and request.sso_session is not None:
         return "account"
     return _STATE_PAGES.get(LoginState(row.state), "password")
 
@@ -262,20 +264,20 @@ def _page_of(row: LoginTransaction, request: HttpRequest) -> str:
 # Edges -----------------------------------------------------------------------------------------------------
 
 
-def _begin(request: HttpRequest) -> HttpResponse:
+def _begin(request: Request) -> HttpResponse:
     """Begin a sign-in of our own making, for whoever opens the page."""
-    next_url, session = next_urls.requested(request), steps.session_of(request)
+    next_url, session = next_urls.requested(request), request.sso_session
     if session is not None and access.is_sufficient(session=session, application=None):
         if next_url:
             return HttpResponseRedirect(next_url)
         context = {"account_url": reverse("identity:account"), "logout_url": reverse("identity:logout")}
         return render(request, "identity/signed_in.html", {"user": request.user, **context})
-    budgets.spend(Budget.PARKED, tenant=request.context.tenant, context=request.context)  # type: ignore[attr-defined]
+    budgets.spend(Budget.PARKED, tenant=request.context.tenant, context=request.context)
     return _fresh(request, next_url=next_url, session=session)
 
 
 def _fresh(
-    request: HttpRequest,
+    request: Request,
     *,
     next_url: str,
     session: SSOSession | None = None,
@@ -286,13 +288,13 @@ def _fresh(
         next_url=next_url,
         session=session,
         login_hint=request.GET.get("login_hint", ""),
-        tenant=request.context.tenant,  # type: ignore[attr-defined]
+        tenant=tenant_of(request),
         **steps.proof(request),
     )
     return _show(request, handle, error=error, status=status)
 
 
-def _show(request: HttpRequest, handle: str, *, error: IdentityError | None, status: int) -> HttpResponse:
+def _show(request: Request, handle: str, *, error: IdentityError | None, status: int) -> HttpResponse:
     """Show the first page of a sign-in that was begun just now."""
     row = steps.find(request, handle)
     if row is None:
@@ -301,10 +303,10 @@ def _show(request: HttpRequest, handle: str, *, error: IdentityError | None, sta
     return PAGES[_page_of(row, request)](request, row, handle, error=error, status=status)
 
 
-def _over(request: HttpRequest, handle: str) -> HttpResponse:
+def _over(request: Request, handle: str) -> HttpResponse:
     """Send a browser with an old or foreign page the right way."""
     row = steps.find(request, handle, include_over=True)
-    session = steps.session_of(request)
+    session = request.sso_session
     if row is None or row.finished_at is not None:
         # What was finished has been followed once already: its target may be spent.
         if session is not None:
@@ -316,7 +318,7 @@ def _over(request: HttpRequest, handle: str) -> HttpResponse:
     return _show(request, handle, error=StateInvalid(), status=400)
 
 
-def _speak(request: HttpRequest, row: LoginTransaction) -> None:
+def _speak(request: Request, row: LoginTransaction) -> None:
     """Use the language that the application asked for, unless the person chose one on our pages."""
     if "ui_locales" in request.GET or settings.LANGUAGE_COOKIE_NAME in request.COOKIES:
         return

@@ -6,13 +6,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from identity import cookies
+from identity.http import Request
 from identity.languages import use_language
 from identity.models import SessionEndReason, SSOSession
 from identity.sign_in.forms import NoFieldsForm
@@ -32,9 +33,9 @@ MAX_REFRESHES = 20
 @stale_forms.leads_to(stale_forms.same_page)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def sign_out(request: HttpRequest) -> HttpResponse:
+def sign_out(request: Request) -> HttpResponse:
     """Ask, then end the session: a link on another site must sign nobody out."""
-    if request.sso_session is None:  # type: ignore[attr-defined]
+    if request.sso_session is None:
         return _redirect(request, reverse("identity:logged_out"))
     if request.method == "POST" and request.POST.get("confirm") == "no":
         return _redirect(request, reverse("identity:account"))
@@ -46,12 +47,12 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-def signed_out(request: HttpRequest) -> HttpResponse:
+def signed_out(request: Request) -> HttpResponse:
     """Say that nobody is signed in here any more, tell the applications, and show what they answer."""
     found = _find(request)
     if found is None:
         return _page(request, None, {"login_url": reverse("identity:login")})
-    frames = [] if request.method == "HEAD" else sign_outs.frames(found, context=_context(request))
+    frames = [] if request.method == "HEAD" else sign_outs.frames(found, context=request.context)
     goes_on = bool(found.return_url) or sign_outs.has_visits(found)
     applications = sign_outs.report([found.session]).get(found.session.pk, [])
     page = {
@@ -69,12 +70,12 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-def go_on(request: HttpRequest) -> HttpResponse:
+def go_on(request: Request) -> HttpResponse:
     """Take the browser to the next application that must be told through it, and in the end where it was to go."""
     found = _find(request)
     if found is None:
         return _redirect(request, reverse("identity:logged_out"))
-    visit = sign_outs.next_visit(found, context=_context(request))
+    visit = sign_outs.next_visit(found, context=request.context)
     if visit is None:
         return _redirect(request, found.return_url or page_address(found.handle))
     if visit.fields is None:
@@ -86,16 +87,16 @@ def go_on(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def leave(request: HttpRequest, *, return_url: str = "", initiator: tuple[str, str] | None = None) -> HttpResponse:
+def leave(request: Request, *, return_url: str = "", initiator: tuple[str, str] | None = None) -> HttpResponse:
     """End this browser's session, tell the applications, and go on.
 
     return_url: where the browser goes in the end, judged by the caller: an address of a registration, or our own path;
     "" is the signed-out page. initiator: see `sign_outs.begin`.
     """
-    session: SSOSession | None = request.sso_session  # type: ignore[attr-defined]
+    session: SSOSession | None = request.sso_session
     target = return_url or reverse("identity:logged_out")
     if session is not None:
-        context = _context(request)
+        context = request.context
         sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=context, actor=session.user)
         handle = sign_outs.begin(
             session=session,
@@ -123,20 +124,20 @@ def next_address(handle: str) -> str:
     return f"{reverse('identity:logged_out_next')}?{urlencode({HANDLE_PARAMETER: handle})}"
 
 
-def find_sign_out(request: HttpRequest, handle: str) -> SignOut | None:
+def find_sign_out(request: Request, handle: str) -> SignOut | None:
     """The sign-out of this handle in this browser, for views that take an application's answer."""
     binding = cookies.read(cookies.BROWSER, request)
-    tenant = _context(request).tenant
+    tenant = request.context.tenant
     if not handle or not binding or tenant is None:
         return None
     return sign_outs.find(handle=handle[:100], tenant=tenant, bindings=[binding])
 
 
-def _find(request: HttpRequest) -> SignOut | None:
+def _find(request: Request) -> SignOut | None:
     return find_sign_out(request, request.GET.get(HANDLE_PARAMETER, ""))
 
 
-def _refreshing(request: HttpRequest, found: SignOut, *, is_settled: bool) -> dict[str, Any]:
+def _refreshing(request: Request, found: SignOut, *, is_settled: bool) -> dict[str, Any]:
     """Members of the page that looks again while an application has not answered."""
     count = request.GET.get("look", "0")
     looks = int(count) if count.isdecimal() and len(count) < 4 else MAX_REFRESHES
@@ -147,19 +148,19 @@ def _refreshing(request: HttpRequest, found: SignOut, *, is_settled: bool) -> di
     }
 
 
-def _page(request: HttpRequest, found: SignOut | None, page: dict[str, Any]) -> HttpResponse:
+def _page(request: Request, found: SignOut | None, page: dict[str, Any]) -> HttpResponse:
     if found is not None:
         _speak(request, found)
     return _private(render(request, "identity/logged_out.html", {"application_name": "", "back_url": "", **page}))
 
 
-def _speak(request: HttpRequest, found: SignOut) -> None:
+def _speak(request: Request, found: SignOut) -> None:
     """Keep to the language of the request that signed out, unless the person chose one on our pages."""
     if settings.LANGUAGE_COOKIE_NAME not in request.COOKIES:
         use_language(request, found.language)
 
 
-def _redirect(request: HttpRequest, address: str) -> HttpResponse:
+def _redirect(request: Request, address: str) -> HttpResponse:
     """Django's own redirect would refuse the private schemes of native clients (RFC8252-7.1)."""
     response = HttpResponse(status=303 if request.method == "POST" else 302)
     response["Location"] = address
@@ -172,7 +173,3 @@ def _private(response: HttpResponse) -> HttpResponse:
     """Keep the handle out of Referer headers; the page's own forms need their Origin (see protect_page)."""
     response["Referrer-Policy"] = "same-origin"
     return response
-
-
-def _context(request: HttpRequest) -> Any:
-    return request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlencode, urlsplit
 
-from django.http import HttpRequest
 from django.urls import Resolver404, resolve, reverse
 
+from identity.http import Request
 from identity.origins import path_prefix
 
 _MAX_LENGTH = 8000
@@ -32,7 +32,7 @@ def safe_path(candidate: str) -> str:
     return candidate
 
 
-def requested(request: HttpRequest) -> str:
+def requested(request: Request) -> str:
     """Return the checked `next` of a request's form or query."""
     return safe_path(request.POST.get("next", "") or request.GET.get("next", ""))
 

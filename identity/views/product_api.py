@@ -17,7 +17,6 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import Error as DatabaseError
-from django.http import HttpRequest
 from django.utils import translation
 
 from identity import errors as domain
@@ -25,6 +24,7 @@ from identity.context import RequestContext
 from identity.database import event_of, is_unavailable
 from identity.directory import tenants
 from identity.errors import IdentityError
+from identity.http import Request
 from identity.languages import best_language
 from identity.texts import unique_members
 
@@ -72,7 +72,7 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal_of(error: Exception, http: HttpRequest, *, allowed_methods: Iterable[str]) -> Refusal | None:
+def refusal_of(error: Exception, http: Request, *, allowed_methods: Iterable[str]) -> Refusal | None:
     """The answer to what any of these APIs may meet; None for a fault of ours.
 
     A rule's refusal, a database that is away, a method that the address does not have, a body beyond all bounds.
@@ -92,7 +92,7 @@ def refusal_of(error: Exception, http: HttpRequest, *, allowed_methods: Iterable
     return None
 
 
-def _refusal_by_rule(error: IdentityError, http: HttpRequest) -> Refusal | None:
+def _refusal_by_rule(error: IdentityError, http: Request) -> Refusal | None:
     """None for an error that no table names."""
     status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
     if status is None:
@@ -104,29 +104,29 @@ def _refusal_by_rule(error: IdentityError, http: HttpRequest) -> Refusal | None:
     return Refusal(status, _error_body(error.error_code, error.params, http), headers)
 
 
-def _error_body(code: str, params: tuple[object, ...], http: HttpRequest) -> dict[str, str]:
+def _error_body(code: str, params: tuple[object, ...], http: Request) -> dict[str, str]:
     """`error_code` and `error_msg`, the text in the language that the caller may have."""
     with translation.override(_language(http)):
         text = translation.gettext(domain.catalogue()[code].message)
     return {"error_code": code, "error_msg": text.format(*params)}
 
 
-def with_tenant(http: HttpRequest, *, otherwise: Callable[[], str] | None = None) -> RequestContext:
+def with_tenant(http: Request, *, otherwise: Callable[[], str] | None = None) -> RequestContext:
     """The request's context, with its tenant.
 
     The host says which (decision 10); on the shared host X-tenant-id does, and the client must belong to it.
     otherwise: finds the public id of the tenant where neither says it, "" if it cannot.
     Raises NotFound (APP.0001, decision 46).
     """
-    context: RequestContext = http.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    context: RequestContext = http.context
     if context.tenant is None:
         public_id = http.headers.get(TENANT_HEADER, "") or (otherwise() if otherwise else "")
         tenant = tenants.get_by_public_id(public_id if public_id.isprintable() else "")
-        context = http.context = replace(context, tenant=tenant)  # type: ignore[attr-defined]
+        context = http.context = replace(context, tenant=tenant)
     return context
 
 
-def read_document(http: HttpRequest) -> dict[str, Any]:
+def read_document(http: Request) -> dict[str, Any]:
     """The JSON object of a body, whatever its content type; {} where there is no body.
 
     Raises BodyUnreadable and ContentCodingUnsupported: a change must not succeed by a body that was not read
@@ -163,8 +163,8 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)  # RFC8259-6: neither NaN nor Infinity
 
 
-def _language(http: HttpRequest) -> str:
-    tenant = http.context.tenant  # type: ignore[attr-defined]
+def _language(http: Request) -> str:
+    tenant = http.context.tenant
     if tenant is None or not tenant.localize_errors:
         return "en"
     # X-L is the vendor's header and wins; the first language of Accept-Language that we have comes next.

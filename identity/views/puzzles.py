@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from identity import cookies
 from identity.errors import CaptchaRefused, IdentityError, TooManyRequests
+from identity.http import Request, tenant_of
 from identity.sign_in import captcha
 from identity.sign_in.puzzles import PIECE, WIDTH
 from identity.views.messages import status_of
@@ -32,7 +32,7 @@ class Asked:
     status: int
 
 
-def answer_in(request: HttpRequest) -> captcha.Answer | None:
+def answer_in(request: Request) -> captcha.Answer | None:
     """The answer that came with a form; None where the form had no puzzle in it."""
     token, position = request.POST.get("captcha", ""), request.POST.get("captcha_position", "")
     if not token:
@@ -41,7 +41,7 @@ def answer_in(request: HttpRequest) -> captcha.Answer | None:
     return captcha.Answer(token[:_MAX_TOKEN], int(position) if is_number else None)
 
 
-def ask(request: HttpRequest, form: forms.Form, refusal: CaptchaRefused) -> Asked:
+def ask(request: Request, form: forms.Form, refusal: CaptchaRefused) -> Asked:
     """Draw a puzzle for this browser to answer with the form; a wrong answer is told in both."""
     error = None
     if answer_in(request) is not None:
@@ -51,9 +51,9 @@ def ask(request: HttpRequest, form: forms.Form, refusal: CaptchaRefused) -> Aske
         field.widget.attrs.pop("autofocus", None)
     try:
         drawn = captcha.draw(
-            tenant=request.context.tenant,  # type: ignore[attr-defined]
+            tenant=tenant_of(request),
             binding=cookies.browser_binding(request),
-            context=request.context,  # type: ignore[attr-defined]
+            context=request.context,
         )
     except TooManyRequests as too_many:
         return Asked(None, too_many, status_of(too_many))

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
+from identity.http import Request
 from identity.views import next_urls
 
-Answer = Callable[[HttpRequest], HttpResponse]
+Answer = Callable[[Request], HttpResponse]
 _View = TypeVar("_View", bound=Callable[..., Any])
 
 
@@ -33,7 +34,7 @@ def leads_to(answer: Answer, *, needs_origin: bool = True) -> Callable[[_View], 
     return mark
 
 
-def answer(request: HttpRequest) -> HttpResponse | None:
+def answer(request: Request) -> HttpResponse | None:
     """What a refused form leads to; None where it may be another site's, or the view has no answer to it."""
     view = request.resolver_match.func if request.resolver_match else None
     marked: tuple[Answer, bool] | None = getattr(view, "stale_form", None)
@@ -43,12 +44,12 @@ def answer(request: HttpRequest) -> HttpResponse | None:
         return None
     find_answer, needs_origin = marked
     origin = _origin(request)
-    if origin != request.context.origin and (origin or needs_origin):  # type: ignore[attr-defined]
+    if origin != request.context.origin and (origin or needs_origin):
         return None
     return find_answer(request)
 
 
-def _origin(request: HttpRequest) -> str:
+def _origin(request: Request) -> str:
     """Whose page the form was on, as the browser says; "" where it says nothing."""
     if "Origin" in request.headers:
         return request.headers["Origin"]
@@ -56,7 +57,7 @@ def _origin(request: HttpRequest) -> str:
     return f"{referer.scheme}://{referer.netloc}" if referer.netloc else ""
 
 
-def same_page(request: HttpRequest) -> HttpResponse:
+def same_page(request: Request) -> HttpResponse:
     """Show the form's own page anew, with a token that counts."""
     query = request.GET.copy()
     if handle := request.POST.get("transaction", ""):
@@ -64,12 +65,12 @@ def same_page(request: HttpRequest) -> HttpResponse:
     return _see(f"{request.path}?{query.urlencode()}" if query else request.path)
 
 
-def next_page(request: HttpRequest) -> HttpResponse:
+def next_page(request: Request) -> HttpResponse:
     """Show the page that the form names as the next one."""
     return _see(next_urls.requested(request) or reverse("identity:account"))
 
 
-def account_page(request: HttpRequest) -> HttpResponse:
+def account_page(request: Request) -> HttpResponse:
     """Show the account page, where the form's button is."""
     return _see(reverse("identity:account"))
 

@@ -6,12 +6,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 
 from identity import cookies
 from identity.errors import IdentityError
+from identity.http import Request, tenant_of
 from identity.models import LoginState, LoginTransaction
 from identity.sign_in import login
 from identity.views import errors
@@ -22,27 +23,22 @@ from identity.views.messages import add_refusal, set_retry_after
 SIGN_IN_PARAMETER = "sign_in"
 
 
-def find(request: HttpRequest, handle: str, *, include_over: bool = False) -> LoginTransaction | None:
+def find(request: Request, handle: str, *, include_over: bool = False) -> LoginTransaction | None:
     """The sign-in under way with this handle, if this browser began it.
 
     include_over: or one that is over or finished.
     """
     return login.find(
         handle=handle,
-        tenant=request.context.tenant,  # type: ignore[attr-defined]
+        tenant=tenant_of(request),
         binding=cookies.browser_binding(request),
         include_over=include_over,
     )
 
 
-def proof(request: HttpRequest) -> dict[str, Any]:
+def proof(request: Request) -> dict[str, Any]:
     """What every step must bring: the browser's handle, and where the request came from."""
-    return {"binding": cookies.browser_binding(request), "context": request.context}  # type: ignore[attr-defined]
-
-
-def session_of(request: HttpRequest) -> Any:
-    """The session that this browser has already."""
-    return request.sso_session  # type: ignore[attr-defined]
+    return {"binding": cookies.browser_binding(request), "context": request.context}
 
 
 def address(handle: str, **query: str) -> str:
@@ -55,7 +51,7 @@ def forgot_password_address(handle: str) -> str:
     return f"{reverse('identity:forgot_password')}?{urlencode({SIGN_IN_PARAMETER: handle})}"
 
 
-def follow(request: HttpRequest, outcome: login.LoginOutcome, handle: str) -> HttpResponse:
+def follow(request: Request, outcome: login.LoginOutcome, handle: str) -> HttpResponse:
     """Go where a step led: to the next page, or out with a session."""
     if outcome.state == LoginState.ACCESS_DENIED:
         # For want of a second factor only: a browser's access to the application is the protocol's to judge.
@@ -70,7 +66,7 @@ def follow(request: HttpRequest, outcome: login.LoginOutcome, handle: str) -> Ht
 
 
 def render_page(
-    request: HttpRequest,
+    request: Request,
     template: str,
     row: LoginTransaction,
     handle: str,

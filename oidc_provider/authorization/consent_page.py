@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from identity.errors import IdentityError
+from identity.http import Request
 from identity.views import stale_forms
 from identity.views.content_security import allow_form_targets
 from oidc_provider import engine
@@ -29,7 +30,7 @@ from oidc_provider.wire.refusals import refuse
 
 @stale_forms.leads_to(stale_forms.same_page)
 @require_http_methods(["GET", "HEAD", "POST"])
-def consent(request: HttpRequest) -> HttpResponse:
+def consent(request: Request) -> HttpResponse:
     """Show what a client asks for, and take the answer. The form carries our CSRF token; the rest is parked."""
     pressed = request.POST.get("decision", "")
     try:
@@ -40,7 +41,7 @@ def consent(request: HttpRequest) -> HttpResponse:
     if taken.is_over:
         # The page stood open too long for its answer to count; the question is put again where it still is one.
         return views.answer(request, parked)
-    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+    session = request.sso_session
     context = engine_context(request, parked.dialect, session=session, app_code=parked.app_code)
     wanted: AuthorizationRequest | None = None
     try:
@@ -51,6 +52,7 @@ def consent(request: HttpRequest) -> HttpResponse:
             return views.answer(request, parked)
         if pressed == "deny":
             raise OAuthError(Fault.CONSENT_REFUSED)
+        assert session is not None  # `decide` asks for a sign-in where there is none
         if pressed == "allow":
             rules.record(decision.wish, client=wanted.client, session=session, context=context.request)
             passed = replace(parked.passed, consent_sid=session.sid)
@@ -60,7 +62,7 @@ def consent(request: HttpRequest) -> HttpResponse:
     return _page(request, wanted, decision.wish)
 
 
-def _page(request: HttpRequest, wanted: AuthorizationRequest, wish: Wish) -> HttpResponse:
+def _page(request: Request, wanted: AuthorizationRequest, wish: Wish) -> HttpResponse:
     client = wanted.client
     # prompt=consent shows everything again, so nothing is merely "already allowed" then.
     is_again = "consent" in wanted.prompt

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 
 from identity import budgets, cookies, crypto, pending_requests
 from identity.budgets import Budget
 from identity.errors import StateInvalid
+from identity.http import Request, tenant_of
 from identity.models import Tenant
 from identity.pending_requests import Taken
 from oidc_provider import dialects
@@ -58,12 +59,12 @@ class ParkedRequest:
         )
 
 
-def park(request: HttpRequest, route: str, payload: dict[str, Any]) -> str:
+def park(request: Request, route: str, payload: dict[str, Any]) -> str:
     """Keep a request; return the address, on our own site, where this browser may take it up again."""
     return _park(request, reverse(route), payload, binding=cookies.browser_binding(request))
 
 
-def park_post(request: HttpRequest, route: str, payload: dict[str, Any]) -> HttpResponse:
+def park_post(request: Request, route: str, payload: dict[str, Any]) -> HttpResponse:
     """Keep what another site's page posted, and let the browser come back with a GET that carries its cookies."""
     binding = crypto.new_handle()
     response = redirect(request, _park(request, reverse(route), payload, binding=binding, lifetime=POST_LIFETIME))
@@ -71,22 +72,22 @@ def park_post(request: HttpRequest, route: str, payload: dict[str, Any]) -> Http
     return response
 
 
-def take(request: HttpRequest) -> dict[str, Any]:
+def take(request: Request) -> dict[str, Any]:
     """Spend the parked payload that this address names. Raises StateInvalid."""
     return pending_requests.consume(tenant=_tenant(request), path=request.path, **_keys(request))
 
 
-def take_up(request: HttpRequest) -> Taken:
+def take_up(request: Request) -> Taken:
     """Spend the parked payload that this address names, even if its page stood open too long. Raises StateInvalid."""
     return pending_requests.take_up(tenant=_tenant(request), path=request.path, **_keys(request))
 
 
-def look(request: HttpRequest) -> dict[str, Any]:
+def look(request: Request) -> dict[str, Any]:
     """Read the parked payload that this address names and leave it there. Raises StateInvalid."""
     return pending_requests.peek(tenant=_tenant(request), path=request.path, **_keys(request))
 
 
-def find(request: HttpRequest, *, is_answered: bool) -> Taken:
+def find(request: Request, *, is_answered: bool) -> Taken:
     """The payload behind a page with a question: left there while it is only shown, spent by an answer.
 
     One that is over is spent by both. Raises StateInvalid.
@@ -99,18 +100,17 @@ def find(request: HttpRequest, *, is_answered: bool) -> Taken:
     return take_up(request)
 
 
-def _park(request: HttpRequest, path: str, payload: dict[str, Any], *, binding: str, **options: Any) -> str:
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+def _park(request: Request, path: str, payload: dict[str, Any], *, binding: str, **options: Any) -> str:
+    context = request.context
     budgets.spend(Budget.PARKED, tenant=context.tenant, context=context)
     handle = pending_requests.park(tenant=_tenant(request), path=path, payload=payload, binding=binding, **options)
     return f"{path}?{HANDLE_PARAMETER}={handle}"
 
 
-def _keys(request: HttpRequest) -> dict[str, Any]:
+def _keys(request: Request) -> dict[str, Any]:
     held = [cookies.read(name, request) for name in (cookies.BROWSER, cookies.PARKED)]
     return {"handle": request.GET.get(HANDLE_PARAMETER, "")[:100], "bindings": [value for value in held if value]}
 
 
-def _tenant(request: HttpRequest) -> Tenant:
-    tenant: Tenant = request.context.tenant  # type: ignore[attr-defined]  # set by RequestContextMiddleware
-    return tenant
+def _tenant(request: Request) -> Tenant:
+    return tenant_of(request)

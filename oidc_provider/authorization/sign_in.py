@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from django.http import HttpRequest
 from django.urls import reverse
 
 from identity import cookies
+from identity.http import Request, tenant_of
 from identity.sign_in import login
 from identity.views.content_security import form_source
 from oidc_provider.authorization import interaction
@@ -15,14 +15,14 @@ from oidc_provider.authorization.interaction import Step
 from oidc_provider.engine import AuthorizationRequest
 
 
-def begin(request: HttpRequest, step: Step, wanted: AuthorizationRequest, *, next_url: str) -> str:
+def begin(request: Request, step: Step, wanted: AuthorizationRequest, *, next_url: str) -> str:
     """Begin a sign-in for this request; return the address of its first page."""
     is_for_sign_in = step in (Step.SIGN_IN, Step.SIGN_IN_AGAIN)
     handle = login.begin(
-        tenant=request.context.tenant,  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+        tenant=tenant_of(request),
         binding=cookies.browser_binding(request),
-        context=request.context,  # type: ignore[attr-defined]
-        session=request.sso_session,  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+        context=request.context,
+        session=request.sso_session,
         application=wanted.client.catalogue_entry,
         next_url=next_url,
         login_hint=wanted.login_hint,

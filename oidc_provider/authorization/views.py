@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from identity.errors import IdentityError
+from identity.http import Request
 from oidc_provider import engine
 from oidc_provider.authorization import interaction, parking, sign_in
 from oidc_provider.authorization.details import merge
@@ -25,7 +26,7 @@ from oidc_provider.wire.refusals import refuse
 
 @csrf_exempt  # another site's page may send it, as it may send a GET; nothing is granted without pages of our own
 @require_http_methods(["GET", "HEAD", "POST"])
-def authorize(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+def authorize(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Take an authorization request. The route fixes the dialect.
 
     A POST may come from a page of another site, without our cookies (SameSite=Lax). It is checked, parked, and taken
@@ -48,7 +49,7 @@ def authorize(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> 
 
 
 @require_safe
-def resume(request: HttpRequest) -> HttpResponse:
+def resume(request: Request) -> HttpResponse:
     """Take up a parked request: after a POST, or after the user has signed in, however long that took."""
     try:
         parked = ParkedRequest.from_json(parking.take_up(request).payload)
@@ -57,9 +58,9 @@ def resume(request: HttpRequest) -> HttpResponse:
     return answer(request, parked)
 
 
-def answer(request: HttpRequest, parked: ParkedRequest) -> HttpResponse:
+def answer(request: Request, parked: ParkedRequest) -> HttpResponse:
     """Check everything, then ask the user or answer the client. What was checked before is checked again (S43)."""
-    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+    session = request.sso_session
     context = engine_context(request, parked.dialect, session=session, app_code=parked.app_code)
     wanted: AuthorizationRequest | None = None
     try:
@@ -68,6 +69,7 @@ def answer(request: HttpRequest, parked: ParkedRequest) -> HttpResponse:
         if decision.step is not None:
             response = _ask(request, decision.step, wanted, parked)
         else:
+            assert session is not None  # `decide` asks for a sign-in where there is none
             parameters = engine.approve(wanted, session=session, scopes=decision.scopes, context=context)
             response = to_client(
                 request, redirect_uri=wanted.redirect_uri, response_mode=wanted.response_mode, parameters=parameters
@@ -78,7 +80,7 @@ def answer(request: HttpRequest, parked: ParkedRequest) -> HttpResponse:
 
 
 def _for_scripts(
-    request: HttpRequest, response: HttpResponse, dialect: Dialect, wanted: AuthorizationRequest | None
+    request: Request, response: HttpResponse, dialect: Dialect, wanted: AuthorizationRequest | None
 ) -> HttpResponse:
     """Spell a redirect so that a script of the client can read it, where the dialect has such clients."""
     if not dialect.sends_path_header:
@@ -97,7 +99,7 @@ def at_client(
     return refusal
 
 
-def _ask(request: HttpRequest, step: Step, wanted: AuthorizationRequest, parked: ParkedRequest) -> HttpResponse:
+def _ask(request: Request, step: Step, wanted: AuthorizationRequest, parked: ParkedRequest) -> HttpResponse:
     """Park the request and send the browser to the page where the user does what is missing."""
     if step is Step.CONSENT:
         return redirect(request, parking.park(request, "oidc_provider:consent", parked.to_json()))

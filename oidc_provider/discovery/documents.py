@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpResponse, HttpResponseNotModified
 
+from identity.http import Request
 from oidc_provider.discovery.metadata import CACHE_SECONDS, Document
 
 
-def publish(request: HttpRequest, document: Document, *, content_type: str) -> HttpResponse:
+def publish(request: Request, document: Document, *, content_type: str) -> HttpResponse:
     """Answer with the document, or with 304 (RFC9110-13.1.2)."""
     response: HttpResponse
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from identity.http import Request
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.discovery import metadata
 from oidc_provider.discovery.documents import publish
@@ -14,11 +15,11 @@ from oidc_provider.wire import found, issuers
 
 @csrf_exempt  # machines call it; nothing here looks at a cookie
 @require_safe
-def metadata_document(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+def metadata_document(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Publish what this issuer supports."""
     found.check_issuer(request, dialect, app_code)
     found.count(request)
-    origin = issuers.base(request.context)  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    origin = issuers.base(request.context)
     issuer = dialect.issuer(origin, app_code=app_code)
     document = metadata.discovery(dialect, issuer, origin, app_code)
     return publish(request, document, content_type="application/json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from identity.errors import IdentityError
 from identity.events import EventType
+from identity.http import Request, tenant_of
 from identity.views import stale_forms
 from identity.views.content_security import allow_form_targets
 from identity.views.logout import leave
@@ -33,7 +34,7 @@ from oidc_provider.wire.refusals import refuse
 
 @csrf_exempt  # OIDCRIL-2: clients may post it; nobody is signed out by it without proof or confirmation
 @require_http_methods(["GET", "HEAD", "POST"])
-def logout(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+def logout(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Take a logout request. A POST arrives without our cookies and is taken up again by a GET of our own."""
     found.check_issuer(request, dialect, app_code)
     payload: dict[str, Any] = {"dialect": dialect.name, "app_code": app_code}
@@ -51,7 +52,7 @@ def logout(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> Htt
 
 
 @require_safe
-def resume(request: HttpRequest) -> HttpResponse:
+def resume(request: Request) -> HttpResponse:
     """Take up a logout request that was posted."""
     try:
         payload = parking.take(request)
@@ -63,7 +64,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 
 @stale_forms.leads_to(stale_forms.same_page)
 @require_http_methods(["GET", "HEAD", "POST"])
-def confirm(request: HttpRequest) -> HttpResponse:
+def confirm(request: Request) -> HttpResponse:
     """Ask the user, and do as they say. The form carries our CSRF token; the request waits on the server."""
     decision = request.POST.get("confirm", "")
     try:
@@ -84,34 +85,34 @@ def confirm(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _confirm_late(request: HttpRequest, decision: str) -> HttpResponse:
+def _confirm_late(request: Request, decision: str) -> HttpResponse:
     """The page stood open too long: the person's own word on our page still counts, the client's way back does not."""
     if decision == "yes":
         return leave(request)
     return redirect(request, reverse("identity:login" if decision == "no" else "identity:logout"))
 
 
-def _check(request: HttpRequest, params: Parameters, payload: dict[str, Any]) -> LogoutRequest:
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+def _check(request: Request, params: Parameters, payload: dict[str, Any]) -> LogoutRequest:
+    context = request.context
     dialect = dialects.get(payload["dialect"])
     issuer = dialect.issuer(issuers.base(context), app_code=payload["app_code"])
-    return rules.check(params, tenant=context.tenant, issuer=issuer)
+    return rules.check(params, tenant=tenant_of(request), issuer=issuer)
 
 
-def _go_on(request: HttpRequest, wanted: LogoutRequest, payload: dict[str, Any]) -> HttpResponse:
-    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+def _go_on(request: Request, wanted: LogoutRequest, payload: dict[str, Any]) -> HttpResponse:
+    session = request.sso_session
     if session is None or wanted.concerns(session):
         return _sign_out(request, wanted)
     return redirect(request, parking.park(request, "oidc_provider:logout_confirm", payload))
 
 
-def _sign_out(request: HttpRequest, wanted: LogoutRequest) -> HttpResponse:
+def _sign_out(request: Request, wanted: LogoutRequest) -> HttpResponse:
     languages.prefer(request, wanted.ui_locales)
     # Without a registered address nothing goes back, the state neither.
     address = with_parameters(wanted.redirect_uri, wanted.parameters) if wanted.redirect_uri else ""
     return leave(request, return_url=address)
 
 
-def _refuse(request: HttpRequest, error: OAuthError | IdentityError) -> HttpResponse:
+def _refuse(request: Request, error: OAuthError | IdentityError) -> HttpResponse:
     refusal = error if isinstance(error, OAuthError) else from_domain(error)
     return refuse(refusal, request=request, dialect=STANDARD, event=EventType.LOGOUT_REQUEST)

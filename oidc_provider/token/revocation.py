@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from identity.events import EventType
+from identity.http import Request
 from oidc_provider import engine
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
@@ -16,7 +17,7 @@ from oidc_provider.wire.refusals import refuse_json
 
 
 @csrf_exempt  # machines call it; nothing here looks at a cookie
-def revoke(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+def revoke(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Revoke one of the client's own tokens."""
     try:
         if request.method != "POST":

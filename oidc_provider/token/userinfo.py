@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from identity.events import EventType
+from identity.http import Request
 from oidc_provider import engine
 from oidc_provider.authorization import details
 from oidc_provider.dialects.base import Dialect
@@ -17,7 +18,7 @@ from oidc_provider.wire.refusals import refuse_json
 
 
 @csrf_exempt  # machines call it; nothing here looks at a cookie
-def userinfo(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+def userinfo(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Answer with what an access token says of its user."""
     try:
         if request.method not in ("GET", "HEAD", "POST"):
@@ -29,7 +30,7 @@ def userinfo(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> H
     return protect(JsonResponse(answer))
 
 
-def access_token(request: HttpRequest) -> str:
+def access_token(request: Request) -> str:
     """The bearer token of a request: in the header, or in the body of a form (RFC6750-2.1, 2.2), never in the address.
 
     Raises OAuthError without one, and with more than one (RFC6750-2).

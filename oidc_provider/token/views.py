@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from identity.events import EventType
+from identity.http import Request
 from oidc_provider import engine
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
@@ -16,7 +17,7 @@ from oidc_provider.wire.refusals import refuse_json
 
 
 @csrf_exempt  # machines call it; nothing here looks at a cookie
-def token(request: HttpRequest, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+def token(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
     """Exchange a code, a refresh token or the client's own credentials. The route fixes the dialect."""
     try:
         if request.method != "POST":

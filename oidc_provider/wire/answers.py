@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 
+from identity.http import Request
 from identity.views.content_security import allow_form_targets
 from oidc_provider.wire.addresses import with_parameters
 
 
 def to_client(
-    request: HttpRequest, *, redirect_uri: str, response_mode: str, parameters: Mapping[str, str]
+    request: Request, *, redirect_uri: str, response_mode: str, parameters: Mapping[str, str]
 ) -> HttpResponse:
     """The response that carries these parameters to a redirect_uri that was found good.
 
@@ -29,7 +30,7 @@ def to_client(
     return redirect(request, with_parameters(redirect_uri, parameters))
 
 
-def redirect(request: HttpRequest, address: str) -> HttpResponse:
+def redirect(request: Request, address: str) -> HttpResponse:
     """Send the browser on with a GET (RFC9700-4.12: 303 after a POST, never 307).
 
     Django's own redirect would refuse the private schemes of native clients (RFC8252-7.1).

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
+from identity.http import Request
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.wire import refusals
 from oidc_provider.wire.reading import query_parameters
 
 
 @require_safe
-def error_address(request: HttpRequest, *, dialect: Dialect) -> HttpResponse:
+def error_address(request: Request, *, dialect: Dialect) -> HttpResponse:
     """Show a refusal in words of our own catalogue. Anybody can write this address, so nothing else of it is shown."""
     parameters = query_parameters(request)
     error, text = dialect.shown_error(parameters)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from django.http import Http404, HttpRequest
+from django.http import Http404
 
+from identity.http import Request
 from identity.models import SSOSession
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.engine import EngineContext
@@ -11,10 +12,10 @@ from oidc_provider.wire import issuers
 
 
 def engine_context(
-    request: HttpRequest, dialect: Dialect, *, session: SSOSession | None = None, app_code: str = ""
+    request: Request, dialect: Dialect, *, session: SSOSession | None = None, app_code: str = ""
 ) -> EngineContext:
     """The facts of this request. `session` only where the browser's session matters: reading it costs a query."""
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    context = request.context
     if context.tenant is None:
         raise Http404  # The host that all tenants share has no issuer (decision 10).
     return EngineContext(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.conf import settings
-from django.http import HttpRequest
 
+from identity.http import Request
 from identity.languages import best_language, use_language
 
 
-def prefer(request: HttpRequest, ui_locales: Iterable[str]) -> None:
+def prefer(request: Request, ui_locales: Iterable[str]) -> None:
     """Use the first of these BCP 47 tags that we have a language for, unless the person chose one on our pages."""
     if settings.LANGUAGE_COOKIE_NAME in request.COOKIES:
         return

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 
+from identity.http import Request
 from oidc_provider.authorization import details
 from oidc_provider.authorization.details import Parameters, merge
 from oidc_provider.dialects.base import Dialect, SecretPlace
@@ -19,12 +19,12 @@ FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 100
 
 
-def query_parameters(request: HttpRequest) -> Parameters:
+def query_parameters(request: Request) -> Parameters:
     """The parameters of the query."""
     return _collect(str(request.META.get("QUERY_STRING", "")))
 
 
-def form_parameters(request: HttpRequest) -> Parameters:
+def form_parameters(request: Request) -> Parameters:
     """The parameters of a form body (RFC6749-3.2, appendix B).
 
     Raises OAuthError for another content type, a body that is too large, cut off, or not a form.
@@ -35,7 +35,7 @@ def form_parameters(request: HttpRequest) -> Parameters:
     return _collect(_body(request).decode("utf-8", errors="replace"))
 
 
-def _body(request: HttpRequest) -> bytes:
+def _body(request: Request) -> bytes:
     try:
         return request.body
     except RequestDataTooBig:
@@ -44,7 +44,7 @@ def _body(request: HttpRequest) -> bytes:
         raise OAuthError(Fault.MALFORMED_PARAMETER, log_detail="body cut off") from None
 
 
-def token_parameters(request: HttpRequest, dialect: Dialect) -> Parameters:
+def token_parameters(request: Request, dialect: Dialect) -> Parameters:
     """The parameters of a token request, from where the dialect takes them. Raises OAuthError."""
     query = query_parameters(request)
     if SecretPlace.QUERY not in dialect.secret_places:
@@ -56,7 +56,7 @@ def token_parameters(request: HttpRequest, dialect: Dialect) -> Parameters:
     return merge(query, form_parameters(request))
 
 
-def _json_or_form(request: HttpRequest) -> Parameters:
+def _json_or_form(request: Request) -> Parameters:
     """OneAccess-3.3.1.1 shows form text under the type of JSON: the first character tells which of them it is."""
     if request.content_type != "application/json":
         return form_parameters(request)

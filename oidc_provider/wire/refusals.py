@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlencode
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from identity import audit, origins
 from identity.events import EventType
+from identity.http import Request
 from identity.models import AuditOutcome
 from oidc_provider.dialects.base import Delivery, Dialect, EndpointName
 from oidc_provider.errors import Fault, OAuthError
@@ -40,7 +40,7 @@ _BEARER = frozenset(
 def refuse(
     error: OAuthError,
     *,
-    request: HttpRequest,
+    request: Request,
     dialect: Dialect,
     event: EventType = EventType.AUTHORIZATION_GRANT,
 ) -> HttpResponse:
@@ -76,14 +76,14 @@ def refuse(
         **_standard_body(spelling),
         **_error_uri(dialect),
         "language": "en" if spelling.text.isascii() else "ja",
-        "request_id": _context(request).request_id,
+        "request_id": request.context.request_id,
         "is_signing_out": event is EventType.LOGOUT_REQUEST,
     }
     return _at_its_time(error, protect_page(render(request, "oidc_provider/error.html", page, status=spelling.status)))
 
 
 def refuse_json(
-    error: OAuthError, *, request: HttpRequest, dialect: Dialect, event: EventType = EventType.TOKEN_GRANT
+    error: OAuthError, *, request: Request, dialect: Dialect, event: EventType = EventType.TOKEN_GRANT
 ) -> HttpResponse:
     """Refuse a request that a program sent (RFC6749-5.2, RFC6750-3)."""
     _record(error, request=request, dialect=dialect, event=event)
@@ -152,19 +152,19 @@ def _error_uri(dialect: Dialect) -> dict[str, str]:
     return {"error_uri": dialect.error_uri} if dialect.error_uri else {}
 
 
-def show(request: HttpRequest, *, error: str, text: str, is_signing_out: bool) -> HttpResponse:
+def show(request: Request, *, error: str, text: str, is_signing_out: bool) -> HttpResponse:
     """The page of a dialect's own error address. Both texts are of our catalogues; "" where they were not."""
     page = {
         "error": error,
         "error_description": text,
         "language": "en" if text.isascii() else "ja",
-        "request_id": _context(request).request_id,
+        "request_id": request.context.request_id,
         "is_signing_out": is_signing_out,
     }
     return protect_page(render(request, "oidc_provider/error.html", page, status=400))
 
 
-def _methods(request: HttpRequest, dialect: Dialect) -> str:
+def _methods(request: Request, dialect: Dialect) -> str:
     """The methods of this route; it is named after its endpoint."""
     name = (request.resolver_match.url_name or "") if request.resolver_match else ""
     methods = dialect.endpoints[EndpointName(name.rpartition("-")[2])].methods
@@ -178,7 +178,7 @@ def _challenge(scheme: str, parameters: dict[str, str]) -> str:
     return f"{scheme} {pairs}".rstrip()
 
 
-def _record(error: OAuthError, *, request: HttpRequest, dialect: Dialect, event: EventType) -> None:
+def _record(error: OAuthError, *, request: Request, dialect: Dialect, event: EventType) -> None:
     client_id = error.client_id or (error.redirect.client_id if error.redirect else "")
     reason = error.fault.value
     log.info(
@@ -187,14 +187,10 @@ def _record(error: OAuthError, *, request: HttpRequest, dialect: Dialect, event:
     )
     audit.record(
         event,
-        tenant=_context(request).tenant,
+        tenant=request.context.tenant,
         outcome=AuditOutcome.REFUSED,
         reason=reason,
-        context=_context(request),
+        context=request.context,
         client_id=client_id,
         dialect=dialect.name,
     )
-
-
-def _context(request: HttpRequest) -> Any:
-    return request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware

@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urljoin
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.utils.cache import patch_vary_headers
+
+from identity.http import Request
 
 _SAME_SITE = ("same-origin", "same-site")
 
 
-def is_scripted(request: HttpRequest) -> bool:
+def is_scripted(request: Request) -> bool:
     """Whether a script asks, and not the browser's own navigation (FETCH-2.2.5; axios for older browsers)."""
     mode = request.headers.get("Sec-Fetch-Mode", "")
     if mode:
@@ -25,13 +27,13 @@ def is_scripted(request: HttpRequest) -> bool:
     return request.headers.get("X-Requested-With", "") == "XMLHttpRequest"
 
 
-def wants_json(request: HttpRequest) -> bool:
+def wants_json(request: Request) -> bool:
     """Whether a refusal that would be a page is better read as JSON."""
     accept = request.headers.get("Accept", "")
     return "application/json" in accept and "text/html" not in accept
 
 
-def is_from_site(request: HttpRequest, *, is_registered: Callable[[str], bool]) -> bool:
+def is_from_site(request: Request, *, is_registered: Callable[[str], bool]) -> bool:
     """Whether the request comes from a page of ours or of a registered origin, on our own site.
 
     The Origin header is compared as a string (S2). Browsers leave it out of a GET from our own origin only.
@@ -44,7 +46,7 @@ def is_from_site(request: HttpRequest, *, is_registered: Callable[[str], bool]) 
     return origin == _own_origin(request) or is_registered(origin)
 
 
-def adapt(request: HttpRequest, response: HttpResponse, *, is_registered: Callable[[str], bool]) -> HttpResponse:
+def adapt(request: Request, response: HttpResponse, *, is_registered: Callable[[str], bool]) -> HttpResponse:
     """Send the target of a redirect in `path` too, and to a script of the same site only there.
 
     is_registered: tells an origin whose pages may read it, beside our own.
@@ -59,15 +61,13 @@ def adapt(request: HttpRequest, response: HttpResponse, *, is_registered: Callab
     return allow_reading(request, response, is_registered=is_registered)
 
 
-def with_path(request: HttpRequest, response: HttpResponse, target: str) -> HttpResponse:
+def with_path(request: Request, response: HttpResponse, target: str) -> HttpResponse:
     """Name a target in `path`, as a full address: the script's page may be on another origin."""
     response["path"] = urljoin(f"{_own_origin(request)}/", target)
     return response
 
 
-def allow_reading(
-    request: HttpRequest, response: HttpResponse, *, is_registered: Callable[[str], bool]
-) -> HttpResponse:
+def allow_reading(request: Request, response: HttpResponse, *, is_registered: Callable[[str], bool]) -> HttpResponse:
     """Let a page of a registered origin of the same site read the answer (FETCH-3.2)."""
     patch_vary_headers(response, ["Origin", "Sec-Fetch-Mode"])
     origin = request.headers.get("Origin", "")
@@ -78,6 +78,6 @@ def allow_reading(
     return response
 
 
-def _own_origin(request: HttpRequest) -> str:
-    origin: str = request.context.origin  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+def _own_origin(request: Request) -> str:
+    origin: str = request.context.origin
     return origin

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from django.http import HttpRequest
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request as HttpCall
@@ -18,6 +17,7 @@ from identity.context import RequestContext
 from identity.directory import attributes
 from identity.errors import ValueRequired
 from identity.events import EventType
+from identity.http import Request, typed
 from identity.models import SessionKind, SSOSession
 from identity.sign_in import login
 from identity.sso import access, sessions
@@ -87,10 +87,9 @@ class JSONView(APIView):
     # What operations use
 
     @property
-    def http(self) -> HttpRequest:
+    def http(self) -> Request:
         """Django's request."""
-        http: HttpRequest = self.request._request
-        return http
+        return typed(self.request._request)
 
     def required(self, **codes: str) -> dict[str, str]:
         """Texts of the body, each with the code of its absence, in the contract's order. Raises ValueRequired."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
-from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
@@ -22,6 +21,7 @@ from identity.decorators import machine_endpoint
 from identity.directory import applications
 from identity.errors import BodyUnreadable
 from identity.events import EventType
+from identity.http import Request, typed
 from identity.messaging import messages
 from identity.models import Application, Tenant
 from identity.views.product_api import read_document
@@ -168,15 +168,14 @@ class TenantAPIView(APIView):
         return self.principal.tenant
 
     @property
-    def http(self) -> HttpRequest:
+    def http(self) -> Request:
         """Django's request."""
-        http: HttpRequest = self.request._request
-        return http
+        return typed(self.request._request)
 
     @property
     def by(self) -> dict[str, Any]:
         """Who acts, and in which request: what every service wants to know."""
-        context: RequestContext = self.http.context  # type: ignore[attr-defined]
+        context: RequestContext = self.http.context
         return {"context": replace(context, relay=self.principal.client_id), "actor": self.principal}
 
     def document(self) -> dict[str, Any]:

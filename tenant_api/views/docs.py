@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from identity.errors import IdentityError
+from identity.http import typed
 from identity.origins import path_prefix
 from identity.views.product_api import with_tenant
 from oidc_provider.errors import OAuthError
@@ -102,7 +103,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         token = request.POST.get("access_token", "").strip()
         try:
-            context = with_tenant(request)
+            context = with_tenant(typed(request))
             if context.tenant is not None:
                 authentication.find_principal(token, tenant=context.tenant)
                 authentication.keep_for_pages(request, token)

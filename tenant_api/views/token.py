@@ -10,6 +10,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from identity.http import typed
 from identity.views.product_api import with_tenant
 from oidc_provider import public
 from oidc_provider.errors import Fault, OAuthError
@@ -54,7 +55,7 @@ class TokenView(TenantAPIView):
     )
     def post(self, request: Request) -> Response:
         """Give a token to a client that proves itself. Tokens that it got before stay valid."""
-        http = request._request
+        http = typed(request._request)
         try:
             form, authorization = self._form(http.body), http.headers.get("Authorization", "")
             token = public.grant_client_token(

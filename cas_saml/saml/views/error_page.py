@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from cas_saml.saml import bindings, xml
@@ -14,20 +14,21 @@ from cas_saml.saml.sso import PROTOCOL
 from identity import audit
 from identity.errors import IdentityError, NotFound
 from identity.events import EventType
+from identity.http import Request
 from identity.models import AuditOutcome
 
 log = logging.getLogger(__name__)
 
 
 def refuse(
-    request: HttpRequest,
+    request: Request,
     error: IdentityError | SAMLError | xml.Refused,
     *,
     event: EventType,
     provider: ServiceProvider | None = None,
 ) -> HttpResponse:
     """Refuse a message, log and audit it. Nothing is sent to an address that is not known (S6, S22)."""
-    context = request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
+    context = request.context
     refusal = _as_refusal(error)
     reason = refusal.reason if isinstance(refusal, MessageRefused) else refusal.error_code
     client_ref = getattr(refusal, "client_ref", "") or (provider.public_id if provider else "")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -21,6 +19,7 @@ from cas_saml.saml.views.error_page import refuse
 from cas_saml.saml.views.sign_on import receive
 from identity.errors import IdentityError, NotFound
 from identity.events import EventType
+from identity.http import Request, tenant_of
 from identity.models import SSOSession
 from identity.views.logout import find_sign_out, leave, next_address
 
@@ -31,13 +30,13 @@ _CONTINUE, _ANSWERED, _FINISH = (f"cas_saml:saml_slo_{name}" for name in ("conti
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @of_a_tenant
-def single_logout(request: HttpRequest) -> HttpResponse:
+def single_logout(request: Request) -> HttpResponse:
     """Take a LogoutRequest or a LogoutResponse. A POST comes without our cookies and is taken up again by a GET."""
     if request.method != "POST" and not {messages.REQUEST, messages.RESPONSE} & set(request.GET):
         return bindings.go(request, reverse("identity:logout"))
     try:
         incoming = receive(request)
-        us, tenant = entity.of(_context(request)), _context(request).tenant
+        us, tenant = entity.of(request.context), tenant_of(request)
         if incoming.parameter == messages.RESPONSE:
             answer = logout.read_response(incoming, tenant=tenant, us=us)
             if request.method == "POST":
@@ -54,7 +53,7 @@ def single_logout(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 @of_a_tenant
-def resume(request: HttpRequest) -> HttpResponse:
+def resume(request: Request) -> HttpResponse:
     """Take up a LogoutRequest that was posted."""
     try:
         wanted = LogoutRequest.from_json(parking.take(request))
@@ -66,7 +65,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 @of_a_tenant
-def answered(request: HttpRequest) -> HttpResponse:
+def answered(request: Request) -> HttpResponse:
     """Take up a LogoutResponse that was posted."""
     try:
         return _note(request, LogoutResponse(**parking.take(request)))
@@ -77,24 +76,24 @@ def answered(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 @of_a_tenant
-def finish(request: HttpRequest) -> HttpResponse:
+def finish(request: Request) -> HttpResponse:
     """Answer the provider that asked, after the others were told through the browser."""
     try:
         parked = parking.take(request)
         wanted = LogoutRequest.from_json(parked["request"])
-        provider = providers.get_by_id(wanted.provider_id, tenant=_context(request).tenant)
+        provider = providers.get_by_id(wanted.provider_id, tenant=tenant_of(request))
     except IdentityError as error:
         return refuse(request, error, event=EventType.LOGOUT_REQUEST)
     return _respond(request, wanted, provider, is_partial=logout.is_partial(parked["sessions"]))
 
 
-def _sign_out(request: HttpRequest, wanted: LogoutRequest) -> HttpResponse:
+def _sign_out(request: Request, wanted: LogoutRequest) -> HttpResponse:
     """End the sessions that the provider means, and lead this browser on where one of them is its own."""
-    context = _context(request)
-    own: SSOSession | None = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
+    context = request.context
+    own: SSOSession | None = request.sso_session
     provider = None
     try:
-        provider = providers.get_by_id(wanted.provider_id, tenant=context.tenant)
+        provider = providers.get_by_id(wanted.provider_id, tenant=tenant_of(request))
         told = logout.take(wanted, provider)
     except SAMLError as error:
         assert provider is not None
@@ -110,7 +109,7 @@ def _sign_out(request: HttpRequest, wanted: LogoutRequest) -> HttpResponse:
 
 
 def _respond(
-    request: HttpRequest,
+    request: Request,
     wanted: LogoutRequest,
     provider: ServiceProvider,
     *,
@@ -118,7 +117,7 @@ def _respond(
     is_partial: bool = False,
 ) -> HttpResponse:
     """Send the LogoutResponse; to our own page where the provider takes none."""
-    us = entity.of(_context(request))
+    us = entity.of(request.context)
     answer = logout.response_for(wanted, provider, us=us, error=error, is_partial=is_partial)
     if answer is None:
         return bindings.go(request, reverse("identity:logged_out"))
@@ -135,14 +134,10 @@ def _respond(
     )
 
 
-def _note(request: HttpRequest, answer: LogoutResponse) -> HttpResponse:
+def _note(request: Request, answer: LogoutResponse) -> HttpResponse:
     """Note what a provider answered, and let the browser go on."""
     sign_out = find_sign_out(request, answer.relay_state)
     if sign_out is None:
         raise NotFound("PARAM.0014", log_detail="no sign-out of this browser")
     logout.note_answer(answer, sign_out)
     return bindings.go(request, next_address(sign_out.handle))
-
-
-def _context(request: HttpRequest) -> Any:
-    return request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -23,6 +22,7 @@ from cas_saml.saml.views.error_page import refuse
 from identity import cookies
 from identity.errors import ApplicationDisabled, IdentityError
 from identity.events import EventType
+from identity.http import Request, tenant_of
 from identity.sign_in import login as sign_ins
 
 
@@ -30,7 +30,7 @@ from identity.sign_in import login as sign_ins
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @of_a_tenant
-def single_sign_on(request: HttpRequest) -> HttpResponse:
+def single_sign_on(request: Request) -> HttpResponse:
     """Take an AuthnRequest (SAMLProf-4.1), or begin a sign-in for the provider that `sp` names.
 
     A POST may come from a page of another site, without our cookies (SameSite=Lax). It is checked, parked, and taken
@@ -40,7 +40,7 @@ def single_sign_on(request: HttpRequest) -> HttpResponse:
         if request.method != "POST" and messages.REQUEST not in request.GET:
             return _unsolicited(request)
         incoming = receive(request)
-        wanted, provider = requests.read(incoming, tenant=_context(request).tenant, entity=entity.of(_context(request)))
+        wanted, provider = requests.read(incoming, tenant=tenant_of(request), entity=entity.of(request.context))
     except (IdentityError, xml.Refused) as error:
         return refuse(request, error, event=EventType.ASSERTION_GRANT)
     if request.method == "POST":
@@ -51,7 +51,7 @@ def single_sign_on(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 @of_a_tenant
-def resume(request: HttpRequest) -> HttpResponse:
+def resume(request: Request) -> HttpResponse:
     """Take up a request after a POST, or after the user has done something for it."""
     try:
         wanted, passed = interaction.from_json(parking.take_up(request))
@@ -60,40 +60,41 @@ def resume(request: HttpRequest) -> HttpResponse:
     return _answer(request, wanted, passed)
 
 
-def receive(request: HttpRequest) -> Incoming:
+def receive(request: Request) -> Incoming:
     """The message of a request, by either binding. Raises MessageRefused and xml.Refused."""
     if request.method == "POST":
         return messages.from_form(dict(request.POST.lists()))
     return messages.from_query(request.META.get("QUERY_STRING", ""))
 
 
-def _unsolicited(request: HttpRequest) -> HttpResponse:
+def _unsolicited(request: Request) -> HttpResponse:
     """OneAccess-3.3.3.1: `sp` is the entity ID, compared character by character. No other parameter counts (S22)."""
     if len(request.GET.getlist("sp")) > 1:
         raise MessageRefused(Refusal.PARAMETER)  # S45
-    provider = providers.get(request.GET.get("sp", ""), tenant=_context(request).tenant)
+    provider = providers.get(request.GET.get("sp", ""), tenant=tenant_of(request))
     if not provider.allow_unsolicited:
         raise ApplicationDisabled(log_detail=f"service_provider={provider.public_id} takes no unsolicited assertions")
     return _answer(request, requests.unsolicited(provider), Passed(), provider)
 
 
 def _answer(
-    request: HttpRequest, wanted: AuthnRequest, passed: Passed, provider: ServiceProvider | None = None
+    request: Request, wanted: AuthnRequest, passed: Passed, provider: ServiceProvider | None = None
 ) -> HttpResponse:
     """Check everything, then ask the user or answer the provider.
 
     provider: as this very request has read it. Without one, after a request was parked, what was checked before is
     checked again (S43).
     """
-    session = request.sso_session  # type: ignore[attr-defined]  # set by SSOSessionMiddleware
-    context = _context(request)
+    session = request.sso_session
+    context = request.context
     us = entity.of(context)
     try:
-        provider = provider or providers.get_by_id(wanted.provider_id, tenant=context.tenant)
+        provider = provider or providers.get_by_id(wanted.provider_id, tenant=tenant_of(request))
         requests.check_consumer(wanted, provider)
         step = interaction.decide(wanted, provider=provider, session=session, passed=passed)
         if step is not Step.ANSWER:
             return _ask(request, step, wanted, passed, provider)
+        assert session is not None  # `decide` asks for a sign-in where there is none
         response = sso.answer(wanted, provider=provider, session=session, entity=us, context=context)
     except MessageRefused as error:
         return refuse(request, error, event=EventType.ASSERTION_GRANT)
@@ -105,14 +106,14 @@ def _answer(
 
 
 def _tell(
-    request: HttpRequest, error: IdentityError | SAMLError, wanted: AuthnRequest, provider: ServiceProvider
+    request: Request, error: IdentityError | SAMLError, wanted: AuthnRequest, provider: ServiceProvider
 ) -> HttpResponse:
     """Let the provider hear of a refusal; nobody asked where the sign-in started here, so then it is our page."""
     told = error if isinstance(error, SAMLError) else from_domain(error)
     if wanted.is_unsolicited:
         refusal = MessageRefused(told.fault.value, log_detail=told.log_detail, client_ref=provider.public_id)
         return refuse(request, refusal, event=EventType.ASSERTION_GRANT, provider=provider)
-    context = _context(request)
+    context = request.context
     try:
         response = sso.refuse(told, wanted, provider=provider, entity=entity.of(context), context=context)
     except MessageRefused as repeated:
@@ -120,28 +121,22 @@ def _tell(
     return _post(request, wanted, response)
 
 
-def _post(request: HttpRequest, wanted: AuthnRequest, response: bytes) -> HttpResponse:
+def _post(request: Request, wanted: AuthnRequest, response: bytes) -> HttpResponse:
     fields = bindings.form_fields(messages.RESPONSE, response, relay_state=wanted.relay_state)
     return bindings.auto_post(request, address=wanted.consumer_url, fields=fields)
 
 
-def _ask(
-    request: HttpRequest, step: Step, wanted: AuthnRequest, passed: Passed, provider: ServiceProvider
-) -> HttpResponse:
+def _ask(request: Request, step: Step, wanted: AuthnRequest, passed: Passed, provider: ServiceProvider) -> HttpResponse:
     """Park the request and send the browser to identity's pages, which send it back."""
     payload = interaction.to_json(wanted, passed.after(step))
     handle = sign_ins.begin(
-        tenant=_context(request).tenant,
+        tenant=tenant_of(request),
         binding=cookies.browser_binding(request),
-        context=_context(request),
-        session=request.sso_session,  # type: ignore[attr-defined]
+        context=request.context,
+        session=request.sso_session,
         application=provider.application,
         next_url=parking.park(request, "cas_saml:saml_sso_continue", payload),
         reauthenticate=wanted.force_authn and step is not Step.STEP_UP,
         required_acr=wanted.wish.required_acr,
     )
     return bindings.go(request, f"{reverse('identity:login')}?{urlencode({'transaction': handle})}")
-
-
-def _context(request: HttpRequest) -> Any:
-    return request.context  # type: ignore[attr-defined]  # set by RequestContextMiddleware
