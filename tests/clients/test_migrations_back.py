@@ -16,12 +16,11 @@ import pytest
 
 from tests.clients.provider import ROOT, OwnDatabase
 from tests.support import templates
+from tests.support.schema import schema
 
 pytestmark = pytest.mark.client
 
 SECONDS = 900
-
-Schema = list[tuple[str, ...]]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -77,29 +76,6 @@ def migrate_back() -> None:
         executor.unapply_migration(before, migration)
 
 
-def schema(url: str) -> Schema:
-    """Tables with their columns, and indexes with what they say."""
-    if url.startswith("sqlite"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            columns = connection.execute(
-                "SELECT m.name, p.name, p.type, p.'notnull' FROM sqlite_master m JOIN pragma_table_info(m.name) p"
-                " WHERE m.type = 'table'"
-            ).fetchall()
-            indexes = connection.execute("SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index'")
-            return sorted(tuple(map(str, row)) for row in [*columns, *indexes.fetchall()])
-    with psycopg.connect(url) as connection:
-        rows = connection.execute(
-            "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns"
-            " WHERE table_schema = 'public'"
-        ).fetchall()
-        rows += connection.execute("SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'")
-        rows += connection.execute(
-            "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
-            " WHERE contype IN ('c', 'f') AND connamespace = 'public'::regnamespace"
-        )
-        return sorted(tuple(map(str, row)) for row in rows)
-
-
 def others(url: str) -> list[str]:
     """Sequences, types and functions of PostgreSQL's, and triggers and views of either."""
     if url.startswith("sqlite"):
@@ -135,6 +111,7 @@ if __name__ == "__main__":
     from django.core.management import call_command
 
     django.setup()
+    templates.hurry()
     if sys.argv[1] == "back":
         migrate_back()
     else:

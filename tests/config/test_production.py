@@ -13,6 +13,8 @@ import pytest
 
 from config.local_secrets import render
 from tests.clients.provider import OwnDatabase, free_port, stop, wait_until_open
+from tests.support import templates
+from tests.support.schema import Schema, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Production in one page")[2]
@@ -63,6 +65,19 @@ def settings_of_page(tmp_path: Path) -> Iterator[dict[str, str]]:
             database.drop()
 
 
+def schema_of_template() -> Schema:
+    """What all tests have, but for the cache, which is in Redis here."""
+    server = os.environ.get("DATABASE_URL", "")
+    # PostgreSQL copies no database that somebody is connected to, so we ask a copy.
+    copy = OwnDatabase(server, template=templates.postgresql_database(server)) if server else None
+    try:
+        made = schema(copy.url if copy else f"sqlite:///{templates.sqlite_file()}")
+    finally:
+        if copy:
+            copy.drop()
+    return [row for row in made if row[0] != "cache"]
+
+
 def ask(settings: dict[str, str], path: str) -> tuple[int, str]:
     """Ask as the proxy of the page would."""
     headers = {"Host": "id.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.7"}
@@ -79,6 +94,7 @@ def test_the_page_leads_to_a_server_that_answers_behind_its_proxy(
     (prepare,) = (block for block in BLOCKS if "manage.py migrate" in block)
     for command in prepare.splitlines():
         run(command, settings_of_page, tmp_path)
+    assert schema(settings_of_page["DATABASE_URL"]) == schema_of_template()
     (serve,) = (block for block in BLOCKS if "gunicorn" in block)
     commands = [line.replace(".venv/bin/python", sys.executable).split() for line in serve.splitlines()]
     processes: list[subprocess.Popen[bytes]] = []

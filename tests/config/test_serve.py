@@ -22,6 +22,7 @@ import pytest
 from config.management.commands.serve import is_loopback
 from tests.clients.provider import free_port
 from tests.support import templates
+from tests.support.schema import schema
 
 pytestmark = pytest.mark.xdist_group("serve")
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +136,12 @@ def test_a_first_start_serves_a_demo_tenant_and_stops_on_a_signal(first: Start) 
     assert len(first.started) == 2
     assert first.exit_status == 0
     assert first.left == []
+
+
+@pytest.mark.client
+def test_a_first_start_makes_the_schema_that_all_tests_have(first: Start) -> None:
+    made = schema(f"sqlite:///{first.directory / 'monban.sqlite3'}")
+    assert made == schema(f"sqlite:///{templates.sqlite_file()}")
 
 
 @pytest.mark.client
