@@ -8,7 +8,8 @@ from typing import Any
 from cas_saml.cas import registration
 from cas_saml.cas.models import CASService
 from identity import registry
-from identity.configuration.files import ACTOR, Plan, check_keys, check_text
+from identity.configuration.plan import ACTOR, Plan
+from identity.configuration.shapes import check_keys, check_text
 from identity.models import Application
 
 # What the file says, and the column.

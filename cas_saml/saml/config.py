@@ -8,8 +8,9 @@ from typing import Any
 from cas_saml.saml import registration
 from cas_saml.saml.models import ServiceProvider
 from identity import registry
-from identity.configuration.files import ACTOR as SYSTEM
-from identity.configuration.files import ConfigError, Plan, check_keys, check_list, check_text
+from identity.configuration.plan import ACTOR as SYSTEM
+from identity.configuration.plan import Plan
+from identity.configuration.shapes import ConfigError, check_keys, check_list, check_text
 from identity.models import Application
 
 # What the file says, and the column, where they differ.

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from identity.configuration.files import (
-    ACTOR,
-    ConfigError,
-    Plan,
-    check_flag,
-    check_keys,
-    check_mapping,
-    check_text,
-)
+from identity.configuration.plan import ACTOR, Plan
+from identity.configuration.shapes import ConfigError, check_flag, check_keys, check_mapping, check_text
 from identity.messaging import gateways
 from identity.models import MessageGateway, Tenant
 from identity.registry import register_config_section

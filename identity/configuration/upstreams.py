@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from identity.configuration.files import ACTOR, ConfigError, Plan, check_flag, check_keys, check_text
+from identity.configuration.plan import ACTOR, Plan
+from identity.configuration.shapes import ConfigError, check_flag, check_keys, check_text
 from identity.directory import lists
 from identity.federation import upstreams
 from identity.models import Tenant

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from identity import registry
-from identity.configuration.files import ACTOR, ConfigError, Plan, check_flag, check_keys, check_list, check_text
+from identity.configuration.plan import ACTOR, Plan
+from identity.configuration.shapes import ConfigError, check_flag, check_keys, check_list, check_text
 from identity.models import Application, Tenant
 from oidc_provider.clients import api_scopes, registration, tenant_rights
 from oidc_provider.mini_programs import hosts

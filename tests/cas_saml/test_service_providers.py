@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from cas_saml.models import PersistentName, SAMLSession, ServiceProvider
 from cas_saml.saml import certificates, registration, requested_attributes
-from identity.configuration.files import ConfigError, apply_documents
+from identity.configuration.files import apply_documents
+from identity.configuration.shapes import ConfigError
 from identity.context import SYSTEM
 from identity.models import AuditEvent, Tenant, User
 from tests.admin.conftest import operator_of, sign_in

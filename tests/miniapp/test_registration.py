@@ -9,7 +9,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
-from identity.configuration.files import ConfigError, apply_documents
+from identity.configuration.files import apply_documents
+from identity.configuration.shapes import ConfigError
 from identity.models import AuditEvent, Tenant
 from oidc_provider.mini_programs import hosts
 from oidc_provider.models import Client, HostApplication

@@ -7,7 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from identity.configuration.files import ConfigError, Plan, apply_file
+from identity.configuration.files import apply_file
+from identity.configuration.plan import Plan
+from identity.configuration.shapes import ConfigError
 from identity.keyring import secret_check
 
 

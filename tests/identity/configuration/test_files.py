@@ -12,8 +12,9 @@ from django.core.management import CommandError, call_command
 from cas_saml.checks import check_plain_http
 from cas_saml.models import CASService
 from identity import crypto, registry
-from identity.configuration import files
-from identity.configuration.files import APPLICATION_SECTIONS
+from identity.configuration import applications, people
+from identity.configuration import tenants as tenant_section
+from identity.configuration.plan import APPLICATION_SECTIONS
 from identity.context import RequestContext
 from identity.directory import lists, tenants
 from identity.directory.profiles import profile_of
@@ -467,15 +468,15 @@ def test_the_documents_own_example_works(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "names"),
     [
-        ("tenant", [*files._TENANT_KEYS, "code", "domains", "default", "password_policy", "session_policy"]),
+        ("tenant", [*tenant_section.TENANT_KEYS, "code", "domains", "default", "password_policy", "session_policy"]),
         ("tenant", [field.name for field in PasswordPolicy._meta.fields if field.name not in ("id", "tenant")]),
         ("tenant", [field.name for field in SessionPolicy._meta.fields if field.name not in ("id", "tenant")]),
-        ("attributes", [*files._DEFINITION_KEYS, *files._DEFINITION_FLAGS, "name"]),
+        ("attributes", [*tenant_section.DEFINITION_KEYS, *tenant_section.DEFINITION_FLAGS, "name"]),
         ("organizations", ["code", "name", "category", "parent"]),
-        ("users", [*files._USER_KEYS, "password", "password_must_change", "organization", "organizations"]),
+        ("users", [*people.USER_KEYS, "password", "password_must_change", "organization", "organizations"]),
         ("users", ["enabled", "operator", "superuser"]),
         ("api_scopes", ["name", "audience", "description"]),
-        ("applications", [*files._APPLICATION_COLUMNS, "code", "roles", "accounts", *APPLICATION_SECTIONS]),
+        ("applications", [*applications.APPLICATION_COLUMNS, "code", "roles", "accounts", *APPLICATION_SECTIONS]),
         ("clients", [*oidc_config._COLUMNS, "client_id", "client_secret", "api_scopes", "tenant_api"]),
     ],
 )

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from identity import policies
-from identity.configuration.files import ConfigError, apply_documents
+from identity.configuration.files import apply_documents
+from identity.configuration.shapes import ConfigError
 from identity.messaging import messages
 from identity.models import MessageGateway, MessageTemplate, Tenant
 

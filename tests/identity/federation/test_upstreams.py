@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 
 from identity import crypto
 from identity.configuration import files
-from identity.configuration.files import ConfigError
+from identity.configuration.shapes import ConfigError
 from identity.context import SYSTEM, RequestContext
 from identity.errors import AlreadyExists, IdentityError
 from identity.federation import external_identities, upstreams
