@@ -7,7 +7,8 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from cas_saml.cas import views as cas
+from cas_saml.cas.views import login, login_form, validation
+from cas_saml.cas.views import logout as cas_logout
 from cas_saml.saml.views import logout, metadata, sign_on
 
 app_name = "cas_saml"
@@ -15,16 +16,16 @@ _WITH: dict[str, Any] = {"with_attributes": True}
 _WITHOUT: dict[str, Any] = {"with_attributes": False}
 
 urlpatterns: list[URLPattern] = [
-    path("api/v1/cas/login", cas.login, name="cas_login"),
-    path("api/v1/cas/login/continue", cas.resume, name="cas_continue"),
-    path("api/v1/cas/validate", cas.validate, name="cas_validate"),
-    path("api/v1/cas/serviceValidate", cas.service_validate, _WITHOUT, name="cas_service_validate"),
-    path("api/v1/cas/p3/serviceValidate", cas.service_validate, _WITH, name="cas_service_validate_3"),
+    path("api/v1/cas/login", login.login, name="cas_login"),
+    path("api/v1/cas/login/continue", login.resume, name="cas_continue"),
+    path("api/v1/cas/validate", validation.validate, name="cas_validate"),
+    path("api/v1/cas/serviceValidate", validation.service_validate, _WITHOUT, name="cas_service_validate"),
+    path("api/v1/cas/p3/serviceValidate", validation.service_validate, _WITH, name="cas_service_validate_3"),
     # CAS-2.6: takes service tickets too, which is all that there is; many clients are set up to ask here.
-    path("api/v1/cas/proxyValidate", cas.service_validate, _WITHOUT, name="cas_proxy_validate"),
-    path("api/v1/cas/p3/proxyValidate", cas.service_validate, _WITH, name="cas_proxy_validate_3"),
-    path("api/v1/cas/proxy", cas.proxy, name="cas_proxy"),
-    path("api/v1/cas/logout", cas.logout, name="cas_logout"),
+    path("api/v1/cas/proxyValidate", validation.service_validate, _WITHOUT, name="cas_proxy_validate"),
+    path("api/v1/cas/p3/proxyValidate", validation.service_validate, _WITH, name="cas_proxy_validate_3"),
+    path("api/v1/cas/proxy", validation.proxy, name="cas_proxy"),
+    path("api/v1/cas/logout", cas_logout.logout, name="cas_logout"),
     path("api/v1/saml2/idp/sso", sign_on.single_sign_on, name="saml_sso"),
     path("api/v1/saml2/idp/sso/continue", sign_on.resume, name="saml_sso_continue"),
     path("api/v1/saml2/idp/slo", logout.single_logout, name="saml_slo"),
@@ -32,5 +33,5 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/saml2/idp/slo/answered", logout.answered, name="saml_slo_answered"),
     path("api/v1/saml2/idp/slo/finish", logout.finish, name="saml_slo_finish"),
     path("api/v1/saml2/idp/metadata", metadata.show, name="saml_metadata"),
-    path("api/v1/login/form", cas.login_form, name="login_form"),
+    path("api/v1/login/form", login_form.login_form, name="login_form"),
 ]
