@@ -28,15 +28,13 @@ from identity.models import (
     CounterKind,
     LoginState,
     LoginTransaction,
-    SessionKind,
-    SSOSession,
     UnknownUser,
     Upstream,
     User,
     VerificationPurpose,
 )
 from identity.sign_in import authentication, captcha, machine, registration, verification
-from identity.sign_in.machine import LoginOutcome
+from identity.sign_in.machine import LoginOutcome, SignInStep
 from identity.throttle import Limit
 
 UNLINKED = (LoginState.SOCIAL_BIND, LoginState.USER_REGISTER)
@@ -49,36 +47,27 @@ _MOBILE = "login_transaction.mobile"
 _SENDS = Limit(5, timedelta(hours=1))  # of one sign-in
 
 
-def submit_code(
-    *,
-    handle: str,
-    upstream: Upstream | None,
-    authorization_code: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-    session: SSOSession | None = None,
-) -> LoginOutcome:
+def submit_code(step: SignInStep, *, upstream: Upstream | None, authorization_code: str) -> LoginOutcome:
     """Take a provider's authorization code.
 
     upstream: None where the tenant has no such source: refused by policy, so ACCESS_DENIED.
     Raises StateInvalid, TooManyRequests, ExternalCodeRefused, SystemBusy, AccountDisabled, AuthorityRefused
     (RIGHT.0005).
     """
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.START)
+    row = machine.get(step, state=LoginState.START)
     if upstream is None:
-        return machine.deny(row, error=AccessDenied(log_detail="no such upstream"), context=context)
+        return machine.deny(row, error=AccessDenied(log_detail="no such upstream"), context=step.context)
     try:
         # Codes are not guessed, but each one costs a call to the provider: a source that brings bad ones is stopped.
-        throttle.count_source(tenant=row.tenant, context=context)
+        throttle.count_source(tenant=row.tenant, context=step.context)
         try:
             person = upstreams.ask(upstream, authorization_code=authorization_code)
         except SystemBusy:
             # The provider's fault: nobody is to be kept out for it when it is back.
-            throttle.succeed_source(tenant=row.tenant, context=context)
+            throttle.succeed_source(tenant=row.tenant, context=step.context)
             raise
-        throttle.succeed_source(tenant=row.tenant, context=context)
-        identity = external_identities.recognise(upstream=upstream, person=person, context=context)
+        throttle.succeed_source(tenant=row.tenant, context=step.context)
+        identity = external_identities.recognise(upstream=upstream, person=person, context=step.context)
         if identity is not None and not identity.user.is_usable:
             row.user = identity.user
             raise AccountDisabled(log_detail=f"user={identity.user_id}")
@@ -86,7 +75,7 @@ def submit_code(
             row.user = identity.user
             authority.check_proof_from_elsewhere(identity.user)
     except IdentityError as error:
-        machine.record_refusal(EventType.LOGIN_EXTERNAL, row=row, error=error, context=context)
+        machine.record_refusal(EventType.LOGIN_EXTERNAL, row=row, error=error, context=step.context)
         raise
     if identity is None:
         may_register = upstream.unknown_user == UnknownUser.BIND_OR_REGISTER
@@ -100,28 +89,19 @@ def submit_code(
         tenant=row.tenant,
         actor=row.user,
         target=row.user,
-        context=context,
+        context=step.context,
         details={"kind": upstream.kind, "link": identity.public_id},
     )
-    return machine.advance(row, proved=assurance.FEDERATED, context=context, session=session)
+    return machine.advance(row, step, proved=assurance.FEDERATED)
 
 
-def bind(
-    *,
-    handle: str,
-    mobile: str,
-    verification_code: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-    session: SSOSession | None = None,
-) -> LoginOutcome:
+def bind(step: SignInStep, *, mobile: str, verification_code: str) -> LoginOutcome:
     """Link to the user with this mobile number, on the proof of a code sent to it, and sign that user in.
 
     Raises StateInvalid, ValueInvalid (USER.0038), TooManyRequests, AccountLocked, VerificationRefused, then NotFound
     (USER.0001), AccountDisabled, AlreadyExists (SOCIAL.0001).
     """
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.SOCIAL_BIND)
+    row = machine.get(step, state=LoginState.SOCIAL_BIND)
     _check_number(row, mobile)
     try:
         row.user, proved = authentication.check_mobile_code(
@@ -129,37 +109,28 @@ def bind(
             purpose=VerificationPurpose.BIND,
             mobile=mobile,
             verification_code=verification_code,
-            context=context,
+            context=step.context,
         )
         _check_free(row, row.user)
         with transaction.atomic():
             verification.spend(proved)
-            return _link_by_text_message(row, context=context, session=session)
+            return _link_by_text_message(row, step)
     except IdentityError as error:
-        machine.record_refusal(EventType.EXTERNAL_LINK, row=row, error=error, context=context)
+        machine.record_refusal(EventType.EXTERNAL_LINK, row=row, error=error, context=step.context)
         raise
 
 
-def register_and_bind(
-    *,
-    handle: str,
-    mobile: str,
-    verification_code: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-    session: SSOSession | None = None,
-) -> LoginOutcome:
+def register_and_bind(step: SignInStep, *, mobile: str, verification_code: str) -> LoginOutcome:
     """Link to the user with this mobile number or make one, on the proof of a code sent to it, and sign in.
 
     Raises StateInvalid, ValueInvalid (USER.0038), TooManyRequests, AccountLocked, VerificationRefused,
     AccountDisabled, AlreadyExists (SOCIAL.0001), and as `registration.register`; then the code stays good.
     """
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.USER_REGISTER)
+    row = machine.get(step, state=LoginState.USER_REGISTER)
     _check_number(row, mobile)
     try:
         resolved = authentication.resolve_mobile(mobile, tenant=row.tenant)
-        attempt = throttle.admit(tenant=row.tenant, user=resolved.user, name=resolved.name, context=context)
+        attempt = throttle.admit(tenant=row.tenant, user=resolved.user, name=resolved.name, context=step.context)
         target = verification.mobile_target(mobile, tenant=row.tenant)
         # The document names no type of code here, so apps order either (OneAccess-3.2.6.2).
         purposes = (VerificationPurpose.REGISTER, VerificationPurpose.BIND)
@@ -176,22 +147,20 @@ def register_and_bind(
         with transaction.atomic():
             verification.spend(proved)
             if row.user is None:
-                row.user = _register(row, mobile=mobile, context=context)
-            return _link_by_text_message(row, context=context, session=session)
+                row.user = _register(row, mobile=mobile, context=step.context)
+            return _link_by_text_message(row, step)
     except IdentityError as error:
         row.user = resolved.user  # whoever was made is not, after the rollback
-        machine.record_refusal(EventType.EXTERNAL_LINK, row=row, error=error, context=context)
+        machine.record_refusal(EventType.EXTERNAL_LINK, row=row, error=error, context=step.context)
         raise
 
 
-def _link_by_text_message(
-    row: LoginTransaction, *, context: RequestContext, session: SSOSession | None
-) -> LoginOutcome:
+def _link_by_text_message(row: LoginTransaction, step: SignInStep) -> LoginOutcome:
     """Go on after a code to the user's number was spent, in its transaction."""
-    users.mark_verified(user=machine.user_of(row), attribute="mobile", context=context)
+    users.mark_verified(user=machine.user_of(row), attribute="mobile", context=step.context)
     # The code is the one factor here. Whoever holds the telephone has an account at the provider too, so the account
     # that is being linked shows nothing: where two factors are due, linking is no way round them (S28).
-    return machine.advance(row, proved=assurance.TEXT_MESSAGE, context=context, session=session)
+    return machine.advance(row, step, proved=assurance.TEXT_MESSAGE)
 
 
 def _register(row: LoginTransaction, *, mobile: str, context: RequestContext) -> User:
@@ -207,16 +176,7 @@ def _register(row: LoginTransaction, *, mobile: str, context: RequestContext) ->
     return registration.register(tenant=row.tenant, mobile=mobile, context=context, **values)
 
 
-def link_by_password(
-    *,
-    handle: str,
-    identifier: str,
-    password: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-    session: SSOSession | None = None,
-) -> LoginOutcome:
+def link_by_password(step: SignInStep, *, identifier: str, password: str) -> LoginOutcome:
     """Link to the user whose name and password these are.
 
     The account at the provider is no factor of this sign-in: whoever has a stolen password has an account there too
@@ -224,18 +184,20 @@ def link_by_password(
     Raises StateInvalid, TooManyRequests, AccountLocked, CredentialsRefused, AccountDisabled, AlreadyExists
     (SOCIAL.0001).
     """
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=UNLINKED)
+    row = machine.get(step, state=UNLINKED)
     try:
         user = authentication.check_password_login(
-            tenant=row.tenant, identifier=identifier, password=password, context=context
+            tenant=row.tenant, identifier=identifier, password=password, context=step.context
         )
         _check_free(row, user)
     except IdentityError as error:
-        machine.record_refusal(EventType.LOGIN_PASSWORD, row=row, error=error, identifier=identifier, context=context)
+        machine.record_refusal(
+            EventType.LOGIN_PASSWORD, row=row, error=error, identifier=identifier, context=step.context
+        )
         raise
     row.user = user
-    audit.record(EventType.LOGIN_PASSWORD, tenant=row.tenant, actor=user, target=user, context=context)
-    return machine.advance(row, proved=assurance.PASSWORD, context=context, session=session)
+    audit.record(EventType.LOGIN_PASSWORD, tenant=row.tenant, actor=user, target=user, context=step.context)
+    return machine.advance(row, step, proved=assurance.PASSWORD)
 
 
 # The browser's page of linking -----------------------------------------------------------------------------
@@ -270,9 +232,7 @@ def find_sent(row: LoginTransaction) -> verification.SentCode | None:
     return verification.find_open(tenant=row.tenant, purpose=_PURPOSES[LoginState(row.state)], target=target)
 
 
-def send_code(
-    *, handle: str, mobile: str, answer: captcha.Answer | None, binding: str, context: RequestContext
-) -> None:
+def send_code(step: SignInStep, *, mobile: str, answer: captcha.Answer | None) -> None:
     """Send the code that links, and remember where it went.
 
     Where only users may be linked, a number that nobody has is told the same, and sent nothing (S33). One account at a
@@ -280,9 +240,9 @@ def send_code(
     nothing about the number.
     Raises StateInvalid, ValueInvalid (USER.0038), CaptchaRefused, TooManyRequests, SendFailed.
     """
-    row = _get_unlinked(handle=handle, binding=binding, context=context)
+    row = machine.get(step, state=UNLINKED)
     _check_number(row, mobile)
-    captcha.solve(tenant=row.tenant, answer=answer, binding=binding)
+    captcha.solve(tenant=row.tenant, answer=answer, binding=step.binding)
     throttle.limit(tenant=row.tenant, kind=CounterKind.SEND_DEVICE, key=f"{_MOBILE}:{row.pk}", limit=_SENDS)
     user = authentication.resolve_mobile(mobile, tenant=row.tenant).user
     may_register = row.state == LoginState.USER_REGISTER
@@ -291,28 +251,24 @@ def send_code(
         purpose=_PURPOSES[LoginState(row.state)],
         target=verification.mobile_target(mobile, tenant=row.tenant),
         user=user,
-        context=context,
+        context=step.context,
         is_deliverable=may_register or user is not None,
         is_beside_answer=not may_register,
     )
     _remember(row, mobile=mobile)
 
 
-def send_code_again(*, handle: str, answer: captcha.Answer | None, binding: str, context: RequestContext) -> None:
+def send_code_again(step: SignInStep, *, answer: captcha.Answer | None) -> None:
     """Send another code to the same telephone. Raises as `send_code`."""
-    target = target_of(_get_unlinked(handle=handle, binding=binding, context=context))
+    target = target_of(machine.get(step, state=UNLINKED))
     if target is None:
         raise StateInvalid(log_detail="no number to send a code to")
-    send_code(handle=handle, mobile=target.address, answer=answer, binding=binding, context=context)
+    send_code(step, mobile=target.address, answer=answer)
 
 
-def forget_number(*, handle: str, binding: str, context: RequestContext) -> None:
+def forget_number(step: SignInStep) -> None:
     """Ask for the number again. Raises StateInvalid."""
-    _remember(_get_unlinked(handle=handle, binding=binding, context=context), mobile="")
-
-
-def _get_unlinked(*, handle: str, binding: str, context: RequestContext) -> LoginTransaction:
-    return machine.get(handle=handle, binding=binding, context=context, channel=SessionKind.BROWSER, state=UNLINKED)
+    _remember(machine.get(step, state=UNLINKED), mobile="")
 
 
 def _remember(row: LoginTransaction, *, mobile: str) -> None:

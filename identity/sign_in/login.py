@@ -8,6 +8,7 @@ Order of checks: lock, credentials, disabled, and then what `machine.advance` as
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -30,7 +31,6 @@ from identity.models import (
     LoginState,
     LoginTransaction,
     SessionKind,
-    SSOSession,
     User,
     VerificationChannel,
     VerificationPurpose,
@@ -39,6 +39,7 @@ from identity.passwords import credentials
 from identity.sign_in import authentication, machine, registration, verification
 from identity.sign_in.machine import (
     LoginOutcome,
+    SignInStep,
     begin,
     begin_again,
     find,
@@ -50,6 +51,7 @@ from identity.sign_in.machine import (
 
 __all__ = [
     "LoginOutcome",
+    "SignInStep",
     "begin",
     "begin_again",
     "change_expired_password",
@@ -74,94 +76,68 @@ __all__ = [
 _SENT_CODE = "sent_code"  # in a sign-in's data: the key of the code that was sent for it
 
 
-def submit_password(
-    *,
-    handle: str,
-    identifier: str,
-    password: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-    session: SSOSession | None = None,
-) -> LoginOutcome:
+def submit_password(step: SignInStep, *, identifier: str, password: str) -> LoginOutcome:
     """Take name and password.
 
-    session: the session this browser has already; it is renewed, or ended if somebody else signs in.
+    The session that the browser has already is renewed, or ended if somebody else signs in.
     Raises StateInvalid, TooManyRequests, AccountLocked, CredentialsRefused, AccountDisabled.
     """
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.START)
+    row = machine.get(step, state=LoginState.START)
     try:
         user = authentication.check_password_login(
-            tenant=row.tenant, identifier=identifier, password=password, context=context
+            tenant=row.tenant, identifier=identifier, password=password, context=step.context
         )
     except IdentityError as error:
-        machine.record_refusal(EventType.LOGIN_PASSWORD, row=row, error=error, identifier=identifier, context=context)
+        machine.record_refusal(
+            EventType.LOGIN_PASSWORD, row=row, error=error, identifier=identifier, context=step.context
+        )
         raise
     row.user = user
-    audit.record(EventType.LOGIN_PASSWORD, tenant=row.tenant, actor=user, target=user, context=context)
-    return machine.advance(row, proved=assurance.PASSWORD, context=context, session=session)
+    audit.record(EventType.LOGIN_PASSWORD, tenant=row.tenant, actor=user, target=user, context=step.context)
+    return machine.advance(row, step, proved=assurance.PASSWORD)
 
 
-def submit_mobile_code(
-    *,
-    handle: str,
-    mobile: str,
-    verification_code: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-    session: SSOSession | None = None,
-) -> LoginOutcome:
+def submit_mobile_code(step: SignInStep, *, mobile: str, verification_code: str) -> LoginOutcome:
     """Take a mobile number and the code that was sent to it. A wrong one counts like a wrong password (S30).
 
     Raises StateInvalid, TooManyRequests, AccountLocked, VerificationRefused, then NotFound (USER.0001) or
     AccountDisabled.
     """
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.START)
+    row = machine.get(step, state=LoginState.START)
     try:
         user, proved = authentication.check_mobile_code(
             tenant=row.tenant,
             purpose=VerificationPurpose.LOGIN,
             mobile=mobile,
             verification_code=verification_code,
-            context=context,
+            context=step.context,
         )
         with transaction.atomic():
             verification.spend(proved)
-            users.mark_verified(user=user, attribute="mobile", context=context)
-            audit.record(EventType.LOGIN_MOBILE, tenant=row.tenant, actor=user, target=user, context=context)
+            users.mark_verified(user=user, attribute="mobile", context=step.context)
+            audit.record(EventType.LOGIN_MOBILE, tenant=row.tenant, actor=user, target=user, context=step.context)
     except IdentityError as error:
-        machine.record_refusal(EventType.LOGIN_MOBILE, row=row, error=error, mobile=mobile, context=context)
+        machine.record_refusal(EventType.LOGIN_MOBILE, row=row, error=error, mobile=mobile, context=step.context)
         raise
     row.user = user
-    return machine.advance(row, proved=assurance.TEXT_MESSAGE, context=context, session=session)
+    return machine.advance(row, step, proved=assurance.TEXT_MESSAGE)
 
 
-def submit_registration(
-    *,
-    handle: str,
-    mobile: str,
-    verification_code: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-    session: SSOSession | None = None,
-    **person: Any,
-) -> LoginOutcome:
+def submit_registration(step: SignInStep, *, mobile: str, verification_code: str, **person: Any) -> LoginOutcome:
     """Make a user whose mobile number the code proves, and sign them in. ACCESS_DENIED where the tenant lets nobody in.
 
     person: as `registration.register` takes it. What is refused there leaves the code good, as its holder has proved
     themselves; tries count for their source, because with them names could be asked for.
     Raises StateInvalid, TooManyRequests, VerificationRefused, and as `registration.register`.
     """
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.START)
+    row = machine.get(step, state=LoginState.START)
     tenant = row.tenant
     if not tenant.allow_registration:
         error = AccessDenied("CAPTCHA.0005", log_detail="registration is switched off")
-        return machine.deny(row, error=error, context=context)
+        return machine.deny(row, error=error, context=step.context)
     target = verification.mobile_target(mobile, tenant=tenant)
     try:
-        throttle.count_source(tenant=tenant, context=context)
+        throttle.count_source(tenant=tenant, context=step.context)
         proved = verification.prove(
             tenant=tenant, purpose=VerificationPurpose.REGISTER, target=target, verification_code=verification_code
         )
@@ -170,26 +146,19 @@ def submit_registration(
             raise AlreadyExists("USER.0030", log_detail="attribute=mobile")
         with transaction.atomic():
             verification.spend(proved)
-            row.user = registration.register(tenant=tenant, mobile=mobile, context=context, **person)
-            outcome = machine.advance(row, proved=assurance.TEXT_MESSAGE, context=context, session=session)
+            row.user = registration.register(tenant=tenant, mobile=mobile, context=step.context, **person)
+            outcome = machine.advance(row, step, proved=assurance.TEXT_MESSAGE)
     except IdentityError as error:
         row.user = None  # whoever was made is not, after the rollback
-        machine.record_refusal(EventType.USER_CREATE, row=row, error=error, context=context)
+        machine.record_refusal(EventType.USER_CREATE, row=row, error=error, context=step.context)
         raise
-    throttle.succeed_source(tenant=tenant, context=context)
+    throttle.succeed_source(tenant=tenant, context=step.context)
     return outcome
 
 
-def choose_second_factor(
-    *,
-    handle: str,
-    target_channel: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-) -> None:
+def choose_second_factor(step: SignInStep, *, target_channel: str) -> None:
     """Choose where the code goes, of the places that there are. Raises StateInvalid."""
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
+    row = machine.get(step, state=LoginState.MFA_AUTH)
     places = machine.second_factors(row, user=machine.user_of(row), amr=row.amr)
     if target_channel not in [target.channel for target in places]:
         raise StateInvalid(log_detail=f"login_transaction={row.pk} has no such second factor")
@@ -204,36 +173,25 @@ def other_second_factors(row: LoginTransaction) -> list[verification.Target]:
     return [place for place in places if place != target]
 
 
-def mobile_of_second_factor(
-    *, handle: str, binding: str, context: RequestContext, channel: str = SessionKind.BROWSER
-) -> str:
+def mobile_of_second_factor(step: SignInStep) -> str:
     """Return the number to which the second factor's code goes, in full: its holder has proved the first factor.
 
     Raises StateInvalid.
     """
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
+    row = machine.get(step, state=LoginState.MFA_AUTH)
     target = machine.second_factor_target(row)
     if target.channel != VerificationChannel.SMS:
         raise StateInvalid(log_detail=f"login_transaction={row.pk} has no text message")
     return target.address
 
 
-def submit_second_factor(
-    *,
-    handle: str,
-    verification_code: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-    session: SSOSession | None = None,
-    mobile: str | None = None,
-) -> LoginOutcome:
+def submit_second_factor(step: SignInStep, *, verification_code: str, mobile: str | None = None) -> LoginOutcome:
     """Take the code of the second factor. A wrong one counts like a wrong password (S30).
 
     mobile: where the protocol names the number again; another one than the user's is refused as MOBILE.0002.
     Raises StateInvalid, TooManyRequests, AccountLocked, VerificationRefused, AccountDisabled.
     """
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
+    row = machine.get(step, state=LoginState.MFA_AUTH)
     user = machine.user_of(row)
     target = second_factor_target(row)
     try:
@@ -244,37 +202,31 @@ def submit_second_factor(
             purpose=VerificationPurpose.SECOND_FACTOR,
             target=target,
             verification_code=verification_code,
-            context=context,
+            context=step.context,
             bound_to=_owner_of_code(row),
         )
         verification.spend(proved)
     except IdentityError as error:
-        machine.record_refusal(EventType.LOGIN_SECOND_FACTOR, row=row, error=error, context=context)
+        machine.record_refusal(EventType.LOGIN_SECOND_FACTOR, row=row, error=error, context=step.context)
         raise
-    audit.record(EventType.LOGIN_SECOND_FACTOR, tenant=row.tenant, actor=user, target=user, context=context)
+    audit.record(EventType.LOGIN_SECOND_FACTOR, tenant=row.tenant, actor=user, target=user, context=step.context)
     method = machine.METHODS[target.channel]
-    return machine.advance(row, proved=method, context=context, session=session)
+    return machine.advance(row, step, proved=method)
 
 
 def _is_number_of(target: verification.Target, *, mobile: str, user: User) -> bool:
     return verification.is_same(target, verification.mobile_target(mobile, tenant=user.tenant), tenant=user.tenant)
 
 
-def send_second_factor(
-    *,
-    handle: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-) -> verification.SentCode:
+def send_second_factor(step: SignInStep) -> verification.SentCode:
     """Send the code of the second factor, for this sign-in. Raises StateInvalid, TooManyRequests, SendFailed."""
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.MFA_AUTH)
+    row = machine.get(step, state=LoginState.MFA_AUTH)
     sent = verification.send(
         tenant=row.tenant,
         purpose=VerificationPurpose.SECOND_FACTOR,
         target=second_factor_target(row),
         user=machine.user_of(row),
-        context=context,
+        context=step.context,
         bound_to=_owner_of_code(row),
     )
     row.data = {**row.data, _SENT_CODE: sent.pk}
@@ -297,41 +249,27 @@ def _owner_of_code(row: LoginTransaction) -> str:
     return "" if row.channel == SessionKind.SDK else f"sign-in {row.pk}"
 
 
-def change_expired_password(
-    *,
-    handle: str,
-    new_password: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-    session: SSOSession | None = None,
-    old_password: str | None = None,
-) -> LoginOutcome:
+def change_expired_password(step: SignInStep, *, new_password: str, old_password: str | None = None) -> LoginOutcome:
     """Replace a password that has expired, must be changed, or will expire soon, and finish the sign-in.
 
     old_password: where the protocol asks for it again. A wrong one counts as a failed try (S30) and raises
     CredentialsRefused (PARAM.0028), AccountLocked or TooManyRequests.
     Raises StateInvalid, PasswordRefused, ValueRequired (both leave the state), AccountDisabled.
     """
-    row = machine.get(
-        handle=handle,
-        binding=binding,
-        context=context,
-        channel=channel,
-        state=(LoginState.PASSWORD_EXPIRED, LoginState.PASSWORD_WARN),
-    )
+    row = machine.get(step, state=(LoginState.PASSWORD_EXPIRED, LoginState.PASSWORD_WARN))
     user = machine.user_of(row)
     if not user.is_usable:
         raise AccountDisabled(log_detail=f"user={user.pk}")
     try:
         if old_password is not None:
-            _check_old_password(user, old_password=old_password, new_password=new_password, context=context)
-        credentials.set_password(user=user, password=new_password, context=context, actor=user)
+            _check_old_password(user, old_password=old_password, new_password=new_password, context=step.context)
+        credentials.set_password(user=user, password=new_password, context=step.context, actor=user)
     except IdentityError as error:
-        machine.record_refusal(EventType.PASSWORD_CHANGE, row=row, error=error, context=context)
+        machine.record_refusal(EventType.PASSWORD_CHANGE, row=row, error=error, context=step.context)
         raise
     # The change has ended every session of the user, the one of this browser too.
-    return machine.finish(row, context=context, session=None if session and session.user_id == user.pk else session)
+    is_ended = step.session is not None and step.session.user_id == user.pk
+    return machine.finish(row, replace(step, session=None) if is_ended else step)
 
 
 def _check_old_password(user: User, *, old_password: str, new_password: str, context: RequestContext) -> None:
@@ -343,30 +281,19 @@ def _check_old_password(user: User, *, old_password: str, new_password: str, con
         raise PasswordRefused("PARAM.0020")
 
 
-def skip_password_warning(
-    *,
-    handle: str,
-    binding: str,
-    context: RequestContext,
-    channel: str = SessionKind.BROWSER,
-    session: SSOSession | None = None,
-) -> LoginOutcome:
+def skip_password_warning(step: SignInStep) -> LoginOutcome:
     """Go on with a password that will expire soon. Raises StateInvalid in every other state."""
-    row = machine.get(handle=handle, binding=binding, context=context, channel=channel, state=LoginState.PASSWORD_WARN)
-    return machine.finish(row, context=context, session=session)
+    row = machine.get(step, state=LoginState.PASSWORD_WARN)
+    return machine.finish(row, step)
 
 
-def choose_account(
-    *, handle: str, binding: str, context: RequestContext, session: SSOSession, goes_on: bool
-) -> LoginOutcome:
+def choose_account(step: SignInStep, *, goes_on: bool) -> LoginOutcome:
     """Take the choice of account: go on as the signed-in person, or as somebody else.
 
     Going on proves nothing new: the session stays as it is. Raises StateInvalid.
     """
-    row = machine.get(
-        handle=handle, binding=binding, context=context, channel=SessionKind.BROWSER, state=LoginState.START
-    )
-    if not row.data.get("select_account"):
+    row, session = machine.get(step, state=LoginState.START), step.session
+    if session is None or not row.data.get("select_account"):
         raise StateInvalid(log_detail=f"login_transaction={row.pk} asks for no account")
     if goes_on and not row.data.get("reauthenticate"):
         if machine.step_up(row, session=session):

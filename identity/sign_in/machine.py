@@ -56,6 +56,21 @@ _HANDLE = "login_transaction.handle"
 _BINDING = "login_transaction.binding"
 
 
+@dataclass(frozen=True, slots=True)
+class SignInStep:
+    """Who takes a step of which sign-in: what every step must bring, whatever it proves.
+
+    handle: of the transaction. binding: the browser's or device's own handle, with which the transaction was begun.
+    session: which this browser has already; None where it has none, and for apps.
+    """
+
+    handle: str
+    binding: str
+    context: RequestContext
+    channel: str = SessionKind.BROWSER
+    session: SSOSession | None = None
+
+
 @dataclass(frozen=True)
 class LoginOutcome:
     """Where a sign-in stands after a step."""
@@ -164,20 +179,21 @@ def _takes(row: LoginTransaction, *, session: SSOSession) -> bool:
     return timezone.now() - session.authenticated_at < timedelta(seconds=max_age_seconds)
 
 
-def find(
-    *, handle: str, tenant: Tenant, binding: str, channel: str = SessionKind.BROWSER, include_over: bool = False
-) -> LoginTransaction | None:
+def find(step: SignInStep, *, include_over: bool = False) -> LoginTransaction | None:
     """Return the transaction of this handle and this browser or device, or None. Reads only.
 
     include_over: expired and finished ones too, to send a browser with an old page the right way.
     """
+    tenant = step.context.tenant
+    if tenant is None:
+        return None
     rows = LoginTransaction.objects.select_related("user", "application", "session").filter(
-        handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE), tenant=tenant, channel=channel
+        handle_hash__in=crypto.keyed_hashes(step.handle, purpose=_HANDLE), tenant=tenant, channel=step.channel
     )
     if not include_over:
         rows = rows.filter(finished_at=None, expires_at__gt=timezone.now())
-    row = rows.first() if handle else None
-    if row is None or not crypto.matches_keyed_hash(binding, row.binding_hash, purpose=_BINDING):
+    row = rows.first() if step.handle else None
+    if row is None or not crypto.matches_keyed_hash(step.binding, row.binding_hash, purpose=_BINDING):
         return None
     row.tenant = tenant
     if row.user is not None:
@@ -250,19 +266,10 @@ def create(
     return row, handle
 
 
-def get(
-    *,
-    handle: str,
-    binding: str,
-    context: RequestContext,
-    channel: str,
-    state: LoginState | Sequence[LoginState],
-) -> LoginTransaction:
+def get(step: SignInStep, *, state: LoginState | Sequence[LoginState]) -> LoginTransaction:
     """Return an open transaction in one of these states. Raises StateInvalid, whatever is wrong."""
     states = [state] if isinstance(state, LoginState) else list(state)
-    row = None
-    if context.tenant is not None:
-        row = find(handle=handle, tenant=context.tenant, binding=binding, channel=channel)
+    row = find(step)
     if row is None:
         raise StateInvalid(log_detail="login_transaction unknown, over, or of another browser")
     if row.state not in states:
@@ -282,7 +289,7 @@ def user_of(row: LoginTransaction) -> User:
     return row.user
 
 
-def advance(row: LoginTransaction, *, proved: str, context: RequestContext, session: SSOSession | None) -> LoginOutcome:
+def advance(row: LoginTransaction, step: SignInStep, *, proved: str) -> LoginOutcome:
     """Go to the next state that applies, after one more factor was proved."""
     user = user_of(row)
     amr = [*row.amr, proved]
@@ -291,10 +298,11 @@ def advance(row: LoginTransaction, *, proved: str, context: RequestContext, sess
         try:
             access.check(user=user, application=row.application)
         except AccessDenied as error:
-            return deny(row, error=error, context=context)
+            return deny(row, error=error, context=step.context)
     if _needs_factor(row, user=user, amr=amr):
         if not second_factors(row, user=user, amr=amr):
-            return deny(row, error=AccessDenied(log_detail=f"user={user.pk} has no second factor"), context=context)
+            without = AccessDenied(log_detail=f"user={user.pk} has no second factor")
+            return deny(row, error=without, context=step.context)
         move(row, to=LoginState.MFA_AUTH, user=user, amr=amr)
         return LoginOutcome(LoginState.MFA_AUTH, row, user=user, next_url=row.next_url)
     age = credentials.password_age(user=user)
@@ -307,7 +315,7 @@ def advance(row: LoginTransaction, *, proved: str, context: RequestContext, sess
         move(row, to=LoginState.PASSWORD_WARN, user=user, amr=amr)
         return LoginOutcome(LoginState.PASSWORD_WARN, row, user=user, next_url=row.next_url, days_left=age.days_left)
     row.amr = amr
-    return finish(row, context=context, session=session)
+    return finish(row, step)
 
 
 def step_up(row: LoginTransaction, *, session: SSOSession) -> bool:
@@ -369,9 +377,9 @@ def close(row: LoginTransaction, *, state: LoginState, session: SSOSession | Non
 
 
 @retried
-def finish(row: LoginTransaction, *, context: RequestContext, session: SSOSession | None) -> LoginOutcome:
+def finish(row: LoginTransaction, step: SignInStep) -> LoginOutcome:
     """Open or renew the session, in the transaction that finishes the sign-in."""
-    proved_user = user_of(row)
+    proved_user, session, context = user_of(row), step.session, step.context
     row = copy(row)  # what a try that is broken off has set is set on the copy
     with transaction.atomic():
         # Read again: a step may come minutes after the password (S26). Whoever ends the person's sessions at this

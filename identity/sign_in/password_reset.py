@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from copy import copy
+from dataclasses import replace
 
 from django.db import transaction
 
@@ -35,6 +36,7 @@ from identity.models import (
 from identity.passwords import credentials
 from identity.retries import retried
 from identity.sign_in import authentication, captcha, machine, verification
+from identity.sign_in.machine import SignInStep
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +91,7 @@ def begin(
     return handle
 
 
-def finish(
-    *, handle: str, binding: str, verification_code: str, new_password: str, context: RequestContext
-) -> User | None:
+def finish(step: SignInStep, *, verification_code: str, new_password: str) -> User | None:
     """Set a new password on the proof of the code that was sent; all sessions and tokens end.
 
     Answers whose it is; None where this was the first of two codes: the second one is on its way, and the same handle
@@ -100,7 +100,8 @@ def finish(
     has proved themselves.
     """
     states = (LoginState.START, LoginState.MFA_AUTH)
-    row = machine.get(handle=handle, binding=binding, context=context, channel=CHANNEL, state=states)
+    context = step.context
+    row = machine.get(replace(step, channel=CHANNEL), state=states)
     address = crypto.unseal(row.data["target"], purpose=_TARGET)
     channel = VerificationChannel(row.data.get("channel", VerificationChannel.EMAIL))
     target = verification.Target(channel, address)

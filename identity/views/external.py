@@ -100,11 +100,9 @@ def callback(request: Request, upstream_id: str) -> HttpResponse:
         if not authorization_code:
             return HttpResponseRedirect(steps.address(handle, notice="declined"))
         outcome = federated.submit_code(
-            handle=handle,
+            steps.step(request, handle),
             upstream=upstream,
             authorization_code=authorization_code,
-            session=request.sso_session,
-            **steps.proof(request),
         )
     except StateInvalid:
         # An old answer, a second one, or one that this browser did not ask for: begin anew.
@@ -244,19 +242,18 @@ def take_link(request: Request, row: LoginTransaction, handle: str) -> login.Log
     here = HttpResponseRedirect(steps.address(handle))
     try:
         if "other_number" in request.POST:
-            federated.forget_number(handle=handle, **steps.proof(request))
+            federated.forget_number(steps.step(request, handle))
             return here
         if "resend" in request.POST:
-            federated.send_code_again(handle=handle, answer=puzzles.answer_in(request), **steps.proof(request))
+            federated.send_code_again(steps.step(request, handle), answer=puzzles.answer_in(request))
             return here
         if not form.is_valid():
             return show_link(request, row, handle, form=form, status=400)
         if isinstance(form, MobileForm):
             federated.send_code(
-                handle=handle,
+                steps.step(request, handle),
                 mobile=form.cleaned_data["mobile"],
                 answer=puzzles.answer_in(request),
-                **steps.proof(request),
             )
             return here
         return _submit(form, request, row, handle)
@@ -285,23 +282,18 @@ def _form_of(request: Request, row: LoginTransaction) -> LoginForm | Verificatio
 def _submit(
     form: LoginForm | VerificationCodeForm, request: Request, row: LoginTransaction, handle: str
 ) -> login.LoginOutcome:
-    session = request.sso_session
     if isinstance(form, LoginForm):
         return federated.link_by_password(
-            handle=handle,
+            steps.step(request, handle),
             identifier=form.cleaned_data["identifier"],
             password=form.cleaned_data["password"],
-            session=session,
-            **steps.proof(request),
         )
     target = federated.target_of(row)
     if target is None:
         raise StateInvalid(log_detail=f"login_transaction={row.pk} has no number")
     link = federated.bind if row.state == LoginState.SOCIAL_BIND else federated.register_and_bind
     return link(
-        handle=handle,
+        steps.step(request, handle),
         mobile=target.address,
         verification_code=form.cleaned_data["verification_code"],
-        session=session,
-        **steps.proof(request),
     )

@@ -81,11 +81,9 @@ def enter_code(request: Request) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             user = password_reset.finish(
-                handle=handle,
-                binding=cookies.browser_binding(request),
+                steps.step(request, handle),
                 verification_code=form.cleaned_data["verification_code"],
                 new_password=form.cleaned_data["new_password"],
-                context=request.context,
             )
         except IdentityError as refusal:
             error = refusal

@@ -97,7 +97,7 @@ def show_second_factor(
     sent = login.sent_second_factor(row)
     if sent is None and error is None:
         try:
-            sent = login.send_second_factor(handle=handle, **steps.proof(request))
+            sent = login.send_second_factor(steps.step(request, handle))
         except IdentityError as refusal:
             error, status = refusal, status_of(refusal)
     seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
@@ -163,11 +163,9 @@ def take_password(request: Request, row: LoginTransaction, handle: str) -> login
         return show_password(request, row, handle, form=form, status=400)
     try:
         return login.submit_password(
-            handle=handle,
+            steps.step(request, handle),
             identifier=form.cleaned_data["identifier"],
             password=form.cleaned_data["password"],
-            session=request.sso_session,
-            **steps.proof(request),
         )
     except StateInvalid:
         raise
@@ -180,18 +178,16 @@ def take_second_factor(request: Request, row: LoginTransaction, handle: str) -> 
     form = VerificationCodeForm(request.POST)
     try:
         if "send_to" in request.POST:
-            login.choose_second_factor(handle=handle, target_channel=request.POST["send_to"], **steps.proof(request))
+            login.choose_second_factor(steps.step(request, handle), target_channel=request.POST["send_to"])
             return HttpResponseRedirect(steps.address(handle))
         if "resend" in request.POST:
-            login.send_second_factor(handle=handle, **steps.proof(request))
+            login.send_second_factor(steps.step(request, handle))
             return HttpResponseRedirect(steps.address(handle))
         if not form.is_valid():
             return show_second_factor(request, row, handle, form=form, status=400)
         return login.submit_second_factor(
-            handle=handle,
+            steps.step(request, handle),
             verification_code=form.cleaned_data["verification_code"],
-            session=request.sso_session,
-            **steps.proof(request),
         )
     except StateInvalid:
         raise
@@ -202,15 +198,14 @@ def take_second_factor(request: Request, row: LoginTransaction, handle: str) -> 
 
 def take_new_password(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
     """Change the password, or go on without where that is allowed."""
-    session = request.sso_session
     form = NewPasswordForm(request.POST)
     try:
         if "skip" in request.POST:
-            return login.skip_password_warning(handle=handle, session=session, **steps.proof(request))
+            return login.skip_password_warning(steps.step(request, handle))
         if not form.is_valid():
             return show_new_password(request, row, handle, form=form, status=400)
         return login.change_expired_password(
-            handle=handle, new_password=form.cleaned_data["new_password"], session=session, **steps.proof(request)
+            steps.step(request, handle), new_password=form.cleaned_data["new_password"]
         )
     except StateInvalid:
         raise
@@ -223,13 +218,7 @@ def take_account(request: Request, row: LoginTransaction, handle: str) -> login.
     choice = request.POST.get("choice")
     if choice not in {"continue", "other"}:
         return show_accounts(request, row, handle, status=400)
-    assert request.sso_session is not None  # `_page_of` shows this page only to whoever is signed in
-    return login.choose_account(
-        handle=handle,
-        session=request.sso_session,
-        goes_on=choice == "continue",
-        **steps.proof(request),
-    )
+    return login.choose_account(steps.step(request, handle), goes_on=choice == "continue")
 
 
 PAGES: dict[str, Page] = {
@@ -289,7 +278,8 @@ def _fresh(
         session=session,
         login_hint=request.GET.get("login_hint", ""),
         tenant=tenant_of(request),
-        **steps.proof(request),
+        binding=cookies.browser_binding(request),
+        context=request.context,
     )
     return _show(request, handle, error=error, status=status)
 

@@ -12,9 +12,10 @@ from django.urls import reverse
 
 from identity import cookies
 from identity.errors import IdentityError
-from identity.http import Request, tenant_of
+from identity.http import Request
 from identity.models import LoginState, LoginTransaction
 from identity.sign_in import login
+from identity.sign_in.login import SignInStep
 from identity.views import errors
 from identity.views.content_security import allow_form_targets
 from identity.views.messages import add_refusal, set_retry_after
@@ -28,17 +29,13 @@ def find(request: Request, handle: str, *, include_over: bool = False) -> LoginT
 
     include_over: or one that is over or finished.
     """
-    return login.find(
-        handle=handle,
-        tenant=tenant_of(request),
-        binding=cookies.browser_binding(request),
-        include_over=include_over,
-    )
+    return login.find(step(request, handle), include_over=include_over)
 
 
-def proof(request: Request) -> dict[str, Any]:
-    """What every step must bring: the browser's handle, and where the request came from."""
-    return {"binding": cookies.browser_binding(request), "context": request.context}
+def step(request: Request, handle: str) -> SignInStep:
+    """This browser's step of the sign-in with this handle."""
+    binding = cookies.browser_binding(request)
+    return SignInStep(handle, binding, context=request.context, session=request.sso_session)
 
 
 def address(handle: str, **query: str) -> str:

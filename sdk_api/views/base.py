@@ -20,6 +20,7 @@ from identity.events import EventType
 from identity.http import Request, typed
 from identity.models import SessionKind, SSOSession
 from identity.sign_in import login
+from identity.sign_in.login import SignInStep
 from identity.sso import access, sessions
 from identity.views.product_api import read_document
 from oidc_provider import public
@@ -108,14 +109,20 @@ class SDKView(JSONView):
 
     caller: Caller
 
-    @property
-    def step(self) -> dict[str, Any]:
-        """What every step of a sign-in must bring: this client on this device, and where the call comes from."""
-        return {"binding": self.caller.binding, "channel": SessionKind.SDK, "context": self.context}
+    def step_of(self, handle: str) -> SignInStep:
+        """This client's step, on this device, of the sign-in with this handle."""
+        return SignInStep(handle, self.caller.binding, context=self.context, channel=SessionKind.SDK)
 
-    def begin(self) -> str:
-        """Begin a sign-in and return its handle."""
-        return login.begin(tenant=self.caller.tenant, application=self.caller.application, **self.step)
+    def begin(self) -> SignInStep:
+        """Begin a sign-in; return its first step."""
+        handle = login.begin(
+            tenant=self.caller.tenant,
+            application=self.caller.application,
+            binding=self.caller.binding,
+            channel=SessionKind.SDK,
+            context=self.context,
+        )
+        return self.step_of(handle)
 
     def required_with_mobile(self, **codes: str) -> dict[str, str]:
         """As `required`, with a mobile number first. Raises ValueInvalid (USER.0038) too."""

@@ -9,7 +9,7 @@ from identity.errors import IdTokenFailed
 from identity.events import EventType
 from identity.models import SessionEndReason
 from identity.sign_in import login
-from identity.sign_in.login import LoginOutcome
+from identity.sign_in.login import LoginOutcome, SignInStep
 from identity.sso import sessions
 from oidc_provider import public
 from sdk_api import signature, status
@@ -17,7 +17,7 @@ from sdk_api.authentication import Caller
 from sdk_api.views.base import SDKView, SignedView
 
 
-def answer(outcome: LoginOutcome, *, handle: str, caller: Caller) -> Response:
+def answer(outcome: LoginOutcome, *, step: SignInStep, caller: Caller) -> Response:
     """Spell an outcome. A new session is tied to the application: only its X-client-id can use it.
 
     Raises IdTokenFailed (LOGIN.0003); then there is no session either, for nobody was told of it.
@@ -30,7 +30,7 @@ def answer(outcome: LoginOutcome, *, handle: str, caller: Caller) -> Response:
         except IdTokenFailed:
             sessions.end(session, reason=SessionEndReason.SIGNED_OUT, context=caller.context, actor=session.user)
             raise
-    return Response(status.spell(outcome, handle=handle, caller=caller, id_token=id_token))
+    return Response(status.spell(outcome, handle=step.handle, caller=caller, id_token=id_token))
 
 
 class LoginView(SDKView):
@@ -41,14 +41,13 @@ class LoginView(SDKView):
     def post(self, request: HttpCall) -> Response:
         """Take name and password."""
         body = self.required(user_name="PARAM.0010", password="PWD.0008")
-        handle = self.begin()
+        step = self.begin()
         outcome = login.submit_password(
-            handle=handle,
+            step,
             identifier=body["user_name"],
             password=body["password"],
-            **self.step,
         )
-        return answer(outcome, handle=handle, caller=self.caller)
+        return answer(outcome, step=step, caller=self.caller)
 
 
 class MobileLoginView(SDKView):
@@ -59,14 +58,13 @@ class MobileLoginView(SDKView):
     def post(self, request: HttpCall) -> Response:
         """Take a mobile number and the code that was sent to it."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
-        handle = self.begin()
+        step = self.begin()
         outcome = login.submit_mobile_code(
-            handle=handle,
+            step,
             mobile=body["mobile"],
             verification_code=body["verify_code"],
-            **self.step,
         )
-        return answer(outcome, handle=handle, caller=self.caller)
+        return answer(outcome, step=step, caller=self.caller)
 
 
 class LogoutView(SignedView):

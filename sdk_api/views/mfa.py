@@ -21,10 +21,7 @@ class MobileByTokenView(StepView):
 
     def get(self, request: HttpCall) -> Response:
         """Tell the number to which the code goes, in full: sms/send needs it."""
-        mobile = login.mobile_of_second_factor(
-            handle=self.handle,
-            **self.step,
-        )
+        mobile = login.mobile_of_second_factor(self.step)
         return Response({"mobile": phone.bare(mobile, country=messages.country_of(self.caller.tenant))})
 
 
@@ -38,9 +35,8 @@ class SecondFactorView(StepView):
         """Take the code."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
         outcome = login.submit_second_factor(
-            handle=self.handle,
+            self.step,
             mobile=body["mobile"],
             verification_code=body["verify_code"],
-            **self.step,
         )
-        return answer(outcome, handle=self.handle, caller=self.caller)
+        return answer(outcome, step=self.step, caller=self.caller)

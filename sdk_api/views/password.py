@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from identity.events import EventType
 from identity.models import LoginState
 from identity.sign_in import login, password_reset
+from identity.sign_in.login import SignInStep
 from sdk_api.authentication import read_state_token
 from sdk_api.views.base import SDKView
 from sdk_api.views.login import answer
@@ -19,11 +20,11 @@ class StepView(SDKView):
     """An operation that continues a sign-in, proved by X-state-token."""
 
     steps: Sequence[LoginState] = ()
-    handle: str
+    step: SignInStep
 
     def admit(self) -> None:
         """Raises ValueRequired (PARAM.0013) and StateInvalid (PARAM.0014)."""
-        self.handle = read_state_token(self.http, caller=self.caller, steps=self.steps)
+        self.step = self.step_of(read_state_token(self.http, caller=self.caller, steps=self.steps))
 
 
 class SkipUpdateView(StepView):
@@ -34,11 +35,8 @@ class SkipUpdateView(StepView):
 
     def get(self, request: HttpCall) -> Response:
         """Go on with a password that will expire soon."""
-        outcome = login.skip_password_warning(
-            handle=self.handle,
-            **self.step,
-        )
-        return answer(outcome, handle=self.handle, caller=self.caller)
+        outcome = login.skip_password_warning(self.step)
+        return answer(outcome, step=self.step, caller=self.caller)
 
 
 class UpdateView(StepView):
@@ -51,12 +49,11 @@ class UpdateView(StepView):
         """Take a new password; a refused one leaves the state_token good."""
         body = self.required(old_password="PARAM.0018", new_password="PARAM.0019")
         outcome = login.change_expired_password(
-            handle=self.handle,
+            self.step,
             old_password=body["old_password"],
             new_password=body["new_password"],
-            **self.step,
         )
-        return answer(outcome, handle=self.handle, caller=self.caller)
+        return answer(outcome, step=self.step, caller=self.caller)
 
 
 class UpdateByMobileView(SDKView):

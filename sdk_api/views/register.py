@@ -22,14 +22,13 @@ class RegisterView(SDKView):
         """Make a user and sign them in; it never answers with a state_token."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
         document = read_document(self.http)
-        handle = self.begin()
+        step = self.begin()
         outcome = login.submit_registration(
-            handle=handle,
+            step,
             mobile=body["mobile"],
             verification_code=body["verify_code"],
             email=document.get("email"),
             password=persons.read_password(document),
-            **self.step,
             **persons.read(document),
         )
-        return answer(outcome, handle=handle, caller=self.caller)
+        return answer(outcome, step=step, caller=self.caller)

@@ -29,14 +29,13 @@ class ExternalLoginView(SDKView):
         """Take the code."""
         body = self.required(code=connectors()[self.kind].refused_code)
         caller = self.caller
-        handle = self.begin()
+        step = self.begin()
         outcome = federated.submit_code(
-            handle=handle,
+            step,
             upstream=upstreams.find_for_app(tenant=caller.tenant, kind=self.kind, application=caller.application),
             authorization_code=body["code"],
-            **self.step,
         )
-        return answer(outcome, handle=handle, caller=caller)
+        return answer(outcome, step=step, caller=caller)
 
 
 class BindView(StepView):
@@ -49,12 +48,11 @@ class BindView(StepView):
         """Link to the user who has this number."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
         outcome = federated.bind(
-            handle=self.handle,
+            self.step,
             mobile=body["mobile"],
             verification_code=body["verify_code"],
-            **self.step,
         )
-        return answer(outcome, handle=self.handle, caller=self.caller)
+        return answer(outcome, step=self.step, caller=self.caller)
 
 
 class RegisterBindView(StepView):
@@ -67,12 +65,11 @@ class RegisterBindView(StepView):
         """Link to the user who has this number, or to a new one."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
         outcome = federated.register_and_bind(
-            handle=self.handle,
+            self.step,
             mobile=body["mobile"],
             verification_code=body["verify_code"],
-            **self.step,
         )
-        return answer(outcome, handle=self.handle, caller=self.caller)
+        return answer(outcome, step=self.step, caller=self.caller)
 
 
 class SocialView(SignedView):

@@ -22,6 +22,7 @@ from identity.models import (
     VerificationPurpose,
 )
 from identity.sign_in import authentication, login, verification
+from identity.sign_in.login import SignInStep
 from tests.factories import PASSWORD, make_tenant, make_user
 from tests.support.at_once import at_once, kinds
 
@@ -89,11 +90,9 @@ def test_a_sign_in_sent_many_times_at_once_opens_one_session():
 
     def sign_in(number: int) -> login.LoginOutcome:
         return login.submit_password(
-            handle=handle,
+            SignInStep(handle, binding="browser", context=context_of(tenant)),
             identifier=user.user_name,
             password=PASSWORD,
-            binding="browser",
-            context=context_of(tenant),
         )
 
     assert kinds(at_once(sign_in, times=20, refusals=IdentityError)) == {"LoginOutcome": 1, "StateInvalid": 19}

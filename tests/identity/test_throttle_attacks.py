@@ -12,6 +12,7 @@ from identity.context import RequestContext
 from identity.errors import AccountLocked, CredentialsRefused, TooManyRequests
 from identity.models import AttemptCounter, MessagePolicy, PasswordPolicy, VerificationCode, VerificationPurpose
 from identity.sign_in import authentication, login, password_reset, verification
+from identity.sign_in.login import SignInStep
 from tests.factories import make_tenant, make_user
 
 
@@ -86,7 +87,7 @@ def test_the_count_that_is_told_does_not_say_which_names_are_one_persons(tenant,
         for name in names:
             handle = login.begin(tenant=tenant, **proof)
             with pytest.raises(CredentialsRefused) as caught:
-                login.submit_password(handle=handle, identifier=name, password="wrong", **proof)
+                login.submit_password(SignInStep(handle, **proof), identifier=name, password="wrong")
             found.append(caught.value.params)
         return found
 
@@ -102,7 +103,7 @@ def test_the_count_that_is_told_goes_down_within_a_sign_in(tenant, alice):
     left = tenant.password_policy.max_failures
     for number in range(1, left + 1):
         with pytest.raises(CredentialsRefused) as caught:
-            login.submit_password(handle=handle, identifier="alice", password="wrong", **proof)
+            login.submit_password(SignInStep(handle, **proof), identifier="alice", password="wrong")
         assert caught.value.params == (left - number,)
     with pytest.raises(AccountLocked):
-        login.submit_password(handle=handle, identifier="alice", password="wrong", **proof)
+        login.submit_password(SignInStep(handle, **proof), identifier="alice", password="wrong")

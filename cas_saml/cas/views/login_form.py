@@ -14,11 +14,10 @@ from cas_saml.cas.views.login import begin
 from cas_saml.decorators import of_a_tenant
 from identity import cookies
 from identity.errors import IdentityError
-from identity.http import Request, tenant_of
+from identity.http import Request
 from identity.models import LoginState
 from identity.sign_in import login as sign_ins
-from identity.views import errors
-from identity.views.steps import follow
+from identity.views import errors, steps
 
 
 @csrf_exempt  # Decision 18: for forms of pages of this host, told by the Origin header that browsers set
@@ -33,21 +32,17 @@ def login_form(request: Request) -> HttpResponse:
     handle = _waiting(request) or begin(request, next_url=reverse("cas_saml:cas_login"), reauthenticate=True)
     try:
         outcome = sign_ins.submit_password(
-            handle=handle,
+            steps.step(request, handle),
             identifier=request.POST.get("username", ""),
             password=request.POST.get("password", ""),
-            binding=cookies.browser_binding(request),
-            context=request.context,
-            session=request.sso_session,
         )
     except IdentityError as error:
         return refuse_json(error)
-    return follow(request, outcome, handle)
+    return steps.follow(request, outcome, handle)
 
 
 def _waiting(request: Request) -> str:
     """The handle of the sign-in that waits for a password in this browser, "" where none does."""
     handle = request.POST.get("transaction", "") or cookies.read(cookies.WAITING, request)
-    tenant, binding = tenant_of(request), cookies.browser_binding(request)
-    row = sign_ins.find(handle=handle, tenant=tenant, binding=binding)
+    row = steps.find(request, handle)
     return handle if row is not None and row.state == LoginState.START else ""

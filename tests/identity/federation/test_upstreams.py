@@ -30,6 +30,7 @@ from identity.models import (
     VerificationPurpose,
 )
 from identity.sign_in import federated, machine, verification
+from identity.sign_in.machine import SignInStep
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.upstreams import make_link, make_upstream
 from tests.sdk_api.mobile import Inbox, inbox
@@ -273,7 +274,7 @@ def test_of_a_hundred_links_of_one_account_one_wins() -> None:
     def work(number: int) -> str:
         mobile, code, handle = people[number]
         outcome = federated.bind(
-            handle=handle, mobile=mobile, verification_code=code, binding="device", context=context
+            SignInStep(handle, binding="device", context=context), mobile=mobile, verification_code=code
         )
         return str(outcome.state)
 
@@ -292,7 +293,7 @@ def test_of_a_hundred_tries_with_one_state_and_one_code_one_links() -> None:
 
     def work(number: int) -> str:
         outcome = federated.bind(
-            handle=handle, mobile="13812345678", verification_code=code, binding="device", context=context
+            SignInStep(handle, binding="device", context=context), mobile="13812345678", verification_code=code
         )
         return str(outcome.state)
 
@@ -326,11 +327,9 @@ def test_of_a_hundred_newcomers_with_one_account_one_is_registered() -> None:
 
     def work(number: int) -> str:
         outcome = federated.register_and_bind(
-            handle=handles[number],
+            SignInStep(handles[number], binding="device", context=context),
             mobile=mobiles[number],
             verification_code=value,
-            binding="device",
-            context=context,
         )
         return str(outcome.state)
 

@@ -28,6 +28,7 @@ from identity.models import (
     User,
 )
 from identity.sign_in import login, machine
+from identity.sign_in.login import SignInStep
 from identity.sso import access
 from tests.factories import PASSWORD, make_account, make_application, make_tenant, make_user
 from tests.sdk_api.mobile import MOBILE, inbox
@@ -61,7 +62,7 @@ class Device:
         self.handle = login.begin(tenant=tenant, application=application, **self.proof)
 
     def give_password(self, password: str = PASSWORD) -> login.LoginOutcome:
-        return login.submit_password(handle=self.handle, identifier="alice", password=password, **self.proof)
+        return login.submit_password(SignInStep(self.handle, **self.proof), identifier="alice", password=password)
 
 
 def test_password_gives_an_apps_session(tenant, alice):
@@ -113,15 +114,15 @@ def test_order_of_checks(tenant, alice, inbox):
         device = Device(tenant, application)
         assert device.give_password().state == LoginState.MFA_AUTH
         assert inbox.messages == []  # an app asks for the code by itself
-        login.send_second_factor(handle=device.handle, **device.proof)
+        login.send_second_factor(SignInStep(device.handle, **device.proof))
         code = inbox.messages[-1].verification_code
-        outcome = login.submit_second_factor(handle=device.handle, verification_code=code, **device.proof)
+        outcome = login.submit_second_factor(SignInStep(device.handle, **device.proof), verification_code=code)
         assert (outcome.state, outcome.reason) == (LoginState.PASSWORD_EXPIRED, "expired")
         with pytest.raises(StateInvalid):
-            login.skip_password_warning(handle=device.handle, **device.proof)
+            login.skip_password_warning(SignInStep(device.handle, **device.proof))
         with pytest.raises(PasswordRefused):
-            login.change_expired_password(handle=device.handle, new_password=PASSWORD, **device.proof)
-        done = login.change_expired_password(handle=device.handle, new_password="Calm-Lantern-58", **device.proof)
+            login.change_expired_password(SignInStep(device.handle, **device.proof), new_password=PASSWORD)
+        done = login.change_expired_password(SignInStep(device.handle, **device.proof), new_password="Calm-Lantern-58")
         assert (done.state, done.session.amr) == (LoginState.SUCCESS, ["pwd", "sms"])
 
 
@@ -131,13 +132,13 @@ def test_no_step_is_taken_before_its_state(tenant, alice, step):
     device = Device(tenant)
     calls = {
         "second_factor": lambda: login.submit_second_factor(
-            handle=device.handle, verification_code="123456", **device.proof
+            SignInStep(device.handle, **device.proof), verification_code="123456"
         ),
-        "send": lambda: login.send_second_factor(handle=device.handle, **device.proof),
-        "change": lambda: login.change_expired_password(handle=device.handle, new_password="x", **device.proof),
-        "skip": lambda: login.skip_password_warning(handle=device.handle, **device.proof),
+        "send": lambda: login.send_second_factor(SignInStep(device.handle, **device.proof)),
+        "change": lambda: login.change_expired_password(SignInStep(device.handle, **device.proof), new_password="x"),
+        "skip": lambda: login.skip_password_warning(SignInStep(device.handle, **device.proof)),
         "choose": lambda: login.choose_account(
-            handle=device.handle, binding=DEVICE, context=device.context, session=SSOSession(), goes_on=True
+            SignInStep(device.handle, binding=DEVICE, context=device.context, session=SSOSession()), goes_on=True
         ),
     }
     with pytest.raises(StateInvalid):
@@ -195,7 +196,7 @@ def choosing(tenant, alice):
     context = RequestContext(tenant=tenant)
     proof = {"binding": DEVICE, "context": context}
     handle = login.begin(tenant=tenant, **proof)
-    outcome = login.submit_password(handle=handle, identifier="alice", password=PASSWORD, **proof)
+    outcome = login.submit_password(SignInStep(handle, **proof), identifier="alice", password=PASSWORD)
     return outcome.session, proof
 
 
@@ -203,7 +204,7 @@ def test_going_on_keeps_the_session_and_proves_nothing_new(tenant, choosing):
     session, proof = choosing
     before = SSOSession.objects.get()
     handle = login.begin(tenant=tenant, select_account=True, next_url="/account", session=session, **proof)
-    outcome = login.choose_account(handle=handle, session=session, goes_on=True, **proof)
+    outcome = login.choose_account(SignInStep(handle, session=session, **proof), goes_on=True)
     assert (outcome.state, outcome.next_url, outcome.session_handle) == (LoginState.SUCCESS, "/account", "")
     after = SSOSession.objects.get()
     assert (after.handle_hash, after.authenticated_at) == (before.handle_hash, before.authenticated_at)
@@ -213,7 +214,7 @@ def test_going_on_keeps_the_session_and_proves_nothing_new(tenant, choosing):
 def test_going_on_where_the_password_is_wanted_again_asks_for_it(tenant, choosing):
     session, proof = choosing
     handle = login.begin(tenant=tenant, select_account=True, reauthenticate=True, session=session, **proof)
-    outcome = login.choose_account(handle=handle, session=session, goes_on=True, **proof)
+    outcome = login.choose_account(SignInStep(handle, session=session, **proof), goes_on=True)
     assert (outcome.state, outcome.transaction.data["login_hint"]) == (LoginState.START, "alice")
     assert outcome.transaction.finished_at is None
 
@@ -225,7 +226,7 @@ def test_going_on_where_a_second_factor_is_missing_asks_for_it(tenant, choosing)
     session = SSOSession.objects.select_related("user", "tenant__session_policy").get()
     session.user.tenant = session.tenant
     handle = login.begin(tenant=tenant, select_account=True, session=session, **proof)
-    outcome = login.choose_account(handle=handle, session=session, goes_on=True, **proof)
+    outcome = login.choose_account(SignInStep(handle, session=session, **proof), goes_on=True)
     assert outcome.state == LoginState.MFA_AUTH
     assert outcome.transaction.finished_at is None
 
@@ -233,7 +234,7 @@ def test_going_on_where_a_second_factor_is_missing_asks_for_it(tenant, choosing)
 def test_another_account_begins_with_an_empty_page(tenant, choosing):
     session, proof = choosing
     handle = login.begin(tenant=tenant, select_account=True, login_hint="alice", session=session, **proof)
-    outcome = login.choose_account(handle=handle, session=session, goes_on=False, **proof)
+    outcome = login.choose_account(SignInStep(handle, session=session, **proof), goes_on=False)
     assert (outcome.state, outcome.transaction.data["login_hint"]) == (LoginState.START, "")
 
 
@@ -241,7 +242,7 @@ def test_another_account_begins_with_an_empty_page(tenant, choosing):
 def test_odd_names_are_nobody(tenant, alice, name):
     device = Device(tenant)
     with pytest.raises(CredentialsRefused):
-        login.submit_password(handle=device.handle, identifier=name, password="x", **device.proof)
+        login.submit_password(SignInStep(device.handle, **device.proof), identifier=name, password="x")
 
 
 @pytest.mark.security("S28")
@@ -282,8 +283,8 @@ def test_a_sign_in_that_ran_out_meanwhile_cannot_be_moved_or_finished(tenant, al
 def test_a_half_done_sign_in_dies_with_the_epoch_of_its_first_proof(tenant, alice):
     device = Device(tenant, make_application(tenant, mfa_mode="always"))
     assert device.give_password().state == LoginState.MFA_AUTH
-    of_step = {**device.proof, "handle": device.handle, "state": LoginState.MFA_AUTH}
-    assert machine.get(**of_step).user == alice
+    step = SignInStep(device.handle, **device.proof)
+    assert machine.get(step, state=LoginState.MFA_AUTH).user == alice
     access.revoke_everything(user=alice, reason=SessionEndReason.PASSWORD_CHANGED, context=device.context)
     with pytest.raises(StateInvalid):
-        machine.get(**of_step)
+        machine.get(step, state=LoginState.MFA_AUTH)

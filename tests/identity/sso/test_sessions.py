@@ -343,11 +343,14 @@ def test_enough_is_judged_by_recorded_factors_and_the_rule(
 
 def test_users_last_login_is_kept(db):
     from identity.sign_in import login
+    from identity.sign_in.login import SignInStep
     from tests.factories import PASSWORD
 
     tenant = make_tenant()
     user = make_user(tenant)
     context = RequestContext(tenant=tenant)
     handle = login.begin(tenant=tenant, binding="b", context=context)
-    login.submit_password(handle=handle, identifier=user.user_name, password=PASSWORD, binding="b", context=context)
+    login.submit_password(
+        SignInStep(handle, binding="b", context=context), identifier=user.user_name, password=PASSWORD
+    )
     assert User.objects.get(pk=user.pk).last_login is not None
