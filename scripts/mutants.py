@@ -122,7 +122,7 @@ MUTANTS = [
     Mutant(
         "sign-in: another browser goes on",
         "identity/sign_in/machine.py",
-        "if row is None or not crypto.matches_keyed_hash(binding, row.binding_hash, purpose=_BINDING):",
+        "if row is None or not crypto.matches_keyed_hash(step.binding, row.binding_hash, purpose=_BINDING):",
         "if row is None:",
         "tests/identity/sign_in/test_login.py tests/pages/test_sign_in.py",
     ),

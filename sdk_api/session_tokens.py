@@ -41,7 +41,7 @@ def find(session_token: str, *, fingerprint: str, principal: Principal) -> Opene
     if not session.device_index or not crypto.constant_time_equal(session.device_index, index):
         raise _refused(session, "of another device")
     try:
-        access.check(user=session.user, session=session, application=principal.application)  # S49
+        access.check(session=session, application=principal.application)  # S49
     except IdentityError as error:
         raise _refused(session, error.log_detail or error.error_code) from error
     return Opened(session, client_id)

@@ -102,7 +102,7 @@ def consume(
     _check(row, service_url=service_url, renew=renew, pgt_url=pgt_url)
     application = service.application
     try:
-        access.check(user=session.user, session=session, application=application, epoch=row.epoch)
+        access.check(session=session, application=application, epoch=row.epoch)
     except IdentityError as error:
         raise from_domain(error, service_ref=service.public_id) from error
     profile = profiles.profile_of(user=session.user, application=application)

@@ -37,7 +37,7 @@ def answer(
     answered before.
     """
     user, application = session.user, provider.application
-    access.check(user=user, session=session, application=application)
+    access.check(session=session, application=application)
     profile = profiles.profile_of(user=user, application=application)
     authn_class = wanted.wish.stated(session)
     kind, value = name_ids.value_for(provider, wanted.policy, profile=profile, session=session)

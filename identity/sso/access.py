@@ -31,21 +31,26 @@ from identity.sso import sessions
 
 def check(
     *,
-    user: User,
     application: Application | None,
     session: SSOSession | None = None,
+    user: User | None = None,
     epoch: int | None = None,
     is_offline: bool = False,
 ) -> None:
     """Check that the person may act at the application, and that session and grant still count.
 
     application: None is this server's own pages. session: what the grant was made in, None where it had none or its row
-    was purged. epoch: of the code, token or ticket. One of another epoch than the user's is dead; no clock is asked
-    (S48). is_offline: the grant outlives its session (decision 14), unless that was ended from elsewhere.
+    was purged. user: the person, where no session says it. epoch: of the code, token or ticket; one of another epoch
+    than the person's is dead, and no clock is asked (S48). is_offline: the grant outlives its session (decision 14),
+    unless that was ended from elsewhere.
     No query, except one for an application that is open to its accounts only.
     Raises AccountDisabled, ApplicationDisabled, StateInvalid where session or grant have ended, and AccessDenied for a
     person of another tenant or without an enabled account there.
     """
+    if user is None:
+        if session is None:
+            raise TypeError("The gate is asked for somebody: by a session, or by the user.")
+        user = session.user
     if not user.is_usable:
         raise AccountDisabled(log_detail=f"user={user.pk}")
     if application is not None and not application.is_active:
@@ -81,7 +86,7 @@ def admits(*, session: SSOSession, application: Application, epoch: int | None =
 
     Where they are not, one more factor would help, so that is no refusal. Raises as `check` does.
     """
-    check(user=session.user, session=session, application=application, epoch=epoch)
+    check(session=session, application=application, epoch=epoch)
     return is_sufficient(session=session, application=application, required_acr=required_acr)
 
 

@@ -183,7 +183,7 @@ class SignedView(SDKView):
         self.session = signature.prove(header, tenant=tenant, client_id=client_id, call=call)
         self.caller = replace(self.caller, context=replace(self.context, actor=self.session.user.public_id))
         if self.is_gated:
-            access.check(user=self.session.user, session=self.session, application=self.caller.application)
+            access.check(session=self.session, application=self.caller.application)
         sessions.touch(self.session)
 
     def _call(self) -> str:
