@@ -12,12 +12,15 @@ class OIDCProviderConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, the purger and both ways of telling of sign-outs; listen to news."""
+        from django.contrib import admin
+
         from identity.registry import register_chore, register_consent_source, register_purger
         from oidc_provider import checks  # noqa: F401 - registers itself
         from oidc_provider.authorization import consent
         from oidc_provider.clients import cached, config, keys
         from oidc_provider.grants import rows
         from oidc_provider.logout import back_channel, front_channel, listeners
+        from oidc_provider.models import IDToken
 
         for name, purger in rows.PURGERS.items():
             register_purger(name, purger)
@@ -28,3 +31,5 @@ class OIDCProviderConfig(AppConfig):
         listeners.connect()
         back_channel.connect()
         front_channel.connect()
+        # The toolkit registered a page while the admin was discovered. ID tokens are signed, not stored.
+        admin.site.unregister(IDToken)

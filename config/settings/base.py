@@ -320,12 +320,11 @@ def toolkit() -> Settings:
     return {
         "OIDC_ENABLED": True,
         "OAUTH2_VALIDATOR_CLASS": "oidc_provider.validator.Validator",
-        # The toolkit's admin module registers these for its five models.
-        "APPLICATION_ADMIN_CLASS": "oidc_provider.admin.ClientAdmin",
-        "GRANT_ADMIN_CLASS": "oidc_provider.admin.AuthorizationCodeAdmin",
-        "ACCESS_TOKEN_ADMIN_CLASS": "oidc_provider.admin.AccessTokenAdmin",
-        "REFRESH_TOKEN_ADMIN_CLASS": "oidc_provider.admin.RefreshTokenAdmin",
-        "ID_TOKEN_ADMIN_CLASS": "oidc_provider.admin.IDTokenAdmin",
+        # The toolkit's admin module registers these. ID tokens have no page: they are signed, not stored.
+        "APPLICATION_ADMIN_CLASS": "oidc_provider.admin.clients.ClientAdmin",
+        "GRANT_ADMIN_CLASS": "oidc_provider.admin.grants.AuthorizationCodeAdmin",
+        "ACCESS_TOKEN_ADMIN_CLASS": "oidc_provider.admin.grants.AccessTokenAdmin",
+        "REFRESH_TOKEN_ADMIN_CLASS": "oidc_provider.admin.grants.RefreshTokenAdmin",
         "SCOPES": {
             name: name
             for name in ("openid", "profile", "email", "address", "phone", "roles", "organizations", "offline_access")

@@ -42,9 +42,7 @@ from oidc_provider.models import (
     AuthorizationCode,
     ClientAssertion,
     Consent,
-    DeviceGrant,
     HostApplication,
-    IDToken,
     RefreshToken,
 )
 from tests.factories import (
@@ -223,10 +221,6 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
         AuthorizationCode.objects.create(code_hash=hashed, auth_time=now, redirect_uri="https://rp.example/", **bound),
         AccessToken.objects.create(token_checksum=hashed, **bound),
         RefreshToken.objects.create(token_checksum=hashed, auth_time=now, **bound),
-        IDToken.objects.create(user=user, application=client, expires=later),
-        DeviceGrant.objects.create(
-            user=user, device_code=hashed, user_code=hashed[:8], client_id=client.client_id, expires=later
-        ),
         Consent.objects.create(user=user, client=client, scopes=["openid"], granted_at=now),
         HostApplication.objects.create(tenant=tenant, client=client),
         ClientAssertion.objects.create(client=client, jti_hash=hashed, expires_at=later),

@@ -66,7 +66,8 @@ def test_what_a_dialect_does_not_know_is_refused(tenant: Tenant, values: dict[st
 
 
 def test_a_dialect_can_be_chosen_in_the_admin() -> None:
-    from oidc_provider.admin import ClientForm, NewClientForm
+    from oidc_provider.admin.clients import ClientForm
+    from oidc_provider.admin.new_client import NewClientForm
 
     names = [dialect.name for dialect in dialects.ALL]
     for form in (ClientForm, NewClientForm):
