@@ -135,9 +135,9 @@ MUTANTS = [
     ),
     Mutant(
         "sign-in: a text message is a second factor after a text message",
-        "identity/sign_in/machine.py",
-        "return [target for target in possible if assurance.acr_of([*amr, METHODS[target.channel]]) == multi_factor]",
-        "return possible or [target for target in possible if multi_factor]",
+        "identity/sign_in/factors/table.py",
+        "return [factor for factor in enrolled if assurance.acr_of([*amr, factor.amr]) == multi_factor]",
+        "return enrolled or [factor for factor in enrolled if multi_factor]",
         "tests/sdk_api/test_mobile.py tests/pages/test_second_factor.py",
     ),
     Mutant(

@@ -8,6 +8,7 @@ Order of checks: lock, credentials, disabled, and then what `machine.advance` as
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,19 +25,18 @@ from identity.errors import (
     IdentityError,
     PasswordRefused,
     StateInvalid,
-    ValueInvalid,
 )
 from identity.events import EventType
 from identity.models import (
     LoginState,
     LoginTransaction,
-    SessionKind,
     User,
-    VerificationChannel,
     VerificationPurpose,
 )
 from identity.passwords import credentials
 from identity.sign_in import authentication, machine, registration, verification
+from identity.sign_in.factors import table
+from identity.sign_in.factors.base import Begun, Factor, remember
 from identity.sign_in.machine import (
     LoginOutcome,
     SignInStep,
@@ -46,7 +46,6 @@ from identity.sign_in.machine import (
     finish_with,
     is_done_by,
     purge_expired,
-    second_factor_target,
 )
 
 __all__ = [
@@ -54,6 +53,8 @@ __all__ = [
     "SignInStep",
     "begin",
     "begin_again",
+    "begin_second_factor",
+    "begun_second_factor",
     "change_expired_password",
     "choose_account",
     "choose_second_factor",
@@ -63,17 +64,13 @@ __all__ = [
     "mobile_of_second_factor",
     "other_second_factors",
     "purge_expired",
-    "second_factor_target",
-    "send_second_factor",
-    "sent_second_factor",
+    "second_factor",
     "skip_password_warning",
     "submit_mobile_code",
     "submit_password",
     "submit_registration",
     "submit_second_factor",
 ]
-
-_SENT_CODE = "sent_code"  # in a sign-in's data: the key of the code that was sent for it
 
 
 def submit_password(step: SignInStep, *, identifier: str, password: str) -> LoginOutcome:
@@ -156,21 +153,34 @@ def submit_registration(step: SignInStep, *, mobile: str, verification_code: str
     return outcome
 
 
-def choose_second_factor(step: SignInStep, *, target_channel: str) -> None:
-    """Choose where the code goes, of the places that there are. Raises StateInvalid."""
+def choose_second_factor(step: SignInStep, *, name: str) -> None:
+    """Choose the second factor, of those that there are. Raises StateInvalid."""
     row = machine.get(step, state=LoginState.MFA_AUTH)
-    places = machine.second_factors(row, user=machine.user_of(row), amr=row.amr)
-    if target_channel not in [target.channel for target in places]:
+    if name not in [factor.name for factor in table.possible(row, user=machine.user_of(row), amr=row.amr)]:
         raise StateInvalid(log_detail=f"login_transaction={row.pk} has no such second factor")
-    row.data = {**row.data, "second_factor": target_channel}
-    LoginTransaction.objects.filter(pk=row.pk, state=LoginState.MFA_AUTH, finished_at=None).update(data=row.data)
+    remember(row, second_factor=name)
 
 
-def other_second_factors(row: LoginTransaction) -> list[verification.Target]:
-    """Return where the code could go instead."""
-    target = second_factor_target(row)
-    places = machine.second_factors(row, user=machine.user_of(row), amr=row.amr)
-    return [place for place in places if place != target]
+def second_factor(row: LoginTransaction) -> Factor:
+    """Return the factor that is asked for. Raises StateInvalid if there is none (any more)."""
+    return table.chosen(row, user=machine.user_of(row))
+
+
+def other_second_factors(row: LoginTransaction) -> list[Factor]:
+    """Return what could be chosen instead."""
+    present = second_factor(row)
+    return [factor for factor in table.possible(row, user=machine.user_of(row), amr=row.amr) if factor is not present]
+
+
+def begin_second_factor(step: SignInStep) -> Begun:
+    """Ask for the second factor in this sign-in, as by sending a code. Raises StateInvalid, and as `Factor.begin`."""
+    row = machine.get(step, state=LoginState.MFA_AUTH)
+    return second_factor(row).begin(row, user=machine.user_of(row), context=step.context)
+
+
+def begun_second_factor(row: LoginTransaction) -> Begun | None:
+    """Return what was begun for this very sign-in and is open still."""
+    return second_factor(row).find_begun(row, user=machine.user_of(row))
 
 
 def mobile_of_second_factor(step: SignInStep) -> str:
@@ -179,74 +189,26 @@ def mobile_of_second_factor(step: SignInStep) -> str:
     Raises StateInvalid.
     """
     row = machine.get(step, state=LoginState.MFA_AUTH)
-    target = machine.second_factor_target(row)
-    if target.channel != VerificationChannel.SMS:
+    if second_factor(row) is not table.TEXT_MESSAGE:
         raise StateInvalid(log_detail=f"login_transaction={row.pk} has no text message")
-    return target.address
+    return table.TEXT_MESSAGE.target(machine.user_of(row)).address
 
 
-def submit_second_factor(step: SignInStep, *, verification_code: str, mobile: str | None = None) -> LoginOutcome:
-    """Take the code of the second factor. A wrong one counts like a wrong password (S30).
+def submit_second_factor(step: SignInStep, response: Mapping[str, Any]) -> LoginOutcome:
+    """Take the response to the second factor. A wrong one counts like a wrong password (S30).
 
-    mobile: where the protocol names the number again; another one than the user's is refused as MOBILE.0002.
-    Raises StateInvalid, TooManyRequests, AccountLocked, VerificationRefused, AccountDisabled.
+    response: as `Factor.check` of the one that is asked for takes it.
+    Raises StateInvalid, TooManyRequests, AccountLocked, AccountDisabled, and the factor's own refusals.
     """
     row = machine.get(step, state=LoginState.MFA_AUTH)
-    user = machine.user_of(row)
-    target = second_factor_target(row)
+    user, factor = machine.user_of(row), second_factor(row)
     try:
-        if mobile is not None and not _is_number_of(target, mobile=mobile, user=user):
-            raise ValueInvalid("MOBILE.0002", log_detail=f"user={user.pk} has another number")
-        proved = authentication.check_code(
-            user,
-            purpose=VerificationPurpose.SECOND_FACTOR,
-            target=target,
-            verification_code=verification_code,
-            context=step.context,
-            bound_to=_owner_of_code(row),
-        )
-        verification.spend(proved)
+        factor.check(row, response, user=user, context=step.context)
     except IdentityError as error:
         machine.record_refusal(EventType.LOGIN_SECOND_FACTOR, row=row, error=error, context=step.context)
         raise
     audit.record(EventType.LOGIN_SECOND_FACTOR, tenant=row.tenant, actor=user, target=user, context=step.context)
-    method = machine.METHODS[target.channel]
-    return machine.advance(row, step, proved=method)
-
-
-def _is_number_of(target: verification.Target, *, mobile: str, user: User) -> bool:
-    return verification.is_same(target, verification.mobile_target(mobile, tenant=user.tenant), tenant=user.tenant)
-
-
-def send_second_factor(step: SignInStep) -> verification.SentCode:
-    """Send the code of the second factor, for this sign-in. Raises StateInvalid, TooManyRequests, SendFailed."""
-    row = machine.get(step, state=LoginState.MFA_AUTH)
-    sent = verification.send(
-        tenant=row.tenant,
-        purpose=VerificationPurpose.SECOND_FACTOR,
-        target=second_factor_target(row),
-        user=machine.user_of(row),
-        context=step.context,
-        bound_to=_owner_of_code(row),
-    )
-    row.data = {**row.data, _SENT_CODE: sent.pk}
-    LoginTransaction.objects.filter(pk=row.pk, state=LoginState.MFA_AUTH, finished_at=None).update(data=row.data)
-    return sent
-
-
-def sent_second_factor(row: LoginTransaction) -> verification.SentCode | None:
-    """Return what is known of the code that is open for this very sign-in, if one is."""
-    target = second_factor_target(row)
-    found = verification.find_open(tenant=row.tenant, purpose=VerificationPurpose.SECOND_FACTOR, target=target)
-    return found if found is not None and found.pk == row.data.get(_SENT_CODE) else None
-
-
-def _owner_of_code(row: LoginTransaction) -> str:
-    """What a code of the second factor is bound to, so that nobody is talked out of it for another sign-in.
-
-    OneAccess-3.2.4.4: an app orders its code without saying for which sign-in; it is good for apps only.
-    """
-    return "" if row.channel == SessionKind.SDK else f"sign-in {row.pk}"
+    return machine.advance(row, step, proved=factor.amr)
 
 
 def change_expired_password(step: SignInStep, *, new_password: str, old_password: str | None = None) -> LoginOutcome:

@@ -35,12 +35,12 @@ from identity.models import (
     SSOSession,
     Tenant,
     User,
-    VerificationChannel,
 )
 from identity.passwords import credentials
 from identity.purging import Purger
 from identity.retries import retried
-from identity.sign_in import authentication, verification
+from identity.sign_in import authentication
+from identity.sign_in.factors import table
 from identity.sso import access, sessions
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,6 @@ log = logging.getLogger(__name__)
 START_LIFETIME = timedelta(minutes=30)
 STEP_LIFETIME = timedelta(minutes=10)
 MAX_FAILURES = 20  # of one transaction, whatever the counters of account and source say
-
-METHODS = {VerificationChannel.SMS: assurance.TEXT_MESSAGE, VerificationChannel.EMAIL: assurance.ONE_TIME_CODE}
 
 _HANDLE = "login_transaction.handle"
 _BINDING = "login_transaction.binding"
@@ -204,35 +202,6 @@ def find(step: SignInStep, *, include_over: bool = False) -> LoginTransaction | 
 # The machine -----------------------------------------------------------------------------------------------
 
 
-def second_factors(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> list[verification.Target]:
-    """Where a code of the second factor may go, the one that is taken without a choice first.
-
-    Only to verified addresses, and only what makes two factors of what was proved already: after a sign-in by text
-    message another one shows nothing new (S28).
-    """
-    possible = []
-    if user.mobile_index and user.phone_number_verified:
-        possible.append(verification.mobile_of(user))
-    # The SDK's document has a step for text messages only.
-    if user.email and user.email_verified and row.channel != SessionKind.SDK:
-        possible.append(verification.email_of(user))
-    multi_factor = assurance.MULTI_FACTOR
-    return [target for target in possible if assurance.acr_of([*amr, METHODS[target.channel]]) == multi_factor]
-
-
-def second_factor_target(row: LoginTransaction) -> verification.Target:
-    """Return where the second factor's code goes: as was chosen, else the first place.
-
-    Raises StateInvalid if there is nowhere (any more).
-    """
-    user = user_of(row)
-    targets = second_factors(row, user=user, amr=row.amr)
-    chosen = [target for target in targets if target.channel == row.data.get("second_factor")]
-    if not targets:
-        raise StateInvalid(log_detail=f"user={user.pk} has no verified target")
-    return (chosen or targets)[0]
-
-
 # Transactions that ran out a day ago.
 purge_expired = Purger(
     lambda now: LoginTransaction.objects.filter(expires_at__lt=now - timedelta(days=1)), by="expires_at"
@@ -300,7 +269,7 @@ def advance(row: LoginTransaction, step: SignInStep, *, proved: str) -> LoginOut
         except AccessDenied as error:
             return deny(row, error=error, context=step.context)
     if _needs_factor(row, user=user, amr=amr):
-        if not second_factors(row, user=user, amr=amr):
+        if not table.possible(row, user=user, amr=amr):
             without = AccessDenied(log_detail=f"user={user.pk} has no second factor")
             return deny(row, error=without, context=step.context)
         move(row, to=LoginState.MFA_AUTH, user=user, amr=amr)
@@ -323,7 +292,7 @@ def step_up(row: LoginTransaction, *, session: SSOSession) -> bool:
     required_acr = row.data.get("required_acr", "")
     if access.is_sufficient(session=session, application=row.application, required_acr=required_acr):
         return False
-    if not second_factors(row, user=session.user, amr=session.amr):
+    if not table.possible(row, user=session.user, amr=session.amr):
         return False
     # What the session recorded counts; who begins this holds the session's handle (S28).
     row.data = {**row.data, "step_up": session.pk}

@@ -36,6 +36,7 @@ from identity.models import (
 from identity.passwords import credentials
 from identity.retries import retried
 from identity.sign_in import authentication, captcha, machine, verification
+from identity.sign_in.factors import table
 from identity.sign_in.machine import SignInStep
 
 log = logging.getLogger(__name__)
@@ -197,7 +198,7 @@ def _ask_for_second_code(
     data = {"target": crypto.seal(other[0].address, purpose=_TARGET), "channel": other[0].channel}
     with transaction.atomic():
         verification.spend(proved)
-        machine.move(row, to=LoginState.MFA_AUTH, user=user, amr=[machine.METHODS[first.channel]], data=data)
+        machine.move(row, to=LoginState.MFA_AUTH, user=user, amr=[table.FACTORS[first.channel].amr], data=data)
     verification.send(
         tenant=row.tenant,
         purpose=VerificationPurpose.RESET_PASSWORD,

@@ -23,7 +23,7 @@ from identity.languages import best_language, use_language
 from identity.models import LoginState, LoginTransaction, SSOSession
 from identity.passwords import credentials
 from identity.sign_in import login
-from identity.sign_in.forms import LoginForm, NewPasswordForm, TransactionForm, VerificationCodeForm
+from identity.sign_in.forms import LoginForm, NewPasswordForm, TransactionForm
 from identity.sso import access
 from identity.views import errors, external, next_urls, stale_forms, steps
 from identity.views.messages import status_of
@@ -88,30 +88,31 @@ def show_second_factor(
     row: LoginTransaction,
     handle: str,
     *,
-    form: VerificationCodeForm | None = None,
+    form: TransactionForm | None = None,
     error: IdentityError | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """Ask for the code, and send one if none is on its way."""
-    target, others = login.second_factor_target(row), login.other_second_factors(row)
-    sent = login.sent_second_factor(row)
-    if sent is None and error is None:
+    """Ask for the factor, and begin with it where that is still to be done."""
+    assert row.user is not None
+    factor, user = login.second_factor(row), row.user
+    begun = login.begun_second_factor(row)
+    if begun is None and error is None:
         try:
-            sent = login.send_second_factor(steps.step(request, handle))
+            begun = login.begin_second_factor(steps.step(request, handle))
         except IdentityError as refusal:
             error, status = refusal, status_of(refusal)
-    seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
+    resend_at = begun.resend_at if begun else None
+    seconds = math.ceil((resend_at - timezone.now()).total_seconds()) if resend_at else 0
     context = {
-        "masked_target": target.masked,
-        "is_sent": sent is not None,
-        "others": [{"channel": other.channel, "masked": other.masked} for other in others],
+        "masked_target": factor.hint(user),
+        "is_sent": begun is not None,
+        "others": [{"channel": other.name, "masked": other.hint(user)} for other in login.other_second_factors(row)],
         "can_resend": seconds <= 0,
         "seconds_to_resend": max(seconds, 0),
+        **((begun.data if begun else None) or {}),
     }
-    form = form or VerificationCodeForm()
-    return steps.render_page(
-        request, "identity/login_second_factor.html", row, handle, form=form, error=error, status=status, **context
-    )
+    form = form or factor.form()
+    return steps.render_page(request, factor.template, row, handle, form=form, error=error, status=status, **context)
 
 
 def show_new_password(
@@ -174,25 +175,23 @@ def take_password(request: Request, row: LoginTransaction, handle: str) -> login
 
 
 def take_second_factor(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
-    """Check the code, or send another one, or one to another place."""
-    form = VerificationCodeForm(request.POST)
+    """Check the response, or begin anew, or choose another factor."""
+    form_of = login.second_factor(row).form
+    form = form_of(request.POST)
     try:
         if "send_to" in request.POST:
-            login.choose_second_factor(steps.step(request, handle), target_channel=request.POST["send_to"])
+            login.choose_second_factor(steps.step(request, handle), name=request.POST["send_to"])
             return HttpResponseRedirect(steps.address(handle))
         if "resend" in request.POST:
-            login.send_second_factor(steps.step(request, handle))
+            login.begin_second_factor(steps.step(request, handle))
             return HttpResponseRedirect(steps.address(handle))
         if not form.is_valid():
             return show_second_factor(request, row, handle, form=form, status=400)
-        return login.submit_second_factor(
-            steps.step(request, handle),
-            verification_code=form.cleaned_data["verification_code"],
-        )
+        return login.submit_second_factor(steps.step(request, handle), form.cleaned_data)
     except StateInvalid:
         raise
     except IdentityError as error:
-        shown = VerificationCodeForm() if "resend" in request.POST else form
+        shown = form_of() if "resend" in request.POST else form
         return show_second_factor(request, row, handle, form=shown, error=error, status=status_of(error))
 
 

@@ -35,8 +35,6 @@ class SecondFactorView(StepView):
         """Take the code."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
         outcome = login.submit_second_factor(
-            self.step,
-            mobile=body["mobile"],
-            verification_code=body["verify_code"],
+            self.step, {"mobile": body["mobile"], "verification_code": body["verify_code"]}
         )
         return answer(outcome, step=self.step, caller=self.caller)

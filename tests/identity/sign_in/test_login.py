@@ -114,9 +114,9 @@ def test_order_of_checks(tenant, alice, inbox):
         device = Device(tenant, application)
         assert device.give_password().state == LoginState.MFA_AUTH
         assert inbox.messages == []  # an app asks for the code by itself
-        login.send_second_factor(SignInStep(device.handle, **device.proof))
+        login.begin_second_factor(SignInStep(device.handle, **device.proof))
         code = inbox.messages[-1].verification_code
-        outcome = login.submit_second_factor(SignInStep(device.handle, **device.proof), verification_code=code)
+        outcome = login.submit_second_factor(SignInStep(device.handle, **device.proof), {"verification_code": code})
         assert (outcome.state, outcome.reason) == (LoginState.PASSWORD_EXPIRED, "expired")
         with pytest.raises(StateInvalid):
             login.skip_password_warning(SignInStep(device.handle, **device.proof))
@@ -132,9 +132,9 @@ def test_no_step_is_taken_before_its_state(tenant, alice, step):
     device = Device(tenant)
     calls = {
         "second_factor": lambda: login.submit_second_factor(
-            SignInStep(device.handle, **device.proof), verification_code="123456"
+            SignInStep(device.handle, **device.proof), {"verification_code": "123456"}
         ),
-        "send": lambda: login.send_second_factor(SignInStep(device.handle, **device.proof)),
+        "send": lambda: login.begin_second_factor(SignInStep(device.handle, **device.proof)),
         "change": lambda: login.change_expired_password(SignInStep(device.handle, **device.proof), new_password="x"),
         "skip": lambda: login.skip_password_warning(SignInStep(device.handle, **device.proof)),
         "choose": lambda: login.choose_account(

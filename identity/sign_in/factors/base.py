@@ -1,0 +1,69 @@
+"""What every second factor has, whatever it is that the person shows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from identity.context import RequestContext
+from identity.models import LoginState, LoginTransaction, SessionKind, User
+from identity.sign_in.forms import TransactionForm
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a factor has asked for in one sign-in.
+
+    resend_at: from when on it may be asked for anew; None where that changes nothing. data: what the page needs beside
+    the form, such as a challenge.
+    """
+
+    resend_at: datetime | None = None
+    data: Mapping[str, Any] | None = None
+
+
+class Factor(ABC):
+    """A second factor. One object serves all sign-ins: what belongs to one of them stands in its row.
+
+    How a person comes to have the factor is not asked here: an address is verified elsewhere, and what is enrolled
+    has a page of its own, which writes an MFADevice that `is_enrolled` and `check` read.
+    """
+
+    name: ClassVar[str]  # on forms and in rows; never another one
+    amr: ClassVar[str]  # RFC8176-2; `assurance` knows what it shows
+    channels: ClassVar[frozenset[str]] = frozenset({SessionKind.BROWSER, SessionKind.SDK})  # where it is asked for
+    form: ClassVar[type[TransactionForm]]  # of the response, one field or several
+    template: ClassVar[str]
+
+    @abstractmethod
+    def is_enrolled(self, user: User) -> bool:
+        """Return whether the person can prove it."""
+
+    @abstractmethod
+    def hint(self, user: User) -> str:
+        """Return what tells the person which one is meant, such as a masked number."""
+
+    @abstractmethod
+    def begin(self, row: LoginTransaction, *, user: User, context: RequestContext) -> Begun:
+        """Ask for it in this sign-in: send a code, make a challenge. Raises TooManyRequests, SendFailed."""
+
+    @abstractmethod
+    def find_begun(self, row: LoginTransaction, *, user: User) -> Begun | None:
+        """Return what is open for this very sign-in, None where it has to begin."""
+
+    @abstractmethod
+    def check(self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext) -> None:
+        """Check the response and spend what it was made for, so that it counts once (S29).
+
+        response: the form's fields by name. Every try is counted before it is looked at (S30).
+        Raises AccountLocked, TooManyRequests, and the refusal of a wrong response.
+        """
+
+
+def remember(row: LoginTransaction, **values: Any) -> None:
+    """Note in a sign-in under way what its second factor needs."""
+    row.data = {**row.data, **values}
+    LoginTransaction.objects.filter(pk=row.pk, state=LoginState.MFA_AUTH, finished_at=None).update(data=row.data)

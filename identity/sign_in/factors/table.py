@@ -1,0 +1,40 @@
+"""Which second factors there are, and which of them a person may take in one sign-in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from identity import assurance
+from identity.errors import StateInvalid
+from identity.models import LoginTransaction, User
+from identity.sign_in.factors.base import Factor
+from identity.sign_in.factors.mail_code import MailCode
+from identity.sign_in.factors.text_message import TextMessage
+
+TEXT_MESSAGE = TextMessage()
+
+# By name, the one that is taken without a choice first.
+FACTORS: Mapping[str, Factor] = MappingProxyType({factor.name: factor for factor in (TEXT_MESSAGE, MailCode())})
+
+
+def possible(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> list[Factor]:
+    """Return what the person may take in this sign-in, the one that is taken without a choice first.
+
+    Only what makes two factors of what was proved already: after a sign-in by text message another one shows nothing
+    new (S28).
+    """
+    multi_factor = assurance.MULTI_FACTOR
+    enrolled = [each for each in FACTORS.values() if row.channel in each.channels and each.is_enrolled(user)]
+    return [factor for factor in enrolled if assurance.acr_of([*amr, factor.amr]) == multi_factor]
+
+
+def chosen(row: LoginTransaction, *, user: User) -> Factor:
+    """Return the factor that this sign-in asks for: as was chosen, else the first.
+
+    Raises StateInvalid if there is none (any more).
+    """
+    found = possible(row, user=user, amr=row.amr)
+    if not found:
+        raise StateInvalid(log_detail=f"user={user.pk} has no second factor")
+    return next((factor for factor in found if factor.name == row.data.get("second_factor")), found[0])
