@@ -98,6 +98,7 @@ messages-check: $(VENV)/dev.stamp ## Check that every text is translated
 
 docs-check: $(VENV)/dev.stamp ## Check that generated documents are up to date
 	$(PYTHON) scripts/error_docs.py check
+	$(PYTHON) scripts/house_docs.py check
 	$(PYTHON) -m pytest --collect-only -qqq --matrix=check
 
 locks-check: $(VENV)/dev.stamp ## Check that the lock files install with any pip, tomorrow too
@@ -107,6 +108,7 @@ locks-check: $(VENV)/dev.stamp ## Check that the lock files install with any pip
 
 docs: $(VENV)/dev.stamp ## Write the generated documents
 	$(PYTHON) scripts/error_docs.py write
+	$(PYTHON) scripts/house_docs.py write
 	$(PYTHON) -m pytest --collect-only -qqq --matrix=write
 	$(PYTHON) -m pytest -q --walks=write tests/architecture/test_walks.py
 
