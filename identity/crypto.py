@@ -68,12 +68,6 @@ def unseal_bytes(sealed: str, *, purpose: str) -> bytes:
     raise UnsealError(f"no key {key_id[:_KEY_ID_LENGTH]}")
 
 
-def needs_reseal(sealed: str) -> bool:
-    """Whether another key than the newest one sealed this value."""
-    key_id, _ = _cipher(_newest("key_encryption_keys"))
-    return not sealed.startswith(f"{_VERSION}.{key_id}.")
-
-
 def newest_seal_prefix() -> str:
     """What every value sealed by the newest key starts with; for finding the others in the database."""
     return f"{_VERSION}.{_cipher(_newest('key_encryption_keys'))[0]}."

@@ -118,14 +118,6 @@ def _answered(delivery: Delivery, call: Callable[..., outbound.Response]) -> out
     return response
 
 
-def send_due(*, now: datetime, limit: int) -> int:
-    """Claim and send what is due, one after the other; return how many were claimed."""
-    claimed = claim(now=now, limit=limit)
-    for delivery in claimed:
-        attempt(delivery)
-    return len(claimed)
-
-
 def send_all_due(*, executor: Executor, parallel: int, is_stopping: Callable[[], bool] = lambda: False) -> int:
     """Send everything that is due, `parallel` deliveries at the same time; return how many.
 

@@ -179,11 +179,6 @@ def config_section(name: str) -> ConfigHandler:
         raise SectionNotBuilt(name) from None
 
 
-def config_sections() -> Mapping[str, ConfigHandler]:
-    """Every section, by name."""
-    return MappingProxyType(_config_sections)
-
-
 def purgers() -> Mapping[str, Purger]:
     """Every purger, by name."""
     return MappingProxyType(_purgers)

@@ -93,12 +93,6 @@ def validate_texts(value: object) -> None:
         raise ValidationError(_("It is not a list of texts."))
 
 
-def validate_objects(value: object) -> None:
-    """Refuse what is not a list of objects."""
-    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise ValidationError(_("It is not a list of objects."))
-
-
 def validate_objects_by_name(value: object) -> None:
     """Refuse what is not an object of objects."""
     if not isinstance(value, dict) or not all(isinstance(entry, dict) for entry in value.values()):

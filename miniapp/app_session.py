@@ -7,7 +7,7 @@ client. A user id alone is answered with nothing, and what is wrong with a proof
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from identity import authority
 from identity.authority import Change
@@ -78,11 +78,6 @@ def by_sid(sid: str, *, context: RequestContext) -> SSOSession:
     if session is None:
         raise OAuthError(Fault.APP_SESSION, log_detail="the session has ended since")
     return session
-
-
-def acting(context: RequestContext, user: User) -> RequestContext:
-    """The same context with the user as who acts, for the audit."""
-    return replace(context, actor=user.public_id)
 
 
 def tenant_of(context: RequestContext) -> Tenant:

@@ -186,11 +186,6 @@ def find_application(*, tenant: Tenant, code: str) -> Application | None:
     return Application.objects.filter(tenant=tenant, code=code).first() if is_storable(code) else None
 
 
-def list_applications(*, tenant: Tenant, index: int = 0, size: int = MIN_PAGE_SIZE) -> Page[Application]:
-    """The tenant's catalogue. Raises ValueInvalid (PAGE.0001)."""
-    return paginate(Application.objects.filter(tenant=tenant).order_by("pk"), index=index, size=size)
-
-
 def get_app_organization(*, application: Application, public_id: str) -> AppOrganization:
     """The organisation in the application's own tree. Raises NotAllowed (APP_ORG.0002) and NotFound (APP_ORG.0001)."""
     _check_switched_on(application.has_organizations, application, refusal="APP_ORG.0002")

@@ -15,7 +15,6 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from identity.http import Request
-from identity.views import next_urls
 
 Answer = Callable[[Request], HttpResponse]
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -63,11 +62,6 @@ def same_page(request: Request) -> HttpResponse:
     if handle := request.POST.get("transaction", ""):
         query["transaction"] = handle
     return _see(f"{request.path}?{query.urlencode()}" if query else request.path)
-
-
-def next_page(request: Request) -> HttpResponse:
-    """Show the page that the form names as the next one."""
-    return _see(next_urls.requested(request) or reverse("identity:account"))
 
 
 def account_page(request: Request) -> HttpResponse:

@@ -182,14 +182,6 @@ def rotate_secret(
     return secret
 
 
-def missing_pieces(client: Client) -> list[str]:
-    """What the client needs before it can be used, as sentences for an operator."""
-    found = []
-    if client.token_endpoint_auth_method in SECRET_METHODS and not client.secret_hash:
-        found.append(_("It has no secret yet."))
-    return found
-
-
 # Rules -----------------------------------------------------------------------------------------------------
 
 

@@ -9,13 +9,13 @@ import jwt
 import pytest
 from django.utils import timezone
 
-from identity import delivery
 from identity.context import SYSTEM
 from identity.models import SessionEndReason, SSOSession
 from identity.sso import sessions, sign_outs
 from oidc_provider.clients import registration
 from oidc_provider.dialects.base import EndpointName
 from tests.dialects.party import Party
+from tests.support.deliveries import send_due
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ def session(party: Party) -> SSOSession:
 @pytest.mark.spec("OIDCBCL-2.4")
 def test_the_logout_token_is_that_of_the_dialects_issuer(party: Party, session: SSOSession, posted: Any) -> None:
     sessions.end(session, reason=SessionEndReason.ENDED_BY_OPERATOR, context=SYSTEM)
-    assert delivery.send_due(now=timezone.now(), limit=10) == 1
+    assert send_due(now=timezone.now(), limit=10) == 1
     ((url, fields, _internal),) = posted
     token = fields["logout_token"]
     claims = party.verify(token)  # signature, issuer and audience

@@ -66,11 +66,11 @@ def test_a_damaged_text_of_the_right_key_is_refused():
 def test_the_encryption_key_can_be_changed():
     with with_identity(key_encryption_keys=(OLD,)):
         sealed = crypto.seal("x", purpose="a.b")
-        assert not crypto.needs_reseal(sealed)
+        assert sealed.startswith(crypto.newest_seal_prefix())
     with with_identity(key_encryption_keys=(NEW, OLD)):
         assert crypto.unseal(sealed, purpose="a.b") == "x"
-        assert crypto.needs_reseal(sealed)
-        assert not crypto.needs_reseal(crypto.seal("x", purpose="a.b"))
+        assert not sealed.startswith(crypto.newest_seal_prefix())
+        assert crypto.seal("x", purpose="a.b").startswith(crypto.newest_seal_prefix())
     with with_identity(key_encryption_keys=(NEW,)), pytest.raises(crypto.UnsealError):
         crypto.unseal(sealed, purpose="a.b")
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from identity import delivery, purging, registry
 from identity.context import SYSTEM
 from identity.models import Application, Delivery, Tenant
+from tests.support import deliveries
 
 pytestmark = pytest.mark.django_db
 
@@ -52,7 +53,7 @@ def enqueue(tenant, **changes):
 
 
 def send_due(after=timedelta(0)):
-    return delivery.send_due(now=timezone.now() + after, limit=10)
+    return deliveries.send_due(now=timezone.now() + after, limit=10)
 
 
 def test_a_delivery_is_sent_and_noted(tenant, sent):
@@ -89,18 +90,18 @@ def test_failures_are_repeated_with_growing_delays_and_the_same_jti(tenant, sent
     sent.fail = delivery.DeliveryFailed("status 503", status=503)
     waits = []
     for _ in range(4):
-        assert delivery.send_due(now=timezone.now(), limit=10) == 1
+        assert deliveries.send_due(now=timezone.now(), limit=10) == 1
         row.refresh_from_db()
         assert (row.state, row.last_status, row.last_error) == ("pending", 503, "status 503")
         waits.append(row.next_attempt_at - timezone.now())
         time_machine.move_to(row.next_attempt_at - timedelta(seconds=1), tick=False)
-        assert delivery.send_due(now=timezone.now(), limit=10) == 0
+        assert deliveries.send_due(now=timezone.now(), limit=10) == 0
         time_machine.move_to(row.next_attempt_at, tick=False)
     assert waits == [timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1)]
-    assert delivery.send_due(now=timezone.now(), limit=10) == 1
+    assert deliveries.send_due(now=timezone.now(), limit=10) == 1
     row.refresh_from_db()
     assert (row.state, row.attempts) == ("failed", 5)
-    assert delivery.send_due(now=timezone.now() + timedelta(days=9), limit=10) == 0
+    assert deliveries.send_due(now=timezone.now() + timedelta(days=9), limit=10) == 0
     assert [jti for _, jti, _ in sent] == [row.jti] * 5
 
 
@@ -399,7 +400,7 @@ def test_nothing_more_is_claimed_when_the_worker_is_to_stop(sent):
 def work(results, now):
     try:
         total = 0
-        while claimed := delivery.send_due(now=now, limit=5):
+        while claimed := deliveries.send_due(now=now, limit=5):
             total += claimed
         results.put(total)
     finally:

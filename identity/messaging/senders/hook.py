@@ -74,11 +74,6 @@ def sign(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(hmac.digest(_key(secret), signed, 'sha256')).decode()}"
 
 
-def new_secret() -> str:
-    """A secret as the specification spells it."""
-    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
 def _key(secret: str) -> bytes:
     return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
 

@@ -386,8 +386,7 @@ def test_a_section_whose_app_is_not_built_is_refused_by_name(
     run: Any, section: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert section in APPLICATION_SECTIONS
-    without = {name: handler for name, handler in registry.config_sections().items() if name != section}
-    monkeypatch.setattr(registry, "_config_sections", without)
+    monkeypatch.delitem(registry._config_sections, section)
     with pytest.raises(CommandError) as caught:
         run(with_change(lambda document: document["applications"][0].update({section: []})))
     assert str(caught.value) == (

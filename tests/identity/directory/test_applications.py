@@ -307,7 +307,6 @@ def test_lists_and_look_ups_stay_in_their_application(tenant: Tenant, user: User
     assert lists.list_accounts(application=application, account_type="PUBLIC_ACCOUNT").rows == []
     assert lists.list_roles(application=application).rows == [role]
     assert lists.list_app_organizations(application=application).rows == [branch]
-    assert lists.list_applications(tenant=tenant).rows == [application, other]
     assert lists.list_role_members(role=role).total == 0
     assert len(lists.list_accounts_of(user=user)) == 2
     refusals = [

@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from cas_saml.cas import logout, tickets
 from cas_saml.models import ServiceTicket
-from identity import delivery
 from identity.context import RequestContext
 from identity.directory import users
 from identity.models import Delivery, SessionEndReason, SessionParticipant, SSOSession, User
 from identity.sso import sessions
 from tests.specs.cas.conftest import SERVICE, Service
 from tests.specs.conformance import Browser, Callback, Page
+from tests.support.deliveries import send_due
 
 NewService = Callable[..., Service]
 LOGOUT = "/api/v1/cas/logout"
@@ -25,7 +25,7 @@ SAMLP = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 
 
 def send() -> int:
-    return delivery.send_due(now=timezone.now(), limit=100)
+    return send_due(now=timezone.now(), limit=100)
 
 
 def index_of(fields: dict[str, str]) -> str | None:

@@ -11,7 +11,6 @@ import pytest
 from django.test import override_settings
 from django.utils import timezone
 
-from identity import delivery
 from identity.context import SYSTEM
 from identity.directory import users
 from identity.keyring import keys
@@ -22,6 +21,7 @@ from oidc_provider.authorization import participation
 from oidc_provider.models import Client
 from tests.factories import PASSWORD
 from tests.specs.conformance import ISSUER, Browser, Page, RelyingParty, new_transport
+from tests.support.deliveries import send_due
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +44,7 @@ def session(party: RelyingParty, browser: Browser) -> SSOSession:
 
 
 def send() -> int:
-    return delivery.send_due(now=timezone.now(), limit=100)
+    return send_due(now=timezone.now(), limit=100)
 
 
 def read(token: str, party: RelyingParty, **options: Any) -> dict[str, Any]:

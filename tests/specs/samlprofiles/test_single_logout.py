@@ -13,7 +13,7 @@ from django.utils import timezone
 from lxml import etree
 
 from cas_saml.saml import logout
-from identity import delivery, registry
+from identity import registry
 from identity.context import RequestContext
 from identity.models import Application, AuditEvent, Delivery, SessionParticipant, SSOSession, Tenant, User
 from identity.outbound import Response
@@ -22,6 +22,7 @@ from tests.factories.saml import make_service_provider
 from tests.specs.conformance import ISSUER, Browser, Callback, Page
 from tests.specs.saml_fixtures import NewProvider, RegisteredParty
 from tests.specs.saml_party import IDP, NS, SLO, STATUS, Answer, instant, query_message, verify_query
+from tests.support.deliveries import send_due
 
 REDIRECT_ONLY = [
     {"binding": "redirect", "location": "https://sp.example/slo", "response_location": "https://sp.example/slo/done"}
@@ -386,7 +387,7 @@ def soap(status: str, in_response_to: str) -> bytes:
 
 
 def work() -> None:
-    delivery.send_due(now=timezone.now(), limit=10)
+    send_due(now=timezone.now(), limit=10)
 
 
 @pytest.mark.spec("SAMLProf-4.4.3.3")
