@@ -31,4 +31,8 @@ class RequestContext:
     relay: str = ""  # client_id of a back end that has proved itself and speaks for many people
 
 
+# Under this name the context stands in the environ of a request, too, for libraries that see nothing else of it. No
+# header can write it: those are HTTP_….
+META_KEY = "monban.context"
+
 SYSTEM = RequestContext(tenant=None, user_agent="manage.py")

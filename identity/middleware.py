@@ -23,7 +23,7 @@ from django.utils.cache import patch_vary_headers
 from identity import cookies, forwarding
 from identity.budgets import BudgetSpent
 from identity.conf import conf
-from identity.context import RequestContext
+from identity.context import META_KEY, RequestContext
 from identity.database import event_of, is_unavailable
 from identity.directory import tenants
 from identity.http import Request
@@ -87,7 +87,7 @@ class RequestContextMiddleware:
         if tenant is None and not _is_shared_host(request):
             return errors.not_found(request)
         origin = f"{request.scheme}://{request.get_host()}"
-        request.context = replace(request.context, tenant=tenant, origin=origin)
+        request.context = request.META[META_KEY] = replace(request.context, tenant=tenant, origin=origin)
         return self.get_response(request)
 
     @staticmethod

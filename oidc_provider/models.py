@@ -2,7 +2,7 @@
 
 Six models are swapped for the toolkit's own (decision 5); a column of the toolkit that nothing here uses is set to
 None. Secrets, codes and tokens are kept as keyed hashes only. Rows refuse nothing by themselves: the rules are in
-`engine`, `validator` and `registration`.
+`clients`, `grants`, `token` and `authorization`.
 """
 
 from __future__ import annotations
@@ -55,6 +55,10 @@ class GrantType(models.TextChoices):
     REFRESH_TOKEN = "refresh_token", _("Refresh token")
     CLIENT_CREDENTIALS = "client_credentials", _("Client credentials")
     IMPLICIT = "implicit", _("Implicit")
+
+
+# What a client may register (OIDCC-3), words in alphabetical order (OAuthMultiple-3: their order says nothing).
+RESPONSE_TYPES = frozenset({"code", "id_token", "id_token token"})
 
 
 class SigningAlgorithm(models.TextChoices):
@@ -234,7 +238,7 @@ class Client(ReadSafely, AbstractApplication):  # type: ignore[django-manager-mi
     id_token_signed_response_alg = models.CharField(
         _("ID token signature"), max_length=8, choices=SigningAlgorithm.choices, default=SigningAlgorithm.RS256
     )
-    claims_mapping = models.JSONField(_("claims"), default=dict, blank=True)  # see claims.py
+    claims_mapping = models.JSONField(_("claims"), default=dict, blank=True)  # see clients/claims.py
     default_max_age = models.PositiveIntegerField(_("oldest sign-in, in seconds"), null=True, blank=True)
 
     # Lifetimes in seconds; empty is the dialect's default, `conf` has the ceilings.
@@ -312,7 +316,7 @@ class Client(ReadSafely, AbstractApplication):  # type: ignore[django-manager-mi
 
     @cached_property
     def audiences(self) -> dict[str, str]:
-        """Its API scopes: name to audience. Worked out once for a copy of the row (see clients.py)."""
+        """Its API scopes: name to audience. Worked out once for a copy of the row (see clients/cached.py)."""
         return {scope.name: scope.audience for scope in self.api_scopes.all()}
 
     @cached_property

@@ -8,20 +8,21 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from django.utils import timezone
+
 from identity.context import RequestContext
 from identity.crypto import UnsealError
 from identity.errors import ApplicationDisabled, IdTokenFailed, NotFound
 from identity.keyring.keys import UnsupportedAlgorithm
 from identity.models import Application, SSOSession, Tenant, User
-from oidc_provider import dialects, engine
-from oidc_provider.authorization import details
+from oidc_provider import dialects
 from oidc_provider.clients import authentication, cached
 from oidc_provider.clients.tenant_rights import AUDIENCE as TENANT_API
 from oidc_provider.clients.tenant_rights import RIGHTS as TENANT_RIGHTS
 from oidc_provider.dialects.standard import STANDARD
-from oidc_provider.engine import EngineContext
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import id_tokens, rows
+from oidc_provider.grants.basis import Basis
 from oidc_provider.mini_programs.codes import (
     ConsentQuestion,
     agree,
@@ -35,10 +36,13 @@ from oidc_provider.mini_programs.codes import (
 from oidc_provider.mini_programs.hosts import Host
 from oidc_provider.mini_programs.hosts import authenticate as authenticate_host
 from oidc_provider.models import AccessToken, AuthMethod, Client
+from oidc_provider.token import exchange
 from oidc_provider.token.bearer import BearerRefusal
 from oidc_provider.token.bearer import read_header as read_bearer_header
 from oidc_provider.token.bearer import refusal_of as bearer_refusal_of
 from oidc_provider.wire import issuers
+from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.parameters import Parameters, check_single, collect
 
 __all__ = [
     "TENANT_API",
@@ -151,8 +155,8 @@ def grant_client_token(
     tenant = context.tenant
     if tenant is None:
         raise LookupError("A client is looked for in a tenant.")
-    params = details.collect(form)
-    details.check_single(params)
+    params = collect(form)
+    check_single(params)
     credentials = authentication.read(authorization, params)
     if not params.get("grant_type"):
         raise OAuthError(Fault.MISSING_GRANT_TYPE)
@@ -168,16 +172,14 @@ def grant_client_token(
         access_token_lifetime=lifetime,
         is_basic_like_post=True,
     )
-    engine_context = EngineContext(
-        tenant=tenant, dialect=dialect, request=context, issuer=STANDARD.issuer(issuers.base(context))
-    )
-    client = engine.authenticate_client(credentials, context=engine_context)
+    facts = Facts(tenant=tenant, dialect=dialect, request=context, issuer=STANDARD.issuer(issuers.base(context)))
+    client = authentication.authenticate_client(credentials, facts=facts)
     rights = [name for name, api in client.audiences.items() if api == audience]
     if not rights:
         raise OAuthError(Fault.SCOPE_NOT_ALLOWED, log_detail="no right for this API", client_id=client.client_id)
-    wanted = details.Parameters.of({"grant_type": "client_credentials", "scope": " ".join(sorted(rights))})
-    answer = engine.exchange(wanted, credentials, context=engine_context)
-    return {**answer, "id_token": id_tokens.sign_client_id_token(answer, client=client, context=engine_context)}
+    wanted = Parameters.of({"grant_type": "client_credentials", "scope": " ".join(sorted(rights))})
+    answer = exchange.exchange_for(client, wanted, facts=facts)
+    return {**answer, "id_token": id_tokens.sign_for_client(answer, client=client, facts=facts)}
 
 
 def tenant_of_caller(form: Iterable[tuple[str, str]], *, authorization: str) -> str:
@@ -187,7 +189,7 @@ def tenant_of_caller(form: Iterable[tuple[str, str]], *, authorization: str) -> 
     Raises OAuthError where credentials cannot be read, and for an unknown client as for a wrong secret (S33).
     """
     try:
-        credentials = authentication.read(authorization, details.collect(form))
+        credentials = authentication.read(authorization, collect(form))
     except OAuthError as error:
         if error.fault is Fault.CLIENT_AUTHENTICATION_MISSING:
             return ""
@@ -253,15 +255,15 @@ def sign_session_id_token(*, session: SSOSession, client_id: str, context: Reque
     client = cached.find(client_id=client_id, tenant=tenant)
     if client is None or "openid" not in client.scopes:
         return ""
-    dialect = dialects.get(client.dialect)
-    app_code = client.catalogue_entry.code
     try:
-        issuer = dialect.issuer(issuers.base(context), app_code=app_code)
-        engine_context = EngineContext(
-            tenant=tenant, dialect=dialect, request=context, issuer=issuer, session=session, app_code=app_code
+        basis = Basis.of_session(
+            session,
+            scopes=[scope for scope in client.scopes if scope != "offline_access"],
+            facts=Facts.of(context, dialects.get(client.dialect), app_code=client.catalogue_entry.code),
+            client=client,
+            started_at=timezone.now(),
         )
-        state = rows.Exchange(context=engine_context, client=client, session=session, user=session.user)
-        return id_tokens.sign_session_id_token(state=state)
+        return id_tokens.sign_for_session(basis)
     except (UnsealError, UnsupportedAlgorithm, LookupError) as error:
         # A key that no configured secret unseals, or a tenant without a domain to be an issuer on.
         log.exception("id_token.failed", extra={"client_id": client_id})

@@ -119,7 +119,7 @@ def apps() -> Settings:
             "admin.E408",  # looks for Django's AuthenticationMiddleware by name; SSOSessionMiddleware does its work
             "auth.W004",  # a user name is unique in its tenant; SSOSessionBackend knows the tenant
             "oauth2_provider.W001",  # the implicit flow exists, for clients that are flagged for it
-            "oauth2_provider.W005",  # the engine adds the tenant's own `iss`; the toolkit knows one for all
+            "oauth2_provider.W005",  # our answers carry the tenant's own `iss`; the toolkit knows one for all
         ],
     }
 
@@ -319,7 +319,7 @@ def toolkit() -> Settings:
     """django-oauth-toolkit: every gate is set, so that an upgrade's new default changes nothing here."""
     return {
         "OIDC_ENABLED": True,
-        "OAUTH2_VALIDATOR_CLASS": "oidc_provider.validator.Validator",
+        "OAUTH2_VALIDATOR_CLASS": "oidc_provider.resource_server.ResourceValidator",
         # The toolkit's admin module registers these. ID tokens have no page: they are signed, not stored.
         "APPLICATION_ADMIN_CLASS": "oidc_provider.admin.clients.ClientAdmin",
         "GRANT_ADMIN_CLASS": "oidc_provider.admin.grants.AuthorizationCodeAdmin",
@@ -346,7 +346,7 @@ def toolkit() -> Settings:
         "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
         "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
         "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
-        "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": False,  # the engine adds the tenant's own issuer
+        "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": False,  # our answers carry the tenant's own issuer
         "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
         "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
         "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": True,

@@ -40,12 +40,12 @@ from oidc_provider.models import (
     CLIENT_FLAGS,
     COMMON_FLAGS,
     FLAG_TEXTS,
+    RESPONSE_TYPES,
     STANDARD_SCOPES,
     ApiScope,
     Client,
     GrantType,
 )
-from oidc_provider.validator import RESPONSE_TYPES
 from oidc_provider.wire import issuers
 
 

@@ -19,8 +19,9 @@ from identity.models import SSOSession, User
 from identity.registry import AccountConsent
 from identity.retries import retried
 from oidc_provider.authorization import scope_texts
-from oidc_provider.engine import AuthorizationRequest
-from oidc_provider.grants import id_tokens, rows
+from oidc_provider.authorization.request import AuthorizationRequest
+from oidc_provider.clients.claims import CLAIMS, PROTOCOL_CLAIMS
+from oidc_provider.grants import rows
 from oidc_provider.models import Client, Consent
 
 OFFLINE = "offline_access"
@@ -165,9 +166,9 @@ def _single_claims(wanted: AuthorizationRequest) -> tuple[str, ...]:
     Who somebody is and how they signed in is what signing in is for, and not asked by itself.
     """
     requested = {name for member in wanted.claims.values() for name in member}
-    known = {name for members in id_tokens.CLAIMS.values() for name in members} | set(wanted.client.claims_mapping)
-    covered = {name for scope in wanted.scopes for name in id_tokens.CLAIMS.get(scope, ())}
-    return tuple(sorted(requested & known - covered - id_tokens.PROTOCOL_CLAIMS))
+    known = {name for members in CLAIMS.values() for name in members} | set(wanted.client.claims_mapping)
+    covered = {name for scope in wanted.scopes for name in CLAIMS.get(scope, ())}
+    return tuple(sorted(requested & known - covered - PROTOCOL_CLAIMS))
 
 
 def _may_be_offline(wanted: AuthorizationRequest, *, is_allowed: bool) -> bool:

@@ -13,18 +13,17 @@ from identity.errors import IdentityError
 from identity.http import Request
 from identity.views import stale_forms
 from identity.views.content_security import allow_form_targets
-from oidc_provider import engine
+from oidc_provider.authorization import checks, interaction, parking, scope_texts, views
 from oidc_provider.authorization import consent as rules
-from oidc_provider.authorization import interaction, parking, scope_texts, views
 from oidc_provider.authorization.consent import Wish
 from oidc_provider.authorization.interaction import Step
 from oidc_provider.authorization.parking import ParkedRequest
+from oidc_provider.authorization.request import AuthorizationRequest
 from oidc_provider.dialects.standard import STANDARD
-from oidc_provider.engine import AuthorizationRequest
 from oidc_provider.errors import Fault, OAuthError, from_domain
 from oidc_provider.wire import languages
 from oidc_provider.wire.answers import protect_page
-from oidc_provider.wire.facts import engine_context
+from oidc_provider.wire.reading import facts_of
 from oidc_provider.wire.refusals import refuse
 
 
@@ -42,10 +41,10 @@ def consent(request: Request) -> HttpResponse:
         # The page stood open too long for its answer to count; the question is put again where it still is one.
         return views.answer(request, parked)
     session = request.sso_session
-    context = engine_context(request, parked.dialect, session=session, app_code=parked.app_code)
+    facts = facts_of(request, parked.dialect, app_code=parked.app_code)
     wanted: AuthorizationRequest | None = None
     try:
-        wanted = engine.check_authorization_request(parked.params, context=context)
+        wanted = checks.check(parked.params, facts=facts)
         decision = interaction.decide(wanted, session=session, passed=parked.passed)
         if decision.step is not Step.CONSENT or decision.wish is None:
             # Consent was given in another tab, or the session ended: the request goes its own way.
@@ -54,11 +53,11 @@ def consent(request: Request) -> HttpResponse:
             raise OAuthError(Fault.CONSENT_REFUSED)
         assert session is not None  # `decide` asks for a sign-in where there is none
         if pressed == "allow":
-            rules.record(decision.wish, client=wanted.client, session=session, context=context.request)
+            rules.record(decision.wish, client=wanted.client, session=session, context=facts.request)
             passed = replace(parked.passed, consent_sid=session.sid)
             return views.answer(request, parked.having(passed))
     except (OAuthError, IdentityError) as error:
-        return refuse(views.at_client(error, wanted, context=context), request=request, dialect=parked.dialect)
+        return refuse(views.at_client(error, wanted, facts=facts), request=request, dialect=parked.dialect)
     return _page(request, wanted, decision.wish)
 
 

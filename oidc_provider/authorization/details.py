@@ -1,23 +1,21 @@
-"""Look at a request before rows are asked: shape, repetition, spelling. Pure functions over parameters.
+"""Look at an authorization request before rows are asked: shape and spelling. Pure functions over parameters.
 
-Order at the authorization endpoint: `collect`, `check_target` (nothing may be redirected yet), then the engine
-finds the client and its redirect_uri, then `read_details`, whose refusals the engine sends to that address.
-Elsewhere: `collect`, `check_single`.
+`checks` calls `check_target` first, while nothing may be redirected yet, then finds the client and its redirect_uri,
+then calls `read_details`, whose refusals go to that address.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from identity.texts import is_storable, single_spaced, unique_members
+from identity.texts import unique_members
 from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.wire.parameters import Parameters, check_single
 
-# A parameter longer than this serves nobody; id_token_hint and claims are the long ones.
-MAX_VALUE_LENGTH = 16 * 1024  # characters
 # OIDCC-3.1.2.1 sets no limit. Ten years is more than any session lives, and fits every database column.
 MAX_AGE_CEILING_SECONDS = 10 * 365 * 24 * 3600
 # Depth and size of the claims parameter (OIDCC-5.5), far above what a client can ask for usefully.
@@ -26,54 +24,9 @@ MAX_CLAIM_NAMES = 100
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 RESPONSE_MODES = frozenset({"query", "fragment", "form_post"})
-# What an authorization request may say: what is kept of it while the user signs in. RFC6749-3.1: others are ignored.
-KNOWN = frozenset(
-    {
-        "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
-        "code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint",
-        "ui_locales", "claims", "acr_values",
-    }
-)  # fmt: skip
 # Parameters that say where an answer goes: a fault in one of them leaves no address to trust.
 _TARGET = ("client_id", "redirect_uri", "response_mode", "state")
 _LANGUAGE_TAG = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")  # RFC5646-2.1, shape only
-
-
-class Parameters(Mapping[str, str]):
-    """Request parameters by name, first value each, and the names that came more than once.
-
-    RFC6749-3.1: a parameter without a value is as good as omitted; unknown ones are ignored.
-    """
-
-    __slots__ = ("_values", "malformed", "repeated")
-
-    def __init__(self, values: Mapping[str, str], repeated: frozenset[str], malformed: frozenset[str]) -> None:
-        self._values = values
-        self.repeated = repeated
-        self.malformed = malformed
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def respelled(self, values: Mapping[str, str]) -> Parameters:
-        """The same request after a dialect has turned its values into RFC form."""
-        return Parameters(values, self.repeated, self.malformed)
-
-    @classmethod
-    def of(cls, values: Mapping[str, str]) -> Parameters:
-        """Parameters that were collected and found sound before."""
-        return cls(values, frozenset(), frozenset())
-
-    @property
-    def known(self) -> dict[str, str]:
-        """The parameters that mean something to us."""
-        return {name: value for name, value in self._values.items() if name in KNOWN}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,48 +43,6 @@ class RequestDetails:
     login_hint: str
     nonce: str
     state: str
-
-
-def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
-    """Read name and value pairs of a query or a form."""
-    values: dict[str, str] = {}
-    seen: set[str] = set()
-    repeated: set[str] = set()
-    malformed: set[str] = set()
-    for name, value in pairs:
-        if name in seen:
-            # S45, RFC6749-3.1: also when one of the two is empty, for others may read the other one.
-            repeated.add(name)
-            continue
-        seen.add(name)
-        if _is_malformed(value) or _is_malformed(name):
-            malformed.add(name)
-        if name == "scope":
-            # RFC6749-3.3 has one space between words; many clients join lists that hold an empty one.
-            value = single_spaced(value)
-        if value:
-            values[name] = value
-    return Parameters(values, frozenset(repeated), frozenset(malformed))
-
-
-def merge(first: Parameters, second: Parameters) -> Parameters:
-    """The parameters of a query and of a form together; a name in both is repeated."""
-    return Parameters(
-        {**second, **first},
-        first.repeated | second.repeated | (first.keys() & second.keys()),
-        first.malformed | second.malformed,
-    )
-
-
-def check_single(params: Parameters) -> None:
-    """Refuse repeated and malformed parameters, where no answer is redirected.
-
-    RFC6749-3.2: parameters must not be included more than once.
-    """
-    if params.repeated:
-        raise OAuthError(Fault.REPEATED_PARAMETER, log_detail=f"names={_names(params.repeated)}")
-    if params.malformed:
-        raise OAuthError(Fault.MALFORMED_PARAMETER, log_detail=f"names={_names(params.malformed)}")
 
 
 def check_target(params: Parameters) -> None:
@@ -269,12 +180,3 @@ def _check_storable(document: object) -> None:
     if "\\u0000" in text:
         raise ValueError("NUL")
     text.encode()
-
-
-def _is_malformed(value: str) -> bool:
-    # Django decodes broken UTF-8 to U+FFFD; a NUL byte cannot be stored and ends a string for some readers.
-    return "\ufffd" in value or len(value) > MAX_VALUE_LENGTH or not is_storable(value)
-
-
-def _names(names: Iterable[str]) -> str:
-    return ",".join(sorted(name[:40] for name in names)[:5])

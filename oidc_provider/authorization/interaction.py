@@ -19,7 +19,7 @@ from identity.models import SSOSession
 from identity.sso import access
 from oidc_provider.authorization import consent
 from oidc_provider.authorization.consent import Wish
-from oidc_provider.engine import AuthorizationRequest
+from oidc_provider.authorization.request import AuthorizationRequest
 from oidc_provider.errors import Fault, OAuthError
 
 

@@ -16,10 +16,10 @@ from identity.http import Request, tenant_of
 from identity.models import Tenant
 from identity.pending_requests import Taken
 from oidc_provider import dialects
-from oidc_provider.authorization.details import Parameters
 from oidc_provider.authorization.interaction import Passed
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.wire.answers import redirect
+from oidc_provider.wire.parameters import Parameters
 
 HANDLE_PARAMETER = "request"
 # The browser comes back at once after a POST, and when the user is done after a page of ours.

@@ -12,7 +12,7 @@ from identity.sign_in import login
 from identity.views.content_security import form_source
 from oidc_provider.authorization import interaction
 from oidc_provider.authorization.interaction import Step
-from oidc_provider.engine import AuthorizationRequest
+from oidc_provider.authorization.request import AuthorizationRequest
 
 
 def begin(request: Request, step: Step, wanted: AuthorizationRequest, *, next_url: str) -> str:

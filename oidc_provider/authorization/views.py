@@ -8,19 +8,18 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from identity.errors import IdentityError
 from identity.http import Request
-from oidc_provider import engine
-from oidc_provider.authorization import interaction, parking, sign_in
-from oidc_provider.authorization.details import merge
+from oidc_provider.authorization import approval, checks, interaction, parking, sign_in
 from oidc_provider.authorization.interaction import Passed, Step
 from oidc_provider.authorization.parking import ParkedRequest
+from oidc_provider.authorization.request import AuthorizationRequest
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
-from oidc_provider.engine import AuthorizationRequest, EngineContext
 from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.wire import scripted
 from oidc_provider.wire.answers import redirect, to_client
-from oidc_provider.wire.facts import engine_context
-from oidc_provider.wire.reading import form_parameters, query_parameters
+from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.parameters import merge
+from oidc_provider.wire.reading import facts_of, form_parameters, query_parameters
 from oidc_provider.wire.refusals import refuse
 
 
@@ -39,8 +38,8 @@ def authorize(request: Request, *, dialect: Dialect, app_code: str = "") -> Http
         params = params.respelled(dialect.to_rfc(params))
         parked = ParkedRequest(dialect, params, Passed(), app_code)
         if request.method == "POST":
-            context = engine_context(request, dialect, app_code=app_code)
-            wanted = engine.check_authorization_request(params, context=context)
+            facts = facts_of(request, dialect, app_code=app_code)
+            wanted = checks.check(params, facts=facts)
             response = parking.park_post(request, "oidc_provider:authorize_continue", parked.to_json())
             return _for_scripts(request, response, dialect, wanted)
     except OAuthError as error:
@@ -61,21 +60,21 @@ def resume(request: Request) -> HttpResponse:
 def answer(request: Request, parked: ParkedRequest) -> HttpResponse:
     """Check everything, then ask the user or answer the client. What was checked before is checked again (S43)."""
     session = request.sso_session
-    context = engine_context(request, parked.dialect, session=session, app_code=parked.app_code)
+    facts = facts_of(request, parked.dialect, app_code=parked.app_code)
     wanted: AuthorizationRequest | None = None
     try:
-        wanted = engine.check_authorization_request(parked.params, context=context)
+        wanted = checks.check(parked.params, facts=facts)
         decision = interaction.decide(wanted, session=session, passed=parked.passed)
         if decision.step is not None:
             response = _ask(request, decision.step, wanted, parked)
         else:
             assert session is not None  # `decide` asks for a sign-in where there is none
-            parameters = engine.approve(wanted, session=session, scopes=decision.scopes, context=context)
+            parameters = approval.approve(wanted, session=session, scopes=decision.scopes, facts=facts)
             response = to_client(
                 request, redirect_uri=wanted.redirect_uri, response_mode=wanted.response_mode, parameters=parameters
             )
     except (OAuthError, IdentityError) as error:
-        response = refuse(at_client(error, wanted, context=context), request=request, dialect=parked.dialect)
+        response = refuse(at_client(error, wanted, facts=facts), request=request, dialect=parked.dialect)
     return _for_scripts(request, response, parked.dialect, wanted)
 
 
@@ -89,13 +88,11 @@ def _for_scripts(
     return scripted.adapt(request, response, is_registered=lambda origin: origin in origins)
 
 
-def at_client(
-    error: OAuthError | IdentityError, wanted: AuthorizationRequest | None, *, context: EngineContext
-) -> OAuthError:
+def at_client(error: OAuthError | IdentityError, wanted: AuthorizationRequest | None, *, facts: Facts) -> OAuthError:
     """Let a refusal be told to the client, once its address was found good and not before (S6)."""
     refusal = error if isinstance(error, OAuthError) else from_domain(error)
     if wanted is not None and refusal.redirect is None:
-        refusal.redirect = wanted.target(issuer=context.issuer)
+        refusal.redirect = wanted.target(issuer=facts.issuer)
     return refusal
 
 

@@ -25,7 +25,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from jwt.types import Options
 
-from identity import crypto
+from identity import budgets, crypto
+from identity.budgets import Budget, BudgetSpent
 from identity.models import Tenant
 from identity.texts import is_storable
 from oidc_provider.clients import cached, jwk_sets, keys
@@ -34,6 +35,8 @@ from oidc_provider.conf import conf
 from oidc_provider.dialects.base import SecretPlace
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.models import SECRET_METHODS, AuthMethod, Client, ClientAssertion
+from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.parameters import Parameters
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +147,46 @@ def _from_assertion(params: Mapping[str, str]) -> ClientCredentials:
     return ClientCredentials(subject, AuthMethod.PRIVATE_KEY_JWT, assertion=assertion)
 
 
+def read_credentials(authorization: str, params: Parameters, *, facts: Facts) -> ClientCredentials:
+    """Read what a request says of its client, where the dialect lets it say so. Raises OAuthError.
+
+    authorization: the header's value, "" if there is none. params: in RFC names.
+    """
+    dialect = facts.dialect
+    if dialect.is_per_application and "client_id" not in params and not authorization:
+        # The path names the application, and by that its public client (decision 6).
+        client_id = cached.find_public(app_code=facts.app_code, dialect=dialect.name, tenant=facts.tenant)
+        if client_id:
+            params = params.respelled({**params, "client_id": client_id})
+    return read(authorization, params, places=dialect.secret_places, read_basic=dialect.read_basic)
+
+
 # Checking --------------------------------------------------------------------------------------------------
+
+
+def authenticate_client(credentials: ClientCredentials, *, facts: Facts) -> Client:
+    """Return the client that calls. Raises OAuthError.
+
+    Of wrong proofs a source has a budget. It locks nobody out: who brings the right one is let in (decision 13).
+    """
+    try:
+        return authenticate(
+            credentials,
+            tenant=facts.tenant,
+            is_home=facts.is_home_of,
+            is_basic_like_post=facts.dialect.is_basic_like_post,
+            audiences=facts.assertion_audiences,
+        )
+    except OAuthError:
+        try:
+            budgets.spend(Budget.REFUSED_CLIENTS, tenant=facts.tenant, context=facts.request)
+        except BudgetSpent as spent:
+            raise OAuthError(
+                Fault.TEMPORARILY_UNAVAILABLE,
+                log_detail="too many refused clients",
+                retry_after_seconds=spent.retry_after_seconds,
+            ) from None
+        raise
 
 
 def authenticate(

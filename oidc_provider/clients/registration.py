@@ -24,15 +24,15 @@ from identity.events import EventType
 from identity.keyring import keys
 from identity.models import Application, KeyUse
 from oidc_provider import dialects
-from oidc_provider.clients import jwk_sets, redirects
+from oidc_provider.clients import claims, jwk_sets, redirects
 from oidc_provider.clients.authentication import SECRET_PURPOSE, hash_secret
 from oidc_provider.clients.redirects import AddressInvalid
 from oidc_provider.conf import conf
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
-from oidc_provider.grants import id_tokens
 from oidc_provider.models import (
     CLIENT_FLAGS,
+    RESPONSE_TYPES,
     SECRET_METHODS,
     STANDARD_SCOPES,
     ApiScope,
@@ -41,7 +41,6 @@ from oidc_provider.models import (
     GrantType,
     SigningAlgorithm,
 )
-from oidc_provider.validator import RESPONSE_TYPES
 
 MIN_SECRET_LENGTH = 22  # characters, decision 9: 128 bits in base64url
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~:/@-]{1,255}")
@@ -200,7 +199,7 @@ def check(client: Client, *, api_scopes: Iterable[ApiScope] = ()) -> None:
     _check_lifetimes(client, wrong)
     _check_rate(client, wrong)
     try:
-        id_tokens.check_mapping(client.claims_mapping)
+        claims.check_mapping(client.claims_mapping)
     except ValueError as error:
         wrong("claims_mapping", str(error))
     if errors:

@@ -2,7 +2,7 @@
 
 Owns: one frozen value for each document, with what it spells otherwise.
 Entry points: `ALL`, `get`.
-Must not know: rows, the engine, requests.
+Must not know: rows, endpoints, requests.
 """
 
 from oidc_provider.dialects.base import Dialect

@@ -181,7 +181,6 @@ class Dialect:
     look_at_token: Callable[[Parameters, str], Finding | None] = nothing_at_token
     # Extra demands, in RFC names; what OAuth itself requires is always required.
     required_at_authorize: tuple[str, ...] = ()
-    required_at_token: tuple[str, ...] = ()
     # RFC6749-4.1.3: a redirect_uri of the authorization request comes again with the code. False: it may be left out by
     # who proves a secret or a verifier; where it comes, it is compared all the same.
     repeats_redirect_uri: bool = True

@@ -19,9 +19,9 @@ from identity.models import KeyUse, Tenant
 from identity.sso.sessions import ACR_VALUES
 from oidc_provider.authorization.details import PROMPTS
 from oidc_provider.clients import jwk_sets
+from oidc_provider.clients.claims import CLAIMS_SUPPORTED
 from oidc_provider.dialects.base import Dialect, EndpointName, SecretPlace
-from oidc_provider.grants import id_tokens
-from oidc_provider.models import GrantType
+from oidc_provider.models import STANDARD_SCOPES, GrantType
 
 CACHE_SECONDS = 60  # of a copy at the relying party; keys are published long before they sign
 
@@ -64,7 +64,7 @@ def describe(dialect: Dialect, *, issuer: str, origin: str, app_code: str = "") 
         if endpoint in dialect.endpoints:
             members.update(_authentication(_MEMBERS[endpoint], dialect))
     return members | {
-        "scopes_supported": [*id_tokens.SCOPES, *sorted(dialect.own_scopes)],
+        "scopes_supported": [*STANDARD_SCOPES, *sorted(dialect.own_scopes)],
         "response_types_supported": list(dialect.response_types),
         "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": [name for name in GrantType.values if name in dialect.grant_types],
@@ -74,7 +74,7 @@ def describe(dialect: Dialect, *, issuer: str, origin: str, app_code: str = "") 
         "id_token_signing_alg_values_supported": list(dialect.signing_algorithms),
         "acr_values_supported": list(ACR_VALUES),
         "claim_types_supported": ["normal"],
-        "claims_supported": list(id_tokens.CLAIMS_SUPPORTED),
+        "claims_supported": list(CLAIMS_SUPPORTED),
         "claims_parameter_supported": True,
         # OIDCD-3: the default of request_uri_parameter_supported is true, so the refusal must be said.
         "request_parameter_supported": False,

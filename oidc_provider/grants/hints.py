@@ -8,6 +8,8 @@ import jwt
 
 from identity.keyring import keys
 from identity.models import Tenant
+from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.wire.facts import Facts
 
 
 class HintRefused(Exception):
@@ -39,3 +41,11 @@ def read(token: str, *, tenant: Tenant, issuer: str) -> IdTokenHint:
     if kind != "JWT" or claims.get("iss") != issuer or not isinstance(claims.get("sub"), str) or not client_ids:
         raise HintRefused("not an id_token of this issuer")
     return IdTokenHint(subject=claims["sub"], client_ids=client_ids, sid=str(claims.get("sid", "")))
+
+
+def read_id_token_hint(token: str, *, facts: Facts) -> IdTokenHint:
+    """Verify the hint of an authorization request (OIDCC-3.1.2.1). Raises OAuthError."""
+    try:
+        return read(token, tenant=facts.tenant, issuer=facts.issuer)
+    except HintRefused as error:
+        raise OAuthError(Fault.ID_TOKEN_HINT, log_detail=str(error)) from None

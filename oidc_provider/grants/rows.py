@@ -9,9 +9,8 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -28,246 +27,173 @@ from oidc_provider.clients import cached
 from oidc_provider.conf import conf
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.grants import lifetimes
+from oidc_provider.grants.basis import Basis
 from oidc_provider.models import AccessToken, AuthorizationCode, Client, ClientAssertion, RefreshToken
-
-if TYPE_CHECKING:
-    from oidc_provider.engine import AuthorizationRequest, EngineContext
+from oidc_provider.wire.facts import Facts
 
 CODE_PURPOSE = "oidc_provider.authorization_code"
 TOKEN_PURPOSE = "oidc_provider.token"
-_HEADER = "Exchange"
 
 
-@dataclass
-class Exchange:
-    """What belongs to one request while oauthlib works on it. Travels as a header, so that oauthlib hands it on."""
-
-    context: EngineContext
-    client: Client
-    session: SSOSession | None = None
-    user: User | None = None
-    request: AuthorizationRequest | None = None  # at the authorization endpoint
-    code: AuthorizationCode | None = None  # when a code is exchanged
-    refresh_token: RefreshToken | None = None  # when a refresh token is exchanged
-    replayed: uuid.UUID | None = None  # the family of something that was used before
-    is_within_grace: bool = False  # the refresh token was used before, a moment ago
-    started_at: datetime = field(default_factory=timezone.now)  # before anything was read
-
-
-def headers(state: Exchange) -> dict[str, Any]:
-    """The headers that carry the state through oauthlib."""
-    return {_HEADER: state}
-
-
-def state_of(request: Any) -> Exchange:
-    """The state of an oauthlib request."""
-    state: Exchange = request.headers[_HEADER]
-    return state
-
-
-def new_secret(request: object = None) -> str:
-    """A code or token: 256 bits of chance, 43 characters."""
+def new_secret() -> str:
+    """Return a code or token: 256 bits of chance, 43 characters."""
     return secrets.token_urlsafe(32)
 
 
 def token_hashes(token: str) -> list[str]:
-    """What a token may be stored as, one for each live pepper. S40: the whole token is hashed."""
+    """Return what a token may be stored as, one for each live pepper. S40: the whole token is hashed."""
     return crypto.keyed_hashes(token, purpose=TOKEN_PURPOSE)
-
-
-# Lifetimes -------------------------------------------------------------------------------------------------
-
-
-def code_lifetime(client: Client, dialect: Dialect) -> timedelta:
-    """How long a code lives: the client's value, else the dialect's, else the default, under the ceiling."""
-    return _lifetime(
-        client.authorization_code_lifetime_seconds,
-        dialect.authorization_code_lifetime or conf.authorization_code_lifetime,
-        conf.max_authorization_code_lifetime,
-    )
-
-
-def access_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
-    """How long an access token lives."""
-    return _lifetime(
-        client.access_token_lifetime_seconds,
-        dialect.access_token_lifetime or conf.access_token_lifetime,
-        conf.max_access_token_lifetime,
-    )
-
-
-def id_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
-    """How long an id_token lives: as long as the access token unless the client says otherwise (decision 41)."""
-    return _lifetime(
-        client.id_token_lifetime_seconds, access_token_lifetime(client, dialect), conf.max_id_token_lifetime
-    )
-
-
-def sdk_id_token_lifetime(client: Client) -> timedelta:
-    """How long the id_token of a native app's sign-in lives."""
-    return _lifetime(client.id_token_lifetime_seconds, conf.sdk_id_token_lifetime, conf.max_id_token_lifetime)
-
-
-def refresh_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
-    """How long a family of refresh tokens lives."""
-    return _lifetime(
-        client.refresh_token_lifetime_seconds,
-        dialect.refresh_token_lifetime or conf.refresh_token_lifetime,
-        conf.max_refresh_token_lifetime,
-    )
-
-
-def refresh_token_grace(client: Client) -> timedelta:
-    """How long a refresh token that was used may be used again (decision 51); zero where it never may."""
-    return _lifetime(client.refresh_token_grace_seconds, conf.refresh_token_grace, conf.max_refresh_token_grace)
-
-
-def _lifetime(seconds: int | None, default: timedelta, ceiling: timedelta) -> timedelta:
-    return min(default if seconds is None else timedelta(seconds=seconds), ceiling)
 
 
 # Storing ---------------------------------------------------------------------------------------------------
 
 
-def store_code(value: str, *, scopes: Sequence[str], state: Exchange) -> AuthorizationCode:
-    """Keep a code with everything that its redemption must find unchanged (S10)."""
-    request, session, user = state.request, state.session, state.user
-    if request is None or session is None or user is None:
-        raise LookupError("A code is given to a user of a session for a request.")
-    now = timezone.now()
+class Replayed(OAuthError):
+    """Something came back that had been used: whoever proved itself ends what it gave, after the rollback."""
+
+    def __init__(self, fault: Fault, *, family: uuid.UUID, log_detail: str) -> None:
+        super().__init__(fault, log_detail=log_detail)
+        self.family = family
+
+
+def store_code(
+    value: str,
+    *,
+    basis: Basis,
+    redirect_uri: str,
+    redirect_uri_given: bool,
+    code_challenge: str,
+    code_challenge_method: str,
+) -> AuthorizationCode:
+    """Keep a code with everything that its redemption must find unchanged (S10, RFC6749-4.1.2)."""
+    dialect = basis.facts.dialect
+    if basis.auth_time is None:
+        raise LookupError("A code is given to a user who signed in.")
     row = AuthorizationCode(
         code_hash=crypto.keyed_hash(value, purpose=CODE_PURPOSE),
-        user=user,
-        application=state.client,
-        session=session,
-        dialect=state.context.dialect.name,
-        created=state.started_at,
-        expires=now + code_lifetime(state.client, state.context.dialect),
-        redirect_uri=request.redirect_uri,
-        redirect_uri_given=request.redirect_uri_given,
-        scope=" ".join(scopes),
-        code_challenge=request.code_challenge,
-        code_challenge_method=request.code_challenge_method,
-        nonce=request.nonce,
-        claims=request.claims,
-        auth_time=session.authenticated_at,
-        acr=session.acr,
-        amr=session.amr,
-        is_offline=is_offline(scopes, state),
-        epoch=session.epoch,
+        user=basis.user,
+        application=basis.client,
+        session=basis.session,
+        dialect=dialect.name,
+        created=basis.started_at,
+        expires=timezone.now() + lifetimes.code_lifetime(basis.client, dialect),
+        redirect_uri=redirect_uri,
+        redirect_uri_given=redirect_uri_given,
+        scope=" ".join(basis.scopes),
+        code_challenge=code_challenge,
+        code_challenge_method=code_challenge_method,
+        nonce=basis.nonce,
+        claims=basis.claims,
+        auth_time=basis.auth_time,
+        acr=basis.acr,
+        amr=basis.amr,
+        # Whether the grant outlives its session (decision 14).
+        is_offline="offline_access" in basis.scopes or dialect.refresh_outlives_session,
+        epoch=basis.epoch,
     )
     row.save(force_insert=True)
     return row
 
 
-def is_offline(scopes: Sequence[str], state: Exchange) -> bool:
-    """Whether the grant outlives its session (decision 14)."""
-    return "offline_access" in scopes or state.context.dialect.refresh_outlives_session
-
-
 def load_code(value: str) -> AuthorizationCode | None:
-    """The row of a code with user and session: one query."""
+    """Return the row of a code with user and session: one query."""
     hashes = crypto.keyed_hashes(value, purpose=CODE_PURPOSE)
     rows = AuthorizationCode.objects.select_related("user", "session")
     return rows.filter(code_hash__in=hashes).first()
 
 
+def load_access_token(value: str) -> AccessToken | None:
+    """Return the row of an access token with user and session: one query."""
+    rows = AccessToken.objects.select_related("user", "session")
+    return rows.filter(token_checksum__in=token_hashes(value)).first()
+
+
 def load_refresh_token(value: str) -> RefreshToken | None:
-    """The row of a refresh token with user and session: one query."""
+    """Return the row of a refresh token with user and session: one query."""
     rows = RefreshToken.objects.select_related("user", "session")
     return rows.filter(token_checksum__in=token_hashes(value)).first()
 
 
-def store_tokens(token: dict[str, Any], *, scopes: Sequence[str], state: Exchange) -> None:
-    """Spend what was exchanged, and keep what it gives. In the caller's transaction."""
+def store_tokens(answer: Mapping[str, Any], *, basis: Basis, source: AuthorizationCode | RefreshToken | None) -> bool:
+    """Spend what is exchanged, and keep what it gives. In the caller's transaction.
+
+    Return whether what was exchanged had been used before, within its grace. Raises Replayed.
+    """
     now = timezone.now()
-    source = state.code or state.refresh_token
-    if state.code is not None:
-        _spend_code(state.code, now=now, state=state)
-    if state.refresh_token is not None:
-        _supersede(state.refresh_token, now=now, state=state)
-    family = source.family if source is not None else uuid.uuid4()
+    is_within_grace = False
+    if isinstance(source, AuthorizationCode):
+        _spend_code(source, now=now)
+    elif source is not None:
+        is_within_grace = _supersede(source, now=now, started_at=basis.started_at, client=basis.client)
     common: dict[str, Any] = {
-        "application": state.client,
-        "dialect": state.context.dialect.name,
-        "created": state.started_at,
-        "family": family,
-        "session_id": source.session_id if source is not None else state.session.pk if state.session else None,
-        "claims": source.claims if source is not None else state.request.claims if state.request else {},
-        "is_offline": source.is_offline if source is not None else False,
-        "epoch": source.epoch if source is not None else state.session.epoch if state.session else 0,
+        "application": basis.client,
+        "dialect": basis.facts.dialect.name,
+        "created": basis.started_at,
+        "family": basis.family,
+        "session": basis.session,
+        "claims": basis.claims,
+        "is_offline": basis.is_offline,
+        "epoch": basis.epoch,
     }
     AccessToken(
         **common,
-        token_checksum=crypto.keyed_hash(token["access_token"], purpose=TOKEN_PURPOSE),
-        user=state.user,
-        scope=" ".join(scopes),
-        audience=audience(scopes, state.client),
-        expires=now + timedelta(seconds=token["expires_in"]),
+        token_checksum=crypto.keyed_hash(answer["access_token"], purpose=TOKEN_PURPOSE),
+        user=basis.user,
+        scope=" ".join(basis.scopes),
+        audience=audience(basis.scopes, basis.client),
+        expires=now + timedelta(seconds=answer["expires_in"]),
     ).save(force_insert=True)
-    if "refresh_token" in token and source is not None:
-        _store_refresh_token(token["refresh_token"], source=source, common=common, now=now, state=state)
-
-
-def _store_refresh_token(
-    value: str,
-    *,
-    source: AuthorizationCode | RefreshToken,
-    common: dict[str, Any],
-    now: datetime,
-    state: Exchange,
-) -> None:
-    is_first = isinstance(source, AuthorizationCode)
-    lifetime = refresh_token_lifetime(state.client, state.context.dialect)
-    RefreshToken(
-        **common,
-        token_checksum=crypto.keyed_hash(value, purpose=TOKEN_PURPOSE),
-        user_id=source.user_id,
-        # RFC6749-6: the next one has the scope of the one before, whatever this request narrowed.
-        scope=source.scope,
-        # Rotation does not lengthen the life of a family.
-        expires=now + lifetime if is_first else source.expires,
-        auth_time=source.auth_time,
-        acr=source.acr,
-        amr=source.amr,
-    ).save(force_insert=True)
+    if "refresh_token" in answer and source is not None:
+        lifetime = lifetimes.refresh_token_lifetime(basis.client, basis.facts.dialect)
+        RefreshToken(
+            **common,
+            token_checksum=crypto.keyed_hash(answer["refresh_token"], purpose=TOKEN_PURPOSE),
+            user=basis.user,
+            # RFC6749-6: the next one has the scope of the one before, whatever this request narrowed.
+            scope=source.scope,
+            # Rotation does not lengthen the life of a family.
+            expires=source.expires if isinstance(source, RefreshToken) else now + lifetime,
+            auth_time=source.auth_time,
+            acr=source.acr,
+            amr=source.amr,
+        ).save(force_insert=True)
+    return is_within_grace
 
 
 def audience(scopes: Sequence[str], client: Client) -> list[str]:
-    """The audiences of the API scopes among these, each once (decision 20)."""
+    """Return the audiences of the API scopes among these, each once (decision 20)."""
     return list(dict.fromkeys(client.audiences[name] for name in scopes if name in client.audiences))
 
 
-def _spend_code(row: AuthorizationCode, *, now: datetime, state: Exchange) -> None:
+def _spend_code(row: AuthorizationCode, *, now: datetime) -> None:
     if not AuthorizationCode.objects.filter(pk=row.pk, consumed_at=None).update(consumed_at=now):
-        state.replayed = row.family
-        raise OAuthError(Fault.AUTHORIZATION_CODE_REPLAYED, log_detail=f"code={row.pk}")
+        raise Replayed(Fault.AUTHORIZATION_CODE_REPLAYED, family=row.family, log_detail=f"code={row.pk}")
 
 
-def _supersede(row: RefreshToken, *, now: datetime, state: Exchange) -> None:
+def _supersede(row: RefreshToken, *, now: datetime, started_at: datetime, client: Client) -> bool:
     """Note that the token was used, the first time; within its grace it gives a sibling of what it gave then.
 
-    Two tabs, or a retry after an answer that was lost, must not end the grant (decision 51). What counts is when the
-    request came in, however long it waited for its turn. Each way is an UPDATE of the row, so whoever revokes the
-    family waits for the sibling and takes it along (S14).
+    Return whether it was within its grace. Two tabs, or a retry after an answer that was lost, must not end the grant
+    (decision 51). What counts is when the request came in, however long it waited for its turn. Each way is an UPDATE
+    of the row, so whoever revokes the family waits for the sibling and takes it along (S14).
     """
     live = RefreshToken.objects.filter(pk=row.pk, revoked=None)
     if row.superseded_at is None and live.filter(superseded_at=None).update(superseded_at=now):
-        return
-    grace = refresh_token_grace(state.client)
-    if grace and live.filter(superseded_at__gt=state.started_at - grace).update(superseded_at=F("superseded_at")):
-        state.is_within_grace = True
-        return
+        return False
+    grace = lifetimes.refresh_token_grace(client)
+    if grace and live.filter(superseded_at__gt=started_at - grace).update(superseded_at=F("superseded_at")):
+        return True
     if not live.exists():
         raise OAuthError(Fault.REFRESH_TOKEN_REVOKED, log_detail=f"token={row.pk} a moment ago")
-    state.replayed = row.family
-    raise OAuthError(Fault.REFRESH_TOKEN_REPLAYED, log_detail=f"token={row.pk}")
+    raise Replayed(Fault.REFRESH_TOKEN_REPLAYED, family=row.family, log_detail=f"token={row.pk}")
 
 
-def is_replayed(row: RefreshToken, *, state: Exchange) -> bool:
-    """Whether a refresh token was used, and its grace was over when the request came in."""
-    grace = refresh_token_grace(state.client)
-    return row.superseded_at is not None and (not grace or row.superseded_at <= state.started_at - grace)
+def check_first_use(row: RefreshToken, *, started_at: datetime, client: Client) -> None:
+    """Refuse a refresh token that was used, and whose grace was over when the request came in. Raises Replayed."""
+    grace = lifetimes.refresh_token_grace(client)
+    if row.superseded_at is not None and (not grace or row.superseded_at <= started_at - grace):
+        raise Replayed(Fault.REFRESH_TOKEN_REPLAYED, family=row.family, log_detail=f"token={row.pk}")
 
 
 # Judging ---------------------------------------------------------------------------------------------------
@@ -312,6 +238,26 @@ def is_live(row: AccessToken | RefreshToken, *, tenant: Tenant, dialect: Dialect
     return True
 
 
+def find_access_token(token: str, *, facts: Facts) -> AccessToken | None:
+    """Return the live access token with its user and session, or None: one query (S26, S40)."""
+    row = load_access_token(token)
+    return row if row is not None and _is_live_here(row, facts=facts) else None
+
+
+def find_refresh_token(token: str, *, facts: Facts) -> RefreshToken | None:
+    """Return the live refresh token with its user and session, or None: one query."""
+    row = load_refresh_token(token)
+    if row is None or row.revoked is not None or row.superseded_at is not None:
+        return None
+    return row if _is_live_here(row, facts=facts) else None
+
+
+def _is_live_here(row: AccessToken | RefreshToken, *, facts: Facts) -> bool:
+    """Whether a token counts, at this issuer. A client that has moved to another dialect leaves its tokens behind."""
+    is_home = facts.is_home_of(cached.get(row.application_id))
+    return is_home and is_live(row, tenant=facts.tenant, dialect=facts.dialect)
+
+
 def not_usable(error: IdentityError) -> OAuthError:
     """At the token endpoint every reason why a person or session counts no more is invalid_grant (RFC6749-5.2)."""
     fault = Fault.SESSION_ENDED if isinstance(error, StateInvalid) else Fault.USER_NOT_USABLE
@@ -322,25 +268,25 @@ def not_usable(error: IdentityError) -> OAuthError:
 
 
 @retried
-def revoke_replayed(state: Exchange) -> None:
+def revoke_replayed(family: uuid.UUID, *, client: Client, facts: Facts) -> None:
     """Something was used twice: end everything that came of it (RFC6749-4.1.2, RFC9700-4.14.2)."""
     with transaction.atomic():
-        count = _revoke(Q(family=state.replayed))
+        count = _revoke(Q(family=family))
         audit.record(
             EventType.TOKEN_REUSE,
-            tenant=state.context.tenant,
-            actor=state.client,
-            target=state.client,
-            client_id=state.client.client_id,
-            dialect=state.context.dialect.name,
-            application=state.client.catalogue_entry,
-            context=state.context.request,
-            details={"family": str(state.replayed), "revoked": count},
+            tenant=facts.tenant,
+            actor=client,
+            target=client,
+            client_id=client.client_id,
+            dialect=facts.dialect.name,
+            application=client.catalogue_entry,
+            context=facts.request,
+            details={"family": str(family), "revoked": count},
         )
 
 
 @retried
-def revoke_token(row: AccessToken | RefreshToken, *, client: Client, context: EngineContext, now: datetime) -> None:
+def revoke_token(row: AccessToken | RefreshToken, *, client: Client, facts: Facts, now: datetime) -> None:
     """Revoke one access token, or a refresh token with everything of its family (RFC7009-2.1)."""
     with transaction.atomic():
         if isinstance(row, RefreshToken):
@@ -349,13 +295,13 @@ def revoke_token(row: AccessToken | RefreshToken, *, client: Client, context: En
             count = _delete(AccessToken.objects.filter(pk=row.pk))
         audit.record(
             EventType.TOKEN_REVOKE,
-            tenant=context.tenant,
+            tenant=facts.tenant,
             actor=client,
             target=row,
             client_id=client.client_id,
-            dialect=context.dialect.name,
+            dialect=facts.dialect.name,
             application=client.catalogue_entry,
-            context=context.request,
+            context=facts.request,
             details={"family": str(row.family), "revoked": count, "at": now},
         )
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from identity.models import SSOSession, Tenant
-from oidc_provider.authorization.details import Parameters, check_single
 from oidc_provider.clients import cached
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import hints
 from oidc_provider.grants.hints import HintRefused, IdTokenHint
 from oidc_provider.models import Client
+from oidc_provider.wire.parameters import Parameters, check_single
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from identity.views.content_security import allow_form_targets
 from identity.views.logout import leave
 from oidc_provider import dialects
 from oidc_provider.authorization import parking
-from oidc_provider.authorization.details import Parameters, merge
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import OAuthError, from_domain
@@ -28,6 +27,7 @@ from oidc_provider.logout.requests import LogoutRequest
 from oidc_provider.wire import found, issuers, languages
 from oidc_provider.wire.addresses import with_parameters
 from oidc_provider.wire.answers import protect_page, redirect
+from oidc_provider.wire.parameters import Parameters, merge
 from oidc_provider.wire.reading import form_parameters, query_parameters
 from oidc_provider.wire.refusals import refuse
 

@@ -17,18 +17,18 @@ from identity.errors import IdentityError
 from identity.events import EventType
 from identity.models import AuditOutcome, SSOSession, User
 from identity.sso import access
-from oidc_provider import engine
-from oidc_provider.authorization import consent, details, interaction, scope_texts
+from oidc_provider.authorization import approval, checks, consent, interaction, scope_texts
 from oidc_provider.authorization.consent import Wish
-from oidc_provider.authorization.details import Parameters
 from oidc_provider.authorization.interaction import Passed
+from oidc_provider.authorization.request import AuthorizationRequest
 from oidc_provider.authorization.scope_texts import ScopeText
 from oidc_provider.dialects.base import Dialect
-from oidc_provider.engine import AuthorizationRequest
 from oidc_provider.errors import Fault, OAuthError, from_domain
 from oidc_provider.mini_programs import hosts
 from oidc_provider.mini_programs.hosts import Host
 from oidc_provider.models import Client
+from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.parameters import Parameters, check_scope_spelling, check_single, collect
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ def parameters(pairs: Iterable[tuple[str, str]], *, required: tuple[str, ...]) -
 
     Raises OAuthError for what is repeated or malformed, and for what is missing: its names, in this order.
     """
-    params = details.collect(pairs)
+    params = collect(pairs)
     try:
-        details.check_single(params)
+        check_single(params)
         if missing := tuple(name for name in required if name not in params):
             raise OAuthError(Fault.MISSING_PARAMETER, names=missing)
     except OAuthError as error:
@@ -150,7 +150,7 @@ def record_check(
 def _scopes(scope: str, *, client: Client, dialect: Dialect) -> tuple[str, ...]:
     """The scopes that are asked for, of those the client may have, by the rules of the authorization endpoint."""
     text = dialect.to_rfc(Parameters.of({"scope": scope})).get("scope", "")
-    engine.check_scope_spelling(text)
+    check_scope_spelling(text)
     words, allowed = text.split(" "), client.allowed_scopes | dialect.own_scopes
     if dialect.refuses_scopes(words, allowed) or "openid" not in words:
         raise OAuthError(Fault.SCOPE_NOT_ALLOWED, log_detail=f"client={client.pk}", client_id=client.client_id)
@@ -197,8 +197,8 @@ def issue_code(
     params: read by `parameters`. open_session: gives the app's session of this user; what it opens for a request that
     is refused is taken back. Raises OAuthError, also for what only a page could settle.
     """
-    engine_context = hosts.engine_context(context, dialect=dialect)
-    wanted = engine.check_authorization_request(Parameters.of(dialect.to_rfc(params)), context=engine_context)
+    facts = Facts.of(context, dialect)
+    wanted = checks.check(Parameters.of(dialect.to_rfc(params)), facts=facts)
     try:
         name = wanted.client.client_id
         hosts.find_mini_program(name, dialect=dialect, host=host.client_id if host else "", context=context)
@@ -207,8 +207,7 @@ def issue_code(
             consent.hold(user=user, client=wanted.client)
             session = open_session()
             decision = interaction.decide(_without_pages(wanted, host=host), session=session, passed=_passed(session))
-            in_session = replace(engine_context, session=session)
-            answer = engine.approve(wanted, session=session, scopes=decision.scopes, context=in_session)
+            answer = approval.approve(wanted, session=session, scopes=decision.scopes, facts=facts)
     except IdentityError as error:
         raise _about(from_domain(error), wanted) from None
     except OAuthError as error:

@@ -19,15 +19,14 @@ from identity import audit
 from identity.context import SYSTEM, RequestContext
 from identity.events import EventType
 from identity.models import Application, Tenant
-from oidc_provider import dialects, engine
+from oidc_provider import dialects
 from oidc_provider.clients import authentication, cached
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.pactera import PACTERA
 from oidc_provider.dialects.standard import STANDARD
-from oidc_provider.engine import EngineContext
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.models import AuthMethod, Client, HostApplication
-from oidc_provider.wire import issuers
+from oidc_provider.wire.facts import Facts
 
 # What proves a back end; anything weaker, or nothing, proves no user's app session.
 PROOFS = (AuthMethod.BASIC, AuthMethod.PRIVATE_KEY_JWT)
@@ -63,9 +62,8 @@ def authenticate(params: Mapping[str, str], *, authorization: str, context: Requ
     known = cached.find(client_id=credentials.client_id, tenant=tenant)
     home = dialects.get(known.dialect) if known is not None else STANDARD
     app_code = known.catalogue_entry.code if known is not None else ""
-    client = engine.authenticate_client(
-        credentials, context=engine_context(context, dialect=home, app_code=app_code if home.is_per_application else "")
-    )
+    facts = Facts.of(context, home, app_code=app_code if home.is_per_application else "")
+    client = authentication.authenticate_client(credentials, facts=facts)
     row = HostApplication.objects.filter(tenant=tenant, client=client.pk, is_active=True).first()
     if row is None:
         raise OAuthError(Fault.HOST_APPLICATION, log_detail=f"client={client.pk}", client_id=client.client_id)
@@ -90,18 +88,6 @@ def find_mini_program(client_id: str, *, dialect: Dialect, host: str, context: R
     if not (shown_by.filter(client__client_id=host) if host else shown_by).exists():
         raise OAuthError(Fault.UNKNOWN_CLIENT, log_detail=f"client={client.pk} not shown", client_id=client.client_id)
     return client
-
-
-def engine_context(context: RequestContext, *, dialect: Dialect, app_code: str = "", **facts: Any) -> EngineContext:
-    """What the engine may know of this request."""
-    return EngineContext(
-        tenant=tenant_of(context),
-        dialect=dialect,
-        request=context,
-        issuer=dialect.issuer(issuers.base(context), app_code=app_code),
-        app_code=app_code,
-        **facts,
-    )
 
 
 def tenant_of(context: RequestContext) -> Tenant:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from identity.directory import profiles
 from identity.events import EventType
 from identity.http import Request
-from oidc_provider import engine
-from oidc_provider.authorization import details
-from oidc_provider.dialects.base import Dialect
+from oidc_provider.clients import cached
+from oidc_provider.dialects.base import Dialect, UserinfoFacts
 from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.grants import id_tokens, rows
 from oidc_provider.wire.answers import protect
-from oidc_provider.wire.facts import engine_context
-from oidc_provider.wire.reading import FORM, form_parameters, query_parameters
+from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.parameters import check_single
+from oidc_provider.wire.reading import FORM, facts_of, form_parameters, query_parameters
 from oidc_provider.wire.refusals import refuse_json
 
 
@@ -24,10 +28,10 @@ def userinfo(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpR
         if request.method not in ("GET", "HEAD", "POST"):
             raise OAuthError(Fault.METHOD)  # OIDCC-5.3.1
         token = access_token(request)
-        answer = engine.userinfo(token, context=engine_context(request, dialect, app_code=app_code))
+        body = answer(token, facts=facts_of(request, dialect, app_code=app_code))
     except OAuthError as error:
         return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_USE)
-    return protect(JsonResponse(answer))
+    return protect(JsonResponse(body))
 
 
 def access_token(request: Request) -> str:
@@ -42,7 +46,7 @@ def access_token(request: Request) -> str:
     in_body = ""
     if request.method == "POST" and request.content_type == FORM:
         params = form_parameters(request)
-        details.check_single(params)
+        check_single(params)
         in_body = params.get("access_token", "")
     if scheme and in_body:
         raise OAuthError(Fault.ACCESS_TOKEN_TWICE)
@@ -52,3 +56,22 @@ def access_token(request: Request) -> str:
     if not found:
         raise OAuthError(Fault.ACCESS_TOKEN_MISSING)
     return found
+
+
+def answer(token: str, *, facts: Facts) -> dict[str, Any]:
+    """Return the claims that an access token gives (OIDCC-5.3.2). Raises OAuthError."""
+    row = rows.find_access_token(token, facts=facts)
+    if row is None or row.user is None:
+        raise OAuthError(Fault.ACCESS_TOKEN, log_detail="unknown, over, or without a user")
+    client, dialect = cached.get(row.application_id), facts.dialect
+    if not dialect.userinfo_scopes & set(row.scopes):
+        raise OAuthError(Fault.INSUFFICIENT_SCOPE, scope=min(dialect.userinfo_scopes), client_id=client.client_id)
+    person = profiles.profile_of(
+        user=row.user,
+        application=client.catalogue_entry,
+        has_bare_phone_number=client.has_flag("bare_phone_number"),
+    )
+    released = id_tokens.userinfo(
+        person, client=client, scopes=row.scopes, requested=row.claims, scope_claims=dialect.scope_claims
+    )
+    return dialect.answer_userinfo(UserinfoFacts(claims=released, scopes=row.scopes, person=person))

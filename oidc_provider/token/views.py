@@ -7,12 +7,12 @@ from django.views.decorators.csrf import csrf_exempt
 
 from identity.events import EventType
 from identity.http import Request
-from oidc_provider import engine
+from oidc_provider.clients.authentication import read_credentials
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.token.exchange import exchange
 from oidc_provider.wire.answers import protect
-from oidc_provider.wire.facts import engine_context
-from oidc_provider.wire.reading import token_parameters
+from oidc_provider.wire.reading import facts_of, token_parameters
 from oidc_provider.wire.refusals import refuse_json
 
 
@@ -25,10 +25,11 @@ def token(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpResp
         params = token_parameters(request, dialect)
         params = params.respelled(dialect.to_rfc(params))
         header = request.headers.get("Authorization", "")
-        context = engine_context(request, dialect, app_code=app_code)
-        engine.look_at_token_request(header, params, context=context)
-        credentials = engine.read_credentials(header, params, context=context)
-        answer = engine.exchange(params, credentials, context=context)
+        facts = facts_of(request, dialect, app_code=app_code)
+        if finding := dialect.look_at_token(params, header):
+            raise OAuthError(finding.fault, names=finding.names)
+        credentials = read_credentials(header, params, facts=facts)
+        answer = exchange(params, credentials, facts=facts)
     except OAuthError as error:
         return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_GRANT)
     return protect(JsonResponse(dialect.answer_tokens(answer)))

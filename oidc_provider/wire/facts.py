@@ -1,28 +1,42 @@
-"""From a Django request to what the engine may know of it."""
+"""The facts of one request that rules may know: in which tenant and dialect it came, and who we are to the client."""
 
 from __future__ import annotations
 
-from django.http import Http404
+from dataclasses import dataclass
 
-from identity.http import Request
-from identity.models import SSOSession
-from oidc_provider.dialects.base import Dialect
-from oidc_provider.engine import EngineContext
+from identity.context import RequestContext
+from identity.models import Tenant
+from oidc_provider.dialects.base import Dialect, EndpointName
+from oidc_provider.models import Client
 from oidc_provider.wire import issuers
 
 
-def engine_context(
-    request: Request, dialect: Dialect, *, session: SSOSession | None = None, app_code: str = ""
-) -> EngineContext:
-    """The facts of this request. `session` only where the browser's session matters: reading it costs a query."""
-    context = request.context
-    if context.tenant is None:
-        raise Http404  # The host that all tenants share has no issuer (decision 10).
-    return EngineContext(
-        tenant=context.tenant,
-        dialect=dialect,
-        request=context,
-        issuer=dialect.issuer(issuers.base(context), app_code=app_code),
-        session=session,
-        app_code=app_code,
-    )
+@dataclass(frozen=True)
+class Facts:
+    """The facts of one request."""
+
+    tenant: Tenant
+    dialect: Dialect
+    request: RequestContext
+    issuer: str
+    app_code: str = ""  # of a dialect whose applications have an issuer each
+
+    @classmethod
+    def of(cls, context: RequestContext, dialect: Dialect, *, app_code: str = "") -> Facts:
+        """Return the facts of a request on a tenant's own host. Raises LookupError on the host that all share."""
+        if context.tenant is None:
+            raise LookupError("The host that all tenants share has no issuer (decision 10).")
+        issuer = dialect.issuer(issuers.base(context), app_code=app_code)
+        return cls(context.tenant, dialect, context, issuer, app_code)
+
+    @property
+    def assertion_audiences(self) -> tuple[str, ...]:
+        """What a client assertion may be addressed to (RFC7523-3)."""
+        base = self.issuer.removesuffix(self.dialect.issuer("", app_code=self.app_code))
+        return (self.issuer, self.dialect.address(EndpointName.TOKEN, base, app_code=self.app_code))
+
+    def is_home_of(self, client: Client) -> bool:
+        """Whether the client belongs to this dialect and, where applications have their own issuer, to this one."""
+        if client.dialect != self.dialect.name:
+            return False
+        return not self.dialect.is_per_application or client.catalogue_entry.code == self.app_code

@@ -7,25 +7,33 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import Http404
 from django.http.request import UnreadablePostError
 
 from identity.http import Request
-from oidc_provider.authorization import details
-from oidc_provider.authorization.details import Parameters, merge
 from oidc_provider.dialects.base import Dialect, SecretPlace
 from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.parameters import Parameters, collect, merge
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 100
 
 
+def facts_of(request: Request, dialect: Dialect, *, app_code: str = "") -> Facts:
+    """Return what rules may know of this request."""
+    if request.context.tenant is None:
+        raise Http404  # The host that all tenants share has no issuer (decision 10).
+    return Facts.of(request.context, dialect, app_code=app_code)
+
+
 def query_parameters(request: Request) -> Parameters:
-    """The parameters of the query."""
+    """Return the parameters of the query."""
     return _collect(str(request.META.get("QUERY_STRING", "")))
 
 
 def form_parameters(request: Request) -> Parameters:
-    """The parameters of a form body (RFC6749-3.2, appendix B).
+    """Return the parameters of a form body (RFC6749-3.2, appendix B).
 
     Raises OAuthError for another content type, a body that is too large, cut off, or not a form.
     """
@@ -45,7 +53,7 @@ def _body(request: Request) -> bytes:
 
 
 def token_parameters(request: Request, dialect: Dialect) -> Parameters:
-    """The parameters of a token request, from where the dialect takes them. Raises OAuthError."""
+    """Return the parameters of a token request, from where the dialect takes them. Raises OAuthError."""
     query = query_parameters(request)
     if SecretPlace.QUERY not in dialect.secret_places:
         if query:
@@ -57,7 +65,7 @@ def token_parameters(request: Request, dialect: Dialect) -> Parameters:
 
 
 def _json_or_form(request: Request) -> Parameters:
-    """OneAccess-3.3.1.1 shows form text under the type of JSON: the first character tells which of them it is."""
+    """Read form text or JSON under the type of JSON: the first character tells which (OneAccess-3.3.1.1)."""
     if request.content_type != "application/json":
         return form_parameters(request)
     text = _body(request).decode("utf-8", errors="replace").strip()
@@ -69,7 +77,7 @@ def _json_or_form(request: Request) -> Parameters:
         raise OAuthError(Fault.MALFORMED_PARAMETER, log_detail="not JSON") from None
     if len(members) > MAX_FIELDS or not all(isinstance(value, str) for _, value in members):
         raise OAuthError(Fault.MALFORMED_PARAMETER, log_detail="members that are no text, or too many")
-    return details.collect(members)
+    return collect(members)
 
 
 def _collect(encoded: str) -> Parameters:
@@ -77,4 +85,4 @@ def _collect(encoded: str) -> Parameters:
         pairs = parse_qsl(encoded, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS)
     except ValueError:
         raise OAuthError(Fault.MALFORMED_PARAMETER, log_detail="too many fields") from None
-    return details.collect(pairs)
+    return collect(pairs)

@@ -7,17 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oidc_provider.authorization.details import (
-    KNOWN,
     MAX_AGE_CEILING_SECONDS,
     PROMPTS,
-    Parameters,
     check_target,
-    collect,
-    merge,
     read_details,
     response_mode,
 )
 from oidc_provider.errors import OAuthError
+from oidc_provider.wire.parameters import KNOWN, Parameters, collect, merge
 
 NAMES = st.sampled_from(sorted(KNOWN | {"request", "display", "x"}))
 WORDS = st.sampled_from(["none", "login", "code", "id_token", "token", "query", "fragment", "form_post", "0", "{}", ""])

@@ -12,10 +12,9 @@ from django.db import connections
 
 from identity import audit
 from identity.context import RequestContext
-from oidc_provider import validator
 from oidc_provider.clients import registration
 from oidc_provider.dialects.standard import STANDARD
-from oidc_provider.grants import rows
+from oidc_provider.grants import rows, tokens
 from oidc_provider.models import AccessToken, RefreshToken
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
@@ -46,7 +45,7 @@ def held_open(act: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> tuple[
         threading.Event().wait(HELD_SECONDS)
         return audit.record(*args, **kwargs)
 
-    monkeypatch.setattr(validator, "audit", type("Held", (), {"record": staticmethod(record)}))
+    monkeypatch.setattr(tokens, "audit", type("Held", (), {"record": staticmethod(record)}))
 
     def work() -> None:
         try:
@@ -75,8 +74,8 @@ def test_what_a_refresh_under_way_gives_is_revoked_with_the_rest(
         rows.revoke_for_user(machine.user, client=machine.client)  # as a withdrawn consent does
     else:
         tenant = machine.user.tenant
-        context: Any = SimpleNamespace(tenant=tenant, dialect=STANDARD, request=RequestContext(tenant=tenant))
-        rows.revoke_token(row, client=machine.client, context=context, now=row.created)
+        facts: Any = SimpleNamespace(tenant=tenant, dialect=STANDARD, request=RequestContext(tenant=tenant))
+        rows.revoke_token(row, client=machine.client, facts=facts, now=row.created)
     thread.join()
     assert RefreshToken.objects.count() == (3 if is_within_grace else 2)
     assert RefreshToken.objects.filter(revoked=None).count() == 0

@@ -1,6 +1,6 @@
 """A client's back end: it speaks to the machine endpoints over HTTP.
 
-The authorization is done by the engine itself, for a session that a factory made, so that a test of the token
+The authorization is done by the rules themselves, for a session that a factory made, so that a test of the token
 endpoint does not pass through the sign-in pages.
 """
 
@@ -23,12 +23,12 @@ from identity import crypto
 from identity.context import SYSTEM, RequestContext
 from identity.models import SessionEndReason, SSOSession, User
 from identity.sso import access, sessions
-from oidc_provider import engine
-from oidc_provider.authorization.details import collect
+from oidc_provider.authorization import approval, checks
 from oidc_provider.dialects.standard import STANDARD
-from oidc_provider.engine import EngineContext
 from oidc_provider.grants import pkce
 from oidc_provider.models import AuthMethod, Client, RefreshToken
+from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.parameters import collect
 from tests.factories.oidc import CALLBACK, CLIENT_SECRET, make_session
 
 VERIFIER = "a-code-verifier-of-the-tests-0123456789-abcdefg"
@@ -54,9 +54,9 @@ class Machine:
         self.session: SSOSession | None = None
 
     @property
-    def context(self) -> EngineContext:
+    def context(self) -> Facts:
         tenant = self.client.catalogue_entry.tenant
-        return EngineContext(tenant=tenant, dialect=STANDARD, request=RequestContext(tenant=tenant), issuer=self.issuer)
+        return Facts(tenant=tenant, dialect=STANDARD, request=RequestContext(tenant=tenant), issuer=self.issuer)
 
     def authorize(self, **changes: str) -> dict[str, str]:
         """What the authorization endpoint answers to a signed-in user who agrees to everything."""
@@ -71,8 +71,8 @@ class Machine:
             "code_challenge_method": "S256",
             **changes,
         }
-        request = engine.check_authorization_request(collect(params.items()), context=self.context)
-        return engine.approve(request, session=self.session, scopes=request.scopes, context=self.context)
+        request = checks.check(collect(params.items()), facts=self.context)
+        return approval.approve(request, session=self.session, scopes=request.scopes, facts=self.context)
 
     def code(self, **changes: str) -> str:
         return self.authorize(**changes)["code"]

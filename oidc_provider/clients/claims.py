@@ -1,0 +1,135 @@
+"""The claims that there are, which scope releases each, and where a client's own come from (OIDCC-5.1, 5.4).
+
+A client's own claims are its `claims_mapping`, claim name to rule:
+
+    {"cost_centre": {"source": "attribute:cost_center", "scope": "profile", "id_token": true, "userinfo": true}}
+
+`source` is a name of SOURCES or `attribute:` and the name of an extended attribute. `scope` is the scope that releases
+the claim, `openid` if it is left out. `id_token` (false if left out) and `userinfo` (true) say where it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from identity.directory.profiles import Profile
+from oidc_provider.models import STANDARD_SCOPES
+
+SCOPES = STANDARD_SCOPES
+Value = Callable[[Profile], Any]
+
+
+def _address(profile: Profile) -> dict[str, str]:
+    """Return the address (OIDCC-5.1.1)."""
+    return dict(profile.address)
+
+
+def _organizations(profile: Profile) -> list[dict[str, Any]]:
+    """Name the organisations, the primary one first; the claim is ours (decision 20)."""
+    return [
+        {"id": entry.public_id, "code": entry.code, "name": entry.name, "primary": entry.is_primary}
+        for entry in profile.organizations
+    ]
+
+
+# Scope to claims (OIDCC-5.4; roles and organizations are ours). An empty value is left out (OIDCC-5.3.2).
+CLAIMS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
+    {
+        "profile": {
+            "name": lambda profile: profile.name,
+            "family_name": lambda profile: profile.last_name,
+            "given_name": lambda profile: profile.first_name,
+            "middle_name": lambda profile: profile.middle_name,
+            "nickname": lambda profile: profile.nick_name,
+            "preferred_username": lambda profile: profile.account_name,
+            "picture": lambda profile: profile.picture_url,
+            "gender": lambda profile: "" if profile.gender == "unknown" else profile.gender,
+            "birthdate": lambda profile: profile.birth_date.isoformat() if profile.birth_date else "",
+            "zoneinfo": lambda profile: profile.time_zone,
+            "locale": lambda profile: profile.language,
+            "updated_at": lambda profile: int(profile.updated_at.timestamp()),
+        },
+        "email": {
+            "email": lambda profile: profile.email,
+            "email_verified": lambda profile: profile.email_verified if profile.email else None,
+        },
+        "address": {"address": _address},
+        "phone": {
+            "phone_number": lambda profile: profile.phone_number,
+            "phone_number_verified": lambda profile: profile.phone_number_verified if profile.phone_number else None,
+        },
+        "roles": {"roles": lambda profile: list(profile.roles)},
+        "organizations": {"organizations": _organizations},
+    }
+)
+SCOPE_OF = {name: scope for scope, members in CLAIMS.items() for name in members}
+VALUES: dict[str, Value] = {name: value for members in CLAIMS.values() for name, value in members.items()}
+
+# What only the server itself may say. A mapping may not write it.
+PROTOCOL_CLAIMS = frozenset(
+    {
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "iat",
+        "nbf",
+        "auth_time",
+        "nonce",
+        "acr",
+        "amr",
+        "azp",
+        "at_hash",
+        "c_hash",
+        "sid",
+        "jti",
+    }
+)
+CLAIMS_SUPPORTED = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", *VALUES)
+
+# Where a client's own claims may come from; one word for each thing of a profile.
+SOURCES: Mapping[str, Value] = MappingProxyType(
+    {
+        **VALUES,
+        "user_name": lambda profile: profile.user_name,
+        "account_name": lambda profile: profile.account_name,
+        "employee_id": lambda profile: profile.employee_id,
+        "organization_names": lambda profile: [entry.name for entry in profile.organizations],
+        "organization_codes": lambda profile: [entry.code for entry in profile.organizations],
+    }
+)
+ATTRIBUTE = "attribute:"
+
+
+def source_of(name: str) -> Value:
+    """Return how to read what a mapping names."""
+    if name.startswith(ATTRIBUTE):
+        attribute = name.removeprefix(ATTRIBUTE)
+        return lambda profile: profile.extension.get(attribute)
+    return SOURCES.get(name, _unknown)
+
+
+def _unknown(profile: Profile) -> None:
+    """Give nothing for a source that no mapping may name; the registration refuses it."""
+
+
+def check_mapping(mapping: object) -> None:
+    """Judge a claims_mapping that is to be kept. Raises ValueError, which names the claim."""
+    if not isinstance(mapping, dict):
+        raise ValueError("it is not an object")
+    for name, rule in mapping.items():
+        if name in PROTOCOL_CLAIMS:
+            raise ValueError(f"{name}: only the server says it")
+        if not isinstance(rule, dict) or not isinstance(rule.get("source"), str):
+            raise ValueError(f"{name}: it needs a source")
+        if unknown := rule.keys() - {"source", "scope", "id_token", "userinfo"}:
+            raise ValueError(f"{name}: unknown member {min(unknown)}")
+        source = rule["source"]
+        if source not in SOURCES and not (source.startswith(ATTRIBUTE) and len(source) > len(ATTRIBUTE)):
+            raise ValueError(f"{name}: unknown source")
+        if not all(isinstance(rule.get(target, True), bool) for target in ("id_token", "userinfo")):
+            raise ValueError(f"{name}: id_token and userinfo are true or false")
+        if not isinstance(rule.get("scope", "openid"), str):
+            raise ValueError(f"{name}: scope is a name")

@@ -1,0 +1,99 @@
+"""What tokens are given for: a code, a refresh token, a session at the authorization endpoint, or the client itself.
+
+A value: the rules that make tokens read it and need not know which of these it came from.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from identity.models import SSOSession, User
+from oidc_provider.models import AuthorizationCode, Client, RefreshToken
+from oidc_provider.wire.facts import Facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basis:
+    """What tokens are given for. Without a user it is the client itself (RFC6749-4.4)."""
+
+    facts: Facts
+    client: Client
+    scopes: tuple[str, ...]  # of what is given now
+    started_at: datetime  # before anything was read
+    user: User | None = None
+    session: SSOSession | None = None
+    # When and how the user signed in, as it was when the grant was made (S28).
+    auth_time: datetime | None = None
+    acr: str = ""
+    amr: Sequence[str] = ()
+    nonce: str = ""
+    claims: Mapping[str, Any] = field(default_factory=dict)  # OIDCC-5.5
+    family: uuid.UUID = field(default_factory=uuid.uuid4)
+    is_offline: bool = False  # the grant outlives its session (decision 14)
+    epoch: int = 0
+
+    @property
+    def sid(self) -> str:
+        """The session's public name, "" without one."""
+        return self.session.sid if self.session else ""
+
+    @classmethod
+    def of_row(
+        cls,
+        row: AuthorizationCode | RefreshToken,
+        *,
+        scopes: Sequence[str],
+        facts: Facts,
+        client: Client,
+        started_at: datetime,
+    ) -> Basis:
+        """Take over what a code or a refresh token was given for."""
+        return cls(
+            facts=facts,
+            client=client,
+            scopes=tuple(scopes),
+            started_at=started_at,
+            user=row.user,
+            session=row.session,
+            auth_time=row.auth_time,
+            acr=row.acr,
+            amr=row.amr,
+            # OIDCC-12.2: the id_token of a refresh needs none.
+            nonce=row.nonce if isinstance(row, AuthorizationCode) else "",
+            claims=row.claims,
+            family=row.family,
+            is_offline=row.is_offline,
+            epoch=row.epoch,
+        )
+
+    @classmethod
+    def of_session(
+        cls,
+        session: SSOSession,
+        *,
+        scopes: Sequence[str],
+        facts: Facts,
+        client: Client,
+        started_at: datetime,
+        nonce: str = "",
+        claims: Mapping[str, Any] | None = None,
+    ) -> Basis:
+        """Give to the user of a session."""
+        return cls(
+            facts=facts,
+            client=client,
+            scopes=tuple(scopes),
+            started_at=started_at,
+            user=session.user,
+            session=session,
+            auth_time=session.authenticated_at,
+            acr=session.acr,
+            amr=session.amr,
+            nonce=nonce,
+            claims=claims or {},
+            epoch=session.epoch,
+        )

@@ -1,0 +1,116 @@
+"""Parameters of a request: what came, what came twice, what cannot be read. The same at every endpoint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from identity.texts import is_storable, single_spaced
+from oidc_provider.errors import Fault, OAuthError
+
+# A parameter longer than this serves nobody; id_token_hint and claims are the long ones.
+MAX_VALUE_LENGTH = 16 * 1024  # characters
+# What an authorization request may say: what is kept of it while the user signs in. RFC6749-3.1: others are ignored.
+KNOWN = frozenset(
+    {
+        "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
+        "code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint",
+        "ui_locales", "claims", "acr_values",
+    }
+)  # fmt: skip
+# RFC6749-A.4: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ), with single spaces between.
+_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*")
+
+
+class Parameters(Mapping[str, str]):
+    """Request parameters by name, first value each, and the names that came more than once.
+
+    RFC6749-3.1: a parameter without a value is as good as omitted; unknown ones are ignored.
+    """
+
+    __slots__ = ("_values", "malformed", "repeated")
+
+    def __init__(self, values: Mapping[str, str], repeated: frozenset[str], malformed: frozenset[str]) -> None:
+        self._values = values
+        self.repeated = repeated
+        self.malformed = malformed
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def respelled(self, values: Mapping[str, str]) -> Parameters:
+        """The same request after a dialect has turned its values into RFC form."""
+        return Parameters(values, self.repeated, self.malformed)
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> Parameters:
+        """Parameters that were collected and found sound before."""
+        return cls(values, frozenset(), frozenset())
+
+    @property
+    def known(self) -> dict[str, str]:
+        """The parameters that mean something to us."""
+        return {name: value for name, value in self._values.items() if name in KNOWN}
+
+
+def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
+    """Read name and value pairs of a query or a form."""
+    values: dict[str, str] = {}
+    seen: set[str] = set()
+    repeated: set[str] = set()
+    malformed: set[str] = set()
+    for name, value in pairs:
+        if name in seen:
+            # S45, RFC6749-3.1: also when one of the two is empty, for others may read the other one.
+            repeated.add(name)
+            continue
+        seen.add(name)
+        if _is_malformed(value) or _is_malformed(name):
+            malformed.add(name)
+        if name == "scope":
+            # RFC6749-3.3 has one space between words; many clients join lists that hold an empty one.
+            value = single_spaced(value)
+        if value:
+            values[name] = value
+    return Parameters(values, frozenset(repeated), frozenset(malformed))
+
+
+def merge(first: Parameters, second: Parameters) -> Parameters:
+    """The parameters of a query and of a form together; a name in both is repeated."""
+    return Parameters(
+        {**second, **first},
+        first.repeated | second.repeated | (first.keys() & second.keys()),
+        first.malformed | second.malformed,
+    )
+
+
+def check_single(params: Parameters) -> None:
+    """Refuse repeated and malformed parameters, where no answer is redirected.
+
+    RFC6749-3.2: parameters must not be included more than once.
+    """
+    if params.repeated:
+        raise OAuthError(Fault.REPEATED_PARAMETER, log_detail=f"names={_names(params.repeated)}")
+    if params.malformed:
+        raise OAuthError(Fault.MALFORMED_PARAMETER, log_detail=f"names={_names(params.malformed)}")
+
+
+def check_scope_spelling(scope: str) -> None:
+    """Refuse a scope that is not spelled like one (RFC6749-3.3). A missing one is judged by who needs one."""
+    if scope and _SCOPE.fullmatch(scope) is None:
+        raise OAuthError(Fault.SCOPE)
+
+
+def _is_malformed(value: str) -> bool:
+    # Django decodes broken UTF-8 to U+FFFD; a NUL byte cannot be stored and ends a string for some readers.
+    return "\ufffd" in value or len(value) > MAX_VALUE_LENGTH or not is_storable(value)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ",".join(sorted(name[:40] for name in names)[:5])
