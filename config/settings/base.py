@@ -164,6 +164,7 @@ def postgresql(url: str) -> Settings:
     """PostgreSQL with connections that stay open and statements the server keeps prepared."""
     return {
         **database_config(url),
+        "ENGINE": "config.postgresql",
         "ATOMIC_REQUESTS": False,
         "CONN_MAX_AGE": 600,  # seconds
         "CONN_HEALTH_CHECKS": True,
