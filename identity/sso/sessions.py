@@ -37,6 +37,7 @@ from identity.purging import Purger
 from identity.retries import retried
 from identity.signals import session_ended
 from identity.sso import devices
+from identity.statements import Select
 
 __all__ = [
     "ACR_VALUES",
@@ -215,18 +216,26 @@ def find_by_handle(*, handle: str, tenant: Tenant, kind: str = "") -> SSOSession
     """
     if not handle:
         return None
-    which: dict[str, Any] = {"handle_hash__in": crypto.keyed_hashes(handle, purpose=HANDLE)}
-    return _find_usable(tenant=tenant, **which, **({"kind": kind} if kind else {}))
+    hashes = crypto.keyed_hashes(handle, purpose=HANDLE)
+    return _usable(_OF_KIND.first(hashes, tenant.pk, kind) if kind else _BY_HANDLE.first(hashes, tenant.pk))
 
 
 def find_by_sid(*, sid: str, tenant: Tenant) -> SSOSession | None:
     """Return the usable session of this name, or None. A name proves nothing: the caller kept it after a proof."""
-    return _find_usable(tenant=tenant, sid=sid)
+    return _usable(_BY_SID.first(sid, tenant.pk))
 
 
-def _find_usable(*, tenant: Tenant, **which: Any) -> SSOSession | None:
+def _last_open(**which: Any) -> QuerySet[SSOSession]:
     rows = SSOSession.objects.select_related("user", "tenant__session_policy")
-    session = rows.filter(tenant=tenant, ended_at=None, **which).order_by("-pk").first()
+    return rows.filter(ended_at=None, **which).order_by("-pk")[:1]
+
+
+_BY_HANDLE = Select(lambda hashes, tenant: _last_open(handle_hash__in=hashes, tenant=tenant))
+_OF_KIND = Select(lambda hashes, tenant, kind: _last_open(handle_hash__in=hashes, tenant=tenant, kind=kind))
+_BY_SID = Select(lambda sid, tenant: _last_open(sid=sid, tenant=tenant))
+
+
+def _usable(session: SSOSession | None) -> SSOSession | None:
     if session is None:
         return None
     # One row, one object: the gate asks the user's tenant, which is the session's.
@@ -247,7 +256,7 @@ def vouched(*, user: User, application: Application, client_ref: str, context: R
         # Of two requests at once, the second one finds what the first one opened.
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         joined = {"participants__protocol": VOUCHED, "participants__registration": client_ref}
-        known = _find_usable(tenant=user.tenant, user=user, kind=SessionKind.SDK, **joined)
+        known = _usable(_last_open(tenant=user.tenant, user=user, kind=SessionKind.SDK, **joined).first())
         if known is not None:
             return known
         session, _handle = start(user=user, amr=[], context=context, kind=SessionKind.SDK)

@@ -1,0 +1,82 @@
+"""A statement that is spelled once finds what the ORM finds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from identity.models import SessionPolicy, SSOSession, Tenant, User
+from identity.sso import sessions
+from identity.statements import Select
+from tests.factories import make_tenant, make_user
+from tests.factories.oidc import make_session
+
+pytestmark = pytest.mark.django_db
+
+
+def state(row: Any, *, seen: tuple[Any, ...] = ()) -> dict[str, Any]:
+    """The columns of a row and what was read beside it."""
+    own = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    beside = {name: found for name, found in row._state.fields_cache.items() if found not in (None, *seen)}
+    return own | {name: state(found, seen=(*seen, row)) for name, found in beside.items()}
+
+
+def both(select: Select[Any], *values: Any) -> tuple[list[Any], list[Any]]:
+    """What the statement finds and what its queryset does, with one question each."""
+    select.all(*values)
+    with CaptureQueriesContext(connection) as captured:
+        found, by_orm = select.all(*values), list(select.queryset(*values))
+    assert len(captured) == 2
+    return found, by_orm
+
+
+def test_a_session_is_found_with_all_that_is_read_beside_it() -> None:
+    session = make_session(make_user(make_tenant()), handle_hash="a" * 64)
+    make_session(session.user, handle_hash="b" * 64)
+    found, by_orm = both(sessions._BY_HANDLE, ["a" * 64, "c" * 64], session.tenant_id)
+    assert [row.pk for row in found] == [session.pk]
+    assert list(map(state, found)) == list(map(state, by_orm))
+    assert isinstance(found[0].tenant.session_policy, SessionPolicy)
+    found, by_orm = both(sessions._BY_SID, session.sid, session.tenant_id)
+    assert list(map(state, found)) == list(map(state, by_orm)) != []
+    assert both(sessions._OF_KIND, ["a" * 64], session.tenant_id, "sdk") == ([], [])
+    assert both(sessions._BY_SID, session.sid, session.tenant_id + 1) == ([], [])
+
+
+def test_a_row_without_the_other_side_of_a_join_is_read_too() -> None:
+    session = make_session(make_user(make_tenant()))
+    SessionPolicy.objects.all().delete()
+    (found,), _ = both(sessions._BY_SID, session.sid, session.tenant_id)
+    with pytest.raises(SessionPolicy.DoesNotExist):
+        _ = found.tenant.session_policy
+
+
+def test_values_reach_the_database_in_the_form_of_their_type() -> None:
+    now = timezone.now()
+    early, late = (make_session(make_user(make_tenant()), expires_at=now + timedelta(hours=hour)) for hour in (1, 3))
+    before = Select(lambda moment: SSOSession.objects.filter(expires_at__lt=moment).order_by("pk"))
+    assert [row.pk for row in both(before, now + timedelta(hours=2))[0]] == [early.pk]
+    assert [row.pk for row in both(before, now + timedelta(hours=4))[0]] == [early.pk, late.pk]
+    staff = Select(lambda is_staff, name: User.objects.filter(is_staff=is_staff, user_key=name))
+    assert [row.pk for row in both(staff, False, early.user.user_key)[0]] == [early.user.pk]
+
+
+def test_lists_of_other_lengths_are_other_statements() -> None:
+    tenants = [make_tenant() for _number in range(3)]
+    by_code = Select(lambda codes: Tenant.objects.filter(code__in=codes).order_by("pk"))
+    for length in (1, 3, 2):
+        wanted = tenants[:length]
+        assert by_code.all([tenant.code for tenant in wanted]) == wanted
+
+
+def test_a_value_is_never_a_part_of_the_text() -> None:
+    by_code = Select(lambda code: Tenant.objects.filter(code=code)[:1])
+    tenant = make_tenant(name="%s' OR 1=1 --")
+    assert by_code.first("' OR 1=1 --") is None
+    assert by_code.first("%s") is None
+    assert by_code.first(tenant.code) == tenant
