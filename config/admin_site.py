@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from unfold.sites import UnfoldAdminSite
 
+from identity.browser.interaction import is_signed_in
 from identity.http import typed
-from identity.sso import access
 
 # The end users' pages allow neither (decision 35). The theme keeps its behaviour in attributes, which Alpine compiles
 # ('unsafe-eval'; only what a template holds, and no page writes an operator's input into one), and sets widths and
@@ -38,22 +38,16 @@ class MonbanAdminSite(UnfoldAdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         is_operator = request.user.is_authenticated and request.user.is_active and request.user.is_staff
-        return bool(is_operator and self._is_sure(request))
+        return bool(is_operator and is_signed_in(typed(request)))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         target = request.GET.get("next") or reverse("admin:index", current_app=self.name)
         if request.method == "GET" and self.has_permission(request):
             return HttpResponseRedirect(reverse("admin:index", current_app=self.name))
-        if request.user.is_authenticated and self._is_sure(request):
+        if request.user.is_authenticated and is_signed_in(typed(request)):
             # Signed in, but no operator: another sign-in page would lead back here for ever.
             raise PermissionDenied
         return HttpResponseRedirect(f"{resolve_url('identity:login')}?{urlencode({'next': target})}")
-
-    @staticmethod
-    def _is_sure(request: HttpRequest) -> bool:
-        """S28: whether the session has the factors that the tenant asks for; an application may ask for less."""
-        session = typed(request).sso_session
-        return session is not None and access.is_sufficient(session=session, application=None)
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return HttpResponseRedirect(reverse("identity:logout"))

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from django.http import HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
+from identity.browser.interaction import is_signed_in
 from identity.http import Request
-from identity.sso import access
 from identity.views.next_urls import login_url
 
 View = Callable[..., HttpResponseBase]
@@ -22,9 +22,7 @@ def session_required(view: View) -> View:
 
     @wraps(view)
     def checked(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        session = request.sso_session
-        # An application may ask for less than the tenant; the session that it began is not enough here.
-        if session is None or not access.is_sufficient(session=session, application=None):
+        if not is_signed_in(request):
             back = request.get_full_path() if request.method in {"GET", "HEAD"} else ""
             return HttpResponseRedirect(login_url(back))
         return view(request, *args, **kwargs)

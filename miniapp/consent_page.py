@@ -18,7 +18,8 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_safe
 
-from identity import cookies, pending_requests
+from identity import pending_requests
+from identity.browser import answers, parking
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.http import Request, tenant_of
@@ -32,7 +33,7 @@ from oidc_provider.public import ConsentQuestion
 
 AGREE, REFUSE = "agree", "refuse"
 REQUIRED = ("userId", "miniapp_id", "scope")
-_REQUEST, _TICKET = "request", "ticket"
+_TICKET = "ticket"
 _LIFETIME = timedelta(minutes=30)  # a person reads
 _TICKET_LIFETIME = timedelta(minutes=5)  # an app opens its web view at once
 
@@ -63,8 +64,8 @@ def consent_page(request: Request, *, dialect: Dialect) -> HttpResponse:
     try:
         if request.method == "POST":
             return _take_answer(request, dialect=dialect)
-        if _REQUEST in request.GET:
-            return _show_question(request, _look(request), dialect=dialect)
+        if parking.HANDLE_PARAMETER in request.GET:
+            return _show_question(request, Parked(**parking.peek(request)), dialect=dialect)
         if _TICKET in request.GET:
             return _go(request, _to_page(request, _redeem(request)))
         return _go(request, _to_page(request, _begin(request, dialect=dialect)))
@@ -145,9 +146,9 @@ def _show_question(request: Request, parked: Parked, *, dialect: Dialect) -> Htt
 def _take_answer(request: Request, *, dialect: Dialect) -> HttpResponse:
     pressed = request.POST.get("decision", "")
     if pressed not in (AGREE, REFUSE):
-        return _show_question(request, _look(request), dialect=dialect)
+        return _show_question(request, Parked(**parking.peek(request)), dialect=dialect)
     context = request.context
-    parked = Parked(**pending_requests.consume(tenant=tenant_of(request), path=request.path, **_keys(request)))
+    parked = Parked(**parking.take(request))
     question, session = parked.question(request, dialect=dialect)
     if pressed == AGREE:
         public.agree(question, session=session, context=context)
@@ -160,18 +161,8 @@ def _take_answer(request: Request, *, dialect: Dialect) -> HttpResponse:
 
 
 def _to_page(request: Request, parked: Parked) -> str:
-    handle = pending_requests.park(
-        tenant=tenant_of(request),
-        path=request.path,
-        payload=asdict(parked),
-        binding=cookies.browser_binding(request),
-        lifetime=_LIFETIME,
-    )
-    return _address(request, _REQUEST, handle)
-
-
-def _look(request: Request) -> Parked:
-    return Parked(**pending_requests.peek(tenant=tenant_of(request), path=request.path, **_keys(request)))
+    handle = parking.keep(request, request.path, asdict(parked), lifetime=_LIFETIME)
+    return _address(request, parking.HANDLE_PARAMETER, handle)
 
 
 def _redeem(request: Request) -> Parked:
@@ -179,11 +170,6 @@ def _redeem(request: Request) -> Parked:
     return Parked(
         **pending_requests.consume(tenant=tenant_of(request), path=_ticket_path(), handle=handle, bindings=[_TICKET])
     )
-
-
-def _keys(request: Request) -> dict[str, Any]:
-    held = cookies.read(cookies.BROWSER, request)
-    return {"handle": request.GET.get(_REQUEST, "")[:100], "bindings": [held] if held else []}
 
 
 def _ticket_path() -> str:
@@ -200,18 +186,8 @@ def _address(request: Request, name: str, handle: str) -> str:
 
 
 def _go(request: Request, address: str) -> HttpResponse:
-    """RFC9700-4.12: 303 after a POST, so that the browser follows with a GET."""
-    response = HttpResponse(status=303 if request.method == "POST" else 302)
-    response["Location"] = address
-    return _protected(response, referrer="no-referrer")
+    return answers.redirect(request, address, caching=answers.NO_STORE)
 
 
 def _page(request: Request, template: str, page: dict[str, Any]) -> HttpResponse:
-    # Under no-referrer a browser sends our form with `Origin: null`, which the CSRF check rightly refuses.
-    return _protected(render(request, template, page), referrer="same-origin")
-
-
-def _protected(response: HttpResponse, *, referrer: str) -> HttpResponse:
-    response["Cache-Control"] = "no-store"
-    response["Referrer-Policy"] = referrer
-    return response
+    return answers.protect_page(render(request, template, page), caching=answers.NO_STORE)

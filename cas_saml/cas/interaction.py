@@ -8,10 +8,9 @@ from typing import Any
 
 from cas_saml import addresses
 from cas_saml.cas.models import CASService
-from cas_saml.interaction import Passed, Step
-from identity.errors import AccessDenied, ApplicationDisabled, NotFound
+from identity.browser.interaction import Demands, Passed, Step, next_step
+from identity.errors import ApplicationDisabled, NotFound
 from identity.models import SSOSession
-from identity.sso import access
 
 _PARAMETERS = ("service", "renew", "gateway", "method")
 
@@ -56,24 +55,13 @@ def from_json(document: Mapping[str, Any]) -> tuple[LoginRequest, Passed]:
     return LoginRequest(**document["request"]), Passed.from_json(document["passed"])
 
 
-def decide(request: LoginRequest, *, service: CASService, session: SSOSession | None, passed: Passed) -> Step:
-    """Find the next step. Raises AccessDenied and ApplicationDisabled if the user may not use the application."""
+def demands_of(request: LoginRequest) -> Demands:
+    """What the request demands of the sign-in behind it."""
+    return Demands(reauthenticate=request.renew)
+
+
+def decide(request: LoginRequest, *, service: CASService, session: SSOSession | None, passed: Passed) -> Step | None:
+    """Find what the user must do next. Raises AccessDenied and ApplicationDisabled if they may not come in."""
     if not service.application.is_active:
         raise ApplicationDisabled(log_detail=f"application={service.application.pk}")
-    step = _missing(request, service=service, session=session, passed=passed)
-    if not request.gateway:
-        return step
-    # CAS-2.1.1: without asking anybody anything; what it cannot have without, it does not get.
-    return step if step is Step.ANSWER else Step.ANSWER_WITHOUT_TICKET
-
-
-def _missing(request: LoginRequest, *, service: CASService, session: SSOSession | None, passed: Passed) -> Step:
-    if session is None:
-        return Step.SIGN_IN
-    if request.renew and not passed.is_fresh(session):
-        return Step.SIGN_IN_AGAIN
-    if access.admits(session=session, application=service.application):
-        return Step.ANSWER
-    if passed.has_stepped_up:
-        raise AccessDenied(log_detail=f"session={session.pk} lacks a second factor")
-    return Step.STEP_UP
+    return next_step(demands_of(request), application=service.application, session=session, passed=passed)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+from types import MappingProxyType
 
 from django.http import HttpResponse
-from django.shortcuts import render
 
 from cas_saml.saml import redirect as query
 from cas_saml.saml import signatures, xml
@@ -13,17 +13,18 @@ from cas_saml.saml.certificates import Credential
 from cas_saml.saml.endpoints import REDIRECT
 from cas_saml.saml.messages import REQUEST, RESPONSE
 from cas_saml.saml.xml import Element
+from identity.browser import answers
 from identity.http import Request
-from identity.views.content_security import allow_form_targets
 
-__all__ = ["REQUEST", "RESPONSE", "auto_post", "form_fields", "go", "protect", "send"]
+__all__ = ["CACHING", "REQUEST", "RESPONSE", "auto_post", "form_fields", "go", "protect", "send"]
+
+# SAMLBind-3.4.5.1, SAMLBind-3.5.5.1
+CACHING = MappingProxyType({"Cache-Control": "no-cache, no-store", "Pragma": "no-cache"})
 
 
 def auto_post(request: Request, *, address: str, fields: dict[str, str]) -> HttpResponse:
     """A page whose form posts itself to an address of a registration (SAMLBind-3.5.4)."""
-    response = protect(render(request, "form_post.html", {"action": address, "fields": list(fields.items())}))
-    allow_form_targets(response, [address])
-    return response
+    return answers.post_form(request, address, fields.items(), caching=CACHING)
 
 
 def form_fields(parameter: str, message: bytes, *, relay_state: str) -> dict[str, str]:
@@ -61,15 +62,10 @@ def send(
 
 
 def go(request: Request, address: str) -> HttpResponse:
-    """Send the browser on with a GET; the address stays the text that it is."""
-    response = HttpResponse(status=303 if request.method == "POST" else 302)
-    response["Location"] = address
-    return protect(response)
+    """Send the browser on with a GET."""
+    return answers.redirect(request, address, caching=CACHING)
 
 
 def protect(response: HttpResponse) -> HttpResponse:
-    """Keep messages out of caches and Referer headers (SAMLBind-3.4.5.1, SAMLBind-3.5.5.1)."""
-    response["Cache-Control"] = "no-cache, no-store"
-    response["Pragma"] = "no-cache"
-    response["Referrer-Policy"] = "no-referrer"
-    return response
+    """Keep messages out of caches and Referer headers."""
+    return answers.protect(response, caching=CACHING)

@@ -21,6 +21,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from identity import cookies, pending_requests
+from identity.browser import parking
+from identity.browser.interaction import sign_in_page
 from identity.decorators import session_required
 from identity.errors import (
     AccountDisabled,
@@ -56,19 +58,13 @@ def start(request: Request, upstream_id: str) -> HttpResponse:
     handle = request.GET.get("transaction", "")
     row = steps.find(request, handle)
     if row is None or row.state != LoginState.START:
-        return HttpResponseRedirect(steps.address(handle) if row else reverse("identity:login"))
+        return HttpResponseRedirect(sign_in_page(handle) if row else reverse("identity:login"))
     try:
         upstream = upstreams.get_for_page(tenant=row.tenant, public_id=upstream_id)
     except NotFound:
         return errors.not_found(request)
     path = _callback_path(upstream)
-    parked = pending_requests.park(
-        tenant=row.tenant,
-        path=path,
-        payload={"transaction": handle},
-        binding=cookies.browser_binding(request),
-        lifetime=_STATE_LIFETIME,
-    )
+    parked = parking.keep(request, path, {"transaction": handle}, lifetime=_STATE_LIFETIME)
     # The host was found among the tenant's, and the browser's cookies are this host's.
     redirect_uri = f"{request.context.origin}{path}"
     # In hexadecimal, as WeChat takes letters and digits only.
@@ -98,7 +94,7 @@ def callback(request: Request, upstream_id: str) -> HttpResponse:
         handle = parked["transaction"]
         authorization_code = request.GET.get(upstreams.connector_of(upstream).code_parameter, "")
         if not authorization_code:
-            return HttpResponseRedirect(steps.address(handle, notice="declined"))
+            return HttpResponseRedirect(sign_in_page(handle, notice="declined"))
         outcome = federated.submit_code(
             steps.step(request, handle),
             upstream=upstream,
@@ -108,7 +104,7 @@ def callback(request: Request, upstream_id: str) -> HttpResponse:
         # An old answer, a second one, or one that this browser did not ask for: begin anew.
         return HttpResponseRedirect(f"{reverse('identity:login')}?notice=over")
     except IdentityError as error:
-        return HttpResponseRedirect(steps.address(handle, notice=_word_for(error)))
+        return HttpResponseRedirect(sign_in_page(handle, notice=_word_for(error)))
     return steps.follow(request, outcome, handle)
 
 
@@ -226,8 +222,8 @@ def show_link(
         "masked_target": target.masked if target else "",
         "can_resend": seconds <= 0,
         "seconds_to_resend": max(seconds, 0),
-        "password_url": steps.address(handle, way=_BY_PASSWORD),
-        "mobile_url": steps.address(handle),
+        "password_url": sign_in_page(handle, way=_BY_PASSWORD),
+        "mobile_url": sign_in_page(handle),
         "puzzle": puzzle,
         "is_resending": puzzle is not None and target is not None,
     }
@@ -239,7 +235,7 @@ def show_link(
 def take_link(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
     """Take a step of linking."""
     form = _form_of(request, row)
-    here = HttpResponseRedirect(steps.address(handle))
+    here = HttpResponseRedirect(sign_in_page(handle))
     try:
         if "other_number" in request.POST:
             federated.forget_number(steps.step(request, handle))

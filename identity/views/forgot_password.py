@@ -16,6 +16,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from identity import cookies, policies
+from identity.browser.content_security import allow_form_targets
+from identity.browser.interaction import sign_in_page
 from identity.errors import CaptchaRefused, IdentityError
 from identity.http import Request, tenant_of
 from identity.models import LoginTransaction
@@ -23,7 +25,6 @@ from identity.passwords import credentials
 from identity.sign_in import login, password_reset
 from identity.sign_in.forms import IdentifierForm, ResetPasswordForm
 from identity.views import puzzles, stale_forms, steps
-from identity.views.content_security import allow_form_targets
 from identity.views.messages import add_refusal, set_retry_after, status_of
 
 
@@ -138,7 +139,7 @@ def _is_done(request: Request, sign_in: _SignIn) -> bool:
 
 
 def _back(sign_in: _SignIn) -> str:
-    return steps.address(sign_in.handle) if sign_in.handle else reverse("identity:login")
+    return sign_in_page(sign_in.handle) if sign_in.handle else reverse("identity:login")
 
 
 def _address(route: str, sign_in: _SignIn, **query: str) -> str:

@@ -16,15 +16,16 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from identity import budgets, cookies, policies
+from identity.browser import interaction
+from identity.browser.interaction import sign_in_page
 from identity.budgets import Budget
 from identity.errors import IdentityError, StateInvalid
-from identity.http import Request, tenant_of
+from identity.http import Request
 from identity.languages import best_language, use_language
-from identity.models import LoginState, LoginTransaction, SSOSession
+from identity.models import LoginState, LoginTransaction
 from identity.passwords import credentials
 from identity.sign_in import login
 from identity.sign_in.forms import LoginForm, NewPasswordForm, TransactionForm
-from identity.sso import access
 from identity.views import errors, external, next_urls, stale_forms, steps
 from identity.views.messages import status_of
 from identity.views.steps import follow
@@ -181,10 +182,10 @@ def take_second_factor(request: Request, row: LoginTransaction, handle: str) -> 
     try:
         if "send_to" in request.POST:
             login.choose_second_factor(steps.step(request, handle), name=request.POST["send_to"])
-            return HttpResponseRedirect(steps.address(handle))
+            return HttpResponseRedirect(sign_in_page(handle))
         if "resend" in request.POST:
             login.begin_second_factor(steps.step(request, handle))
-            return HttpResponseRedirect(steps.address(handle))
+            return HttpResponseRedirect(sign_in_page(handle))
         if not form.is_valid():
             return show_second_factor(request, row, handle, form=form, status=400)
         return login.submit_second_factor(steps.step(request, handle), form.cleaned_data)
@@ -254,32 +255,18 @@ def _page_of(row: LoginTransaction, request: Request) -> str:
 
 def _begin(request: Request) -> HttpResponse:
     """Begin a sign-in of our own making, for whoever opens the page."""
-    next_url, session = next_urls.requested(request), request.sso_session
-    if session is not None and access.is_sufficient(session=session, application=None):
+    next_url = next_urls.requested(request)
+    if interaction.is_signed_in(request):
         if next_url:
             return HttpResponseRedirect(next_url)
         context = {"account_url": reverse("identity:account"), "logout_url": reverse("identity:logout")}
         return render(request, "identity/signed_in.html", {"user": request.user, **context})
     budgets.spend(Budget.PARKED, tenant=request.context.tenant, context=request.context)
-    return _fresh(request, next_url=next_url, session=session)
+    return _fresh(request, next_url=next_url)
 
 
-def _fresh(
-    request: Request,
-    *,
-    next_url: str,
-    session: SSOSession | None = None,
-    error: IdentityError | None = None,
-    status: int = 200,
-) -> HttpResponse:
-    handle = login.begin(
-        next_url=next_url,
-        session=session,
-        login_hint=request.GET.get("login_hint", ""),
-        tenant=tenant_of(request),
-        binding=cookies.browser_binding(request),
-        context=request.context,
-    )
+def _fresh(request: Request, *, next_url: str, error: IdentityError | None = None, status: int = 200) -> HttpResponse:
+    handle = interaction.begin(request, next_url=next_url, login_hint=request.GET.get("login_hint", ""))
     return _show(request, handle, error=error, status=status)
 
 

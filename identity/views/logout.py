@@ -13,6 +13,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from identity import cookies
+from identity.browser import answers
+from identity.browser.content_security import allow_form_targets, allow_frames
 from identity.http import Request
 from identity.languages import use_language
 from identity.models import SessionEndReason, SSOSession
@@ -20,7 +22,6 @@ from identity.sign_in.forms import NoFieldsForm
 from identity.sso import sessions, sign_outs
 from identity.sso.sign_outs import SignOut
 from identity.views import stale_forms
-from identity.views.content_security import allow_form_targets, allow_frames
 
 HANDLE_PARAMETER = "sign_out"
 # How long a page with frames waits for them before the browser goes on; without JavaScript it always waits as long.
@@ -161,12 +162,7 @@ def _speak(request: Request, found: SignOut) -> None:
 
 
 def _redirect(request: Request, address: str) -> HttpResponse:
-    """Django's own redirect would refuse the private schemes of native clients (RFC8252-7.1)."""
-    response = HttpResponse(status=303 if request.method == "POST" else 302)
-    response["Location"] = address
-    response["Cache-Control"] = "no-store"
-    response["Referrer-Policy"] = "no-referrer"
-    return response
+    return answers.redirect(request, address, caching=answers.NO_STORE)
 
 
 def _private(response: HttpResponse) -> HttpResponse:

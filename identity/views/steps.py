@@ -11,13 +11,14 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from identity import cookies
+from identity.browser.content_security import allow_form_targets
+from identity.browser.interaction import sign_in_page
 from identity.errors import IdentityError
 from identity.http import Request
 from identity.models import LoginState, LoginTransaction
 from identity.sign_in import login
 from identity.sign_in.login import SignInStep
 from identity.views import errors
-from identity.views.content_security import allow_form_targets
 from identity.views.messages import add_refusal, set_retry_after
 
 # The sign-in in the middle of which a password was forgotten.
@@ -38,11 +39,6 @@ def step(request: Request, handle: str) -> SignInStep:
     return SignInStep(handle, binding, context=request.context, session=request.sso_session)
 
 
-def address(handle: str, **query: str) -> str:
-    """Where the page of the transaction's state is."""
-    return f"{reverse('identity:login')}?{urlencode({'transaction': handle, **query})}"
-
-
 def forgot_password_address(handle: str) -> str:
     """Where a password is set anew in the middle of this sign-in, which goes on afterwards."""
     return f"{reverse('identity:forgot_password')}?{urlencode({SIGN_IN_PARAMETER: handle})}"
@@ -54,7 +50,7 @@ def follow(request: Request, outcome: login.LoginOutcome, handle: str) -> HttpRe
         # For want of a second factor only: a browser's access to the application is the protocol's to judge.
         return errors.refuse(request, 403, template="403_second_factor.html")
     if outcome.state != LoginState.SUCCESS:
-        return HttpResponseRedirect(address(handle))
+        return HttpResponseRedirect(sign_in_page(handle))
     response = HttpResponseRedirect(outcome.next_url or reverse("identity:account"))
     if outcome.session_handle:
         cookies.set_session(response, request, outcome.session_handle)

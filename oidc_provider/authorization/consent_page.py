@@ -9,10 +9,10 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from identity.browser.content_security import allow_form_targets
 from identity.errors import IdentityError
 from identity.http import Request
 from identity.views import stale_forms
-from identity.views.content_security import allow_form_targets
 from oidc_provider.authorization import checks, interaction, parking, scope_texts, views
 from oidc_provider.authorization import consent as rules
 from oidc_provider.authorization.consent import Wish

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from identity import cookies
+from identity.browser.content_security import form_source
 from identity.http import Request, tenant_of
 from identity.sign_in import login
-from identity.views.content_security import form_source
 from oidc_provider.authorization import interaction
 from oidc_provider.authorization.interaction import Step
 from oidc_provider.authorization.request import AuthorizationRequest

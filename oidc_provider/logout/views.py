@@ -11,11 +11,11 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
+from identity.browser.content_security import allow_form_targets
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.http import Request, tenant_of
 from identity.views import stale_forms
-from identity.views.content_security import allow_form_targets
 from identity.views.logout import leave
 from oidc_provider import dialects
 from oidc_provider.authorization import parking

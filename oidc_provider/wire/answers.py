@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 from django.http import HttpResponse
 from django.shortcuts import render
 
+from identity.browser.content_security import allow_form_targets
 from identity.http import Request
-from identity.views.content_security import allow_form_targets
 from oidc_provider.wire.addresses import with_parameters
 
 

@@ -21,7 +21,7 @@ HALL = (
     "config/", "identity/middleware.py", "identity/forwarding.py", "identity/context.py", "identity/cookies.py",
     "identity/database.py", "identity/languages.py", "identity/origins.py", "identity/retries.py", "identity/http.py",
     "identity/decorators.py", "identity/budgets.py", "identity/clocks.py", "identity/registry.py",
-    "identity/directory/tenants.py", "identity/views/errors.py", "identity/views/content_security.py",
+    "identity/directory/tenants.py", "identity/views/errors.py", "identity/browser/content_security.py",
     "identity/views/context_processors.py", "oidc_provider/middleware.py", "identity/keyring/secret_check.py",
 )  # fmt: skip
 # Words: rows, refusals, settings, texts. Nobody looks for a rule there.

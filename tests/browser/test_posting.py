@@ -10,7 +10,7 @@ import pytest
 from django.http import HttpResponse
 from playwright.sync_api import Browser
 
-from identity.views.content_security import allow_form_targets
+from identity.browser.content_security import allow_form_targets
 
 pytestmark = pytest.mark.browser
 Serve = Callable[..., str]

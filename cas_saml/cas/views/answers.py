@@ -1,4 +1,4 @@
-"""How a browser is answered: sent on, or refused on our own page, with no ticket left in a cache or a Referer."""
+"""How a browser is refused: on our own page, or in JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.shortcuts import render
 
 from cas_saml.cas import tickets
 from identity import audit
+from identity.browser.answers import protect, protect_page
 from identity.errors import IdentityError, NotFound, TooManyRequests
 from identity.events import EventType
 from identity.http import Request
@@ -38,10 +39,7 @@ def refuse(request: Request, error: IdentityError) -> HttpResponse:
         "request_id": context.request_id,
         "is_unknown_service": isinstance(error, NotFound),
     }
-    response = protect(render(request, "cas_saml/error.html", page, status=400))
-    # Under no-referrer a browser sends the page's own forms with `Origin: null`, which the CSRF check rightly refuses.
-    response["Referrer-Policy"] = "same-origin"
-    return response
+    return protect_page(render(request, "cas_saml/error.html", page, status=400))
 
 
 def refuse_json(error: IdentityError) -> HttpResponse:
@@ -51,19 +49,4 @@ def refuse_json(error: IdentityError) -> HttpResponse:
         return protect(JsonResponse(body, status=400))
     response = protect(JsonResponse(body, status=429))
     response["Retry-After"] = str(error.retry_after_seconds)
-    return response
-
-
-def redirect(address: str) -> HttpResponse:
-    """Send the browser on. The address stays the text that it is, for the service compares it."""
-    response = HttpResponse(status=302)
-    response["Location"] = address
-    return protect(response)
-
-
-def protect(response: HttpResponse) -> HttpResponse:
-    """Keep tickets and addresses out of caches and Referer headers."""
-    response["Cache-Control"] = "no-store"
-    response["Pragma"] = "no-cache"
-    response["Referrer-Policy"] = "no-referrer"
     return response

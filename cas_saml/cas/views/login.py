@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -15,18 +13,17 @@ from cas_saml import addresses
 from cas_saml.cas import interaction, services, tickets
 from cas_saml.cas.interaction import LoginRequest
 from cas_saml.cas.models import CASService
-from cas_saml.cas.views.answers import protect, redirect, refuse
+from cas_saml.cas.views.answers import refuse
 from cas_saml.decorators import of_a_tenant
-from cas_saml.interaction import Passed, Step
-from identity import budgets, cookies, pending_requests
+from identity import budgets, cookies
+from identity.browser import interaction as browser
+from identity.browser import parking
+from identity.browser.answers import post_form, redirect
+from identity.browser.interaction import Passed, Step
 from identity.budgets import Budget
 from identity.errors import IdentityError
 from identity.http import Request, tenant_of
-from identity.sign_in import login as sign_ins
 from identity.sign_in.machine import START_LIFETIME
-from identity.views.content_security import allow_form_targets
-
-_HANDLE = "request"
 
 
 @never_cache
@@ -47,12 +44,7 @@ def login(request: Request) -> HttpResponse:
 def resume(request: Request) -> HttpResponse:
     """Take up a login request after the user has done something for it."""
     try:
-        taken = pending_requests.take_up(
-            tenant=tenant_of(request),
-            path=request.path,
-            handle=request.GET.get(_HANDLE, "")[:100],
-            bindings=[cookies.read(cookies.BROWSER, request)],
-        )
+        taken = parking.take_up(request)
     except IdentityError as error:
         return refuse(request, error)
     return _answer(request, *interaction.from_json(taken.payload))
@@ -64,10 +56,9 @@ def _answer(request: Request, wanted: LoginRequest, passed: Passed) -> HttpRespo
     try:
         service = services.get(wanted.service, tenant=tenant_of(request))
         step = interaction.decide(wanted, service=service, session=session, passed=passed)
-        if step is Step.ANSWER_WITHOUT_TICKET:
-            return redirect(wanted.service)
-        if step is not Step.ANSWER:
-            return _ask(request, step, wanted, passed, service)
+        if step is not None:
+            # CAS-2.1.1, gateway: nobody is asked; what it cannot have without, it does not get.
+            return redirect(request, wanted.service) if wanted.gateway else _ask(request, step, wanted, passed, service)
         assert session is not None  # `decide` asks for a sign-in where there is none
         ticket = tickets.issue(
             service=service,
@@ -83,51 +74,34 @@ def _answer(request: Request, wanted: LoginRequest, passed: Passed) -> HttpRespo
 
 def _ask(request: Request, step: Step, wanted: LoginRequest, passed: Passed, service: CASService) -> HttpResponse:
     """Park the request and send the browser to identity's pages, which send it back."""
-    path = reverse("cas_saml:cas_continue")
-    payload = interaction.to_json(wanted, passed.after(step))
-    binding = cookies.browser_binding(request)
-    tenant = tenant_of(request)
-    budgets.spend(Budget.PARKED, tenant=tenant, context=request.context)
-    handle = pending_requests.park(tenant=tenant, path=path, payload=payload, binding=binding)
-    return _sign_in(
+    handle = browser.ask(
         request,
-        next_url=f"{path}?{urlencode({_HANDLE: handle})}",
+        step,
+        demands=interaction.demands_of(wanted),
         application=service.application,
-        reauthenticate=wanted.renew and step is not Step.STEP_UP,
+        route="cas_saml:cas_continue",
+        payload=interaction.to_json(wanted, passed.after(step)),
         return_origins=[addresses.read(wanted.service).origin],
     )
+    return _to_pages(request, handle)
 
 
 def _without_service(request: Request) -> HttpResponse:
     """CAS-2.1.1: without a service there is a session to open, or to tell of (decision 37)."""
     if request.sso_session is not None:
-        return redirect(reverse("identity:login"))
+        return redirect(request, reverse("identity:login"))
     budgets.spend(Budget.PARKED, tenant=tenant_of(request), context=request.context)
-    return _sign_in(request, next_url=reverse("cas_saml:cas_login"))
+    return _to_pages(request, browser.begin(request, next_url=reverse("cas_saml:cas_login")))
 
 
-def _sign_in(request: Request, **options: Any) -> HttpResponse:
-    handle = begin(request, **options)
-    response = redirect(f"{reverse('identity:login')}?{urlencode({'transaction': handle})}")
+def _to_pages(request: Request, handle: str) -> HttpResponse:
+    """Send the browser to a sign-in, and remember it for a form that does not carry its handle."""
+    response = redirect(request, browser.sign_in_page(handle))
     cookies.set_waiting(response, request, handle, max_age=int(START_LIFETIME.total_seconds()))
     return response
 
 
-def begin(request: Request, **options: Any) -> str:
-    """Begin a sign-in of this browser; return its handle."""
-    return sign_ins.begin(
-        tenant=tenant_of(request),
-        binding=cookies.browser_binding(request),
-        context=request.context,
-        session=request.sso_session,
-        **options,
-    )
-
-
 def _to_service(request: Request, wanted: LoginRequest, ticket: str) -> HttpResponse:
     if not wanted.by_post:
-        return redirect(addresses.with_parameter(wanted.service, urlencode({"ticket": ticket})))
-    page = {"action": wanted.service, "fields": [("ticket", ticket)]}
-    response = protect(render(request, "form_post.html", page))
-    allow_form_targets(response, [wanted.service])
-    return response
+        return redirect(request, addresses.with_parameter(wanted.service, urlencode({"ticket": ticket})))
+    return post_form(request, wanted.service, [("ticket", ticket)])

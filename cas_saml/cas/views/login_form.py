@@ -10,9 +10,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from cas_saml.cas.views.answers import refuse_json
-from cas_saml.cas.views.login import begin
 from cas_saml.decorators import of_a_tenant
 from identity import cookies
+from identity.browser import interaction
+from identity.browser.interaction import Demands
 from identity.errors import IdentityError
 from identity.http import Request
 from identity.models import LoginState
@@ -29,7 +30,9 @@ def login_form(request: Request) -> HttpResponse:
     """Take name and password, and go on with the login request that waits (OneAccess-3.3.2.1)."""
     if request.headers.get("Origin", "") != request.context.origin:
         return errors.forbidden(request)
-    handle = _waiting(request) or begin(request, next_url=reverse("cas_saml:cas_login"), reauthenticate=True)
+    handle = _waiting(request) or interaction.begin(
+        request, next_url=reverse("cas_saml:cas_login"), demands=Demands(reauthenticate=True)
+    )
     try:
         outcome = sign_ins.submit_password(
             steps.step(request, handle),

@@ -12,6 +12,7 @@ from cas_saml.saml.errors import MessageRefused, SAMLError
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.sso import PROTOCOL
 from identity import audit
+from identity.browser.answers import protect_page
 from identity.errors import IdentityError, NotFound
 from identity.events import EventType
 from identity.http import Request
@@ -54,10 +55,7 @@ def refuse(
         "is_unknown_service": isinstance(refusal, NotFound),
         "is_signing_out": event is EventType.LOGOUT_REQUEST,
     }
-    response = bindings.protect(render(request, "cas_saml/error.html", page, status=400))
-    # Under no-referrer a browser sends the page's own forms with `Origin: null`, which the CSRF check rightly refuses.
-    response["Referrer-Policy"] = "same-origin"
-    return response
+    return protect_page(render(request, "cas_saml/error.html", page, status=400), caching=bindings.CACHING)
 
 
 def _as_refusal(error: IdentityError | SAMLError | xml.Refused) -> IdentityError:

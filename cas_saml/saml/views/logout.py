@@ -14,9 +14,9 @@ from cas_saml.saml.errors import SAMLError
 from cas_saml.saml.logout import LogoutRequest, LogoutResponse
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.sso import PROTOCOL
-from cas_saml.saml.views import parking
 from cas_saml.saml.views.error_page import refuse
 from cas_saml.saml.views.sign_on import receive
+from identity.browser import parking
 from identity.errors import IdentityError, NotFound
 from identity.events import EventType
 from identity.http import Request, tenant_of
@@ -40,13 +40,13 @@ def single_logout(request: Request) -> HttpResponse:
         if incoming.parameter == messages.RESPONSE:
             answer = logout.read_response(incoming, tenant=tenant, us=us)
             if request.method == "POST":
-                return parking.park_post(request, _ANSWERED, answer.to_json())
+                return parking.park_post(request, _ANSWERED, answer.to_json(), caching=bindings.CACHING)
             return _note(request, answer)
         wanted = logout.read(incoming, tenant=tenant, us=us)
     except (IdentityError, xml.Refused) as error:
         return refuse(request, error, event=EventType.LOGOUT_REQUEST)
     if request.method == "POST":
-        return parking.park_post(request, _CONTINUE, wanted.to_json())
+        return parking.park_post(request, _CONTINUE, wanted.to_json(), caching=bindings.CACHING)
     return _sign_out(request, wanted)
 
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from django.http import HttpResponse
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cas_saml.decorators import of_a_tenant
-from cas_saml.interaction import Passed, Step
 from cas_saml.saml import bindings, entity, interaction, messages, providers, requests, sso, xml
 from cas_saml.saml.errors import MessageRefused, Refusal, SAMLError, from_domain
 from cas_saml.saml.messages import Incoming
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.requests import AuthnRequest
-from cas_saml.saml.views import parking
 from cas_saml.saml.views.error_page import refuse
-from identity import cookies
+from identity.browser import interaction as browser
+from identity.browser import parking
+from identity.browser.interaction import Passed, Step
 from identity.errors import ApplicationDisabled, IdentityError
 from identity.events import EventType
 from identity.http import Request, tenant_of
-from identity.sign_in import login as sign_ins
 
 
 @csrf_exempt  # another site's page may send it, as it may send a GET; nothing is granted by it without our cookies
@@ -44,7 +40,9 @@ def single_sign_on(request: Request) -> HttpResponse:
     except (IdentityError, xml.Refused) as error:
         return refuse(request, error, event=EventType.ASSERTION_GRANT)
     if request.method == "POST":
-        return parking.park_post(request, "cas_saml:saml_sso_continue", interaction.to_json(wanted, Passed()))
+        return parking.park_post(
+            request, "cas_saml:saml_sso_continue", interaction.to_json(wanted, Passed()), caching=bindings.CACHING
+        )
     return _answer(request, wanted, Passed(), provider)
 
 
@@ -54,7 +52,7 @@ def single_sign_on(request: Request) -> HttpResponse:
 def resume(request: Request) -> HttpResponse:
     """Take up a request after a POST, or after the user has done something for it."""
     try:
-        wanted, passed = interaction.from_json(parking.take_up(request))
+        wanted, passed = interaction.from_json(parking.take_up(request).payload)
     except IdentityError as error:
         return refuse(request, error, event=EventType.ASSERTION_GRANT)
     return _answer(request, wanted, passed)
@@ -92,7 +90,7 @@ def _answer(
         provider = provider or providers.get_by_id(wanted.provider_id, tenant=tenant_of(request))
         requests.check_consumer(wanted, provider)
         step = interaction.decide(wanted, provider=provider, session=session, passed=passed)
-        if step is not Step.ANSWER:
+        if step is not None:
             return _ask(request, step, wanted, passed, provider)
         assert session is not None  # `decide` asks for a sign-in where there is none
         response = sso.answer(wanted, provider=provider, session=session, entity=us, context=context)
@@ -128,15 +126,12 @@ def _post(request: Request, wanted: AuthnRequest, response: bytes) -> HttpRespon
 
 def _ask(request: Request, step: Step, wanted: AuthnRequest, passed: Passed, provider: ServiceProvider) -> HttpResponse:
     """Park the request and send the browser to identity's pages, which send it back."""
-    payload = interaction.to_json(wanted, passed.after(step))
-    handle = sign_ins.begin(
-        tenant=tenant_of(request),
-        binding=cookies.browser_binding(request),
-        context=request.context,
-        session=request.sso_session,
+    handle = browser.ask(
+        request,
+        step,
+        demands=interaction.demands_of(wanted),
         application=provider.application,
-        next_url=parking.park(request, "cas_saml:saml_sso_continue", payload),
-        reauthenticate=wanted.force_authn and step is not Step.STEP_UP,
-        required_acr=wanted.wish.required_acr,
+        route="cas_saml:saml_sso_continue",
+        payload=interaction.to_json(wanted, passed.after(step)),
     )
-    return bindings.go(request, f"{reverse('identity:login')}?{urlencode({'transaction': handle})}")
+    return bindings.go(request, browser.sign_in_page(handle))
