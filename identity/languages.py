@@ -53,6 +53,15 @@ def use_language(request: Request, language: str) -> None:
     request.context = replace(request.context, language=language)
 
 
+def prefer(request: Request, wishes: Iterable[str]) -> None:
+    """Use the language that an application asked for (OIDCC-3.1.2.1 ui_locales), unless the person chose one."""
+    if settings.LANGUAGE_COOKIE_NAME in request.COOKIES:
+        return
+    language = best_language(wishes)
+    if language:
+        use_language(request, language)
+
+
 def _first_supported(wishes: Iterable[str], others: Iterable[str] = ()) -> str:
     return best_language(wishes) or best_language(others) or settings.LANGUAGE_CODE
 

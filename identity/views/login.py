@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -21,7 +20,7 @@ from identity.browser.interaction import sign_in_page
 from identity.budgets import Budget
 from identity.errors import IdentityError, StateInvalid
 from identity.http import Request
-from identity.languages import best_language, use_language
+from identity.languages import prefer
 from identity.models import LoginState, LoginTransaction
 from identity.passwords import credentials
 from identity.sign_in import login
@@ -50,7 +49,7 @@ def sign_in(request: Request) -> HttpResponse:
         if session is not None and login.is_done_by(session, row=row):
             # Another tab of this browser has signed in meanwhile.
             return follow(request, login.finish_with(row, session=session), handle)
-        _speak(request, row)
+        _use_requested_language(request, row)
         if request.method != "POST":
             return PAGES[_page_of(row, request)](request, row, handle)
         outcome = ANSWERS[_page_of(row, request)](request, row, handle)
@@ -275,7 +274,7 @@ def _show(request: Request, handle: str, *, error: IdentityError | None, status:
     row = steps.find(request, handle)
     if row is None:
         return errors.bad_request(request)
-    _speak(request, row)
+    _use_requested_language(request, row)
     return PAGES[_page_of(row, request)](request, row, handle, error=error, status=status)
 
 
@@ -294,10 +293,7 @@ def _over(request: Request, handle: str) -> HttpResponse:
     return _show(request, handle, error=StateInvalid(), status=400)
 
 
-def _speak(request: Request, row: LoginTransaction) -> None:
-    """Use the language that the application asked for, unless the person chose one on our pages."""
-    if "ui_locales" in request.GET or settings.LANGUAGE_COOKIE_NAME in request.COOKIES:
-        return
-    language = best_language(str(row.data.get("ui_locales", "")).split())
-    if language:
-        use_language(request, language)
+def _use_requested_language(request: Request, row: LoginTransaction) -> None:
+    """Use the language that the application asked for, unless the page's own address says another one."""
+    if "ui_locales" not in request.GET:
+        prefer(request, str(row.data.get("ui_locales", "")).split())

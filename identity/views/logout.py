@@ -81,7 +81,7 @@ def go_on(request: Request) -> HttpResponse:
         return _redirect(request, found.return_url or page_address(found.handle))
     if visit.fields is None:
         return _redirect(request, visit.url)
-    _speak(request, found)
+    _use_requested_language(request, found)
     page = {"action": visit.url, "fields": list(visit.fields.items())}
     response = _private(render(request, "form_post.html", page))
     allow_form_targets(response, [visit.url])
@@ -151,11 +151,11 @@ def _refreshing(request: Request, found: SignOut, *, is_settled: bool) -> dict[s
 
 def _page(request: Request, found: SignOut | None, page: dict[str, Any]) -> HttpResponse:
     if found is not None:
-        _speak(request, found)
+        _use_requested_language(request, found)
     return _private(render(request, "identity/logged_out.html", {"application_name": "", "back_url": "", **page}))
 
 
-def _speak(request: Request, found: SignOut) -> None:
+def _use_requested_language(request: Request, found: SignOut) -> None:
     """Keep to the language of the request that signed out, unless the person chose one on our pages."""
     if settings.LANGUAGE_COOKIE_NAME not in request.COOKIES:
         use_language(request, found.language)

@@ -9,20 +9,21 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from identity.browser import parking
+from identity.browser.answers import protect_page
 from identity.browser.content_security import allow_form_targets
+from identity.browser.interaction import Step
 from identity.errors import IdentityError
 from identity.http import Request
+from identity.languages import prefer
 from identity.views import stale_forms
-from oidc_provider.authorization import checks, interaction, parking, scope_texts, views
+from oidc_provider.authorization import checks, interaction, scope_texts, views
 from oidc_provider.authorization import consent as rules
 from oidc_provider.authorization.consent import Wish
-from oidc_provider.authorization.interaction import Step
-from oidc_provider.authorization.parking import ParkedRequest
+from oidc_provider.authorization.parked import ParkedRequest
 from oidc_provider.authorization.request import AuthorizationRequest
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import Fault, OAuthError, from_domain
-from oidc_provider.wire import languages
-from oidc_provider.wire.answers import protect_page
 from oidc_provider.wire.reading import facts_of
 from oidc_provider.wire.refusals import refuse
 
@@ -66,7 +67,7 @@ def _page(request: Request, wanted: AuthorizationRequest, wish: Wish) -> HttpRes
     # prompt=consent shows everything again, so nothing is merely "already allowed" then.
     is_again = "consent" in wanted.prompt
     new = wish.scopes if is_again else wish.new_scopes
-    languages.prefer(request, wanted.ui_locales)
+    prefer(request, wanted.ui_locales)
     page = {
         "client_name": client.name or client.catalogue_entry.name,
         "application_name": client.catalogue_entry.name,

@@ -6,17 +6,21 @@ from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
+from identity.browser import interaction as browser
+from identity.browser import parking
+from identity.browser.answers import redirect
+from identity.browser.content_security import form_source
+from identity.browser.interaction import Passed, Step
 from identity.errors import IdentityError
 from identity.http import Request
-from oidc_provider.authorization import approval, checks, interaction, parking, sign_in
-from oidc_provider.authorization.interaction import Passed, Step
-from oidc_provider.authorization.parking import ParkedRequest
+from oidc_provider.authorization import approval, checks, interaction
+from oidc_provider.authorization.parked import ParkedRequest
 from oidc_provider.authorization.request import AuthorizationRequest
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.wire import scripted
-from oidc_provider.wire.answers import redirect, to_client
+from oidc_provider.wire.answers import to_client
 from oidc_provider.wire.facts import Facts
 from oidc_provider.wire.parameters import merge
 from oidc_provider.wire.reading import facts_of, form_parameters, query_parameters
@@ -101,5 +105,15 @@ def _ask(request: Request, step: Step, wanted: AuthorizationRequest, parked: Par
     if step is Step.CONSENT:
         return redirect(request, parking.park(request, "oidc_provider:consent", parked.to_json()))
     passed = parked.passed.after(step)
-    back = parking.park(request, "oidc_provider:authorize_continue", parked.having(passed).to_json())
-    return redirect(request, sign_in.begin(request, step, wanted, next_url=back))
+    handle = browser.ask(
+        request,
+        step,
+        demands=interaction.demands_of(wanted),
+        application=wanted.client.catalogue_entry,
+        route="oidc_provider:authorize_continue",
+        payload=parked.having(passed).to_json(),
+        login_hint=wanted.login_hint,
+        ui_locales=" ".join(wanted.ui_locales),
+        return_origins=[source for source in [form_source(wanted.redirect_uri)] if source],
+    )
+    return redirect(request, browser.sign_in_page(handle))

@@ -11,22 +11,23 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
+from identity.browser import parking
+from identity.browser.answers import protect_page, redirect
 from identity.browser.content_security import allow_form_targets
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.http import Request, tenant_of
+from identity.languages import prefer
 from identity.views import stale_forms
 from identity.views.logout import leave
 from oidc_provider import dialects
-from oidc_provider.authorization import parking
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.logout import requests as rules
 from oidc_provider.logout.requests import LogoutRequest
-from oidc_provider.wire import found, issuers, languages
+from oidc_provider.wire import found, issuers
 from oidc_provider.wire.addresses import with_parameters
-from oidc_provider.wire.answers import protect_page, redirect
 from oidc_provider.wire.parameters import Parameters, merge
 from oidc_provider.wire.reading import form_parameters, query_parameters
 from oidc_provider.wire.refusals import refuse
@@ -78,7 +79,7 @@ def confirm(request: Request) -> HttpResponse:
         return _sign_out(request, wanted)
     if decision == "no":
         return redirect(request, reverse("identity:login"))
-    languages.prefer(request, wanted.ui_locales)
+    prefer(request, wanted.ui_locales)
     page = {"form": forms.Form(), "application_name": wanted.application_name}
     response = protect_page(render(request, "identity/logout_confirm.html", page))
     allow_form_targets(response, [wanted.redirect_uri])
@@ -107,7 +108,7 @@ def _go_on(request: Request, wanted: LogoutRequest, payload: dict[str, Any]) -> 
 
 
 def _sign_out(request: Request, wanted: LogoutRequest) -> HttpResponse:
-    languages.prefer(request, wanted.ui_locales)
+    prefer(request, wanted.ui_locales)
     # Without a registered address nothing goes back, the state neither.
     address = with_parameters(wanted.redirect_uri, wanted.parameters) if wanted.redirect_uri else ""
     return leave(request, return_url=address)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 
 from identity import audit
+from identity.browser.interaction import Passed
 from identity.context import RequestContext
 from identity.errors import IdentityError
 from identity.events import EventType
@@ -19,7 +20,6 @@ from identity.models import AuditOutcome, SSOSession, User
 from identity.sso import access
 from oidc_provider.authorization import approval, checks, consent, interaction, scope_texts
 from oidc_provider.authorization.consent import Wish
-from oidc_provider.authorization.interaction import Passed
 from oidc_provider.authorization.request import AuthorizationRequest
 from oidc_provider.authorization.scope_texts import ScopeText
 from oidc_provider.dialects.base import Dialect

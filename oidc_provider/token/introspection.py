@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from identity.browser.answers import protect
 from identity.events import EventType
 from identity.http import Request
 from oidc_provider.clients import cached
@@ -15,7 +16,6 @@ from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import rows
 from oidc_provider.models import AccessToken, AuthMethod, RefreshToken
-from oidc_provider.wire.answers import protect
 from oidc_provider.wire.facts import Facts
 from oidc_provider.wire.parameters import Parameters, check_single
 from oidc_provider.wire.reading import facts_of, form_parameters, query_parameters

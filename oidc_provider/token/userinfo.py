@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from identity.browser.answers import protect
 from identity.directory import profiles
 from identity.events import EventType
 from identity.http import Request
@@ -14,7 +15,6 @@ from oidc_provider.clients import cached
 from oidc_provider.dialects.base import Dialect, UserinfoFacts
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import id_tokens, rows
-from oidc_provider.wire.answers import protect
 from oidc_provider.wire.facts import Facts
 from oidc_provider.wire.parameters import check_single
 from oidc_provider.wire.reading import FORM, facts_of, form_parameters, query_parameters

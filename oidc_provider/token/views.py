@@ -5,13 +5,13 @@ from __future__ import annotations
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from identity.browser.answers import protect
 from identity.events import EventType
 from identity.http import Request
 from oidc_provider.clients.authentication import read_credentials
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.token.exchange import exchange
-from oidc_provider.wire.answers import protect
 from oidc_provider.wire.reading import facts_of, token_parameters
 from oidc_provider.wire.refusals import refuse_json
 

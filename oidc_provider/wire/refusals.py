@@ -13,13 +13,14 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from identity import audit, origins
+from identity.browser.answers import protect, protect_page, redirect
 from identity.events import EventType
 from identity.http import Request
 from identity.models import AuditOutcome
 from oidc_provider.dialects.base import Delivery, Dialect, EndpointName
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.wire import scripted
-from oidc_provider.wire.answers import protect, protect_page, redirect, to_client
+from oidc_provider.wire.answers import to_client
 
 log = logging.getLogger(__name__)
 
