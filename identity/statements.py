@@ -111,14 +111,31 @@ class Select(Generic[M]):
         compiler = self._build(*map(_placeholders, range(len(values)), values)).query.get_compiler(
             connection=connection
         )
-        sql, params = compiler.as_sql()
-        return _Plan(sql, tuple(params), _maker(compiler))
+        sql, params = _with_literals(*compiler.as_sql())
+        return _Plan(sql, params, _maker(compiler))
 
 
 def _placeholders(index: int, value: Value) -> Any:
     if isinstance(value, list | tuple):
         return [_Placeholder(_Place(index, position)) for position in range(len(value))]
     return _Placeholder(_Place(index, None))
+
+
+def _with_literals(sql: str, params: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    """Write the texts that the queryset itself brings into the statement.
+
+    A partial index (`WHERE user_key <> ''`) serves a statement that the server keeps only where the statement says the
+    same by itself, and not by a value that might be another one the next time.
+    """
+    first, *rest = sql.split("%s")
+    written, left = [first], []
+    for param, text in zip(params, rest, strict=True):
+        if isinstance(param, str):
+            written.append("'" + param.replace("'", "''").replace("%", "%%") + "'" + text)
+        else:
+            left.append(param)
+            written.append("%s" + text)
+    return "".join(written), tuple(left)
 
 
 def _maker(compiler: Any) -> Callable[[Row], Any]:

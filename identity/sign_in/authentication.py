@@ -6,6 +6,7 @@ Every check counts its try before it looks (S30, S31), and unknown, wrong and di
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Q
 
@@ -18,6 +19,7 @@ from identity.models import Tenant, User, VerificationPurpose
 from identity.models.users import make_email_key, make_user_key
 from identity.passwords import credentials
 from identity.sign_in import verification
+from identity.statements import Select
 from identity.texts import without_invisible
 
 MAX_IDENTIFIER_LENGTH = 254
@@ -46,8 +48,7 @@ def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
         return Resolved(name=name, user=None)
     email_key = make_email_key(identifier)
     mobile_index = attributes.mobile_index(identifier, tenant=tenant)
-    names = Q(user_key=name) | Q(email_key=email_key) | Q(mobile_index=mobile_index)
-    found = list(User.objects.present().filter(names, tenant=tenant))
+    found = _BY_NAMES.all(name, email_key, mobile_index, tenant.pk)
     for user in found:
         user.tenant = tenant
     by_preference = (
@@ -60,15 +61,26 @@ def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
 
 def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
     """Find the person who has this mobile number, however it is spelled. One query, whether anybody has it or not."""
-    user = (
-        User.objects.present()
-        .filter(tenant=tenant, mobile_index=attributes.mobile_index(mobile, tenant=tenant))
-        .first()
-    )
+    user = _BY_MOBILE.first(attributes.mobile_index(mobile, tenant=tenant), tenant.pk)
     if user is not None:
         user.tenant = tenant
     # Counted in one spelling where nobody has it (S31).
     return Resolved(name=messages.canonical_number(mobile, tenant=tenant), user=user)
+
+
+def _is(column: str, value: Any) -> Q:
+    """The column's index leaves out what is empty; said here too, so that a prepared statement may use it."""
+    return Q(**{column: value}) & ~Q(**{column: ""})
+
+
+_BY_NAMES = Select(
+    lambda name, email_key, mobile_index, tenant: User.objects.present().filter(
+        _is("user_key", name) | _is("email_key", email_key) | _is("mobile_index", mobile_index), tenant=tenant
+    )
+)
+_BY_MOBILE = Select(
+    lambda mobile_index, tenant: User.objects.present().filter(_is("mobile_index", mobile_index), tenant=tenant)[:1]
+)
 
 
 def check_password_login(*, tenant: Tenant, identifier: str, password: str, context: RequestContext) -> User:

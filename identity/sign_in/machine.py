@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from identity import assurance, audit, crypto
@@ -42,6 +42,7 @@ from identity.retries import retried
 from identity.sign_in import authentication
 from identity.sign_in.factors import table
 from identity.sso import access, sessions
+from identity.statements import Select
 
 log = logging.getLogger(__name__)
 
@@ -185,18 +186,29 @@ def find(step: SignInStep, *, include_over: bool = False) -> LoginTransaction | 
     tenant = step.context.tenant
     if tenant is None:
         return None
-    rows = LoginTransaction.objects.select_related("user", "application", "session").filter(
-        handle_hash__in=crypto.keyed_hashes(step.handle, purpose=_HANDLE), tenant=tenant, channel=step.channel
-    )
-    if not include_over:
-        rows = rows.filter(finished_at=None, expires_at__gt=timezone.now())
-    row = rows.first() if step.handle else None
+    if not step.handle:
+        return None
+    which = (crypto.keyed_hashes(step.handle, purpose=_HANDLE), tenant.pk, step.channel)
+    row = _BY_HANDLE.first(*which) if include_over else _UNDER_WAY.first(*which, timezone.now())
     if row is None or not crypto.matches_keyed_hash(step.binding, row.binding_hash, purpose=_BINDING):
         return None
     row.tenant = tenant
     if row.user is not None:
         row.user.tenant = tenant
     return row
+
+
+def _begun(hashes: Any, tenant: Any, channel: Any) -> QuerySet[LoginTransaction]:
+    rows = LoginTransaction.objects.select_related("user", "application", "session")
+    return rows.filter(handle_hash__in=hashes, tenant=tenant, channel=channel).order_by("pk")
+
+
+_BY_HANDLE = Select(lambda hashes, tenant, channel: _begun(hashes, tenant, channel)[:1])
+_UNDER_WAY = Select(
+    lambda hashes, tenant, channel, now: _begun(hashes, tenant, channel).filter(finished_at=None, expires_at__gt=now)[
+        :1
+    ]
+)
 
 
 # The machine -----------------------------------------------------------------------------------------------

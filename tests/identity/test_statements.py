@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from identity.models import SessionPolicy, SSOSession, Tenant, User
+from identity.sign_in import authentication
 from identity.sso import sessions
 from identity.statements import Select
 from tests.factories import make_tenant, make_user
@@ -80,3 +81,38 @@ def test_a_value_is_never_a_part_of_the_text() -> None:
     assert by_code.first("' OR 1=1 --") is None
     assert by_code.first("%s") is None
     assert by_code.first(tenant.code) == tenant
+
+
+@pytest.mark.parametrize("state", [{}, {"deleted_at": timezone.now()}])
+def test_a_person_is_found_by_each_name(state: dict[str, Any]) -> None:
+    user = make_user(make_tenant(), email="a@example.com", **state)
+    nobody = ("nobody", "nobody@example.com", "0" * 64)
+    for place, name in enumerate((user.user_key, user.email_key, user.mobile_index)):
+        names = [*nobody[:place], name, *nobody[place + 1 :]]
+        found, by_orm = both(authentication._BY_NAMES, *names, user.tenant_id)
+        assert found == by_orm == ([user] if name and not state else [])
+    assert both(authentication._BY_NAMES, "", "", "", user.tenant_id) == ([], [])
+    assert both(authentication._BY_MOBILE, "", user.tenant_id) == ([], [])
+
+
+def test_a_prepared_look_up_of_a_person_uses_the_indexes() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("PostgreSQL's plans for statements that it keeps")
+    values = ("n", "e@example.com", "0" * 64, make_tenant().pk)
+    plan = authentication._BY_NAMES._plan(values)
+    types = ("text", "text", "text", "bigint")
+    text = plan.sql
+    order = [param.index for param in plan.params]
+    for place in range(1, len(order) + 1):
+        text = text.replace("%s", f"${place}", 1)
+    assert "%s" not in text
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"PREPARE by_names ({', '.join(types[index] for index in order)}) AS {text}")
+        arguments = ", ".join(f"'{values[index]}'" for index in order)
+        cursor.execute(f"EXPLAIN EXECUTE by_names ({arguments})")
+        lines = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("DEALLOCATE by_names")
+    for name in ("user_name_per_tenant", "user_email_per_tenant", "user_mobile_per_tenant"):
+        assert name in lines, lines
