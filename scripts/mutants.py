@@ -56,14 +56,14 @@ MUTANTS = [
         "identity/sso/access.py",
         "if epoch is not None and epoch != user.epoch:",
         "if False:",
-        "tests/oidc_provider/test_epoch.py tests/specs/rfc6749/test_token_endpoint.py",
+        "tests/oidc_provider/grants/test_epoch.py tests/specs/rfc6749/test_token_endpoint.py",
     ),
     Mutant(
         "gate: an older epoch is enough",
         "identity/sso/access.py",
         "epoch != user.epoch:",
         "epoch > user.epoch:",
-        "tests/oidc_provider/test_epoch.py tests/specs/rfc6749/test_token_endpoint.py",
+        "tests/oidc_provider/grants/test_epoch.py tests/specs/rfc6749/test_token_endpoint.py",
     ),
     Mutant(
         "gate: an ended session passes",
@@ -91,7 +91,7 @@ MUTANTS = [
         "identity/sso/access.py",
         'User.objects.filter(pk=user.pk).update(epoch=F("epoch") + 1)',
         "User.objects.filter(pk=user.pk).exists()",
-        "tests/oidc_provider/test_epoch.py tests/identity/sso/test_sessions.py",
+        "tests/oidc_provider/grants/test_epoch.py tests/identity/sso/test_sessions.py",
     ),
     Mutant(
         "sessions: an app's session_token is a cookie",
@@ -117,7 +117,8 @@ MUTANTS = [
         "identity/sign_in/machine.py",
         "if row.user is not None and row.epoch != row.user.epoch:",
         "if False:",
-        "tests/identity/sign_in/test_login.py tests/pages/test_second_factor.py tests/oidc_provider/test_epoch.py",
+        "tests/identity/sign_in/test_login.py tests/pages/test_second_factor.py "
+        "tests/oidc_provider/grants/test_epoch.py",
     ),
     Mutant(
         "sign-in: another browser goes on",
