@@ -12,8 +12,8 @@ class CASSAMLConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, purgers and configuration sections, and listen to the ends of sessions."""
-        from cas_saml import checks, config  # noqa: F401
-        from cas_saml.cas import logout, services, tickets
+        from cas_saml import checks  # noqa: F401 - registers itself
+        from cas_saml.cas import config, logout, services, tickets
         from cas_saml.saml import config as saml_config
         from cas_saml.saml import logout as saml_logout
         from identity.registry import register_purger

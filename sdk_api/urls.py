@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from sdk_api.views import captcha, countries, login, mfa, password, profile, register, social, sso, system
+from sdk_api.views import captcha, login, mfa, password, profile, social, sso, system
 
 app_name = "sdk_api"
 
 urlpatterns = [
     path("api/v2/sdk/server-date", system.ServerDateView.as_view(), name="server-date"),
     path("api/v2/sdk/public-key", system.PublicKeyView.as_view(), name="public-key"),
-    path("api/v2/sdk/register/mobile-verify-code", register.RegisterView.as_view(), name="register-mobile"),
+    path("api/v2/sdk/register/mobile-verify-code", login.RegisterView.as_view(), name="register-mobile"),
     path("api/v2/sdk/captcha", captcha.CaptchaView.as_view(), name="captcha"),
     path("api/v2/sdk/captcha/verify", captcha.VerifyView.as_view(), name="captcha-verify"),
-    path("api/v2/sdk/country-codes", countries.CountryCodesView.as_view(), name="country-codes"),
+    path("api/v2/sdk/country-codes", system.CountryCodesView.as_view(), name="country-codes"),
     path("api/v2/sdk/sms/send", captcha.SendView.as_view(), name="sms-send"),
     path("api/v2/sdk/login", login.LoginView.as_view(), name="login"),
     path("api/v2/sdk/login/mobile-verify-code", login.MobileLoginView.as_view(), name="login-mobile"),

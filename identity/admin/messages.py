@@ -32,8 +32,8 @@ from identity.admin.base import (
     operator_of,
 )
 from identity.messaging import gateways
+from identity.messaging.senders import KINDS
 from identity.messaging.senders.base import Setting
-from identity.messaging.senders.kinds import KINDS
 from identity.models import MessageGateway, MessageTemplate, SentMessage, SentState
 
 _COLUMNS = ("name", "position", "is_active", "base_url", "is_internal")

@@ -23,9 +23,8 @@ from identity.context import RequestContext
 from identity.events import EventType
 from identity.integrity import assign
 from identity.messaging import messages, phone
-from identity.messaging.senders import texts
+from identity.messaging.senders import KINDS, texts
 from identity.messaging.senders.base import GatewayKind, Message
-from identity.messaging.senders.kinds import KINDS
 from identity.messaging.senders.texts import Content, Text
 from identity.models import (
     CounterKind,

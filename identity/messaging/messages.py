@@ -21,9 +21,8 @@ from identity.conf import conf
 from identity.context import RequestContext
 from identity.errors import SendFailed
 from identity.messaging import phone
-from identity.messaging.senders import texts
+from identity.messaging.senders import KINDS, texts
 from identity.messaging.senders.base import GatewayFacts, Message, NotSent, Sender, senders_for
-from identity.messaging.senders.kinds import KINDS
 from identity.messaging.senders.texts import Content, Text
 from identity.models import (
     MessageGateway,

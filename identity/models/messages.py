@@ -15,7 +15,7 @@ class MessageGateway(ReadSafely):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
     name = models.CharField(_("name"), max_length=100)
     channel = models.CharField(_("channel"), max_length=16, choices=VerificationChannel.choices)
-    kind = models.CharField(_("kind"), max_length=32)  # a name of identity.messaging.senders.kinds
+    kind = models.CharField(_("kind"), max_length=32)  # a name of identity.messaging.senders
     position = models.PositiveSmallIntegerField(_("position"), default=0, help_text=_("The lowest is asked first."))
     is_active = models.BooleanField(_("active"), default=False)
     base_url = models.CharField(_("address"), max_length=500, blank=True, default="")  # "" is the kind's own

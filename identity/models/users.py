@@ -242,7 +242,7 @@ class UserCount(models.Model):
     """How many users of a tenant are present, kept with every creation and deletion: counting a million takes long.
 
     Whoever writes it waits for others who do, so the number is exact. Users that were loaded by other ways than
-    `save` are counted by `services.counts.recount`.
+    `save` are counted by `identity.directory.counts.recount`.
     """
 
     tenant = models.OneToOneField(

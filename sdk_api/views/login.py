@@ -1,4 +1,4 @@
-"""Sign-in by password or text message, and sign-out (OneAccess-3.2.5)."""
+"""Registration (OneAccess-3.2.3), sign-in by password or text message, and sign-out (OneAccess-3.2.5)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from identity.models import SessionEndReason
 from identity.sign_in import login
 from identity.sign_in.login import LoginOutcome, SignInStep
 from identity.sso import sessions
+from identity.views.product_api import read_document
 from oidc_provider import public
-from sdk_api import signature, status
+from sdk_api import persons, signature, status
 from sdk_api.authentication import Caller
 from sdk_api.views.base import SDKView, SignedView
 
@@ -77,3 +78,24 @@ class LogoutView(SignedView):
         """End the session; every application that joined it is told."""
         sessions.end(self.session, reason=SessionEndReason.SIGNED_OUT, context=self.context, actor=self.session.user)
         return Response()
+
+
+class RegisterView(SDKView):
+    """OneAccess-3.2.3.1."""
+
+    event = EventType.USER_CREATE
+
+    def post(self, request: HttpCall) -> Response:
+        """Make a user and sign them in; it never answers with a state_token."""
+        body = self.required_with_mobile(verify_code="PARAM.0009")
+        document = read_document(self.http)
+        step = self.begin()
+        outcome = login.submit_registration(
+            step,
+            mobile=body["mobile"],
+            verification_code=body["verify_code"],
+            email=document.get("email"),
+            password=persons.read_password(document),
+            **persons.read(document),
+        )
+        return answer(outcome, step=step, caller=self.caller)

@@ -1,4 +1,4 @@
-"""Clock and key (OneAccess-3.2.2)."""
+"""What an app asks before anybody signs in: clock, key (OneAccess-3.2.2) and countries (OneAccess-3.2.4.3)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from identity.keyring import keys
+from identity.messaging import countries, messages
 from identity.models import KeyUse
 from sdk_api.signature import KEY_ALG
 from sdk_api.views.base import SDKView
@@ -30,3 +31,16 @@ class PublicKeyView(SDKView):
         key = keys.active(tenant=self.caller.tenant, use=KeyUse.ENC, alg=KEY_ALG)
         pem = key.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         return Response({"public_key": pem.decode().rstrip("\n")})
+
+
+class CountryCodesView(SDKView):
+    """OneAccess-3.2.4.3. The list is the same for every tenant; the entry to preselect is the tenant's."""
+
+    def get(self, request: HttpCall) -> Response:
+        """List them. D08: the preferred one is named by its country code."""
+        return Response(
+            {
+                "phoneAreaCodeDefinitions": countries.wire_entries(),
+                "preferredAreaCode": messages.country_of(self.caller.tenant),
+            }
+        )

@@ -27,8 +27,7 @@ from identity.models import Application, Tenant
 from identity.views.product_api import read_document
 from tenant_api import errors, fields
 from tenant_api.authentication import BearerAuthentication, TenantPrincipal
-from tenant_api.browsable import PageRenderer
-from tenant_api.negotiation import JSONUnlessBrowser
+from tenant_api.browsable import JSONUnlessBrowser, PageRenderer
 from tenant_api.permissions import HasRight, Right
 from tenant_api.schema import OperationSchema
 from tenant_api.serializers.common import Answer, Error, OAuthError, zone_of

@@ -17,7 +17,7 @@ from oidc_provider.errors import Fault, OAuthError
 from tenant_api import errors
 from tenant_api.conf import conf
 from tenant_api.serializers import common
-from tenant_api.serializers.token import TokenRequest, TokenResponse
+from tenant_api.serializers.common import TokenRequest, TokenResponse
 from tenant_api.views.base import TenantAPIView
 
 _MAX_FIELDS = 100

@@ -11,7 +11,7 @@ from django.urls import resolve
 from jsonschema import Draft202012Validator
 
 from identity.models import User
-from tenant_api.views.docs import openapi
+from tenant_api.documentation import openapi
 from tests.contract import tenant_contract
 from tests.contract.tenant_contract import ContractOperation, operations
 from tests.tenant_api.world import World

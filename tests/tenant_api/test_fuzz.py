@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from jsonschema import Draft202012Validator
 
-from tenant_api.views.docs import openapi
+from tenant_api.documentation import openapi
 from tests.tenant_api.world import World
 
 pytestmark = pytest.mark.django_db

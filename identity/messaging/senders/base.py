@@ -1,6 +1,6 @@
 """What a sender is, and what a kind of gateway is: the last step of a verification code out of the house.
 
-A new kind of gateway is one module here that makes a `GatewayKind`, and one line in `identity.messaging.senders.kinds`.
+A new kind of gateway is one module here that makes a `GatewayKind`, and one line in `identity.messaging.senders`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from identity.origins import path_prefix
 from identity.views.product_api import with_tenant
 from oidc_provider.errors import OAuthError
 from tenant_api import authentication
-from tenant_api.negotiation import JSONUnlessBrowser
+from tenant_api.browsable import JSONUnlessBrowser
 from tenant_api.operations import OPERATIONS
 
 # In the order of the vendor's document.
