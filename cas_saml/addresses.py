@@ -45,7 +45,7 @@ class ServiceAddress:
     has_query: bool
 
     def is_below(self, parent: ServiceAddress) -> bool:
-        """Whether it lies at or below the parent's path on the very same origin, segment by segment."""
+        """Tell whether it lies at or below the parent's path on the very same origin, segment by segment."""
         return self.origin == parent.origin and self.segments[: len(parent.segments)] == parent.segments
 
 
@@ -75,7 +75,7 @@ def read(text: str) -> ServiceAddress:
 
 
 def without_leftovers(text: str) -> str:
-    """The address without what an earlier visit left in it: a servlet's session, and a ticket that was good once.
+    """Drop from the address what an earlier visit left in it: a servlet's session, and a ticket that was good once.
 
     Both are the browser's and not the service's, and come and go between the two requests of a sign-in. Without them
     the address is compared exactly, and it is what the browser is sent to: nobody is led into a session that somebody
@@ -93,13 +93,13 @@ def without_leftovers(text: str) -> str:
 
 
 def with_parameter(address: str, encoded: str) -> str:
-    """The address with one more query parameter, which is encoded already. What was there is kept as it is."""
+    """Add one more query parameter, which is encoded already, to the address. What was there is kept as it is."""
     separator = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
     return f"{address}{separator}{encoded}"
 
 
 def is_loopback(address: ServiceAddress) -> bool:
-    """Whether it names this machine, for services under development."""
+    """Tell whether it names this machine, for services under development."""
     return address.host in ("localhost", "[::1]") or re.fullmatch(r"127(\.[0-9]{1,3}){3}", address.host) is not None
 
 

@@ -94,7 +94,7 @@ class CASServiceAdmin(WrittenByService, TenantScoped):
 
 
 def connection(origin: str) -> list[tuple[str, str]]:
-    """What an integrator pastes, by the name of the thing."""
+    """Return what an integrator pastes, by the name of the thing."""
 
     def address(name: str) -> str:
         return f"{origin}{reverse(f'cas_saml:{name}')}"

@@ -64,7 +64,7 @@ SOURCES: Mapping[str, Value] = MappingProxyType(
 
 
 def release(profile: Profile, mapping: Mapping[str, str]) -> dict[str, Any]:
-    """The attributes that the mapping names, by name, as no database keeps its order; None where there is no value.
+    """Return the attributes that the mapping names, by name, as no database keeps its order; None for no value.
 
     A day is the moment at which it begins in the tenant's time zone (OneAccess-3.3.2.2).
     """
@@ -98,7 +98,7 @@ def check_source(source: object) -> None:
 
 
 def is_source(source: object) -> bool:
-    """Whether a mapping may name it."""
+    """Tell whether a mapping may name it."""
     if not isinstance(source, str):
         return False
     return source in SOURCES or (source.startswith(ATTRIBUTE) and len(source) > len(ATTRIBUTE))

@@ -35,7 +35,7 @@ class CASSAMLConf:
     saml_front_channel_wait: timedelta = timedelta(minutes=2)
     # What a provider was told of a session is kept this long after it ended, for logout requests that are sent late.
     saml_session_retention: timedelta = timedelta(days=30)
-    # How long before a certificate or a metadata file of a provider runs out operators are warned.
+    # Operators are warned this long before a provider's certificate or metadata expires.
     saml_expiry_warning: timedelta = timedelta(days=30)
 
 
@@ -43,13 +43,13 @@ _FIELD_NAMES = frozenset(field.name for field in fields(CASSAMLConf))
 
 
 def unknown_settings() -> list[str]:
-    """Keys of `settings.CAS_SAML` that name no field: misspelt, so they would be silently without effect."""
+    """Return the keys of `settings.CAS_SAML` that name no field: a misspelt one would silently do nothing."""
     return sorted(key for key in _declared() if key not in _FIELD_NAMES)
 
 
 @lru_cache(maxsize=1)
 def current() -> CASSAMLConf:
-    """The settings in force. Made on first use and again after `override_settings`."""
+    """Return the settings in force. They are made on first use and again after `override_settings`."""
     return CASSAMLConf(**{key: value for key, value in _declared().items() if key in _FIELD_NAMES})
 
 

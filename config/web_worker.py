@@ -306,7 +306,7 @@ def _say(sock: socket.socket, data: bytes) -> None:
 
 
 def _target(data: bytearray) -> str:
-    """The beginning of the address that a request line names, as far as it tells whose it is."""
+    """Return the beginning of the address that a request line names, as far as it tells whose it is."""
     _method, _blank, rest = bytes(data[:500]).partition(b" ")
     return rest.split(b" ")[0].decode("latin-1")
 

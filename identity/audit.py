@@ -199,7 +199,7 @@ def _text(value: object, length: int) -> str:
 
 
 def _pair(value: Any) -> list[Any]:
-    """One shape for every reader of the trail."""
+    """Give every reader of the trail one shape."""
     return list(value) if isinstance(value, list | tuple) and len(value) == 2 else [None, value]
 
 
@@ -212,7 +212,7 @@ def _plain(values: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _mutable_events() -> models.QuerySet[AuditEvent]:
-    """The way past the append-only manager, for the two columns outside the hash."""
+    """Return events without the append-only manager, for writing the two columns outside the hash."""
     return models.QuerySet(AuditEvent)
 
 

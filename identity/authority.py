@@ -53,7 +53,7 @@ _NEVER_ONE_S_OWN = frozenset({Change.MARK, Change.STATE, Change.RIGHTS, Change.E
 
 
 def standing_of(actor: Any) -> Standing:
-    """How much an actor may do. actor: a User, a row with a `client_id`, "system", or None for nobody known."""
+    """Return how much an actor may do. actor: a User, a row with a `client_id`, "system", or None for nobody known."""
     if actor == "system":
         return Standing.MACHINE
     if not isinstance(actor, User):
@@ -64,12 +64,12 @@ def standing_of(actor: Any) -> Standing:
 
 
 def is_privileged(user: User) -> bool:
-    """Whether the person may do anything beyond their own account, so that taking it over gives rights."""
+    """Tell whether the person may do anything beyond their own account, so that taking it over gives rights."""
     return standing_of(user) > Standing.PERSON
 
 
 def is_proved_by_message(user: User) -> bool:
-    """Whether a code that was sent to the person's number is, by itself, proof of the person.
+    """Tell whether a code that was sent to the person's number is, by itself, proof of the person.
 
     Operators choose the gateways that carry codes, so a code is no proof of a superuser, who has more rights than they.
     An operator's number counts only once it is marked as proved: a directory may have written it before.
@@ -89,7 +89,7 @@ def check_proof_from_elsewhere(user: User) -> None:
 
 
 def may_reset_password(*, user: User, policy: PasswordPolicy) -> bool:
-    """Whether the person may replace a forgotten password by codes: people do, operators by the policy."""
+    """Tell whether the person may replace a forgotten password by codes: people do, operators by the policy."""
     standing = standing_of(user)
     return standing == Standing.PERSON or (standing == Standing.OPERATOR and policy.operators_may_reset)
 

@@ -13,7 +13,7 @@ SHORT = timedelta(minutes=1)  # a lifetime below this is given the tolerance
 
 
 def is_over(expires_at: datetime, *, made_at: datetime, now: datetime) -> bool:
-    """Whether the time of something is over, by the clock of this node.
+    """Tell whether the time of something is over, by the clock of this node.
 
     made_at: by the clock of the node that made it; it tells how long the thing was to live.
     """

@@ -107,13 +107,13 @@ _FIELD_NAMES = frozenset(field.name for field in fields(IdentityConf))
 
 
 def unknown_settings() -> list[str]:
-    """Keys of `settings.IDENTITY` that name no field: misspelt, so they would be silently without effect."""
+    """Return the keys of `settings.IDENTITY` that name no field: a misspelt one would silently do nothing."""
     return sorted(key for key in _declared() if key not in _FIELD_NAMES)
 
 
 @lru_cache(maxsize=1)
 def current() -> IdentityConf:
-    """The settings in force. Made on first use and again after `override_settings`."""
+    """Return the settings in force. They are made on first use and again after `override_settings`."""
     return IdentityConf(**{key: value for key, value in _declared().items() if key in _FIELD_NAMES})
 
 

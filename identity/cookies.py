@@ -70,7 +70,7 @@ def set_session(response: HttpResponseBase, request: Request, handle: str) -> No
 
 
 def was_set(request: Request) -> bool:
-    """Whether this answer carries a new session already."""
+    """Tell whether this answer carries a new session already."""
     return getattr(request, "_session_cookie_set", False)
 
 

@@ -69,12 +69,12 @@ def unseal_bytes(sealed: str, *, purpose: str) -> bytes:
 
 
 def newest_seal_prefix() -> str:
-    """What every value sealed by the newest key starts with; for finding the others in the database."""
+    """Return what every value sealed by the newest key starts with; for finding the others in the database."""
     return f"{_VERSION}.{_cipher(_newest('key_encryption_keys'))[0]}."
 
 
 def column_purpose(model: type[models.Model], column: str) -> str:
-    """What the column `<name>_sealed` of a model is sealed for: `<model>.<name>`, for example `user.mobile`.
+    """Return what the column `<name>_sealed` of a model is sealed for: `<model>.<name>`, for example `user.mobile`.
 
     Every sealed column follows this rule; `reseal` finds the columns and their purposes by it.
     """
@@ -82,7 +82,7 @@ def column_purpose(model: type[models.Model], column: str) -> str:
 
 
 def has_key_of(sealed: str) -> bool:
-    """Whether a key is configured that sealed this value; it is not opened."""
+    """Tell whether a key is configured that sealed this value; it is not opened."""
     return any(sealed.startswith(f"{_VERSION}.{_cipher(key)[0]}.") for key in conf.key_encryption_keys)
 
 
@@ -90,7 +90,7 @@ def has_key_of(sealed: str) -> bool:
 
 
 def keyed_hash(value: str | bytes, *, purpose: str) -> str:
-    """64 hex digits of HMAC-SHA-256 under the newest pepper.
+    """Return 64 hex digits of HMAC-SHA-256 under the newest pepper.
 
     For values with 128 bits or more of chance, and for values that must only be compared; never for a
     person's password.
@@ -99,7 +99,7 @@ def keyed_hash(value: str | bytes, *, purpose: str) -> str:
 
 
 def keyed_hashes(value: str | bytes, *, purpose: str) -> list[str]:
-    """The hash under every live pepper, newest first: look up with `__in` and rows survive a new pepper."""
+    """Return the hash under every live pepper, newest first: look up with `__in` and rows survive a new pepper."""
     return [_hmac(_subkey(pepper, "hash", purpose), value) for pepper in _all("hash_peppers")]
 
 
@@ -111,14 +111,14 @@ def matches_keyed_hash(value: str | bytes, digest: str, *, purpose: str) -> bool
 
 
 def new_handle(nbytes: int = 32) -> str:
-    """An opaque handle: URL-safe text of `nbytes` random bytes (43 characters for 32)."""
+    """Make an opaque handle: URL-safe text of `nbytes` random bytes (43 characters for 32)."""
     if nbytes < 16:
         raise ValueError("A handle carries at least 128 bits.")
     return secrets.token_urlsafe(nbytes)
 
 
 def hash_handle(handle: str, *, purpose: str = "handle") -> str:
-    """What is stored of a handle. S40: the whole handle is hashed, so a shortened one is never found."""
+    """Return what is stored of a handle. S40: the whole handle is hashed, so a shortened one is never found."""
     return keyed_hash(handle, purpose=purpose)
 
 
@@ -130,7 +130,7 @@ def constant_time_equal(left: str | bytes, right: str | bytes) -> bool:
 
 
 def envelope_keys(purpose: str) -> list[bytes]:
-    """Keys to sign what we hand out and read back ourselves, one of each live pepper, newest first."""
+    """Return keys to sign what we hand out and read back ourselves, one of each live pepper, newest first."""
     return [_subkey(pepper, "envelope", purpose) for pepper in _all("hash_peppers")]
 
 
@@ -138,7 +138,7 @@ def envelope_keys(purpose: str) -> list[bytes]:
 
 
 def blind_index(value: str, *, tenant_id: int, field: str) -> str:
-    """64 hex digits by which a sealed value is looked up and kept unique within its tenant and column.
+    """Return 64 hex digits by which a sealed value is looked up and kept unique within its tenant and column.
 
     The caller normalises the value first. Equal values of two tenants or columns have unrelated indexes.
     """
@@ -151,7 +151,7 @@ def blind_index(value: str, *, tenant_id: int, field: str) -> str:
 
 
 def fingerprints() -> dict[str, list[str]]:
-    """What tells each key from every other one and helps nobody to find it, by variable, in the order of its list."""
+    """Tell each key from every other one, by variable, in the order of its list; helps nobody to find it."""
     keys = {
         "KEY_ENCRYPTION_KEYS": conf.key_encryption_keys,
         "HASH_PEPPERS": conf.hash_peppers,
@@ -177,7 +177,7 @@ def mask_email(email: str) -> str:
 
 
 def mask_id(identifier: str) -> str:
-    """An identity number as its first and last two characters, all hidden when shorter than eight."""
+    """Show the first and last two characters of an identity number, and nothing of one shorter than eight."""
     if len(identifier) < 8:
         return "*" * len(identifier)
     return identifier[:2] + "*" * (len(identifier) - 4) + identifier[-2:]
@@ -199,7 +199,7 @@ def _newest(name: str) -> bytes:
 
 @lru_cache(maxsize=16)
 def _cipher(key: bytes) -> tuple[str, AESGCM]:
-    """The public id of an encryption key and its ready cipher."""
+    """Return the public id of an encryption key and its ready cipher."""
     key_id = hmac.digest(key, b"identity.key-id", hashlib.sha256).hex()[:_KEY_ID_LENGTH]
     return key_id, AESGCM(key)
 

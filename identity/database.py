@@ -16,24 +16,24 @@ _UNKNOWN_WORDS = ("no such table", "no such column", "has no column named")
 
 
 def is_behind(error: BaseException | None) -> bool:
-    """Whether the schema lacks what a statement names: a migration has not run yet."""
+    """Tell whether the schema lacks what a statement names: a migration has not run yet."""
     if isinstance(error, ProgrammingError):
         return getattr(error.__cause__, "sqlstate", "") in _UNKNOWN_STATES
     return isinstance(error, OperationalError) and any(words in str(error) for words in _UNKNOWN_WORDS)
 
 
 def is_unavailable(error: BaseException | None) -> bool:
-    """Whether the database is away, or older than the code: the same request may succeed in a moment."""
+    """Tell whether the database is away, or older than the code: the same request may succeed in a moment."""
     return isinstance(error, OperationalError | InterfaceError) or is_behind(error)
 
 
 def event_of(error: Error) -> str:
-    """What a log calls the reason why a request was not served: a conflict that went on, a schema, or no database."""
+    """Name in the log why a request was not served: a conflict that went on, a schema, or no database."""
     return conflict_of(error) or ("database.schema_behind" if is_behind(error) else "database.away")
 
 
 def missing_migrations() -> list[str]:
-    """What the code has and the database has not, as `app.name`; newer databases than the code are fine."""
+    """List what the code has and the database has not, as `app.name`; newer databases than the code are fine."""
     return sorted(".".join(key) for key in _known() - MigrationRecorder(connection).applied_migrations().keys())
 
 

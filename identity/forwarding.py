@@ -64,7 +64,7 @@ def apply(request: HttpRequest) -> Arrival:
 
 
 def normal_host(host: str, *, scheme: str) -> str:
-    """One spelling for one host: lower case, no root dot, no port that is the scheme's own (RFC 3986-6.2.3).
+    """Return one spelling for one host: lower case, no root dot, no port that is the scheme's own (RFC 3986-6.2.3).
 
     What is no host is returned as it is, for Django to refuse.
     """
@@ -76,7 +76,7 @@ def normal_host(host: str, *, scheme: str) -> str:
 
 
 def parse_node(text: str) -> IPv4Address | IPv6Address | None:
-    """The address of a hop, with or without port, brackets and quotes (RFC 7239-6); None for anything else."""
+    """Read the address of a hop, with or without port, brackets and quotes (RFC 7239-6); None for anything else."""
     text = text.strip()
     match = _NODE.fullmatch(text)
     try:
@@ -93,7 +93,7 @@ def _is_trusted(address: IPv4Address | IPv6Address | str | None) -> bool:
 
 
 def _client(peer: IPv4Address | IPv6Address | None, hops: list[str]) -> tuple[int, IPv4Address | IPv6Address | None]:
-    """The nearest address that is not one of our proxies, and where it stands; what is left of it is hearsay (S32)."""
+    """Find the nearest address that is none of our proxies, and its place; what is left of it is hearsay (S32)."""
     found = -1, peer
     for position in range(len(hops) - 1, -1, -1):
         address = parse_node(hops[position])

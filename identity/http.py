@@ -36,12 +36,12 @@ class SignedInRequest(Request):
 
 
 def typed(request: HttpRequest) -> Request:
-    """The same request, where a signature of Django's or the admin's cannot say what it is."""
+    """Return the same request, where a signature of Django's or the admin's cannot say what it is."""
     return cast(Request, request)
 
 
 def tenant_of(request: HttpRequest) -> Tenant:
-    """The tenant that this host belongs to: pages are served on no other (decision 10)."""
+    """Return the tenant that this host belongs to: pages are served on no other (decision 10)."""
     tenant = typed(request).context.tenant
     if tenant is None:
         raise LookupError("RequestContextMiddleware lets pages be asked for on a tenant's own host only.")

@@ -47,7 +47,7 @@ def refusing(
 def _dangling(
     error: IntegrityError, references: Mapping[type[Model], Callable[[], IdentityError]]
 ) -> Callable[[], IdentityError] | None:
-    """The maker of the error for a broken foreign key. Only PostgreSQL comes to know one, and names the table."""
+    """Return the maker of the error for a broken foreign key. Only PostgreSQL tells of one, and names the table."""
     if getattr(error.__cause__, "sqlstate", "") != _FOREIGN_KEY_VIOLATION:
         return None
     table = getattr(error.__cause__, "diag").table_name  # noqa: B009 - of psycopg's errors only
@@ -55,7 +55,7 @@ def _dangling(
 
 
 def broken_constraint(error: IntegrityError, model: type[Model]) -> str:
-    """The name of the constraint that was broken, or "" when it is none of the model's own.
+    """Return the name of the constraint that was broken, or "" when it is none of the model's own.
 
     PostgreSQL names it; SQLite names the columns, which tell it as long as no two constraints have the same ones.
     """

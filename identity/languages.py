@@ -40,7 +40,7 @@ def supported_language(tag: str) -> str | None:
 
 
 def best_language(wishes: Iterable[str]) -> str | None:
-    """The first of these tags that we have a language for; where there is none, what is near the first of them."""
+    """Return the first of these tags that we have a language for, else what is near the first of them."""
     wished = list(wishes)
     found = (*map(supported_language, wished), *map(_nearest, wished))
     return next((language for language in found if language), None)
@@ -76,7 +76,7 @@ def _nearest(tag: str) -> str | None:
 
 
 def _is_traditional(tag: str) -> bool:
-    """Whether a Chinese tag names the script, or a place where it is written (RFC 5646 2.2.3)."""
+    """Tell whether a Chinese tag names the script, or a place where it is written (RFC 5646 2.2.3)."""
     parts = _hyphenated(tag).split("-")
     is_simplified = "hans" in parts
     return parts[0] == "zh" and not is_simplified and not _TRADITIONAL.isdisjoint(parts[1:])

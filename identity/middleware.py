@@ -208,7 +208,7 @@ def _find_tenant(request: Request) -> Tenant | None:
 
 
 def _is_shared_host(request: Request) -> bool:
-    """Whether this is a call of an API on the host that all tenants share; pages are not served there."""
+    """Tell whether this is a call of an API on the host that all tenants share; pages are not served there."""
     return bool(conf.shared_host) and request.get_host() == conf.shared_host and request.path_info.startswith("/api/")
 
 

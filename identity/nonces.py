@@ -16,7 +16,7 @@ __all__ = ["is_spent", "purge", "spend"]
 
 
 def is_spent(*, tenant: Tenant, purpose: str, parts: tuple[str, ...]) -> bool:
-    """Whether this nonce was used and still counts. parts: the nonce, and what it belongs to."""
+    """Tell whether this nonce was used and still counts. parts: the nonce, and what it belongs to."""
     hashes = crypto.keyed_hashes(_key(tenant, parts), purpose=_purpose(purpose))
     return SpentNonce.objects.filter(key_hash__in=hashes, expires_at__gt=timezone.now()).exists()
 

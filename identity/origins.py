@@ -25,22 +25,22 @@ def origin(context: RequestContext) -> str:
 
 
 def base(context: RequestContext) -> str:
-    """The address below which everything stands: the origin, and the path that we are deployed below, if any."""
+    """Return the address below which everything stands: the origin, and the path that we are deployed below, if any."""
     return origin(context) + path_prefix()
 
 
 def public_base(tenant: Tenant) -> str:
-    """The same without a request."""
+    """Return the same without a request."""
     return public_origin(tenant) + path_prefix()
 
 
 def path_prefix() -> str:
-    """The path that we are deployed below, such as `/sso`; "" at the root of a host. `reverse` brings its own."""
+    """Return the path that we are deployed below, such as `/sso`; "" at the root. `reverse` brings its own."""
     return settings.FORCE_SCRIPT_NAME or ""
 
 
 def public_origin(tenant: Tenant) -> str:
-    """The same without a request: `https://` and the tenant's first domain."""
+    """Return the same without a request: `https://` and the tenant's first domain."""
     copy = _copies.get(tenant.pk)
     if copy is None or time.monotonic() - copy[0] >= conf.process_cache_seconds:
         host = TenantDomain.objects.filter(tenant=tenant).values_list("host", flat=True).first()

@@ -100,7 +100,7 @@ class Limits:
 
     @classmethod
     def from_settings(cls, *, total_seconds: float | None = None) -> Limits:
-        """The configured limits, with another total where the caller has less time."""
+        """Return the configured limits, with another total where the caller has less time."""
         return cls(
             connect_seconds=conf.outbound_connect_timeout_seconds,
             read_seconds=conf.outbound_read_timeout_seconds,
@@ -242,7 +242,7 @@ def tcp(
 
 
 def tls_context() -> ssl.SSLContext:
-    """Whom we trust, for connections that `tcp` made."""
+    """Return whom we trust, for connections that `tcp` made."""
     return _tls(conf.outbound_ca_file)
 
 
@@ -309,7 +309,7 @@ def _literal(host: str) -> IPAddress | None:
 
 
 def _resolve(host: str, port: int, *, deadline: float) -> list[str]:
-    """Every address of a name. The system resolver knows no time limit, so it runs beside a clock."""
+    """Return every address of a name. The system resolver knows no time limit, so it runs beside a clock."""
     found: list[str] = []
     failed: list[OSError] = []
 
@@ -368,7 +368,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def _unwrap(address: IPAddress) -> IPAddress:
-    """The IPv4 address that an IPv6 one carries, where a gateway would send the packets on to it."""
+    """Return the IPv4 address that an IPv6 one carries, where a gateway would send the packets on to it."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.ipv4_mapped is not None:

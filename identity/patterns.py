@@ -22,7 +22,7 @@ class PatternUnusable(Exception):
 
 @lru_cache(maxsize=1024)
 def is_usable(pattern: str) -> bool:
-    """Whether it is a regular expression that can be compiled with little memory."""
+    """Tell whether it is a regular expression that can be compiled with little memory."""
     counts = [max(1, int(digits[:10])) for digits in _COUNT.findall(pattern)]
     if math.prod(counts) > _MAX_WRITTEN_OUT:
         return False
@@ -34,7 +34,7 @@ def is_usable(pattern: str) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the whole text fits. Raises PatternUnusable."""
+    """Tell whether the whole text fits. Raises PatternUnusable."""
     if not is_usable(pattern):
         raise PatternUnusable("not a pattern")
     started = time.thread_time()

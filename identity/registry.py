@@ -172,7 +172,7 @@ def register_front_channel(protocol: str, channel: FrontChannel) -> None:
 
 
 def config_section(name: str) -> ConfigHandler:
-    """The handler of a section. Raises SectionNotBuilt, so that a section is never silently ignored."""
+    """Return the handler of a section. Raises SectionNotBuilt, so that a section is never silently ignored."""
     try:
         return _config_sections[name]
     except KeyError:
@@ -180,12 +180,12 @@ def config_section(name: str) -> ConfigHandler:
 
 
 def purgers() -> Mapping[str, Purger]:
-    """Every purger, by name."""
+    """Return every purger, by name."""
     return MappingProxyType(_purgers)
 
 
 def delivery_sender(kind: str) -> DeliverySender:
-    """The sender of one kind. Raises UnknownDeliveryKind."""
+    """Return the sender of one kind. Raises UnknownDeliveryKind."""
     try:
         return _delivery_senders[kind]
     except KeyError:
@@ -193,17 +193,17 @@ def delivery_sender(kind: str) -> DeliverySender:
 
 
 def chores() -> Mapping[str, Chore]:
-    """What the worker does for apps, by name."""
+    """Return what the worker does for apps, by name."""
     return MappingProxyType(_chores)
 
 
 def consent_sources() -> Mapping[str, ConsentSource]:
-    """Every source of consents, by name."""
+    """Return every source of consents, by name."""
     return MappingProxyType(_consent_sources)
 
 
 def front_channels() -> Mapping[str, FrontChannel]:
-    """Every protocol that tells applications through the browser, by the name its participants have."""
+    """Return every protocol that tells applications through the browser, by the name its participants have."""
     return MappingProxyType(_front_channels)
 
 

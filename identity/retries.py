@@ -27,7 +27,7 @@ EVENTS = {"40P01": "database.deadlock", "40001": "database.serialization"}
 
 
 def conflict_of(error: BaseException) -> str:
-    """What a log calls the conflict that broke a transaction off; "" for an error of another kind."""
+    """Return what a log calls the conflict that broke a transaction off; "" for an error of another kind."""
     return EVENTS.get(getattr(error.__cause__, "sqlstate", None) or "", "")
 
 

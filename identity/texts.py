@@ -25,7 +25,7 @@ _LIKE_HYPHENS = "\u2212\u30fc"
 
 
 def is_storable(text: str) -> bool:
-    """Whether a database and a hash can take the text.
+    """Tell whether a database and a hash can take the text.
 
     NUL is refused by PostgreSQL. Half of a surrogate pair, which JSON may carry as `\\ud800`, has no encoding. Neither
     is in any stored text, so whoever asks for one asks for nothing that exists.
@@ -49,12 +49,12 @@ def unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def single_spaced(words: str) -> str:
-    """Words with one space between them, and none around."""
+    """Return the words with one space between them, and none around."""
     return " ".join(word for word in words.split(" ") if word)
 
 
 def typed_code(text: str) -> str:
-    """A code that a person typed or pasted, as it was sent: input methods write wide digits, messages group them.
+    """Read a code as it was sent, however it was typed: input methods write wide digits, messages group them.
 
     "123 456", "123-456", "１２３４５６" and "123456" with a zero-width space in it are one code (decision 59).
     """
@@ -66,7 +66,7 @@ def typed_code(text: str) -> str:
 
 
 def prepared_password(password: str) -> str:
-    """A password as it is hashed and compared: one space for every kind of space, and NFC (RFC 8265 4.2.2).
+    """Return a password as it is hashed and compared: one space for every kind of space, and NFC (RFC 8265 4.2.2).
 
     Keyboards differ in how they compose an accent, and in which space they write; nobody sees it in the field.
     """
@@ -75,7 +75,7 @@ def prepared_password(password: str) -> str:
 
 
 def has_invisible(text: str) -> bool:
-    """Whether characters stand in it that nobody sees, or that turn the direction of others.
+    """Tell whether characters stand in it that nobody sees, or that turn the direction of others.
 
     RFC 8265 3.3: two names that look alike are two people's to the database and one to everybody else.
     """
@@ -83,12 +83,12 @@ def has_invisible(text: str) -> bool:
 
 
 def without_invisible(text: str) -> str:
-    """The text without the characters that nobody sees, for comparing."""
+    """Return the text without the characters that nobody sees, for comparing."""
     return _INVISIBLE.sub("", text)
 
 
 def trimmed(text: str) -> str:
-    """A text for people, without what nobody sees around it, and without what turns or hides its other characters.
+    """Strip a text for people of what nobody sees around it, and of what turns or hides its other characters.
 
     Joiners and variation selectors inside stay: Persian and Indic names, and Japanese ones, are spelled with them.
     """
@@ -96,7 +96,7 @@ def trimmed(text: str) -> str:
 
 
 def domain_key(domain: str) -> str:
-    """One form for both spellings of a domain: its A-labels (RFC 5891 5.4). As it is where it has none."""
+    """Return one form for both spellings of a domain: its A-labels (RFC 5891 5.4). As it is where it has none."""
     if domain.isascii():
         return domain.lower()
     try:

@@ -187,7 +187,7 @@ def raise_limit(*, tenant: Tenant, kind: CounterKind, count: int) -> None:
 
 
 def source_of(context: RequestContext, *, person: str = "") -> str:
-    """The source of a request as it is counted: its address; of IPv6, the 64 bits that belong to one subscriber.
+    """Return the source of a request as it is counted: its address; of IPv6, the 64 bits that belong to one subscriber.
 
     RFC6177-1: whoever has one such network has 2^64 addresses, and would never be counted twice on one of them.
     person: whom a try is about. A back end that has proved itself has one address for all people of its application: it
@@ -207,7 +207,7 @@ def source_of(context: RequestContext, *, person: str = "") -> str:
 
 @receiver(post_save, sender=PasswordPolicy, dispatch_uid="throttle.raise_limit")
 def _lift_with_the_limit(*, instance: PasswordPolicy, **kwargs: object) -> None:
-    """An operator who raises a limit does it because somebody is locked by it."""
+    """Lift what a limit locked when an operator raises it, as they do when somebody is locked by it."""
     tenant = instance.tenant
     raise_limit(tenant=tenant, kind=CounterKind.SOURCE, count=instance.max_failures_per_source)
     for kind in (CounterKind.ACCOUNT, CounterKind.UNKNOWN_NAME):

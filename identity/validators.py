@@ -38,7 +38,7 @@ def count(least: int, most: int = MOST) -> Validators:
 
 @lru_cache(maxsize=1024)
 def is_time_zone(name: object) -> bool:
-    """Whether this machine knows a time zone of that IANA name."""
+    """Tell whether this machine knows a time zone of that IANA name."""
     if not isinstance(name, str) or not name:
         return False
     try:
@@ -56,7 +56,7 @@ def validate_time_zone(name: object) -> None:
 
 @lru_cache(maxsize=1)
 def time_zones() -> list[str]:
-    """The IANA names to choose from, places before the zones that only count hours."""
+    """Return the IANA names to choose from, places before the zones that only count hours."""
     return sorted(available_timezones(), key=lambda name: ("/" not in name or name.startswith("Etc/"), name))
 
 

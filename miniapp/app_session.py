@@ -38,7 +38,7 @@ class AppSession:
         return self.host.client_id if self.host else ""
 
     def open(self, context: RequestContext) -> SSOSession:
-        """The session that codes and consents belong to: the user's own, or the one the host vouches for."""
+        """Return the session that codes and consents belong to: the user's own, or the one the host vouches for."""
         if self.own is not None:
             return self.own
         if self.host is None:
@@ -73,7 +73,7 @@ def prove(params: Mapping[str, str], *, authorization: str, context: RequestCont
 
 
 def by_sid(sid: str, *, context: RequestContext) -> SSOSession:
-    """The session of an earlier proof, kept on the server, if it still counts. Raises OAuthError."""
+    """Return the session of an earlier proof, kept on the server, if it still counts. Raises OAuthError."""
     session = sessions.find_by_sid(sid=sid, tenant=tenant_of(context))
     if session is None:
         raise OAuthError(Fault.APP_SESSION, log_detail="the session has ended since")
@@ -81,7 +81,7 @@ def by_sid(sid: str, *, context: RequestContext) -> SSOSession:
 
 
 def tenant_of(context: RequestContext) -> Tenant:
-    """The tenant of the request's host."""
+    """Return the tenant of the request's host."""
     if context.tenant is None:
         raise OAuthError(Fault.APP_SESSION, log_detail="no tenant")
     return context.tenant

@@ -78,18 +78,18 @@ def consent_page(request: Request, *, dialect: Dialect) -> HttpResponse:
 
 @require_safe
 def agreed(request: Request) -> HttpResponse:
-    """Where the web view ends after the user agreed; the app sees this address and closes it."""
+    """Return where the web view ends after the user agreed; the app sees this address and closes it."""
     return _page(request, "miniapp/answered.html", {"is_agreed": True})
 
 
 @require_safe
 def refused(request: Request) -> HttpResponse:
-    """Where the web view ends after the user refused."""
+    """Return where the web view ends after the user refused."""
     return _page(request, "miniapp/answered.html", {"is_agreed": False})
 
 
 def describe(request: Request, question: ConsentQuestion, parked: Parked) -> dict[str, object]:
-    """The question for an app that draws its own page, and the address of ours, which opens once."""
+    """Return the question for an app that draws its own page, and the address of ours, which opens once."""
     context = request.context
     ticket = pending_requests.park(
         tenant=tenant_of(request),

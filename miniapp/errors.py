@@ -103,7 +103,7 @@ def show(
 
 
 def _spelling(error: OAuthError, *, dialect: Dialect, rows: Rows) -> tuple[int, dict[str, str]]:
-    """Status and body: our row, else the dialect's, else the catalogue's."""
+    """Return status and body: our row, else the dialect's, else the catalogue's."""
     spec = error.spec
     own = rows.get(error.fault) or dialect.refusal(error.fault)
     if own is None:

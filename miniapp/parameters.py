@@ -25,7 +25,7 @@ class _Members(list[tuple[str, Any]]):
 
 
 def read(request: Request, *, required: tuple[str, ...]) -> Mapping[str, str]:
-    """The parameters of a GET's query or a POST's form. Raises OAuthError; `required` in the order they are named."""
+    """Read the parameters of a query or a form. Raises OAuthError; `required` in the order they are named."""
     query = str(request.META.get("QUERY_STRING", ""))
     if request.method != "POST":
         params = public.parameters(_pairs(query), required=required)
@@ -41,7 +41,7 @@ def read(request: Request, *, required: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def read_json(request: Request, *, required: tuple[str, ...]) -> Mapping[str, str]:
-    """The members of a JSON object, all of them texts. Raises OAuthError."""
+    """Read the members of a JSON object, all of them texts. Raises OAuthError."""
     try:
         members: Any = json.loads(_body(request), object_pairs_hook=_Members)
     except (ValueError, RecursionError):

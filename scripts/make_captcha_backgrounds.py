@@ -38,13 +38,13 @@ def main() -> int:
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """A colour between two."""
+    """Return a colour between two."""
     share = min(max(share, 0.0), 1.0)
     return tuple(round(a + (b - a) * share) for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
 
 
 def sky(*stops: Colour) -> Image.Image:
-    """Colours from top to bottom."""
+    """Draw colours from top to bottom."""
     column = Image.new("RGB", (1, H))
     for y in range(H):
         place = y / (H - 1) * (len(stops) - 1)
@@ -56,7 +56,7 @@ def sky(*stops: Colour) -> Image.Image:
 def hills(
     rng: random.Random, *, base: float, height: float, roughness: float = 0.5, waves: int = 7, start: float = 1.2
 ) -> list[tuple[float, float]]:
-    """The line of a ridge as a sum of waves: base and height as shares of the picture."""
+    """Return the line of a ridge as a sum of waves: base and height as shares of the picture."""
     parts = [(start * 1.9**n, rng.uniform(0, 2 * math.pi), roughness**n) for n in range(waves)]
     total = sum(size for _, _, size in parts)
     points = []
@@ -79,7 +79,7 @@ def fill(picture: Image.Image, ridge: list[tuple[float, float]], top: Colour, bo
 
 
 def glow(picture: Image.Image, x: float, y: float, radius: float, colour: Colour, *, strength: float = 1.0) -> None:
-    """A soft light."""
+    """Draw a soft light."""
     light = Image.new("L", (W, H))
     ImageDraw.Draw(light).ellipse((x - radius, y - radius, x + radius, y + radius), fill=round(255 * strength))
     light = light.filter(ImageFilter.GaussianBlur(radius / 1.6))
@@ -88,7 +88,7 @@ def glow(picture: Image.Image, x: float, y: float, radius: float, colour: Colour
 
 
 def disc(picture: Image.Image, x: float, y: float, radius: float, colour: Colour) -> None:
-    """A sun or a moon."""
+    """Draw a sun or a moon."""
     ImageDraw.Draw(picture).ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
 
@@ -193,7 +193,7 @@ def sunset_sea(rng: random.Random) -> Image.Image:
 
 
 def moonlight(rng: random.Random) -> Image.Image:
-    """A wood at night."""
+    """Draw a wood at night."""
     picture = sky((10, 16, 48), (24, 42, 92), (62, 92, 146), (120, 150, 186))
     stars(picture, rng, 320)
     glow(picture, W * 0.27, H * 0.27, 90, (190, 214, 255), strength=0.75)
@@ -210,7 +210,7 @@ def moonlight(rng: random.Random) -> Image.Image:
 
 
 def dunes(rng: random.Random) -> Image.Image:
-    """A caravan."""
+    """Draw a caravan."""
     picture = sky((92, 158, 206), (190, 214, 214), (250, 226, 184))
     glow(picture, W * 0.8, H * 0.2, 80, (255, 248, 214))
     disc(picture, W * 0.8, H * 0.2, 24, (255, 252, 232))
@@ -347,7 +347,7 @@ def city(rng: random.Random) -> Image.Image:
 
 
 def gate(rng: random.Random) -> Image.Image:
-    """A gate in the water: what the project is named for."""
+    """Draw a gate in the water: what the project is named for."""
     picture = sky((250, 206, 150), (252, 176, 140), (214, 140, 160), (150, 130, 176))
     glow(picture, W * 0.5, H * 0.34, 120, (255, 240, 206))
     disc(picture, W * 0.5, H * 0.34, 56, (255, 244, 222))

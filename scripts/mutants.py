@@ -405,7 +405,7 @@ def copy_checkout(copy: Path) -> None:
 
 
 def notices(mutant: Mutant, copy: Path) -> bool:
-    """Whether a test fails with the change. Raises where no test could run at all."""
+    """Tell whether a test fails with the change. Raises where no test could run at all."""
     file = copy / mutant.file
     good = file.read_text(encoding="utf-8")
     file.write_text(good.replace(mutant.before, mutant.after), encoding="utf-8")

@@ -83,7 +83,7 @@ def identify_back_end(http: Request) -> tuple[Principal, RequestContext]:
 
 
 def _relay(http: Request, *, client_id: str, tenant: Tenant) -> str:
-    """The client_id where the application's own back end hands on what a phone sent, and proves that it is that.
+    """Return the client_id where the application's own back end hands on what a phone sent, and proves that it is that.
 
     It may bring the access token by which it calls the tenant API; any other header is an app's, and says nothing.
     """
@@ -112,7 +112,7 @@ def issue_state_token(row: LoginTransaction, *, handle: str, caller: Caller) -> 
 
 
 def read_state_token(http: Request, *, caller: Caller, steps: Sequence[LoginState]) -> str:
-    """The handle in X-state-token, if it is for one of these steps.
+    """Read the handle in X-state-token, if it is for one of these steps.
 
     Raises ValueRequired (PARAM.0013) and StateInvalid (PARAM.0014). Whether the sign-in is still at that step, and on
     this device, the login service finds out.

@@ -25,7 +25,7 @@ _MAX_CLIENT_ID = 100
 
 
 def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer to an exception of a view; None lets it pass on as a fault of ours."""
+    """Answer an exception of a view; None lets it pass on as a fault of ours."""
     view = context["view"]
     http: Request = context["request"]._request
     if isinstance(error, OAuthError) and (caller := public.bearer_refusal_of(error)):

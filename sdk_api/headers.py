@@ -10,7 +10,7 @@ MAX_LENGTH = 300
 
 
 def read_device(http: Request) -> DeviceFacts:
-    """The device headers. Raises ValueRequired (PARAM.0001)."""
+    """Read the device headers. Raises ValueRequired (PARAM.0001)."""
     names = ("X-operating-sys-version", "X-device-fingerprint", "X-agent")
     values = [http.headers.get(name, "").strip() for name in names]
     if not all(values):
@@ -21,7 +21,7 @@ def read_device(http: Request) -> DeviceFacts:
 
 
 def device_of(*, fingerprint: str, os_version: str, agent: str, ip: str) -> DeviceFacts:
-    """The facts, cut to what is kept of them. The fingerprint is compared, so it stays as it came."""
+    """Cut the facts to what is kept of them. The fingerprint is compared, so it stays as it came."""
     return DeviceFacts(fingerprint=fingerprint.strip(), os_version=_cut(os_version), agent=_cut(agent), ip=_cut(ip))
 
 

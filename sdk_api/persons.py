@@ -24,7 +24,7 @@ ATTRIBUTES: Mapping[str, str] = MappingProxyType(
 
 
 def read(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What the body says of a person, by the names of our attributes; null is as good as absent.
+    """Read what the body says of a person, by the names of our attributes; null is as good as absent.
 
     Types are checked where the values are. Raises ValueInvalid (USER.0056) for an extension that is no object.
     """
@@ -38,7 +38,7 @@ def read(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_password(document: Mapping[str, Any]) -> str:
-    """The password of a registration, "" where none is set. Raises ValueRequired (PWD.0008) for what is no text."""
+    """Read the password of a registration, "" for none. Raises ValueRequired (PWD.0008) for what is no text."""
     password = document.get("pwd")
     if password is not None and not isinstance(password, str):
         raise ValueRequired("PWD.0008", log_detail="pwd is no text")

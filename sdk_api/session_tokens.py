@@ -28,7 +28,7 @@ class Opened:
 
 
 def find(session_token: str, *, fingerprint: str, principal: Principal) -> Opened:
-    """The session. Raises CredentialsRefused (PARAM.0023), whatever is wrong."""
+    """Find the session. Raises CredentialsRefused (PARAM.0023), whatever is wrong."""
     tenant = principal.tenant
     session = sessions.find_by_handle(handle=session_token, tenant=tenant, kind=SessionKind.SDK)
     if session is None:

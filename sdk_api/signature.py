@@ -59,7 +59,7 @@ class Claim:
 
 
 def prove(header: str, *, tenant: Tenant, client_id: str, call: str = "") -> SSOSession:
-    """The session that the signature proves. Raises CredentialsRefused (PARAM.0030), whatever is wrong.
+    """Return the session that the signature proves. Raises CredentialsRefused (PARAM.0030), whatever is wrong.
 
     call: what the nonce is spent for, where a client may use one for different calls; "" where one is good for one.
     """
@@ -92,7 +92,7 @@ def _prove(plaintext: str | None, *, tenant: Tenant, client_id: str, call: str) 
 
 
 def decrypt(header: str, live_keys: Sequence[Key]) -> str | None:
-    """The text in the header, or None. The work is the same for every header, none included."""
+    """Return the text in the header, or None. The work is the same for every header, none included."""
     ciphertext = _decode(header)
     found: bytes | None = None
     for key in live_keys:
@@ -115,7 +115,7 @@ def decrypt(header: str, live_keys: Sequence[Key]) -> str | None:
 
 
 def read(plaintext: str | None, *, now_ms: int) -> Claim | None:
-    """What the text says, or None where its form or its time is wrong. now_ms: since the Unix epoch."""
+    """Return what the text says, or None where its form or its time is wrong. now_ms: since the Unix epoch."""
     if plaintext is None:
         return None
     if suffix := _SUFFIX.search(plaintext):

@@ -18,7 +18,7 @@ _LINK_BY_MOBILE = json.dumps({"socialBindOrRegisterFlow": ["VERIFY_PHONE"]}, sep
 
 
 def spell(outcome: LoginOutcome, *, handle: str, caller: Caller, id_token: str = "") -> dict[str, Any]:
-    """The body of a step's answer. handle: of the login transaction. id_token: of a new session, "" for none."""
+    """Return the body of a step's answer. handle: of the login transaction. id_token: of a new session, "" for none."""
     body: dict[str, Any] = {"status": str(outcome.state)}
     if outcome.state in (*_UNDER_WAY, *_UNLINKED):
         body["state_token"] = issue_state_token(outcome.transaction, handle=handle, caller=caller)
@@ -36,7 +36,7 @@ def spell(outcome: LoginOutcome, *, handle: str, caller: Caller, id_token: str =
 
 
 def _password_rule(tenant: Tenant) -> str:
-    """The rule for a new password as JSON text; regEx is what one expression can say of it, its length."""
+    """Return the rule for a new password as JSON text; regEx is what one expression can say of it, its length."""
     policy = policies.password_policy(tenant)
     rule = {
         "maxLength": policy.max_length,

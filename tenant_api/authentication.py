@@ -48,7 +48,7 @@ class BearerAuthentication(BaseAuthentication):
     """RFC6750-2.1, and the session of the browsable pages."""
 
     def authenticate(self, request: Request) -> tuple[TenantPrincipal, None]:
-        """Raises OAuthError: every operation but the token's needs a caller."""
+        """Authenticate the caller. Raises OAuthError: every operation but the token's needs one."""
         http = typed(request._request)
         context = with_tenant(http)
         token = bearer_token(http) or _page_token(http)
@@ -57,12 +57,12 @@ class BearerAuthentication(BaseAuthentication):
 
 
 def bearer_token(http: HttpRequest) -> str:
-    """The token of the header; "" without one. Raises OAuthError for another scheme."""
+    """Read the token of the header; "" without one. Raises OAuthError for another scheme."""
     return public.read_bearer_header(http.headers.get("Authorization", ""))
 
 
 def find_principal(token: str, *, tenant: Tenant) -> TenantPrincipal:
-    """Whom a token proves. Raises OAuthError."""
+    """Return whom a token proves. Raises OAuthError."""
     found = public.authenticate_machine(token, tenant=tenant)
     return TenantPrincipal(
         tenant=found.tenant,
@@ -88,7 +88,7 @@ def forget_for_pages(http: HttpRequest) -> None:
 
 
 def page_token(http: HttpRequest) -> str:
-    """The token that was typed into the browsable pages, "" without one."""
+    """Read the token that was typed into the browsable pages, "" without one."""
     sealed: Any = http.session.get(_SESSION_KEY, "")
     try:
         return crypto.unseal(sealed, purpose=_PURPOSE) if sealed else ""
@@ -97,7 +97,7 @@ def page_token(http: HttpRequest) -> str:
 
 
 def _page_token(http: HttpRequest) -> str:
-    """The same, for a request that a page of ours sent."""
+    """Read the same from a request that a page of ours sent."""
     if settings.SESSION_COOKIE_NAME not in http.COOKIES:
         return ""  # A machine's call costs no query for it.
     token = page_token(http)

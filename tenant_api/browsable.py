@@ -21,7 +21,7 @@ class PageRenderer(BrowsableAPIRenderer):
     template = "tenant_api/browsable.html"
 
     def show_form_for_method(self, view: Any, method: str, request: Any, obj: Any) -> bool:
-        """Whether the caller may call it. Nobody is signed in on the page of a refusal."""
+        """Tell whether the caller may call it. Nobody is signed in on the page of a refusal."""
         if method not in view.allowed_methods or method == "OPTIONS" or getattr(request, "_user", None) is None:
             return False
         try:
@@ -31,7 +31,7 @@ class PageRenderer(BrowsableAPIRenderer):
         return True
 
     def get_raw_data_form(self, data: Any, view: Any, method: str, request: Any) -> Any:
-        """The form for a JSON body, filled with the operation's example."""
+        """Return the form for a JSON body, filled with the operation's example."""
         form: Any = super().get_raw_data_form(data, view, method, request)
         handler = getattr(view, method.lower(), None)
         operation = getattr(handler, "operation", None)
@@ -48,7 +48,7 @@ class PageRenderer(BrowsableAPIRenderer):
         return
 
     def get_description(self, view: Any, status_code: int | None) -> str:
-        """What the operations of this address do."""
+        """Return what the operations of this address do."""
         handlers = (getattr(view, method.lower(), None) for method in view.allowed_methods if method != "HEAD")
         lines = [
             (handler.operation.name, (handler.__doc__ or "").strip())
@@ -58,7 +58,7 @@ class PageRenderer(BrowsableAPIRenderer):
         return format_html_join("", "<p><strong>{}</strong> {}</p>", lines)
 
     def get_context(self, data: Any, accepted_media_type: str | None, renderer_context: Any) -> Any:
-        """The framework's, and whether somebody is signed in."""
+        """Return the framework's context, and whether somebody is signed in."""
         context = super().get_context(data, accepted_media_type, renderer_context)
         context["principal"] = getattr(renderer_context["request"], "_user", None)
         # An inline stylesheet, which the policy blocks; it colours code in descriptions, and ours hold none.
@@ -76,7 +76,7 @@ class JSONUnlessBrowser(BaseContentNegotiation):
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        """The renderer and its media type."""
+        """Return the renderer and its media type."""
         wants_html = "text/html" in request.META.get("HTTP_ACCEPT", "")
         offered = list(renderers)
         chosen = next((r for r in offered if wants_html and r.media_type == "text/html"), offered[0])

@@ -55,7 +55,7 @@ _SETTINGS: Mapping[str, Any] = {
 
 @cache
 def openapi() -> dict[str, Any]:
-    """The schema of the served operations. It does not change while the process runs."""
+    """Return the schema of the served operations. It does not change while the process runs."""
     with patched_settings(dict(_SETTINGS)):
         schema: dict[str, Any] = SchemaGenerator(patterns=OPERATIONS).get_schema(request=None, public=True)
     cleaned: dict[str, Any] = _without_marks(schema)
@@ -87,7 +87,7 @@ class SchemaView(APIView):
 
 @require_safe
 def documentation(request: HttpRequest) -> HttpResponse:
-    """Every operation with its members, its answers and an example."""
+    """Return every operation with its members, its answers and an example."""
     context = {"chapters": _chapters(), "is_signed_in": bool(authentication.page_token(request))}
     return render(request, "tenant_api/docs.html", context)
 

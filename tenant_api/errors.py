@@ -36,7 +36,7 @@ _CLIENT_FAULTS = frozenset(
 
 
 def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer to an exception of a view; None lets it pass on as a fault of ours."""
+    """Answer an exception of a view; None lets it pass on as a fault of ours."""
     view = context["view"]
     http: Request = context["request"]._request
     if isinstance(error, AuthorityRefused):
@@ -55,7 +55,7 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def refuse_token(error: OAuthError, http: Request) -> Response:
-    """A refused token request: always 400 (OneAccess-3.1.1.2, table 3-6), but for what comes too often."""
+    """Refuse a token request: always 400 (OneAccess-3.1.1.2, table 3-6), but for what comes too often."""
     _record_refused(EventType.TOKEN_GRANT, error, http)
     code, text = _BAD_CLIENT if error.fault in _CLIENT_FAULTS else (error.spec.error, error.spec.text)
     body = {"error": code, "error_description": text}

@@ -27,7 +27,7 @@ _ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 
 def invalid(name: str) -> ValueInvalid:
-    """A member that is not of its type, and has no code of its own in the table."""
+    """Return the refusal of a member that is not of its type, and has no code of its own in the table."""
     return ValueInvalid("USER.0056", name, log_detail="type")
 
 
@@ -39,7 +39,7 @@ class Text(serializers.CharField):
         self.invalid_code = invalid
 
     def read(self, value: Any) -> str:
-        """Raises ValueInvalid."""
+        """Read the value. Raises ValueInvalid."""
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueInvalid(self.invalid_code, log_detail="not a text")
         return str(value)
@@ -71,7 +71,7 @@ class Id(serializers.CharField):
         super().__init__(**{"allow_blank": True, **options})
 
     def read(self, value: Any) -> str:
-        """The id, "" for an empty one."""
+        """Read the id, "" for an empty one."""
         return wire_id(value)
 
 
@@ -79,7 +79,7 @@ class Flag(serializers.BooleanField):
     """true or false, as a text if need be."""
 
     def read(self, value: Any) -> bool:
-        """Raises ValueInvalid (USER.0056 with the member's name)."""
+        """Read the flag. Raises ValueInvalid (USER.0056 with the member's name)."""
         return read_flag(value, str(self.field_name))
 
 
@@ -91,7 +91,7 @@ class Extension(serializers.DictField):
         self.invalid_code = invalid
 
     def read(self, value: Any) -> dict[str, Any]:
-        """Raises ValueInvalid."""
+        """Read the value. Raises ValueInvalid."""
         if not isinstance(value, dict):
             raise ValueInvalid(self.invalid_code, str(self.field_name), log_detail="not an object")
         return value
@@ -101,7 +101,7 @@ class Ids(serializers.ListField):
     """A list of ids. Raises ValueInvalid (PARAM.0029)."""
 
     def read(self, value: Any) -> list[str]:
-        """As they were sent: the answer names each of them."""
+        """Read the ids as they were sent: the answer names each of them."""
         if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
             raise ValueInvalid("PARAM.0029", log_detail="not a list of ids")
         return value
@@ -125,7 +125,7 @@ class Relations(serializers.ListField):
     child = RelationInput()
 
     def read(self, value: Any) -> list[Relation]:
-        """Raises NotFound."""
+        """Read the value. Raises NotFound."""
         if not isinstance(value, list):
             raise NotFound("ORG.0001", log_detail="not a list of memberships")
         return [self._relation(entry) for entry in value]
@@ -141,7 +141,7 @@ class Relations(serializers.ListField):
 
 
 def read_flag(value: Any, name: str) -> bool:
-    """True or false, as a text if need be. Raises ValueInvalid."""
+    """Read true or false, as a text if need be. Raises ValueInvalid."""
     found = value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value).lower())
     if found is None:
         raise invalid(name)
@@ -153,7 +153,7 @@ class Request(serializers.Serializer):
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The members by the services' names. null is as good as absent; a required one that is absent is empty."""
+        """Read the members by the services' names. null is as good as absent; a required one that is absent is ""."""
         values: dict[str, Any] = {}
         for name, field in cls._members().items():
             value = document.get(name)
@@ -167,7 +167,7 @@ class Request(serializers.Serializer):
     @classmethod
     @cache
     def _members(cls) -> Mapping[str, Any]:
-        """The fields, made once for the process; reading changes nothing in them."""
+        """Return the fields, made once for the process; reading changes nothing in them."""
         return dict(cls().fields)
 
 
@@ -175,7 +175,7 @@ class Request(serializers.Serializer):
 
 
 def wire_id(value: Any) -> str:
-    """An id as it came in a path, a query or a document."""
+    """Return an id as it came in a path, a query or a document."""
     if value is None or value == "":
         return ""
     return value if isinstance(value, str) and _ID.fullmatch(value) else UNKNOWN_ID

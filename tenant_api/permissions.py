@@ -31,7 +31,7 @@ class HasRight(BasePermission):
     """The operation's right was granted to the client."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Raises OAuthError with INSUFFICIENT_SCOPE."""
+        """Let a client with the right in. Raises OAuthError with INSUFFICIENT_SCOPE."""
         principal: Any = request.user
         operation = view.operation
         if operation is None:

@@ -15,7 +15,7 @@ class BearerScheme(OpenApiAuthenticationExtension):
     name = "bearerAuth"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        """A bearer token (RFC6750)."""
+        """Describe a bearer token (RFC6750)."""
         return {"type": "http", "scheme": "bearer", "description": "Access token from POST /api/v2/tenant/token."}
 
 

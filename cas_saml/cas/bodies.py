@@ -34,7 +34,7 @@ def plain_failure() -> HttpResponse:
 
 
 def success(user_name: str, attributes: Mapping[str, Any] | None, *, is_json: bool) -> HttpResponse:
-    """Who signed in; attributes: None in CAS 2.0, which has none."""
+    """Say who signed in; attributes: None in CAS 2.0, which has none."""
     if is_json:
         member: dict[str, Any] = {"user": user_name}
         if attributes is not None:
@@ -62,7 +62,7 @@ def proxy_failure(code: str, text: str) -> HttpResponse:
 
 
 def _elements(attributes: Mapping[str, Any]) -> Iterator[str]:
-    """One element for each value; several values are several elements of one name (CAS-2.5.5)."""
+    """Yield one element for each value; several values are several elements of one name (CAS-2.5.5)."""
     for name, value in attributes.items():
         for item in value if isinstance(value, list) else [value]:
             yield f"      <cas:{name}>{_xml(_written(item))}</cas:{name}>"

@@ -103,6 +103,6 @@ class CASError(Exception):
 
 
 def from_domain(error: IdentityError, *, service_ref: str = "") -> CASError:
-    """The fault of a domain error; one that nobody mapped is ours to fix."""
+    """Return the fault of a domain error; one that nobody mapped is ours to fix."""
     fault = FROM_DOMAIN.get(type(error), Fault.INTERNAL)
     return CASError(fault, log_detail=error.log_detail or error.error_code, service_ref=service_ref)

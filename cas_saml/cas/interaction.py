@@ -46,7 +46,7 @@ def is_set(value: str | None) -> bool:
 
 
 def to_json(request: LoginRequest, passed: Passed) -> dict[str, Any]:
-    """As the payload of a parked request."""
+    """Spell it as the payload of a parked request."""
     return {"request": request.__dict__, "passed": passed.to_json()}
 
 
@@ -56,7 +56,7 @@ def from_json(document: Mapping[str, Any]) -> tuple[LoginRequest, Passed]:
 
 
 def demands_of(request: LoginRequest) -> Demands:
-    """What the request demands of the sign-in behind it."""
+    """Return what the request demands of the sign-in behind it."""
     return Demands(reauthenticate=request.renew)
 
 

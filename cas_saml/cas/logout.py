@@ -51,7 +51,7 @@ def send(row: Delivery) -> None:
 
 
 def logout_request(row: Delivery) -> str:
-    """The notice as CAS clients expect it: a SAML 2.0 LogoutRequest whose SessionIndex is the ticket (CAS-C).
+    """Return the notice as CAS clients expect it: a SAML 2.0 LogoutRequest whose SessionIndex is the ticket (CAS-C).
 
     Without an XML declaration, for some parsers refuse one in a text.
     """

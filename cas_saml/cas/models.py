@@ -107,7 +107,7 @@ class CASService(ReadSafely):
         return min(wanted, conf.max_service_ticket_lifetime)
 
     def owns(self, address: ServiceAddress) -> bool:
-        """Whether the address is this service."""
+        """Tell whether the address is this service."""
         if not self._is_safe_enough(address):
             return False  # It was registered when plain http was allowed.
         if self.match == ServiceMatch.EXACT:

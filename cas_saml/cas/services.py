@@ -36,7 +36,7 @@ _copies: dict[tuple[int, str], _Copy] = {}
 
 
 def find(service_url: str, *, tenant: Tenant) -> CASService | None:
-    """The enabled service of the tenant that owns the address, or None: one query, or two for none.
+    """Return the enabled service of the tenant that owns the address, or None: one query, or two for none.
 
     An exact registration comes first, then the longest path.
     """
@@ -52,7 +52,7 @@ def find(service_url: str, *, tenant: Tenant) -> CASService | None:
 
 
 def get(service_url: str, *, tenant: Tenant) -> CASService:
-    """The same. Raises NotFound (APP.0001), which is shown on our page and never redirected (S44)."""
+    """Find it, or raise NotFound (APP.0001), which is shown on our page and never redirected (S44)."""
     service = find(service_url, tenant=tenant)
     if service is None:
         raise NotFound("APP.0001", log_detail="no CAS service has this address")
@@ -65,7 +65,7 @@ def clear_cache(**kwargs: Any) -> None:
 
 
 def connect() -> None:
-    """Forget copies when what they copy is written. Called once, by `apps.ready`."""
+    """Invalidate cached services when their rows change. Called once, by `apps.ready`."""
     for sender in (CASService, Application):
         post_save.connect(_changed, sender=sender, dispatch_uid=f"cas_saml.services.save.{sender.__name__}")
         post_delete.connect(_changed, sender=sender, dispatch_uid=f"cas_saml.services.delete.{sender.__name__}")

@@ -168,7 +168,7 @@ def close_all(session: SSOSession) -> list[ServiceTicket]:
 
 
 def session_index(row: ServiceTicket) -> str:
-    """The name of the service's own session: the ticket that opened it (CAS-2.3.3)."""
+    """Return the name of the service's own session: the ticket that opened it (CAS-2.3.3)."""
     return crypto.unseal(row.session_index_sealed, purpose=_SEALED)
 
 

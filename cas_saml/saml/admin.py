@@ -72,7 +72,7 @@ class MetadataFields(forms.Form):
     )
 
     def metadata(self) -> bytes | str:
-        """What was given, a file's bytes or a text; "" where nothing was. Raises ValidationError."""
+        """Return what was given, a file's bytes or a text; "" where nothing was. Raises ValidationError."""
         text, file = self.cleaned_data.get("metadata_text", ""), self.cleaned_data.get("metadata_file")
         if text and file:
             raise ValidationError(_("Either pasted or as a file, not both."))

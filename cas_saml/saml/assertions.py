@@ -46,12 +46,12 @@ class Statement:
 
 
 def credential_for(provider: ServiceProvider, tenant: Tenant) -> Credential:
-    """The key that signs for a provider."""
+    """Return the key that signs for a provider."""
     return certificates.active(tenant=tenant, algorithm=signatures.key_algorithm(provider.signature_algorithm))
 
 
 def success(statement: Statement, provider: ServiceProvider, *, credential: Credential) -> bytes:
-    """The signed Response with its assertion, as bytes that must not be reformatted. Raises xml.Refused."""
+    """Return the signed Response with its assertion, as bytes that must not be reformatted. Raises xml.Refused."""
     made = assertion(statement)
     algorithm = provider.signature_algorithm
     if provider.sign_assertion:
@@ -88,7 +88,7 @@ def refusal(
     issued_at: datetime,
     credential: Credential,
 ) -> bytes:
-    """The signed Response that says what was wrong."""
+    """Return the signed Response that says what was wrong."""
     response = _response(
         "samlp:Response",
         issuer=issuer,
@@ -103,7 +103,7 @@ def refusal(
 def logout_response(
     *, issuer: str, destination: str, in_response_to: str, issued_at: datetime, status_element: Element
 ) -> Element:
-    """A LogoutResponse (SAMLCore-3.7.2), not yet signed: that is the binding's matter."""
+    """Return a LogoutResponse (SAMLCore-3.7.2), not yet signed: that is the binding's matter."""
     return _response(
         "samlp:LogoutResponse",
         issuer=issuer,
@@ -115,14 +115,14 @@ def logout_response(
 
 
 def status(code: str, second: str = "", text: str = "") -> Element:
-    """A samlp:Status (SAMLCore-3.2.2.1)."""
+    """Return a samlp:Status (SAMLCore-3.2.2.1)."""
     inner = xml.element("samlp:StatusCode", {"Value": second}) if second else None
     message = xml.element("samlp:StatusMessage", None, text) if text else None
     return xml.element("samlp:Status", None, xml.element("samlp:StatusCode", {"Value": code}, inner), message)
 
 
 def name_id(value: str, kind: str, *, issuer: str, audience: str) -> Element:
-    """A saml:NameID (SAMLCore-2.2.3). The lasting and the passing ones say between whom they hold."""
+    """Return a saml:NameID (SAMLCore-2.2.3). The lasting and the passing ones say between whom they hold."""
     is_qualified = kind in (formats.PERSISTENT, formats.TRANSIENT)
     attributes = {
         "Format": formats.URIS[kind],
@@ -133,7 +133,7 @@ def name_id(value: str, kind: str, *, issuer: str, audience: str) -> Element:
 
 
 def assertion(statement: Statement) -> Element:
-    """The saml:Assertion, not yet signed."""
+    """Return the saml:Assertion, not yet signed."""
     not_after = xml.instant(statement.issued_at + conf.saml_assertion_lifetime)
     confirmation_data = {
         "InResponseTo": statement.in_response_to or None,
@@ -181,13 +181,13 @@ def _authn_statement(statement: Statement) -> Element:
 
 
 def attribute_statement(attributes: Mapping[str, Any]) -> Element | None:
-    """The saml:AttributeStatement; None where nothing is released, for an empty one is not allowed (SAMLCore-2.7.3)."""
+    """Return the saml:AttributeStatement; None where nothing is released: SAMLCore-2.7.3 allows no empty one."""
     made = [_attribute(name, value) for name, value in attributes.items() if value is not None]
     return xml.element("saml:AttributeStatement", None, *made) if made else None
 
 
 def readable(element: Element) -> str:
-    """An element for people to read: indented, so no signature would fit it."""
+    """Return an element for people to read: indented, so no signature would fit it."""
     copied = deepcopy(element)
     etree.indent(copied)
     return xml.serialize(copied).decode()

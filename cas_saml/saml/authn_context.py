@@ -66,7 +66,7 @@ class Wish:
         return assurance.ACR_VALUES[rank]
 
     def stated(self, session: SSOSession) -> str:
-        """The class that the answer states: true of the session, and what was asked for. Raises SAMLError."""
+        """Return the class that the answer states: true of the session, and what was asked for. Raises SAMLError."""
         reached = assurance.acr_of(session.amr)
         if not self.is_asked:
             return reached

@@ -23,12 +23,12 @@ CACHING = MappingProxyType({"Cache-Control": "no-cache, no-store", "Pragma": "no
 
 
 def auto_post(request: Request, *, address: str, fields: dict[str, str]) -> HttpResponse:
-    """A page whose form posts itself to an address of a registration (SAMLBind-3.5.4)."""
+    """Return a page whose form posts itself to an address of a registration (SAMLBind-3.5.4)."""
     return answers.post_form(request, address, fields.items(), caching=CACHING)
 
 
 def form_fields(parameter: str, message: bytes, *, relay_state: str) -> dict[str, str]:
-    """The fields of the form. RelayState goes back as it came, and not at all if there was none."""
+    """Return the fields of the form. RelayState goes back as it came, and not at all if there was none."""
     fields = {parameter: base64.b64encode(message).decode()}
     return {**fields, "RelayState": relay_state} if relay_state else fields
 

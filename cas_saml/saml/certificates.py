@@ -57,12 +57,12 @@ class Credential:
 
 
 def active(*, tenant: Tenant, algorithm: str = DEFAULT_ALGORITHM) -> Credential:
-    """What signs now; made on first need."""
+    """Return what signs now; made on first need."""
     return _credential(keys.active(tenant=tenant, use=KeyUse.SAML, alg=algorithm))
 
 
 def published(*, tenant: Tenant, algorithm: str = DEFAULT_ALGORITHM) -> list[Credential]:
-    """What the metadata shows: the credential that signs now, then the one that will."""
+    """Return what the metadata shows: the credential that signs now, then the one that will."""
     live = [
         key
         for key in keys.public_keys(tenant=tenant, use=KeyUse.SAML)
@@ -109,7 +109,7 @@ def make(private: keys.PrivateKey, *, kid: str, not_before: datetime) -> x509.Ce
 
 
 def load(text: str) -> x509.Certificate:
-    """A service provider's certificate: PEM, or the bare Base64 of metadata and of many admin pages.
+    """Read a service provider's certificate: PEM, or the bare Base64 of metadata and of many admin pages.
 
     Raises CertificateRefused, also for keys that nobody should trust any more.
     """
@@ -133,15 +133,15 @@ def load(text: str) -> x509.Certificate:
 
 
 def to_base64(certificate: x509.Certificate) -> str:
-    """DER as one line of Base64."""
+    """Encode DER as one line of Base64."""
     return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode("ascii")
 
 
 def to_pem(certificate: x509.Certificate) -> str:
-    """PEM, as a row keeps it."""
+    """Encode it as PEM, as a row keeps it."""
     return certificate.public_bytes(Encoding.PEM).decode("ascii")
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
-    """SHA-256 in upper-case hexadecimal pairs, as tools print it."""
+    """Return SHA-256 in upper-case hexadecimal pairs, as tools print it."""
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()

@@ -64,7 +64,7 @@ def _value(value: Any, key: str, plan: Plan, path: str) -> Any:
 
 
 def _metadata(value: Any, plan: Plan, path: str) -> bytes | str:
-    """A text, or the bytes of a file, whose encoding is its own matter."""
+    """Read a text, or the bytes of a file, whose encoding is its own matter."""
     if isinstance(value, Mapping):
         check_keys(value, {"file"}, path)
         return plan.read_bytes(value.get("file"), f"{path}.file")
@@ -72,7 +72,7 @@ def _metadata(value: Any, plan: Plan, path: str) -> bytes | str:
 
 
 def _text(value: Any, plan: Plan, path: str) -> str:
-    """A text, or `{file: name}`."""
+    """Read a text, or `{file: name}`."""
     if isinstance(value, Mapping):
         check_keys(value, {"file"}, path)
         return plan.read_text(value.get("file"), f"{path}.file")

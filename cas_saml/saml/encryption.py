@@ -62,7 +62,7 @@ def encrypt(
     data_algorithm: str = DEFAULT_DATA_ALGORITHM,
     key_algorithm: str = DEFAULT_KEY_ALGORITHM,
 ) -> Element:
-    """A saml:EncryptedAssertion that only the certificate's key opens. Sign the assertion before (SAMLCore-6.2).
+    """Return a saml:EncryptedAssertion that only the certificate's key opens. Sign the assertion before (SAMLCore-6.2).
 
     Raises EncryptionRefused: the certificate has no RSA key.
     """
@@ -88,7 +88,7 @@ _MAX_BYTES = 2 * xml.MAX_MESSAGE_BYTES
 
 
 def _template(cipher_uri: str) -> Element:
-    """The xenc:EncryptedData to be filled."""
+    """Return the xenc:EncryptedData to be filled."""
     return xml.element(
         "xenc:EncryptedData",
         {"Type": _ELEMENT},

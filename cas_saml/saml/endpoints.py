@@ -38,7 +38,7 @@ Endpoint = Mapping[str, Any]
 
 
 def clean_consumers(value: object) -> list[dict[str, Any]]:
-    """The assertion consumer services in their full form. Raises ValueError."""
+    """Return the assertion consumer services in their full form. Raises ValueError."""
     cleaned: list[dict[str, Any]] = []
     for position, entry in enumerate(_entries(value, {"index", "location", "is_default"})):
         index = entry.get("index", position)
@@ -58,7 +58,7 @@ def clean_consumers(value: object) -> list[dict[str, Any]]:
 
 
 def clean_logout_services(value: object, *, internal: bool) -> list[dict[str, Any]]:
-    """The single logout services in their full form. Raises ValueError.
+    """Return the single logout services in their full form. Raises ValueError.
 
     internal: whether the application's addresses may lie in the private network (decision 12).
     """
@@ -119,7 +119,7 @@ def _server_address(entry: Mapping[str, Any], *, internal: bool) -> str:
 
 
 def check_shape_of_consumers(value: object) -> None:
-    """Whether the looking-up below understands what a row holds. Raises ValueError."""
+    """Tell whether the looking-up below understands what a row holds. Raises ValueError."""
     for entry in _entries(value, {"index", "location", "is_default"}):
         if not isinstance(entry.get("index"), int) or not isinstance(entry.get("is_default"), bool):
             raise ValueError("index or is_default")
@@ -128,7 +128,7 @@ def check_shape_of_consumers(value: object) -> None:
 
 
 def check_shape_of_logout_services(value: object) -> None:
-    """Whether the looking-up below understands what a row holds. Raises ValueError."""
+    """Tell whether the looking-up below understands what a row holds. Raises ValueError."""
     for entry in _entries(value, {"binding", "location", "response_location"}):
         if entry.get("binding") not in BINDINGS:
             raise ValueError("binding")
@@ -146,21 +146,21 @@ def default_consumer(consumers: Sequence[Endpoint]) -> str | None:
 
 
 def consumer_by_index(consumers: Sequence[Endpoint], index: int) -> str | None:
-    """The address of an index, or None."""
+    """Return the address of an index, or None."""
     return next((str(entry["location"]) for entry in consumers if entry["index"] == index), None)
 
 
 def consumer_by_url(consumers: Sequence[Endpoint], url: str) -> str | None:
-    """The address if it is registered, the exact string (S1), or None."""
+    """Return the address if it is registered, the exact string (S1), or None."""
     return next((str(entry["location"]) for entry in consumers if entry["location"] == url), None)
 
 
 def logout_service(services: Sequence[Endpoint], *bindings: str) -> Endpoint | None:
-    """The first of these bindings that the provider has, or None."""
+    """Return the first of these bindings that the provider has, or None."""
     by_binding = {entry["binding"]: entry for entry in services}
     return next((by_binding[binding] for binding in bindings if binding in by_binding), None)
 
 
 def response_location(service: Endpoint) -> str:
-    """Where responses go (SAMLMeta-2.2.2)."""
+    """Return where responses go (SAMLMeta-2.2.2)."""
     return str(service["response_location"] or service["location"])

@@ -21,17 +21,17 @@ class Entity:
 
 
 def of(context: RequestContext) -> Entity:
-    """The identity provider that a request came to."""
+    """Return the identity provider that a request came to."""
     return at(origins.origin(context))
 
 
 def of_tenant(tenant: Tenant) -> Entity:
-    """The same without a request."""
+    """Return the identity provider of a tenant, without a request."""
     return at(origins.public_origin(tenant))
 
 
 def at(origin: str) -> Entity:
-    """The identity provider at an origin."""
+    """Return the identity provider at an origin."""
     return Entity(
         entity_id=f"{origin}{reverse('cas_saml:saml_metadata')}",
         sso=f"{origin}{reverse('cas_saml:saml_sso')}",

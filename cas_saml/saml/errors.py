@@ -148,6 +148,6 @@ class SAMLError(Exception):
 
 
 def from_domain(error: IdentityError) -> SAMLError:
-    """The fault of a domain error; one that nobody mapped is ours to fix."""
+    """Return the fault of a domain error; one that nobody mapped is ours to fix."""
     fault = FROM_DOMAIN.get(type(error), Fault.INTERNAL)
     return SAMLError(fault, log_detail=error.log_detail or error.error_code)

@@ -18,7 +18,7 @@ from identity.models import User
 
 
 def preview(provider: ServiceProvider, user: User) -> dict[str, Any]:
-    """What an assertion would say: the name, the attributes, and their XML. No row is written."""
+    """Return what an assertion would say: the name, the attributes, and their XML. No row is written."""
     profile = profiles.profile_of(user=user, application=provider.application)
     released = attributes.release(profile, provider.attributes)
     kind = name_ids.choose(provider, Policy())
@@ -46,7 +46,7 @@ def _name_of(provider: ServiceProvider, kind: str, user: User, profile: Any) -> 
 
 
 def connection(us: Entity, provider: ServiceProvider) -> list[tuple[str, str]]:
-    """What an integrator pastes, by the name of the thing."""
+    """Return what an integrator pastes, by the name of the thing."""
     current = certificates.active(tenant=provider.tenant)
     python3_saml = (
         f"idp:\n  entityId: {us.entity_id}\n"

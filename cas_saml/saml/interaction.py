@@ -13,7 +13,7 @@ from identity.models import SSOSession
 
 
 def to_json(wanted: AuthnRequest, passed: Passed) -> dict[str, Any]:
-    """As the payload of a parked request."""
+    """Spell it as the payload of a parked request."""
     return {"request": wanted.to_json(), "passed": passed.to_json()}
 
 
@@ -23,7 +23,7 @@ def from_json(document: Mapping[str, Any]) -> tuple[AuthnRequest, Passed]:
 
 
 def demands_of(wanted: AuthnRequest) -> Demands:
-    """What the request demands of the sign-in behind it."""
+    """Return what the request demands of the sign-in behind it."""
     return Demands(reauthenticate=wanted.force_authn, required_acr=wanted.wish.required_acr)
 
 

@@ -64,7 +64,7 @@ class LogoutRequest:
     fault: str = ""  # of Fault: what is wrong with it
 
     def to_json(self) -> dict[str, Any]:
-        """As the payload of a parked request."""
+        """Spell it as the payload of a parked request."""
         return asdict(self)
 
     @classmethod
@@ -101,7 +101,7 @@ def read(incoming: Incoming, *, tenant: Tenant, us: Entity) -> LogoutRequest:
 
 
 def _contents(element: Element, provider: ServiceProvider, us: Entity) -> dict[str, Any]:
-    """Whom and which sessions it means. Raises SAMLError."""
+    """Read whom and which sessions it means. Raises SAMLError."""
     name = xml.find(element, "saml:NameID")
     value = xml.text_of(name)
     if name is None or not value or len(value) > MAX_NAME_ID:
@@ -124,7 +124,7 @@ def _contents(element: Element, provider: ServiceProvider, us: Entity) -> dict[s
 
 
 def take(wanted: LogoutRequest, provider: ServiceProvider) -> list[SAMLSession]:
-    """The provider's sessions that it speaks of, which it has ended itself. Raises SAMLError.
+    """Return the provider's sessions that it speaks of, which it has ended itself. Raises SAMLError.
 
     Ended ones too: who repeats a command is told that it is done.
     """
@@ -166,7 +166,7 @@ def end_sessions(
 def response_for(
     wanted: LogoutRequest, provider: ServiceProvider, *, us: Entity, error: SAMLError | None, is_partial: bool = False
 ) -> tuple[str, str, Element] | None:
-    """Binding, address and LogoutResponse for a request; None where the provider has no address for it.
+    """Return binding, address and LogoutResponse for a request; None where the provider has no address for it.
 
     The top-level status speaks of our own session only; that others could not be told is the second-level one
     (SAMLCore-3.7.3.2).
@@ -191,7 +191,7 @@ def response_for(
 
 
 def is_partial(session_keys: Sequence[int]) -> bool:
-    """Whether a provider of these sessions has not confirmed, by now, that it has ended its own."""
+    """Tell whether a provider of these sessions has not confirmed, by now, that it has ended its own."""
     rows = SAMLSession.objects.filter(session__in=session_keys, ended_at=None).select_related("session")
     providers = {row.pk: row.service_provider_id for row in rows}
     delivered = Delivery.objects.filter(
@@ -234,7 +234,7 @@ def on_session_ended(*, session: SSOSession, reason: str, **kwargs: Any) -> None
 
 
 def request_for(row: SAMLSession, *, issuer: str, destination: str, message_id: str, reason: str) -> Element:
-    """A LogoutRequest for what a provider was told of a session (SAMLCore-3.7.1), not yet signed."""
+    """Return a LogoutRequest for what a provider was told of a session (SAMLCore-3.7.1), not yet signed."""
     provider = row.service_provider
     same_name = SAMLSession.objects.filter(
         session_id=row.session_id, service_provider=provider, name_id_format=row.name_id_format, name_id=row.name_id
@@ -263,7 +263,7 @@ class FrontChannel:
     is_framed = False
 
     def wanted(self, participants: Sequence[SessionParticipant]) -> Collection[int]:
-        """Those that still hold a session and have no endpoint for servers."""
+        """Return those that still hold a session and have no endpoint for servers."""
         told = SAMLSession.objects.filter(
             session__in={row.session_id for row in participants},
             service_provider__public_id__in={row.registration for row in participants},
@@ -273,7 +273,7 @@ class FrontChannel:
         return [row.pk for row in participants if row.registration in providers]
 
     def step(self, participant: SessionParticipant, *, handle: str, context: RequestContext) -> Visit | None:
-        """The LogoutRequest to one provider."""
+        """Return the LogoutRequest to one provider."""
         row = (
             SAMLSession.objects.filter(
                 session=participant.session, service_provider__public_id=participant.registration, ended_at=None
@@ -328,7 +328,7 @@ class LogoutResponse:
     is_success: bool
 
     def to_json(self) -> dict[str, Any]:
-        """As the payload of a parked request."""
+        """Spell it as the payload of a parked request."""
         return asdict(self)
 
 

@@ -75,7 +75,7 @@ def from_form(fields: Mapping[str, Sequence[str]]) -> Incoming:
 
 
 def sender(incoming: Incoming, *, tenant: Tenant, include_disabled: bool = False) -> ServiceProvider:
-    """The registered provider that the message says it is of. Raises NotFound, ApplicationDisabled, xml.Refused."""
+    """Return the registered provider that the message names. Raises NotFound, ApplicationDisabled, xml.Refused."""
     issuer = xml.find(incoming.element, "saml:Issuer")
     if issuer is not None and issuer.get("Format", _ENTITY_FORMAT) != _ENTITY_FORMAT:
         raise MessageRefused(Refusal.HEADER, log_detail="issuer format")  # SAMLProf-4.1.4.1
@@ -83,7 +83,7 @@ def sender(incoming: Incoming, *, tenant: Tenant, include_disabled: bool = False
 
 
 def authenticate(incoming: Incoming, provider: ServiceProvider, *, must_be_signed: bool) -> Element:
-    """The element that may be read: the signed one where there is a signature. Raises xml.Refused.
+    """Return the element that may be read: the signed one where there is a signature. Raises xml.Refused.
 
     S16: only with the registered keys.
     """
@@ -126,7 +126,7 @@ def spend(message_id: str, *, provider: ServiceProvider) -> None:
 
 
 def boolean(element: Element, name: str) -> bool:
-    """An xs:boolean attribute; absent is false. Raises MessageRefused."""
+    """Read an xs:boolean attribute; absent is false. Raises MessageRefused."""
     value = element.get(name, "false")
     if value not in ("true", "1", "false", "0"):
         raise MessageRefused(Refusal.VALUE, log_detail=name)
@@ -134,7 +134,7 @@ def boolean(element: Element, name: str) -> bool:
 
 
 def number(element: Element, name: str) -> int | None:
-    """An xs:unsignedShort attribute; None if it is absent. Raises MessageRefused."""
+    """Read an xs:unsignedShort attribute; None if it is absent. Raises MessageRefused."""
     value = element.get(name)
     if value is None:
         return None

@@ -15,7 +15,7 @@ CACHE_DURATION = "PT6H"
 
 
 def document(entity: Entity, *, tenant: Tenant) -> bytes:
-    """The EntityDescriptor of the tenant's identity provider."""
+    """Return the EntityDescriptor of the tenant's identity provider."""
     role = xml.element(
         "md:IDPSSODescriptor",
         {"WantAuthnRequestsSigned": "false", "protocolSupportEnumeration": xml.NAMESPACES["samlp"]},

@@ -52,7 +52,7 @@ class KeyTransport(models.TextChoices):
 
 
 def all_formats() -> list[str]:
-    """The default of `name_id_formats`."""
+    """Return the default of `name_id_formats`."""
     return list(formats.NAMES)
 
 
@@ -250,7 +250,7 @@ def _check_certificate(text: str, *, needs_rsa: bool = False) -> None:
 
 
 def _check_text(value: object) -> None:
-    """A column that may be empty: Django checks no more of it, and a configuration file may say null."""
+    """Refuse null in a column that may be empty: Django checks no more of it, and a configuration file may say it."""
     if not isinstance(value, str) or not is_storable(value):
         raise ValueError(_now("It is not a text."))
 

@@ -22,7 +22,7 @@ class Policy:
 
 
 def choose(provider: ServiceProvider, policy: Policy) -> str:
-    """The kind of name for a request. Raises SAMLError if the provider may not have what it asks for."""
+    """Choose the kind of name for a request. Raises SAMLError if the provider may not have what it asks for."""
     if not policy.format:
         return str(provider.name_id_formats[0])
     if policy.format not in provider.name_id_formats:
@@ -31,7 +31,7 @@ def choose(provider: ServiceProvider, policy: Policy) -> str:
 
 
 def value_for(provider: ServiceProvider, policy: Policy, *, profile: Profile, session: SSOSession) -> tuple[str, str]:
-    """The kind of name and the name. Raises SAMLError where the person has none."""
+    """Return the kind of name and the name. Raises SAMLError where the person has none."""
     kind = choose(provider, policy)
     if kind == formats.PERSISTENT:
         value = _persistent(provider, profile.user, allow_create=policy.allow_create)
@@ -48,7 +48,7 @@ def value_for(provider: ServiceProvider, policy: Policy, *, profile: Profile, se
 
 
 def plain(profile: Profile, source: str) -> str:
-    """The value of a source as a name; "" where there is none, or several."""
+    """Return the value of a source as a name; "" where there is none, or several."""
     value = attributes.release(profile, {"name": source})["name"]
     if isinstance(value, list):
         value = value[0] if len(value) == 1 else None
@@ -56,7 +56,7 @@ def plain(profile: Profile, source: str) -> str:
 
 
 def find_persistent(provider: ServiceProvider, user: User) -> str:
-    """The person's lasting name at the provider; "" where there is none yet."""
+    """Return the person's lasting name at the provider; "" where there is none yet."""
     return (
         PersistentName.objects.filter(service_provider=provider, user=user).values_list("value", flat=True).first()
         or ""
@@ -75,7 +75,7 @@ def _persistent(provider: ServiceProvider, user: User, *, allow_create: bool) ->
 
 
 def _transient(provider: ServiceProvider, session: SSOSession) -> str:
-    """One for each session with the provider (SAMLCore-8.3.8), so that a sign-out can speak of it."""
+    """Return one for each session with the provider (SAMLCore-8.3.8), so that a sign-out can speak of it."""
     told = SAMLSession.objects.filter(
         session=session, service_provider=provider, name_id_format=formats.TRANSIENT
     ).order_by("pk")

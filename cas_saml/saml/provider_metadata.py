@@ -96,7 +96,7 @@ def read(data: bytes | str, *, entity_id: str = "") -> ProviderMetadata:
 
 
 def _choose(root: Element, entity_id: str) -> Element:
-    """The one descriptor of a service provider; its root may be a list of entities, of any depth."""
+    """Choose the one descriptor of a service provider; its root may be a list of entities, of any depth."""
     if not xml.is_named(root, "md:EntityDescriptor") and not xml.is_named(root, "md:EntitiesDescriptor"):
         raise MetadataRefused(_("It is no SAML 2.0 metadata."))
     found = [entity for entity in root.iter(xml.qname("md:EntityDescriptor")) if _role(entity) is not None]
@@ -172,7 +172,7 @@ def _logout_services(role: Element) -> list[dict[str, Any]]:
 
 
 def _keys(role: Element) -> tuple[list[str], str, list[str]]:
-    """Certificates that sign, the one to encrypt for, and the encryption methods that stand beside it.
+    """Return certificates that sign, the one to encrypt for, and the encryption methods that stand beside it.
 
     SAMLMeta-2.4.1.1: without a use a key is for both; we encrypt for RSA keys only, and take any for signatures. What
     cannot be used is left out where another one can; alone it is refused, so that nobody wonders where it is.
@@ -198,7 +198,7 @@ def _keys(role: Element) -> tuple[list[str], str, list[str]]:
 
 
 def _certificates(descriptor: Element) -> tuple[list[x509.Certificate], list[CertificateRefused]]:
-    """The certificates of a key that can be used, and why the others cannot."""
+    """Return the certificates of a key that can be used, and why the others cannot."""
     usable, refused = [], []
     path = "/".join(map(xml.qname, ("ds:KeyInfo", "ds:X509Data", "ds:X509Certificate")))
     for each in descriptor.iterfind(path):
@@ -210,13 +210,13 @@ def _certificates(descriptor: Element) -> tuple[list[x509.Certificate], list[Cer
 
 
 def _known(listed: Iterable[str], uris: Any) -> str:
-    """The first of ours that is listed: ours are in order of strength; "" where none is."""
+    """Return the first of ours that is listed: ours are in order of strength; "" where none is."""
     given = set(listed)
     return next((name for name, uri in uris.items() if uri in given), "")
 
 
 def _address(element: Element, name: str) -> str:
-    """An attribute of type xs:anyURI, whose white space is none of it (XSD-2 3.2.17)."""
+    """Read an attribute of type xs:anyURI, whose white space is none of it (XSD-2 3.2.17)."""
     return str(element.get(name, "")).strip()
 
 

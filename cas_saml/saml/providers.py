@@ -9,7 +9,7 @@ from identity.texts import is_storable
 
 
 def get(entity_id: str, *, tenant: Tenant, include_disabled: bool = False) -> ServiceProvider:
-    """The provider of the tenant with exactly this entity ID: one query.
+    """Return the provider of the tenant with exactly this entity ID: one query.
 
     Raises NotFound: APP.0002 for an empty one, else APP.0001. Raises ApplicationDisabled, unless told to include those.
     """
@@ -21,7 +21,7 @@ def get(entity_id: str, *, tenant: Tenant, include_disabled: bool = False) -> Se
 
 
 def get_by_id(public_id: str, *, tenant: Tenant) -> ServiceProvider:
-    """The same by its public id, which a parked request has."""
+    """Return the provider by its public id, which a parked request has."""
     return _usable(_find(tenant, {"public_id": public_id}))
 
 

@@ -24,7 +24,7 @@ _VALUE = re.compile(r"\svalue\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
 
 
 def is_success(response: Element) -> bool:
-    """Whether a response says that it was done."""
+    """Tell whether a response says that it was done."""
     status = xml.find(response, "samlp:Status")
     code = xml.find(status, "samlp:StatusCode") if status is not None else None
     return code is not None and code.get("Value") == SUCCESS

@@ -143,7 +143,7 @@ def check_relay_state(value: str | None) -> str | None:
 
 
 def verify(message: RedirectMessage, certificates: Sequence[x509.Certificate], *, allow_sha1: bool = False) -> Element:
-    """The message's element, if one of the certificates' keys signed the query string. Raises SignatureRefused."""
+    """Return the message's element if a key of the certificates signed the query. Raises SignatureRefused."""
     algorithm = message.signature_algorithm
     if algorithm is None:
         raise SignatureRefused("unsigned")
@@ -196,7 +196,7 @@ def encode(
     credential: Credential | None = None,
     algorithm: str = DEFAULT_ALGORITHM,
 ) -> str:
-    """The URL that carries a message, signed if there is a credential. An enveloped signature may not be in it.
+    """Return the URL that carries a message, signed if there is a credential. An enveloped signature may not be in it.
 
     location: an address from a registration; its own query stays.
     """

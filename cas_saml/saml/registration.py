@@ -120,7 +120,7 @@ class Expiry:
 
 
 def expiries(provider: ServiceProvider, *, now: datetime | None = None) -> list[Expiry]:
-    """What has run out or soon will, the earliest first. It goes on working: operators decide."""
+    """Return what has run out or soon will, the earliest first. It goes on working: operators decide."""
     now = now or timezone.now()
     dates: list[tuple[str, datetime]] = []
     for text in provider.signing_certificates:

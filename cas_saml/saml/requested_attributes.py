@@ -52,7 +52,7 @@ _MAX_NAME = 300  # of a mapping's name
 
 
 def mapping(role: Element) -> dict[str, str]:
-    """Name on the wire to source, for the RequestedAttributes (SAMLMeta-2.4.4.2) that name what we have.
+    """Map names on the wire to sources, for the RequestedAttributes (SAMLMeta-2.4.4.2) that name what we have.
 
     Of several services the default one, else the first, is asked (SAMLMeta-2.4.4). Without any, the default set.
     """

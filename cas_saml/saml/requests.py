@@ -45,7 +45,7 @@ class AuthnRequest:
         return not self.message_id
 
     def to_json(self) -> dict[str, Any]:
-        """As a member of a parked request."""
+        """Spell it as a member of a parked request."""
         return asdict(self)
 
     @classmethod
@@ -56,7 +56,7 @@ class AuthnRequest:
 
 
 def unsolicited(provider: ServiceProvider) -> AuthnRequest:
-    """A sign-in that starts here: everything is of the registration (SAMLProf-4.1.5). Raises MessageRefused."""
+    """Return a sign-in that starts here: everything is of the registration (SAMLProf-4.1.5). Raises MessageRefused."""
     consumer_url = endpoints.default_consumer(provider.assertion_consumer_services)
     if consumer_url is None:
         raise MessageRefused(Refusal.CONSUMER, client_ref=provider.public_id)
@@ -98,7 +98,7 @@ def check_consumer(wanted: AuthnRequest, provider: ServiceProvider) -> None:
 
 
 def _consumer(element: Element, provider: ServiceProvider) -> str:
-    """Where the answer goes (SAMLCore-3.4.1): an address of the registration, named by index or by itself."""
+    """Return where the answer goes (SAMLCore-3.4.1): an address of the registration, named by index or by itself."""
     index, url = messages.number(element, "AssertionConsumerServiceIndex"), element.get("AssertionConsumerServiceURL")
     consumers = provider.assertion_consumer_services
     found: str | None

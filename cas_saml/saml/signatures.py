@@ -66,12 +66,12 @@ class SignatureRefused(Refused):
 
 
 def key_algorithm(algorithm: str) -> str:
-    """The kind of key of ours (`certificates.active(algorithm=…)`) that makes a signature of SIGNING."""
+    """Return the kind of key of ours (`certificates.active(algorithm=…)`) that makes a signature of SIGNING."""
     return "ES256" if algorithm.startswith("ecdsa") else "RS256"
 
 
 def sign(element: Element, credential: Credential, *, algorithm: str = DEFAULT_ALGORITHM) -> Element:
-    """The element with an enveloped signature over it, behind its Issuer where it has one; the original stays as it is.
+    """Sign the element with an enveloped signature behind its Issuer, if it has one; the original stays as it is.
 
     algorithm: a name of SIGNING that fits the credential's key. The element needs an ID.
     """
@@ -94,12 +94,12 @@ def sign(element: Element, credential: Credential, *, algorithm: str = DEFAULT_A
 
 
 def is_signed(element: Element) -> bool:
-    """Whether there is any signature in it, good or bad."""
+    """Tell whether there is any signature in it, good or bad."""
     return next(element.iter(xml.qname("ds:Signature")), None) is not None
 
 
 def verify(element: Element, certificates: Sequence[x509.Certificate], *, allow_sha1: bool = False) -> Element:
-    """The element that one of the certificates' keys signed, from the signed bytes and without its signature.
+    """Return the element that one of the certificates' keys signed, from the signed bytes and without its signature.
 
     element: the root of a message as `xml.parse` gave it. Its own signature must be the only one, a child of it,
     over the whole of it (SAMLCore-5.4).
@@ -185,7 +185,7 @@ def _check_canonicalization(method: Element) -> None:
 
 
 def _check_algorithms(method: str | None, digest: str | None, *, allow_sha1: bool) -> bool:
-    """Whether SHA-1 is used. Raises SignatureRefused for what is not accepted."""
+    """Tell whether SHA-1 is used. Raises SignatureRefused for what is not accepted."""
     uses_sha1 = method == SHA1.value or digest == SHA1_DIGEST.value
     if uses_sha1 and not allow_sha1:
         raise SignatureRefused("sha1")
@@ -197,7 +197,7 @@ def _check_algorithms(method: str | None, digest: str | None, *, allow_sha1: boo
 
 
 def _signed_bytes(message: Element, certificate: x509.Certificate, *, allow_sha1: bool) -> bytes | None:
-    """The canonical bytes that the key signed; None if it did not."""
+    """Return the canonical bytes that the key signed; None if it did not."""
     expected = SignatureConfiguration(
         location="./",
         expect_references=1,

@@ -31,7 +31,7 @@ PROTOCOL = "saml"
 def answer(
     wanted: AuthnRequest, *, provider: ServiceProvider, session: SSOSession, entity: Entity, context: RequestContext
 ) -> bytes:
-    """The signed Response about the person of this session.
+    """Return the signed Response about the person of this session.
 
     Raises SAMLError and the refusals of the gate, which the provider hears; MessageRefused for a request that was
     answered before.
@@ -68,7 +68,7 @@ def answer(
 
 
 def _told(provider: ServiceProvider, session: SSOSession, kind: str, value: str) -> SAMLSession:
-    """The words by which the provider will speak of this session: the same ones each time."""
+    """Return the words by which the provider will speak of this session: the same ones each time."""
     row, _created = SAMLSession.objects.get_or_create(
         session=session,
         service_provider=provider,
@@ -118,7 +118,7 @@ def _grant(
 def refuse(
     error: SAMLError, wanted: AuthnRequest, *, provider: ServiceProvider, entity: Entity, context: RequestContext
 ) -> bytes:
-    """The signed Response that says what was wrong; it is logged and audited. Raises MessageRefused for a repeat."""
+    """Return the signed Response that says what was wrong; log and audit it. Raises MessageRefused for a repeat."""
     with transaction.atomic():
         # A refusal answers the request too.
         messages.spend(wanted.message_id, provider=provider)

@@ -87,7 +87,7 @@ class XMLRefused(Refused):
 
 
 def parse(data: bytes, *, max_bytes: int = MAX_MESSAGE_BYTES, are_comments_dropped: bool = False) -> Element:
-    """The root element of a document.
+    """Return the root element of a document.
 
     are_comments_dropped: for metadata files, which people annotate; their comments and processing instructions
     vanish and the text around them is one text. In messages they are refused: a name identifier that is read up to
@@ -125,7 +125,7 @@ def parse(data: bytes, *, max_bytes: int = MAX_MESSAGE_BYTES, are_comments_dropp
 
 
 def decode(data: bytes) -> str:
-    """The text of a document in UTF-8, UTF-16 or the encoding that it declares (XML-4.3.3). Raises XMLRefused."""
+    """Decode a document in UTF-8, UTF-16 or the encoding that it declares (XML-4.3.3). Raises XMLRefused."""
     marked = next(((mark, name) for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
     if marked is not None:
         encoding = marked[1]
@@ -145,7 +145,7 @@ def decode(data: bytes) -> str:
 
 
 def parse_text(text: str, *, max_bytes: int = MAX_METADATA_BYTES, are_comments_dropped: bool = False) -> Element:
-    """The root element of a document that is text already, whatever encoding it declares. Raises XMLRefused."""
+    """Return the root element of a document that is text already, whatever encoding it declares. Raises XMLRefused."""
     bare = _ENCODING_OF_TEXT.sub(r"\1", text.removeprefix("\ufeff").lstrip(" \t\r\n"))
     try:
         data = bare.encode()
@@ -155,7 +155,7 @@ def parse_text(text: str, *, max_bytes: int = MAX_METADATA_BYTES, are_comments_d
 
 
 def parse_base64(value: str, *, max_bytes: int = MAX_MESSAGE_BYTES) -> Element:
-    """The root element of a message in a form field (SAMLBind-3.5.4). Raises XMLRefused.
+    """Return the root element of a message in a form field (SAMLBind-3.5.4). Raises XMLRefused.
 
     node-saml deflates there too, unless it is told not to; no XML begins with such a byte.
     """
@@ -183,7 +183,7 @@ def inflate(data: bytes) -> bytes:
 
 
 def decode_base64(value: str, *, max_bytes: int = MAX_MESSAGE_BYTES) -> bytes:
-    """The octets of standard Base64, line breaks allowed. Raises XMLRefused."""
+    """Decode standard Base64, line breaks allowed. Raises XMLRefused."""
     if len(value) > max_bytes * 2:
         raise XMLRefused("too_large")
     try:
@@ -231,7 +231,7 @@ def _check_document(root: Element) -> None:
 
 
 def _walk(root: Element) -> Iterator[tuple[Element, int]]:
-    """Every node under the root with its depth, without recursion."""
+    """Return every node under the root with its depth, without recursion."""
     stack = [(root, 1)]
     while stack:
         node, depth = stack.pop()
@@ -243,13 +243,13 @@ def _walk(root: Element) -> Iterator[tuple[Element, int]]:
 
 
 def qname(name: str) -> str:
-    """The spelling that lxml has for "saml:Issuer"."""
+    """Return the spelling that lxml has for "saml:Issuer"."""
     prefix, _, local = name.rpartition(":")
     return f"{{{NAMESPACES[prefix]}}}{local}" if prefix else local
 
 
 def find(parent: Element, name: str) -> Element | None:
-    """The child with this name, or None. Raises XMLRefused if there are several: which one would be meant?"""
+    """Return the child with this name, or None. Raises XMLRefused if there are several: which one would be meant?"""
     found = parent.findall(qname(name))
     if len(found) > 1:
         raise XMLRefused("repeated_element", log_detail=name)
@@ -257,12 +257,12 @@ def find(parent: Element, name: str) -> Element | None:
 
 
 def find_all(parent: Element, name: str) -> list[Element]:
-    """The children with this name, in order."""
+    """Return the children with this name, in order."""
     return list(parent.findall(qname(name)))
 
 
 def text_of(element: Element | None) -> str:
-    """All the text of an element without children, stripped; empty for None. Raises XMLRefused if it has children."""
+    """Return the text of an element, stripped; empty for None. Raises XMLRefused if the element has children."""
     if element is None:
         return ""
     if len(element):
@@ -271,12 +271,12 @@ def text_of(element: Element | None) -> str:
 
 
 def is_named(element: Element, name: str) -> bool:
-    """Whether this is a "samlp:AuthnRequest"."""
+    """Tell whether this is a "samlp:AuthnRequest"."""
     return bool(element.tag == qname(name))
 
 
 def parse_instant(value: str) -> datetime:
-    """An xs:dateTime, in UTC where it names no zone (SAMLCore-1.3.3). Raises XMLRefused."""
+    """Read an xs:dateTime, in UTC where it names no zone (SAMLCore-1.3.3). Raises XMLRefused."""
     match = _INSTANT.match(value)
     if match is None:
         raise XMLRefused("instant")
@@ -325,7 +325,7 @@ def _append_text(parent: Element, text: str) -> None:
 
 
 def clean(text: str) -> str:
-    """The text without the characters that no XML document can have (XML-2.2)."""
+    """Return the text without the characters that no XML document can have (XML-2.2)."""
     return _NOT_A_CHARACTER.sub("", text)
 
 

@@ -66,7 +66,7 @@ def core(env: Environment) -> Settings:
 
 
 def apps() -> Settings:
-    """What is installed, and the toolkit's six models swapped for ours."""
+    """Say what is installed, and swap the toolkit's six models for ours."""
     return {
         "INSTALLED_APPS": [
             "unfold.apps.BasicAppConfig",  # before the admin, whose templates it replaces
@@ -138,7 +138,7 @@ def storage(env: Environment) -> Settings:
 
 
 def database(url: str | None) -> Settings:
-    """The embedded database under var/, or the one that DATABASE_URL names."""
+    """Choose the embedded database under var/, or the one that DATABASE_URL names."""
     if not url:
         return sqlite(str(VAR_DIR / "monban.sqlite3"))
     parsed = database_config(url)
@@ -146,7 +146,7 @@ def database(url: str | None) -> Settings:
 
 
 def sqlite(file: str) -> Settings:
-    """The embedded database. One writer at a time, and readers never wait for it."""
+    """Set up the embedded database. One writer at a time, and readers never wait for it."""
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": file,
@@ -244,14 +244,14 @@ def security(env: Environment) -> Settings:
 
 
 def cookie_prefix(env: Environment) -> str:
-    """What cookies over https are called: __Host- takes no path but the whole host's (ADR 21)."""
+    """Return what cookies over https are called: __Host- takes no path but the whole host's (ADR 21)."""
     if env.debug:
         return ""
     return "__Secure-" if env.script_name else "__Host-"
 
 
 def below(env: Environment) -> Settings:
-    """The path that everything is deployed below; the applications beside it get no cookie of ours."""
+    """Return the path that everything is deployed below; the applications beside it get no cookie of ours."""
     path = f"{env.script_name}/"
     return {
         "FORCE_SCRIPT_NAME": env.script_name or None,
@@ -363,7 +363,7 @@ def toolkit() -> Settings:
 
 
 def rest_framework() -> Settings:
-    """Closed by default: a view that forgets to say who may call it answers nobody."""
+    """Close everything by default: a view that forgets to say who may call it answers nobody."""
     return {
         "DEFAULT_AUTHENTICATION_CLASSES": [],
         "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

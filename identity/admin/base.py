@@ -43,7 +43,7 @@ MASK = "•••"
 
 
 def is_password_confirmed(request: HttpRequest, *, with_grace: bool = False) -> bool:
-    """Whether the operator typed the password lately; with grace, for a form that was opened in time."""
+    """Tell whether the operator typed the password lately; with grace, for a form that was opened in time."""
     session = typed(request).sso_session
     return session is not None and reauthentication.is_recently_confirmed(session, with_grace=with_grace)
 
@@ -380,7 +380,7 @@ class ServiceForm(ModelForm):
         return data
 
     def _at_fields(self, error: ValidationError) -> ValidationError:
-        """What concerns a column without a field here is shown above the form."""
+        """Show errors in columns that this form does not show above it."""
         if not hasattr(error, "error_dict"):
             return error
         placed: dict[str, list[str]] = {}

@@ -96,7 +96,7 @@ class GatewayForm(ServiceForm):
         return row
 
     def _at_fields(self, error: ValidationError) -> ValidationError:
-        """The service names settings and columns; what has no field here is shown above the form."""
+        """Put errors at the fields of settings and columns, and those without a field above the form."""
         if not hasattr(error, "error_dict"):
             return error
         placed: dict[str, list[str]] = {}
@@ -107,7 +107,7 @@ class GatewayForm(ServiceForm):
 
 
 def form_for(gateway: MessageGateway) -> type[GatewayForm]:
-    """The form of a gateway, with a field for each thing that its kind asks for."""
+    """Return the form of a gateway, with a field for each thing that its kind asks for."""
     kind = KINDS.get(gateway.kind)
     if kind is None:
         return GatewayForm

@@ -102,12 +102,12 @@ class AuditBatchAdmin(ReadOnly):
 
 
 def _short(kind: str, identifier: str) -> str:
-    """The end of a long id: its beginning is the time, which another column shows."""
+    """Return the end of a long id: its beginning is the time, which another column shows."""
     return f"{kind} …{identifier[-9:]}" if len(identifier) > 16 else f"{kind} {identifier}".strip()
 
 
 def _pair(value: Any) -> list[Any]:
-    """Before and after. Older events of new clients have the values alone."""
+    """Return before and after. Older events of new clients have the values alone."""
     return value if isinstance(value, list) and len(value) == 2 else [None, value]
 
 

@@ -65,7 +65,7 @@ class UpstreamForm(ServiceForm):
 
 
 def provider_of(row: Upstream | ExternalIdentity) -> str:
-    """The provider's name for people; the bare kind of one whose connector is gone."""
+    """Return the provider's name for people; the bare kind of one whose connector is gone."""
     connector = connectors().get(row.kind)
     return str(connector.label) if connector else row.kind
 
@@ -124,7 +124,7 @@ class UpstreamAdmin(WrittenByService, TenantScoped):
 
     @admin.display(description=_("callback address"))
     def callback_path(self, upstream: Upstream) -> str:
-        """What the provider is told: this path on every host name of the tenant."""
+        """Return what the provider is told: this path on every host name of the tenant."""
         return reverse("identity:external_callback", args=[upstream.public_id]) if upstream.pk else "—"
 
 

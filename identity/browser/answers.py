@@ -49,7 +49,7 @@ def protect(response: HttpResponse, *, caching: Mapping[str, str] = NO_STORE_NO_
 
 
 def protect_page(response: HttpResponse, *, caching: Mapping[str, str] = NO_STORE_NO_CACHE) -> HttpResponse:
-    """The same for a page with forms of our own.
+    """Protect a page with forms of our own in the same way.
 
     Under no-referrer a browser sends them with `Origin: null`, which the CSRF check rightly refuses.
     """

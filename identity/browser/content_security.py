@@ -29,7 +29,7 @@ def allow_frames(response: HttpResponseBase, addresses: Iterable[str]) -> None:
 
 
 def form_source(address: str) -> str:
-    """The source expression of an address (CSP3-2.3.1); "" if it can have none."""
+    """Return the source expression of an address (CSP3-2.3.1); "" if it can have none."""
     parts = urlsplit(address)
     if parts.scheme in ("http", "https"):
         # A host can hold no character that ends a directive: it was checked when it was registered, and is
@@ -39,7 +39,7 @@ def form_source(address: str) -> str:
 
 
 def _path_source(address: str) -> str:
-    """The source expression of one path; its query is no part of it."""
+    """Return the source expression of one path; its query is no part of it."""
     parts = urlsplit(address)
     origin = form_source(address)
     if parts.scheme not in ("http", "https") or not origin:

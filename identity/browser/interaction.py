@@ -58,7 +58,7 @@ class Passed:
     consent_sid: str = ""  # the session in which the person pressed Allow
 
     def after(self, step: Step) -> Passed:
-        """What will have been done when the browser comes back from this step."""
+        """Return what will have been done when the browser comes back from this step."""
         if step is Step.SELECT_ACCOUNT:
             return replace(self, has_selected=True)
         if step is Step.STEP_UP:
@@ -198,5 +198,5 @@ def begin(
 
 
 def sign_in_page(handle: str, **query: str) -> str:
-    """The address of the page where the sign-in with this handle stands."""
+    """Return the address of the page where the sign-in with this handle stands."""
     return f"{reverse('identity:login')}?{urlencode({'transaction': handle, **query})}"

@@ -88,7 +88,7 @@ def _apply_rights(entry: Mapping[str, Any], user: User, plan: Plan, path: str) -
 
 
 def _memberships(entry: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The primary organisation as `organization`; further ones as `organizations`, which then is the whole list."""
+    """Read `organization`, the primary one, and `organizations`, further ones, which then are the whole list."""
     primary = check_text(entry, "organization", path, default="")
     if "organizations" not in entry:
         return {"organization_code": primary}

@@ -64,7 +64,7 @@ class Plan:
             self.changes.append(Change(subject, is_new=False, details=details))
 
     def secret(self, value: Any, path: str) -> str:
-        """A secret from the file: a text, or `{file: name}` for one that stands alone in a file of its own."""
+        """Read a secret: a text, or `{file: name}` for one that stands alone in a file of its own."""
         if isinstance(value, Mapping):
             check_keys(value, {"file"}, path)
             value = self.read_text(value.get("file"), f"{path}.file").strip("\r\n")
@@ -73,14 +73,14 @@ class Plan:
         return value
 
     def read_text(self, name: Any, path: str) -> str:
-        """The text of a file in UTF-8 that the configuration names."""
+        """Read a file in UTF-8 that the configuration names."""
         try:
             return self.read_bytes(name, path).decode()
         except UnicodeDecodeError as error:
             raise ConfigError(path, f"cannot be read: {type(error).__name__}.") from error
 
     def read_bytes(self, name: Any, path: str) -> bytes:
-        """What is in a file that the configuration names."""
+        """Read a file that the configuration names, as bytes."""
         if not isinstance(name, str) or not name:
             raise ConfigError(path, "is not the name of a file.")
         try:

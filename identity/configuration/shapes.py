@@ -41,7 +41,7 @@ def check_list(value: Any, path: str) -> list[Any]:
 
 
 def check_text(entry: Mapping[str, Any], name: str, path: str, *, default: str | None = None) -> str:
-    """The text of a name that must be there, unless it has a default."""
+    """Return the text of a name that must be there, unless it has a default."""
     value = entry.get(name, default)
     if value is None:
         raise ConfigError(f"{path}.{name}", "is missing.")
@@ -51,7 +51,7 @@ def check_text(entry: Mapping[str, Any], name: str, path: str, *, default: str |
 
 
 def check_flag(entry: Mapping[str, Any], name: str, path: str) -> bool | None:
-    """The yes or no of a name, None when it is not there."""
+    """Return the yes or no of a name, None when it is not there."""
     value = entry.get(name)
     if value is not None and not isinstance(value, bool):
         raise ConfigError(f"{path}.{name}", "is neither true nor false.")

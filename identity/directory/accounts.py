@@ -181,7 +181,7 @@ def delete(*, account: AppAccount, context: RequestContext, actor: Any = None) -
 
 
 def find_for(*, application: Application, user: User) -> AppAccount | None:
-    """The user's account in the application, enabled or not."""
+    """Return the user's account in the application, enabled or not."""
     return AppAccount.objects.filter(application=application, user=user).first()
 
 

@@ -38,7 +38,7 @@ _EDITABLE = (
 
 
 def account_name_for(*, application: Application, user: User) -> str:
-    """The name under which the application knows the person; "" when it does not.
+    """Return the name under which the application knows the person; "" when it does not.
 
     The user name where everyone may come in, else the name of the enabled account.
     """
@@ -56,7 +56,7 @@ def _enabled_accounts(application: Application, user: User) -> Any:
 
 
 def get(*, tenant: Tenant, public_id: str) -> Application:
-    """The application with that public id. Raises NotFound: APP.0002 for an empty id, else APP.0001 (decision 44)."""
+    """Return the application with that id. Raises NotFound: APP.0002 for an empty id, else APP.0001 (decision 44)."""
     if not public_id:
         raise NotFound("APP.0002")
     rows = Application.objects.filter(tenant=tenant, public_id=public_id)

@@ -82,15 +82,15 @@ class Rule:
     country: str = phone.DEFAULT_COUNTRY  # of a telephone that is written without one
 
     def required(self) -> ValueRequired:
-        """The refusal of an empty value."""
+        """Return the refusal of an empty value."""
         return ValueRequired(self.required_code, self.name, log_detail=f"attribute={self.name}")
 
     def invalid(self, why: str = "") -> ValueInvalid:
-        """The refusal of a value. `why` goes to the log and holds no value."""
+        """Return the refusal of a value. `why` goes to the log and holds no value."""
         return ValueInvalid(self.invalid_code, self.name, log_detail=f"attribute={self.name} {why}".strip())
 
     def may_be_edited_by(self, editor: str) -> bool:
-        """Whether this kind of writer may change the attribute."""
+        """Tell whether this kind of writer may change the attribute."""
         order = [AttributeEditor.OPERATOR, AttributeEditor.API, AttributeEditor.USER]
         return order.index(AttributeEditor(editor)) <= order.index(AttributeEditor(self.editable_by))
 
@@ -158,7 +158,7 @@ BUILT_IN_UNIQUE = {
 
 
 def user_rules(tenant: Tenant) -> dict[str, Rule]:
-    """Every rule for users of the tenant, by name: built-in ones first. One query."""
+    """Return every rule for users of the tenant, by name: built-in ones first. One query."""
     rules = dict(BUILT_IN)
     definitions = AttributeDefinition.objects.filter(tenant=tenant, target=AttributeTarget.USER)
     for definition in definitions.order_by("position", "id"):
@@ -168,7 +168,7 @@ def user_rules(tenant: Tenant) -> dict[str, Rule]:
 
 
 def account_rules(application: Application) -> dict[str, Rule]:
-    """Every rule for extended attributes of the application's accounts, by name. One query."""
+    """Return every rule for extended attributes of the application's accounts, by name. One query."""
     definitions = AttributeDefinition.objects.filter(application=application, target=AttributeTarget.ACCOUNT)
     return {definition.name: _rule(definition) for definition in definitions.order_by("position", "id")}
 
@@ -204,7 +204,7 @@ def _required_for(definition: AttributeDefinition, built_in: Rule | None) -> fro
 
 
 def clean(rule: Rule, value: Any) -> Any:
-    """The value as it is stored: "" (None for dates) when empty.
+    """Return the value as it is stored: "" (None for dates) when empty.
 
     Raises ValueInvalid. Whether it may be empty is another question, see `check_required`.
     """
@@ -220,7 +220,7 @@ def clean(rule: Rule, value: Any) -> Any:
 
 
 def clean_mobile(mobile: str, *, tenant: Tenant) -> str:
-    """A number that somebody typed, by the tenant's rule for it, in the form that is kept. One query.
+    """Clean a number that somebody typed, by the tenant's rule for it, into the form that is kept. One query.
 
     Raises ValueRequired (USER.0010) and ValueInvalid (USER.0038).
     """
@@ -351,7 +351,7 @@ def _check_pattern(rule: Rule, text: str) -> None:
 
 
 def unique_index(tenant_id: int, definition_id: int, value: Any) -> str:
-    """The blind index by which the database keeps a value of a unique extended attribute unique."""
+    """Return the blind index by which the database keeps a value of a unique extended attribute unique."""
     text = unicodedata.normalize("NFKC", str(value)).casefold()
     return crypto.blind_index(text, tenant_id=tenant_id, field=f"extension.{definition_id}")
 

@@ -58,7 +58,7 @@ class Page(Generic[Row]):
 def paginate(
     rows: QuerySet[Any, Row], *, index: int, size: int, min_size: int = MIN_PAGE_SIZE, total: int | None = None
 ) -> Page[Row]:
-    """The page with that index, from 0. Two queries, one when nothing matches. Raises ValueInvalid (PAGE.0001).
+    """Return the page with that index, from 0. Two queries, one when nothing matches. Raises ValueInvalid (PAGE.0001).
 
     total: where it is known without counting the rows.
     """
@@ -72,14 +72,14 @@ def paginate(
 
 
 def get_user(*, tenant: Tenant, public_id: str) -> User:
-    """The user with that id. Raises ValueRequired (USER.0061) and NotFound (USER.0001), for other tenants' too."""
+    """Return the user of that id. Raises ValueRequired (USER.0061) and NotFound (USER.0001), for other tenants' too."""
     if not public_id:
         raise ValueRequired("USER.0061")
     return _found(find_user(tenant=tenant, public_id=public_id))
 
 
 def get_user_by_name(*, tenant: Tenant, user_name: str) -> User:
-    """The user of that name. Raises ValueRequired (USER.0008) and NotFound (USER.0001)."""
+    """Return the user of that name. Raises ValueRequired (USER.0008) and NotFound (USER.0001)."""
     if not user_name:
         raise ValueRequired("USER.0008")
     return _found(find_user(tenant=tenant, user_name=user_name))
@@ -88,7 +88,7 @@ def get_user_by_name(*, tenant: Tenant, user_name: str) -> User:
 def find_user(
     *, tenant: Tenant, public_id: str = "", user_name: str = "", mobile: str = "", email: str = ""
 ) -> User | None:
-    """The user with exactly this one property. One query; none when the property is empty."""
+    """Return the user with exactly this one property. One query; none when the property is empty."""
     if not all(is_storable(text) for text in (public_id, user_name, mobile, email)):
         return None
     wanted = {
@@ -107,7 +107,7 @@ def find_user(
 
 
 def list_users(*, tenant: Tenant, organization_id: str = "", index: int = 0, size: int = MIN_PAGE_SIZE) -> Page[User]:
-    """Users of the tenant, oldest first; of one organisation's own members if it is named. See `memberships_of`.
+    """List users of the tenant, oldest first; of one organisation's own members if it is named. See `memberships_of`.
 
     Raises NotFound (ORG.0001) and ValueInvalid (PAGE.0001).
     """
@@ -127,7 +127,7 @@ def list_users(*, tenant: Tenant, organization_id: str = "", index: int = 0, siz
 
 
 def memberships_of(users: Sequence[User]) -> dict[int, list[MembershipReference]]:
-    """Where each of the users belongs, by the user's key, the primary organisation first. One query for all.
+    """Return where each of the users belongs, by the user's key, the primary organisation first. One query for all.
 
     Columns and no rows: of a page of users, their memberships would cost as much as the users.
     """
@@ -148,7 +148,7 @@ def _found(user: User | None) -> User:
 
 
 def get_organization(*, tenant: Tenant, public_id: str) -> Organization:
-    """The organisation with that id. Raises NotFound (ORG.0001)."""
+    """Return the organisation with that id. Raises NotFound (ORG.0001)."""
     return _get(
         Organization.objects.select_related("tenant", "parent").filter(tenant=tenant), public_id, refusal="ORG.0001"
     )
@@ -162,7 +162,7 @@ def list_organizations(
     index: int = 0,
     size: int = MIN_PAGE_SIZE,
 ) -> Page[Organization]:
-    """Organisations of the tenant, parents before children (decision 43).
+    """List organisations of the tenant, parents before children (decision 43).
 
     Without an id the tenant itself is meant: those without a parent, or with all_children every one. With an id: the
     organisation and its children, or with all_children everything below it.
@@ -182,12 +182,12 @@ def list_organizations(
 
 
 def find_application(*, tenant: Tenant, code: str) -> Application | None:
-    """The application of that code."""
+    """Return the application of that code."""
     return Application.objects.filter(tenant=tenant, code=code).first() if is_storable(code) else None
 
 
 def get_app_organization(*, application: Application, public_id: str) -> AppOrganization:
-    """The organisation in the application's own tree. Raises NotAllowed (APP_ORG.0002) and NotFound (APP_ORG.0001)."""
+    """Find an organisation in the application's own tree. Raises NotAllowed (APP_ORG.0002), NotFound (APP_ORG.0001)."""
     _check_switched_on(application.has_organizations, application, refusal="APP_ORG.0002")
     rows = AppOrganization.objects.select_related("application__tenant", "parent").filter(application=application)
     return _get(rows, public_id, refusal="APP_ORG.0001")
@@ -196,14 +196,14 @@ def get_app_organization(*, application: Application, public_id: str) -> AppOrga
 def list_app_organizations(
     *, application: Application, index: int = 0, size: int = MIN_PAGE_SIZE
 ) -> Page[AppOrganization]:
-    """The application's own tree as one flat list. Raises NotAllowed (APP_ORG.0002) and ValueInvalid (PAGE.0001)."""
+    """List the application's own tree, flat. Raises NotAllowed (APP_ORG.0002) and ValueInvalid (PAGE.0001)."""
     _check_switched_on(application.has_organizations, application, refusal="APP_ORG.0002")
     rows = AppOrganization.objects.filter(application=application).select_related("parent")
     return paginate(rows.order_by("pk"), index=index, size=size)
 
 
 def get_account(*, application: Application, public_id: str) -> AppAccount:
-    """The application account with that id. Raises NotFound (APP_ACCOUNT.0001)."""
+    """Return the application account with that id. Raises NotFound (APP_ACCOUNT.0001)."""
     rows = AppAccount.objects.select_related("application__tenant", "organization", "user")
     return _get(rows.filter(application=application), public_id, refusal="APP_ACCOUNT.0001")
 
@@ -211,7 +211,7 @@ def get_account(*, application: Application, public_id: str) -> AppAccount:
 def list_accounts(
     *, application: Application, account_type: str = "", index: int = 0, size: int = MIN_PAGE_SIZE
 ) -> Page[AppAccount]:
-    """Accounts of the application with their roles. Raises ValueInvalid (APP_ACCOUNT.0003, PAGE.0001)."""
+    """List accounts of the application with their roles. Raises ValueInvalid (APP_ACCOUNT.0003, PAGE.0001)."""
     rows = AppAccount.objects.filter(application=application).select_related("organization")
     if account_type:
         if account_type not in AccountType.values:
@@ -221,31 +221,31 @@ def list_accounts(
 
 
 def list_accounts_of(*, user: User) -> list[AppAccount]:
-    """All accounts of a user, over all applications."""
+    """Return all accounts of a user, over all applications."""
     return list(AppAccount.objects.filter(user=user).select_related("application").order_by("pk"))
 
 
 def with_roles(account: AppAccount) -> AppAccount:
-    """The same account, with its roles loaded. One query."""
+    """Return the same account, with its roles loaded. One query."""
     prefetch_related_objects([account], _ROLES)
     return account
 
 
 def get_role(*, application: Application, public_id: str) -> AppRole:
-    """The role with that id. Raises NotAllowed (APP_ROLE.0002) and NotFound (APP_ROLE.0001)."""
+    """Return the role with that id. Raises NotAllowed (APP_ROLE.0002) and NotFound (APP_ROLE.0001)."""
     _check_switched_on(application.has_roles, application, refusal="APP_ROLE.0002")
     rows = AppRole.objects.select_related("application__tenant").filter(application=application)
     return _get(rows, public_id, refusal="APP_ROLE.0001")
 
 
 def list_roles(*, application: Application, index: int = 0, size: int = MIN_PAGE_SIZE) -> Page[AppRole]:
-    """Roles of the application. Raises NotAllowed (APP_ROLE.0002) and ValueInvalid (PAGE.0001)."""
+    """List roles of the application. Raises NotAllowed (APP_ROLE.0002) and ValueInvalid (PAGE.0001)."""
     _check_switched_on(application.has_roles, application, refusal="APP_ROLE.0002")
     return paginate(AppRole.objects.filter(application=application).order_by("pk"), index=index, size=size)
 
 
 def list_role_members(*, role: AppRole, index: int = 0, size: int = MIN_PAGE_SIZE) -> Page[AppRoleMember]:
-    """Who holds the role, with account and organisation. Raises ValueInvalid (PAGE.0001)."""
+    """List who holds the role, with account and organisation. Raises ValueInvalid (PAGE.0001)."""
     rows = AppRoleMember.objects.filter(role=role).select_related("account__organization")
     return paginate(rows.order_by("pk"), index=index, size=size)
 

@@ -252,7 +252,7 @@ def _lock_tree(tree: _Tree, node: Node) -> None:
 
 
 def _locked(tree: _Tree, node: Node) -> Node:
-    """The node as it is now, with its tree locked. Raises the tree's "not found" when it is gone."""
+    """Return the node as it is now, with its tree locked. Raises the tree's "not found" when it is gone."""
     _lock_tree(tree, node)
     row = type(node).objects.select_related(tree.owner).filter(pk=node.pk).first()
     if row is None:
@@ -367,7 +367,7 @@ def _check_category(category: str) -> None:
 
 
 def _refusals(tree: _Tree, node: Node) -> dict[str, Any]:
-    """What a broken constraint means. The code is told before the name, whichever of the two the database found first.
+    """Return what a broken constraint means. A taken code is told before a taken name, whichever the database met.
 
     Who sends a creation again must learn that it was done already (OneAccess-3.1.4.1).
     """

@@ -174,5 +174,5 @@ class Profile:
 
 
 def profile_of(*, user: User, application: Application | None = None, has_bare_phone_number: bool = False) -> Profile:
-    """What may be told about the user to the application. No query."""
+    """Return what may be told about the user to the application. No query."""
     return Profile(user=user, application=application, has_bare_phone_number=has_bare_phone_number)

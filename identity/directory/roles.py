@@ -108,7 +108,7 @@ def delete(*, role: AppRole, context: RequestContext, actor: Any = None) -> None
 def add_members(
     *, role: AppRole, account_ids: Sequence[str], context: RequestContext, actor: Any = None
 ) -> tuple[list[str], list[str]]:
-    """Let accounts hold the role; answer the public ids that do now, and those that are no accounts there.
+    """Assign the role; return the ids assigned and the ids that are unknown.
 
     An account that holds it already is a success. Raises ValueInvalid (PARAM.0029) for an empty or too long list.
     """
@@ -118,7 +118,7 @@ def add_members(
 def remove_members(
     *, role: AppRole, account_ids: Sequence[str], context: RequestContext, actor: Any = None
 ) -> tuple[list[str], list[str]]:
-    """Take the role from accounts; answer the public ids that hold it no more, and those that did not hold it.
+    """Unassign the role; return the ids unassigned and the ids that did not hold it.
 
     Raises ValueInvalid (PARAM.0029) for an empty or too long list.
     """
@@ -166,7 +166,7 @@ def _change_members(
 
 
 def _locked(role: AppRole) -> AppRole:
-    """The role as it is now. Writers of its members wait for each other, so no member is added twice."""
+    """Return the role as it is now. Writers of its members wait for each other, so no member is added twice."""
     row = (
         AppRole.objects.select_related("application__tenant")
         .select_for_update(of=("self",), no_key=True)

@@ -56,7 +56,7 @@ _POLICIES = ("password_policy", "session_policy", "message_policy")
 
 
 def find_by_host(host: str) -> Tenant | None:
-    """The active tenant of a host name, with its policies; None when there is none (decision 10).
+    """Return the active tenant of a host name, with its policies; None when there is none (decision 10).
 
     host: as in the Host header, with the port where there is one.
     """
@@ -67,12 +67,12 @@ def find_by_host(host: str) -> Tenant | None:
 
 
 def find_default() -> Tenant | None:
-    """The active default tenant, with its policies, if one was made."""
+    """Return the active default tenant, with its policies, if one was made."""
     return _cached(_DEFAULT_KEY, lambda: _usable().filter(is_default=True).first())
 
 
 def get_by_public_id(public_id: str) -> Tenant:
-    """The active tenant that X-tenant-id names on the shared host. Raises NotFound (APP.0001, decision 46)."""
+    """Return the active tenant that X-tenant-id names on the shared host. Raises NotFound (APP.0001, decision 46)."""
     tenant = _usable().filter(public_id=public_id).first() if is_storable(public_id) else None
     if tenant is None:
         raise NotFound("APP.0001", log_detail="tenant")
@@ -80,12 +80,12 @@ def get_by_public_id(public_id: str) -> Tenant:
 
 
 def find_by_code(code: str) -> Tenant | None:
-    """The tenant of that code, active or not; for operators' tools."""
+    """Return the tenant of that code, active or not; for operators' tools."""
     return Tenant.objects.select_related(*_POLICIES).filter(code=code).first()
 
 
 def has_demo_data() -> bool:
-    """Whether any tenant holds the demo's users, whose passwords stand in a file; never to be seen from outside."""
+    """Tell whether any tenant holds the demo's users, whose passwords stand in a file; never shown to others."""
     return Tenant.objects.filter(has_demo_data=True).exists()
 
 
@@ -267,7 +267,7 @@ def _set_domains(tenant: Tenant, hosts: Sequence[str]) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """A row that is referred to, as audit names it."""
+    """Return a row that is referred to, as audit names it."""
     return getattr(value, "public_id", value)
 
 

@@ -408,7 +408,7 @@ def _switch(user: User, *, is_active: bool, actor: Any) -> bool:
 
 
 def _locked(user: User) -> User:
-    """The user as the row stands now, kept from other writers. Raises NotFound (USER.0001) when deleted."""
+    """Return the user as the row stands now, kept from other writers. Raises NotFound (USER.0001) when deleted."""
     rows = User.objects.present().select_related("tenant").select_for_update(of=("self",), no_key=True)
     row: User | None = rows.filter(pk=user.pk).first()
     if row is None:
@@ -431,7 +431,7 @@ def _refusals(user: User) -> dict[str, Callable[[], IdentityError]]:
 
 
 def _taken(user: User, broken: str) -> IdentityError:
-    """The refusal of a row with taken values: the first one in the order of the form, whichever the database met."""
+    """Return the refusal of a row with taken values: of the first in the order of the form, whichever was met."""
     columns = {
         "user_name": "user_key",
         "mobile": "mobile_index",
@@ -525,12 +525,12 @@ def _without_empty(extension: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def masked(changes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """Changes as the audit may keep them: personal values hidden, others as they are."""
+    """Return changes as the audit may keep them: personal values hidden, others as they are."""
     return {name: [_mask(name, value) for value in pair] for name, pair in changes.items()}
 
 
 def in_clear(changes: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """The personal ones of these changes, for the part of the audit that is erased with the person.
+    """Return the personal ones of these changes, for the part of the audit that is erased with the person.
 
     What is sealed on the row is sealed for a reason, so it stays masked here too.
     """

@@ -39,7 +39,7 @@ _PARKED = "login_transaction.external"
 
 @retried
 def recognise(*, upstream: Upstream, person: ExternalPerson, context: RequestContext) -> ExternalIdentity | None:
-    """The link of this person, brought up to date; None where there is none yet."""
+    """Find the link of this person and bring it up to date; None where there is none yet."""
     by_subject = _by_subject(upstream, person)
     account = _account_of(upstream, person)
     identity = by_subject or (account.identity if account else None)
@@ -187,7 +187,7 @@ def _linked_already() -> AlreadyExists:
 
 
 def park(*, upstream: Upstream, person: ExternalPerson) -> dict[str, str]:
-    """What a sign-in under way keeps of somebody who is not linked yet: sealed, as it is personal data."""
+    """Return what a sign-in under way keeps of somebody who is not linked yet: sealed, as it is personal data."""
     fields = {
         "subject": person.subject,
         "openid": person.openid,
@@ -198,7 +198,7 @@ def park(*, upstream: Upstream, person: ExternalPerson) -> dict[str, str]:
 
 
 def unpark(parked: dict[str, str], *, tenant: Tenant) -> tuple[Upstream, ExternalPerson]:
-    """What `park` kept. Raises StateInvalid where the source was taken away or switched off meanwhile."""
+    """Return what `park` kept. Raises StateInvalid where the source was taken away or switched off meanwhile."""
     upstream = Upstream.objects.filter(tenant=tenant, public_id=parked["upstream"], is_active=True).first()
     if upstream is None or upstream.kind not in connectors():
         raise StateInvalid(log_detail="upstream is gone")
@@ -216,12 +216,12 @@ def link_parked(parked: dict[str, str], *, user: User, tenant: Tenant, context: 
 
 
 def list_of(user: User) -> Sequence[ExternalIdentity]:
-    """The user's links, the oldest first."""
+    """Return the user's links, the oldest first."""
     return list(ExternalIdentity.objects.filter(user=user).prefetch_related("accounts").order_by("pk"))
 
 
 def get_own(*, user: User, public_id: str) -> ExternalIdentity:
-    """One of the user's own links. Raises NotFound (SOCIAL.0003), for other people's links too."""
+    """Return one of the user's own links. Raises NotFound (SOCIAL.0003), for other people's links too."""
     rows = ExternalIdentity.objects.filter(user=user, public_id=public_id)
     found = rows.first() if is_storable(public_id) else None
     if found is None:
@@ -255,7 +255,7 @@ def unlink(*, identity: ExternalIdentity, context: RequestContext, actor: Any = 
 
 
 def _has_other_way(user: User, *, than: ExternalIdentity) -> bool:
-    """Whether the person can sign in without this link: by password, by a proved number or mailbox, by another link."""
+    """Tell whether the person can sign in without this link: by password, proved number or mailbox, or another link."""
     if user.has_usable_password() or (user.mobile_index and user.phone_number_verified):
         return True
     if user.email and user.email_verified:

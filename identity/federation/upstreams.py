@@ -42,7 +42,7 @@ _MASK = "***"
 
 
 def find_for_app(*, tenant: Tenant, kind: str, application: Application) -> Upstream | None:
-    """The source that a phone app signs in with: the one of its own application, else the tenant's."""
+    """Return the source that a phone app signs in with: the one of its own application, else the tenant's."""
     fitting = Q(application=application) | Q(application=None)
     rows = list(Upstream.objects.filter(fitting, tenant=tenant, kind=kind, for_apps=True, is_active=True))
     rows.sort(key=lambda row: row.application_id is None)
@@ -50,14 +50,14 @@ def find_for_app(*, tenant: Tenant, kind: str, application: Application) -> Upst
 
 
 def list_for_page(*, tenant: Tenant, user_agent: str) -> list[Upstream]:
-    """The sources whose buttons this browser's sign-in page shows."""
+    """Return the sources whose buttons this browser's sign-in page shows."""
     rows = Upstream.objects.filter(tenant=tenant, on_sign_in_page=True, is_active=True).order_by("pk")
     known = [_of(row, tenant) for row in rows if row.kind in connectors.base.connectors()]
     return [row for row in known if connector_of(row).is_offered(_public_account(row), user_agent=user_agent)]
 
 
 def get_for_page(*, tenant: Tenant, public_id: str) -> Upstream:
-    """A source that browsers may use. Raises NotFound."""
+    """Return a source that browsers may use. Raises NotFound."""
     row = None
     if is_storable(public_id):
         row = Upstream.objects.filter(tenant=tenant, public_id=public_id, on_sign_in_page=True, is_active=True).first()
@@ -67,7 +67,7 @@ def get_for_page(*, tenant: Tenant, public_id: str) -> Upstream:
 
 
 def connector_of(upstream: Upstream) -> Connector:
-    """The connector that speaks this source's protocol."""
+    """Return the connector that speaks this source's protocol."""
     return connectors.base.connectors()[upstream.kind]
 
 
@@ -77,7 +77,7 @@ def namespace_of(upstream: Upstream) -> str:
 
 
 def label_of(upstream: Upstream) -> str:
-    """What people read on the button."""
+    """Return what people read on the button."""
     return upstream.name or str(connector_of(upstream).label)
 
 
@@ -85,7 +85,7 @@ def label_of(upstream: Upstream) -> str:
 
 
 def authorization_url(upstream: Upstream, *, redirect_uri: str, state: str) -> str:
-    """Where a browser is sent, to come back to `redirect_uri` with `state`."""
+    """Return where a browser is sent, to come back to `redirect_uri` with `state`."""
     return connector_of(upstream).authorization_url(_public_account(upstream), redirect_uri=redirect_uri, state=state)
 
 
@@ -98,7 +98,7 @@ def ask(upstream: Upstream, *, authorization_code: str) -> ExternalPerson:
 
 
 def account_of(upstream: Upstream) -> Account:
-    """The row as connectors take it, with the secret."""
+    """Return the row as connectors take it, with the secret."""
     secret = crypto.unseal(upstream.secret_sealed, purpose=_SECRET) if upstream.secret_sealed else ""
     return _account(upstream, secret=secret)
 
@@ -129,7 +129,7 @@ def _of(row: Upstream, tenant: Tenant) -> Upstream:
 
 
 def find(*, tenant: Tenant, kind: str, client_id: str) -> Upstream | None:
-    """The source with this application id."""
+    """Return the source with this application id."""
     return Upstream.objects.filter(tenant=tenant, kind=kind, client_id=client_id).first()
 
 

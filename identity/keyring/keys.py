@@ -104,7 +104,7 @@ class Key:
         return loaded
 
     def is_published(self, now: datetime) -> bool:
-        """Whether relying parties shall see it."""
+        """Tell whether relying parties shall see it."""
         return self.state != KeyState.RETIRED or (self.published_until is not None and self.published_until > now)
 
 
@@ -112,7 +112,7 @@ class Key:
 
 
 def active(*, tenant: Tenant, use: str, alg: str) -> Key:
-    """The key that signs, or under which clients encrypt; made if the tenant has none yet.
+    """Return the key that signs, or under which clients encrypt; made if the tenant has none yet.
 
     Raises UnsupportedAlgorithm.
     """
@@ -130,7 +130,7 @@ def sign(*, tenant: Tenant, alg: str, claims: Mapping[str, Any], typ: str = "JWT
 
 
 def verify(*, tenant: Tenant, token: str, verify_exp: bool = True) -> dict[str, Any]:
-    """The claims of a JWS that one of the tenant's published keys signed. Issuer, audience and type are the
+    """Verify a JWS against the tenant's published keys; return its claims. Issuer, audience and type are the
     caller's to check. Raises jwt.InvalidTokenError.
 
     S42: the algorithm is the key's own, never the header's word.
@@ -145,7 +145,7 @@ def verify(*, tenant: Tenant, token: str, verify_exp: bool = True) -> dict[str, 
 
 
 def find_published(*, tenant: Tenant, kid: str) -> Key | None:
-    """A published key by its kid."""
+    """Find a published key by its kid."""
     now = timezone.now()
     for keys in (_cached(tenant.pk), ()):
         for key in keys or _load(tenant.pk):  # An unknown kid may be newer than this process's copy.
@@ -155,7 +155,7 @@ def find_published(*, tenant: Tenant, kid: str) -> Key | None:
 
 
 def public_keys(*, tenant: Tenant, use: str = KeyUse.SIG) -> list[Key]:
-    """What is published: active, next, and retired keys whose last id_token may still be in use.
+    """Return what is published: active, next, and retired keys whose last id_token may still be in use.
 
     Read from the database each time, see above. A tenant without keys gets its first pair.
     """
@@ -168,7 +168,7 @@ def public_keys(*, tenant: Tenant, use: str = KeyUse.SIG) -> list[Key]:
 
 
 def decryption_keys(*, tenant: Tenant, known: Iterable[Key] | None = None) -> list[Key]:
-    """Every private key under which a client may have encrypted, the active one first.
+    """Return every private key under which a client may have encrypted, the active one first.
 
     known: what was given before and did not fit. The rows are then read anew, and only keys that are not among these
     are given: another process may have made and published one since this process read them.
@@ -290,7 +290,7 @@ def revoke(*, tenant: Tenant, use: str, alg: str, context: RequestContext = SYST
 
 
 def in_use(*, tenant: Tenant, use: str | None = None, alg: str | None = None) -> list[tuple[str, str]]:
-    """The (use, alg) pairs for which a tenant has keys, sorted."""
+    """Return the (use, alg) pairs for which a tenant has keys, sorted."""
     rows = KeyPair.objects.filter(tenant=tenant, state=KeyState.ACTIVE)
     if use is not None:
         rows = rows.filter(use=use)
@@ -329,7 +329,7 @@ def rotate_aged(*, now: datetime, is_over: Callable[[], bool] = lambda: False) -
 
 
 def _rotation_age(kid: str, interval: timedelta) -> timedelta:
-    """How old a key gets. Its kid is a digest, so any part of it is as good as chance and always the same."""
+    """Return how old a key gets. Its kid is a digest, so any part of it is as good as chance and always the same."""
     share = int.from_bytes(hashlib.sha256(kid.encode()).digest()[:4]) / 2**32
     return interval * (1 - _SPREAD * share)
 
@@ -378,7 +378,7 @@ def _new_row(tenant: Tenant, use: str, alg: str, state: KeyState) -> KeyPair:
 
 
 def key_columns(private: PrivateKey, *, use: str, alg: str) -> dict[str, Any]:
-    """What a row keeps of a private key: the thumbprint, the public half, and the sealed private one.
+    """Return what a row keeps of a private key: the thumbprint, the public half, and the sealed private one.
 
     Raises ValueError for a key that is not valid.
     """
@@ -416,7 +416,7 @@ def _public_jwk(key: PublicKey) -> dict[str, Any]:
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:
-    """The base64url SHA-256 thumbprint of a public key (RFC7638-3): 43 characters, none of them a slash."""
+    """Return the base64url SHA-256 thumbprint of a public key (RFC7638-3): 43 characters, none of them a slash."""
     members = {name: jwk[name] for name in _THUMBPRINT_MEMBERS[jwk["kty"]]}
     digest = hashlib.sha256(json.dumps(members, separators=(",", ":")).encode()).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

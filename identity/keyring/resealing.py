@@ -41,7 +41,7 @@ class Result:
 
 
 def sealed_columns() -> Iterator[SealedColumn]:
-    """Every column named `*_sealed`, of every app."""
+    """Return every column named `*_sealed`, of every app."""
     for model in apps.get_models():
         for field in model._meta.local_fields:
             if field.name.endswith("_sealed"):

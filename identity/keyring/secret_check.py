@@ -40,7 +40,7 @@ class WrongSecrets(ImproperlyConfigured):
 
 
 def find_wrong() -> list[str]:
-    """The variables whose recorded key this process does not have; one statement, and nothing is written."""
+    """Return the variables whose recorded key this process does not have; one statement, and nothing is written."""
     return _wrong(_recorded())
 
 
@@ -91,7 +91,7 @@ def _wrong(recorded: Mapping[str, str]) -> list[str]:
 
 
 def _wrong_for_rows(recorded: Mapping[str, str]) -> list[str]:
-    """What can be told of a database from before there were fingerprints: its keys name the key that sealed them."""
+    """Judge a database from before there were fingerprints: its keys name the key that sealed them."""
     if _SEALING in recorded:
         return []
     sealed = KeyPair.objects.order_by("-pk").values_list("private_sealed", flat=True).first()

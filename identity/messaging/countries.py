@@ -31,7 +31,7 @@ class Country:
     mobile_regex: str  # Java's syntax, for the number as a form puts it together
 
     def as_wire(self) -> dict[str, Any]:
-        """The entry as OneAccess-3.2.4.3 has it."""
+        """Return the entry as OneAccess-3.2.4.3 has it."""
         return {
             "areaCode": self.calling_code,
             "displayMapping": dict(self.names),
@@ -79,7 +79,7 @@ _DOCUMENTED = (
 
 @cache
 def all_countries() -> tuple[Country, ...]:
-    """Every country with mobile numbers: the documented ones first, the others by their English name."""
+    """Return every country with mobile numbers: the documented ones first, the others by their English name."""
     documented = {country.code for country in _DOCUMENTED}
     others = [
         country
@@ -97,7 +97,7 @@ def wire_entries() -> tuple[dict[str, Any], ...]:
 
 @lru_cache(maxsize=8)
 def names(language: str) -> Mapping[str, str]:
-    """Country code to its name in a language of our pages; English for any other."""
+    """Map each country code to its name in a language of our pages; English for any other."""
     if language == "zh-hans":
         return MappingProxyType({country.code: country.names["zh-CN"] for country in all_countries()})
     territories = Locale.parse(_PAGE_LOCALES.get(language, "en")).territories
@@ -105,7 +105,7 @@ def names(language: str) -> Mapping[str, str]:
 
 
 def _derive(code: str) -> Country | None:
-    """An entry in the vendor's manner: plus and calling code once, perhaps a hyphen and the trunk zero, the number."""
+    """Build an entry in the vendor's manner: plus and calling code, perhaps a hyphen and the trunk zero, the number."""
     metadata = PhoneMetadata.metadata_for_region(code)
     if metadata is None or metadata.mobile is None or not metadata.mobile.national_number_pattern:
         return None  # Tristan da Cunha has no mobile network.

@@ -151,7 +151,7 @@ def send_test(
 
 
 def _test_target(gateway: MessageGateway, target: str) -> tuple[str, str]:
-    """Address as gateways take it, and masked."""
+    """Return the address as gateways take it, and masked."""
     if gateway.channel == VerificationChannel.EMAIL:
         validate_email(target)
         return target, crypto.mask_email(target)
@@ -254,13 +254,13 @@ def delete_template(*, template: MessageTemplate, context: RequestContext, actor
 
 
 def preview(template: MessageTemplate) -> Text:
-    """What the template becomes, with a code that was never sent."""
+    """Return what the template becomes, with a code that was never sent."""
     content = Content(template.tenant, SAMPLE_CODE, SAMPLE_MINUTES)
     return texts.fill(Text(template.subject, template.text), content)
 
 
 def default_of(template: MessageTemplate) -> Text:
-    """What Monban would send without the template."""
+    """Return what Monban would send without the template."""
     return texts.default(
         Content(template.tenant, SAMPLE_CODE, SAMPLE_MINUTES),
         channel=VerificationChannel(template.channel),

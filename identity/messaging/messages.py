@@ -64,7 +64,7 @@ class Envelope:
 
 
 def country_of(tenant: Tenant) -> str:
-    """The tenant's own country: what a number without a calling code belongs to."""
+    """Return the tenant's own country: what a number without a calling code belongs to."""
     return policies.message_policy(tenant).country or phone.country_of_time_zone(tenant.time_zone)
 
 
@@ -74,7 +74,7 @@ def canonical_number(mobile: str, *, tenant: Tenant) -> str:
 
 
 def is_country_allowed(country: str, *, tenant: Tenant) -> bool:
-    """Whether the tenant pays for messages to this country; "" is none that is known."""
+    """Tell whether the tenant pays for messages to this country; "" is none that is known."""
     allowed = policies.message_policy(tenant).allowed_countries.split() or [country_of(tenant)]
     return ALL_COUNTRIES in allowed or (bool(country) and country in allowed)
 
@@ -83,21 +83,21 @@ def is_country_allowed(country: str, *, tenant: Tenant) -> bool:
 
 
 def routes(*, tenant: Tenant, channel: VerificationChannel) -> list[Route]:
-    """The tenant's active gateways of a channel, first choice first; without any, the installation's own."""
+    """Return the tenant's active gateways of a channel, first choice first; without any, the installation's own."""
     rows = MessageGateway.objects.filter(tenant=tenant, channel=channel, is_active=True).order_by("position", "id")
     found = [route_of(row) for row in rows]
     return found or [Route(type(sender).__name__, sender, None) for sender in senders_for(channel)]
 
 
 def has_route(*, tenant: Tenant, channel: VerificationChannel) -> bool:
-    """Whether the tenant sends messages by this channel at all."""
+    """Tell whether the tenant sends messages by this channel at all."""
     return bool(senders_for(channel)) or (
         MessageGateway.objects.filter(tenant=tenant, channel=channel, is_active=True).exists()
     )
 
 
 def route_of(row: MessageGateway) -> Route:
-    """The way through one gateway. One that cannot be made ready refuses, so that the next one is asked."""
+    """Make the way through one gateway. One that cannot be made ready refuses, so that the next one is asked."""
     kind = KINDS.get(row.kind)
     if kind is None:
         return Route(row.name, _NotReady("this kind of gateway is not installed"), row)
@@ -114,12 +114,12 @@ class _NotReady:
         self.reason = reason
 
     def send(self, message: Message) -> None:
-        """Raises NotSent."""
+        """Refuse to send. Raises NotSent."""
         raise NotSent(self.reason)
 
 
 def facts_of(row: MessageGateway) -> GatewayFacts:
-    """What the gateway was set up with, its secret unsealed."""
+    """Return what the gateway was set up with, its secret unsealed."""
     return GatewayFacts(
         address=row.base_url or KINDS[row.kind].default_address,
         settings=row.settings,
@@ -130,7 +130,7 @@ def facts_of(row: MessageGateway) -> GatewayFacts:
 
 
 def text_of(content: Content, *, channel: VerificationChannel, purpose: VerificationPurpose, language: str) -> Text:
-    """What a message says: the tenant's own text in this language, else Monban's in this language."""
+    """Return what a message says: the tenant's own text in this language, else Monban's in this language."""
     language = language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
     row = MessageTemplate.objects.filter(
         tenant=content.tenant, channel=channel, purpose=purpose, language=language
@@ -190,7 +190,7 @@ def hand_over_once(message: Message, *, way: Route, envelope: Envelope, attempt:
 
 
 def envelope_of(*, user: User | None, target_masked: str, context: RequestContext, is_test: bool = False) -> Envelope:
-    """What of a request stands with the message."""
+    """Return what of a request stands with the message."""
     return Envelope(user, target_masked, context.request_id, is_test)
 
 

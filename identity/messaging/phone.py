@@ -100,7 +100,7 @@ def spellings(canonical_number: str, *, country: str) -> list[str]:
 
 
 def country_of_time_zone(name: str) -> str:
-    """The country of an IANA time zone, as CLDR tells it."""
+    """Return the country of an IANA time zone, as CLDR tells it."""
     zone = get_global("zone_aliases").get(name, name)
     country = str(get_global("zone_territories").get(zone, ""))
     return country if country in phonenumbers.SUPPORTED_REGIONS else DEFAULT_COUNTRY

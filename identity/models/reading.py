@@ -66,7 +66,7 @@ class ReadSafely(models.Model):
 
 
 def unusable_values(model: type[ReadSafely]) -> Iterator[tuple[Any, str]]:
-    """The primary key and column of every bad value that is stored."""
+    """Yield the primary key and column of every bad value that is stored."""
     rules = _rules(model)
     rows = model._default_manager.order_by().values_list("pk", *(name for name, _is_good in rules))
     for pk, *values in rows.iterator():
@@ -86,14 +86,14 @@ def _rules(model: type[ReadSafely]) -> tuple[tuple[str, Callable[[Any], bool]], 
 
 
 def _has_fallback(model: type[ReadSafely], field: models.Field[Any, Any]) -> bool:
-    """Whether anything can stand for a bad value. Nothing can for a name that others refer to, such as a code."""
+    """Tell whether anything can stand for a bad value. Nothing can for a name that others refer to, such as a code."""
     if field.name in model.read_as_stored:
         return False
     return field.has_default() or field.null or field.blank or field.name in model.read_as
 
 
 def _validators(field: models.Field[Any, Any]) -> list[Any]:
-    """What the column is held to beside its length, which the database holds."""
+    """Return what the column is held to beside its length, which the database holds."""
     return [validator for validator in field.validators if not isinstance(validator, MaxLengthValidator)]
 
 

@@ -101,7 +101,7 @@ class SealedValue:
 
 class UserQuerySet(models.QuerySet["User"]):
     def present(self) -> "UserQuerySet":
-        """Rows that were not deleted; names and ids of deleted ones are not shown to anyone."""
+        """Leave out deleted rows: their names and ids are not shown to anyone."""
         return self.filter(deleted_at=None)
 
 

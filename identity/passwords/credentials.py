@@ -57,7 +57,7 @@ class PasswordAge:
 
 
 def check_password(*, user: User | None, password: str) -> bool:
-    """Whether it is the user's password. An unknown user, or one without a password, costs the same (S33).
+    """Tell whether it is the user's password. An unknown user, or one without a password, costs the same (S33).
 
     A hash of another system, or of weaker parameters, is replaced by ours when the password was right. A wrong one
     costs our hash beside the other, too: never less than that of an unknown user. It costs more where the other
@@ -89,12 +89,12 @@ def check_password(*, user: User | None, password: str) -> bool:
 
 
 def is_same(one: str, other: str) -> bool:
-    """Whether both are one password, however a keyboard composed it."""
+    """Tell whether both are one password, however a keyboard composed it."""
     return prepared_password(one) == prepared_password(other)
 
 
 def _forms(password: str) -> tuple[str, ...]:
-    """The password as it is hashed now, and, where that differs, as it was typed: older hashes were made of that.
+    """Return the password as it is hashed now and, where that differs, as it was typed, which older hashes are of.
 
     One form for everything in ASCII, so that nearly every check costs one hash.
     """
@@ -104,7 +104,7 @@ def _forms(password: str) -> tuple[str, ...]:
 
 
 def _is_cheaper_when_wrong(encoded: str) -> bool:
-    """Whether only a right password is hashed in our way, by the upgrade."""
+    """Tell whether only a right password is hashed in our way, by the upgrade."""
     try:
         preferred, own = hashers.get_hasher(), hashers.identify_hasher(encoded)
     except ValueError:
@@ -115,7 +115,7 @@ def _is_cheaper_when_wrong(encoded: str) -> bool:
 
 
 def password_age(*, user: User, policy: PasswordPolicy | None = None, now: datetime | None = None) -> PasswordAge:
-    """Whether the user's password must, or soon must, be changed."""
+    """Tell whether the user's password must, or soon must, be changed."""
     policy = policy or policies.password_policy(user.tenant)
     if not user.has_usable_password():
         return PasswordAge()
@@ -276,7 +276,7 @@ def _store(
 
 
 def _is_upgrade(now: str, before: str) -> bool:
-    """Whether the hash differs only because a sign-in meanwhile replaced an old algorithm."""
+    """Tell whether the hash differs only because a sign-in meanwhile replaced an old algorithm."""
     return not before.startswith("argon2$") and now.startswith("argon2$")
 
 
@@ -330,12 +330,12 @@ def check_policy(password: str, *, user: User, policy: PasswordPolicy) -> None:
 
 
 def count_classes(password: str) -> int:
-    """How many of lower case, upper case, digits and others there are. Letters without case are others."""
+    """Return how many of lower case, upper case, digits and others there are. Letters without case are others."""
     return len({_class_of(character) for character in password})
 
 
 def policy_in_words(policy: PasswordPolicy) -> list[Any]:
-    """The rules as lazily translated sentences, for the pages on which a password is chosen."""
+    """Return the rules as lazily translated sentences, for the pages on which a password is chosen."""
     rules: list[Any] = [
         format_lazy(_("{least} to {most} characters"), least=policy.min_length, most=policy.max_length),
     ]
@@ -373,7 +373,7 @@ def policy_in_words(policy: PasswordPolicy) -> list[Any]:
 
 
 def generate_password(policy: PasswordPolicy) -> str:
-    """A random password that the policy accepts for anybody, with more than 100 bits of chance where it may be long."""
+    """Make a random password that the policy accepts for anybody, of more than 100 bits where it may be long."""
     groups = [string.ascii_lowercase, string.ascii_uppercase, string.digits, "-_.+"]
     # Without the characters that are mistaken for each other when read aloud or typed from paper.
     alphabet = [group.translate(str.maketrans("", "", "lIO01")) for group in groups]
@@ -394,12 +394,12 @@ def _class_of(character: str) -> str:
 
 
 def _is_hashable(password: str) -> bool:
-    """Whether it can be anybody's password: short enough to be worth the work, and characters only."""
+    """Tell whether it can be anybody's password: short enough to be worth the work, and characters only."""
     return len(password) <= _MAX_CHECKED_LENGTH and is_storable(password)
 
 
 def _own_data(user: User) -> list[str]:
-    """What of a person must not stand in the password, in the compared form."""
+    """Return what of a person must not stand in the password, in the compared form."""
     mobile = user.mobile
     parts = [
         user.user_name,
@@ -419,5 +419,5 @@ def _contains(password: str, part: str) -> bool:
 
 
 def _compared(text: str) -> str:
-    """The form in which passwords and personal data are compared: case and width do not matter."""
+    """Return the form in which passwords and personal data are compared: case and width do not matter."""
     return unicodedata.normalize("NFKC", text).casefold()

@@ -53,7 +53,7 @@ class LegacyHasher(BasePasswordHasher):
     digest: ClassVar[str]
 
     def salt(self) -> str:
-        """A random salt. Only tests and importers that re-create a foreign hash need one."""
+        """Make a random salt. Only tests and importers that re-create a foreign hash need one."""
         return secrets.token_hex(8)
 
     def encode(self, password: str, salt: str) -> str:
@@ -84,7 +84,7 @@ class LegacyHasher(BasePasswordHasher):
         return {"algorithm": algorithm, "salt": salt, "hash": digest.lower()}
 
     def safe_summary(self, encoded: str) -> dict[Any, Any]:
-        """What may be shown of a hash."""
+        """Return what may be shown of a hash."""
         decoded = self.decode(encoded)
         return {
             _("algorithm"): decoded["algorithm"],

@@ -37,13 +37,13 @@ def _words() -> frozenset[str]:
 
 
 def is_weak(password: str) -> bool:
-    """Whether many people use this password or one like it."""
+    """Tell whether many people use this password or one like it."""
     folded = _fold(password)
     return not _words().isdisjoint(_readings(folded)) or _is_walk(folded) or _is_repetition(folded)
 
 
 def is_one_of(password: str, words: Iterable[str]) -> bool:
-    """Whether the password is one of these words, dressed up or not."""
+    """Tell whether the password is one of these words, dressed up or not."""
     unwelcome = {_fold(word.strip()) for word in words} - {""}
     return bool(unwelcome) and not unwelcome.isdisjoint(_readings(_fold(password)))
 
@@ -53,7 +53,7 @@ def _fold(text: str) -> str:
 
 
 def _readings(folded: str) -> set[str]:
-    """The words that the password may stand for: without what is put before and behind, and with letters for digits."""
+    """Return the words that a password may stand for: without what stands around it, and with letters for digits."""
     readings = {folded}
     for text in (folded, *(folded.translate(table) for table in _LEET)):
         readings |= {text, re.sub(r"[^\w]|_", "", text)}
@@ -71,7 +71,7 @@ def _readings(folded: str) -> set[str]:
 
 
 def _is_walk(folded: str) -> bool:
-    """Whether it is put together from steps along the alphabet, the digits or the keyboard, of three keys or more."""
+    """Tell whether it is made of steps along the alphabet, the digits or the keyboard, of three keys or more."""
     position = 0
     while position < len(folded):
         length = _walk_length(folded[position:])
@@ -92,5 +92,5 @@ def _walk_length(text: str) -> int:
 
 
 def _is_repetition(folded: str) -> bool:
-    """Whether one short piece is all of it, as in `ab12ab12`."""
+    """Tell whether one short piece is all of it, as in `ab12ab12`."""
     return re.fullmatch(r"(.{1,4})\1+", folded, re.DOTALL) is not None

@@ -1,6 +1,7 @@
-"""Check one factor: a password or a verification code. Who it is comes first, and costs the same for nobody.
+"""Check one factor: a password or a verification code.
 
-Every check counts its try before it looks (S30, S31), and unknown, wrong and disabled cost the same work (S33).
+The user is resolved first, at the same cost whether or not one exists. Every check counts its try before it
+looks (S30, S31), and unknown, wrong and disabled cost the same work (S33).
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
 
 
 def _is(column: str, value: Any) -> Q:
-    """The column's index leaves out what is empty; said here too, so that a prepared statement may use it."""
+    """Compare as the column's index does, which leaves out what is empty: so a prepared statement may use it."""
     return Q(**{column: value}) & ~Q(**{column: ""})
 
 

@@ -30,7 +30,7 @@ class SSOSessionBackend(ModelBackend):
         return user if user is not None and user.is_usable else None
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
-        """Whether an operator may do this kind of thing, and to this row."""
+        """Tell whether an operator may do this kind of thing, and to this row."""
         if not _is_operator(user_obj) or perm in _INSTALLATION_RIGHTS:
             return False
         if perm.partition(".")[0] in _INSTALLATION_APPS:
@@ -39,7 +39,7 @@ class SSOSessionBackend(ModelBackend):
         return (tenant_id is None or tenant_id == user_obj.tenant_id) and super().has_perm(user_obj, perm)
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
-        """Whether an operator may open an app in the admin."""
+        """Tell whether an operator may open an app in the admin."""
         is_ours = app_label not in _INSTALLATION_APPS
         return is_ours and _is_operator(user_obj) and super().has_module_perms(user_obj, app_label)
 

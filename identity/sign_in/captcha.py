@@ -145,7 +145,7 @@ def spend(*, tenant: Tenant, captcha_token: str, sender: str, binding: str) -> N
 
 
 def read_point(point_json: str, *, secret_key: str | None) -> str | None:
-    """The point's JSON text, decrypted where it is not plain; None for what is neither.
+    """Return the point's JSON text, decrypted where it is not plain; None for what is neither.
 
     With a key both are taken: the document shows a key and a plain point side by side (conflict D03).
     """
@@ -189,7 +189,7 @@ def _close(row: Captcha, *, is_right: bool, now: datetime, **values: object) -> 
 
 
 def _is_right(point_json: str, *, true_x: int) -> bool:
-    """The component's own rule: fractions are cut off, y is always five."""
+    """Judge a point by the component's own rule: fractions are cut off, y is always five."""
     try:
         point = json.loads(point_json)
         # A JavaScript client writes whole numbers without a fraction, a Java client with one.

@@ -204,7 +204,7 @@ def link_by_password(step: SignInStep, *, identifier: str, password: str) -> Log
 
 
 def shown_of(row: LoginTransaction) -> dict[str, Any]:
-    """What the page shows: the provider's name, the nickname there, and whether registering is offered.
+    """Return what the page shows: the provider's name, the nickname there, and whether registering is offered.
 
     Raises as `external_identities.unpark`.
     """
@@ -217,7 +217,7 @@ def shown_of(row: LoginTransaction) -> dict[str, Any]:
 
 
 def target_of(row: LoginTransaction) -> verification.Target | None:
-    """The telephone to which this browser had a code sent."""
+    """Return the telephone to which this browser had a code sent."""
     sealed = row.data.get("mobile")
     if not sealed:
         return None
@@ -225,7 +225,7 @@ def target_of(row: LoginTransaction) -> verification.Target | None:
 
 
 def find_sent(row: LoginTransaction) -> verification.SentCode | None:
-    """What is known of the code that is open for that telephone."""
+    """Return what is known of the code that is open for that telephone."""
     target = target_of(row)
     if target is None:
         return None

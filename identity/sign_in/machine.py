@@ -81,7 +81,7 @@ class LoginOutcome:
     reason: str = ""  # PASSWORD_EXPIRED: "expired" or "must_change"; ACCESS_DENIED: why
     days_left: int | None = None  # PASSWORD_WARN
     session: SSOSession | None = None  # SUCCESS
-    session_handle: str = ""  # SUCCESS: for the cookie or the session_token; told this once
+    session_handle: str = ""  # SUCCESS: for the cookie or the session_token; the only copy
 
 
 # Beginning -------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def begin_again(row: LoginTransaction, *, binding: str, session: SSOSession | No
 
 
 def is_done_by(session: SSOSession, *, row: LoginTransaction) -> bool:
-    """Whether the session that the browser has by now, from another of its tabs, does for what this sign-in is for.
+    """Tell whether the session that another tab of the browser has opened by now is enough for this sign-in.
 
     Never where the person is to prove or choose something here, or has begun to as somebody else.
     """
@@ -169,7 +169,7 @@ def finish_with(row: LoginTransaction, *, session: SSOSession) -> LoginOutcome:
 
 
 def _takes(row: LoginTransaction, *, session: SSOSession) -> bool:
-    """Whether this sign-in may build on a session at all (OIDCC-3.1.2.1: prompt, max_age)."""
+    """Tell whether this sign-in may build on a session at all (OIDCC-3.1.2.1: prompt, max_age)."""
     if session.tenant_id != row.tenant_id or row.data.get("reauthenticate") or row.data.get("select_account"):
         return False
     max_age_seconds = row.data.get("max_age_seconds")

@@ -87,7 +87,7 @@ def begin(
             is_beside_answer=True,
         )
     except TooManyRequests as error:
-        # Told, it would say whether two names are one person's.
+        # Answering with the limit would reveal that two names belong to one person.
         log.info("password_reset.not_sent", extra={"reason": error.log_detail})
     return handle
 
@@ -209,7 +209,7 @@ def _ask_for_second_code(
 
 
 def _may_send_text(identifier: str, *, tenant: Tenant) -> bool:
-    """Whether the first code may be a text message: told by what was typed and by the tenant, never by who it is."""
+    """Tell whether the first code may be a text message, by what was typed and by the tenant, never by who it is."""
     return "@" not in identifier and messages.has_route(tenant=tenant, channel=VerificationChannel.SMS)
 
 
@@ -232,7 +232,7 @@ def _prove_reset(
 
 
 def _places_of(user: User, *, name: str) -> list[verification.Target]:
-    """Where codes go, of the verified places: first to the number where that is what was typed, else to the mailbox.
+    """Return the verified places that codes go to: first the number where that was typed, else the mailbox.
 
     Nowhere for an operator who has not both.
     """

@@ -74,7 +74,7 @@ def draw() -> Puzzle:
 
 @cache
 def _backgrounds() -> tuple[Image.Image, ...]:
-    """Every background, decoded; about a quarter of a megabyte each."""
+    """Return every background, decoded; about a quarter of a megabyte each."""
     pictures = []
     for file in sorted(_BACKGROUNDS.glob("*.webp")):
         with Image.open(file) as picture:
@@ -106,7 +106,7 @@ def _noise(size: tuple[int, int], deviation: float) -> Image.Image:
 
 
 def _decoy_place(taken: list[tuple[int, int]], *, y: int, is_in_row: bool) -> tuple[int, int] | None:
-    """A place for a hole that fits nothing, clear of the others; None where there is no room.
+    """Return a place for a hole that fits nothing, clear of the others; None where there is no room.
 
     is_in_row: at the height where the piece slides, else at one where it cannot go.
     """
@@ -118,7 +118,7 @@ def _decoy_place(taken: list[tuple[int, int]], *, y: int, is_in_row: bool) -> tu
 
 
 def _filling(picture: Image.Image) -> Image.Image:
-    """What the hole shows: any other part of the picture."""
+    """Return what the hole shows: any other part of the picture."""
     left, top = _chance.randrange(WIDTH - PIECE), _chance.randrange(HEIGHT - PIECE)
     return picture.crop((left, top, left + PIECE, top + PIECE))
 
@@ -127,7 +127,7 @@ def _filling(picture: Image.Image) -> Image.Image:
 
 
 def _shape() -> tuple[Side, Side, Side, Side]:
-    """A random form: top, right, bottom, left; two knobs or hollows at least."""
+    """Return a random form: top, right, bottom, left; two knobs or hollows at least."""
     while True:
         top, right, bottom, left = (_chance.choice(_SIDES) for _side in range(4))
         if sum(1 for kind, _shift in (top, right, bottom, left) if kind) >= 2:
@@ -135,7 +135,7 @@ def _shape() -> tuple[Side, Side, Side, Side]:
 
 
 def _other_shape(shape: tuple[Side, Side, Side, Side]) -> tuple[Side, Side, Side, Side]:
-    """A form that a person tells from this one: two sides at least are of another kind."""
+    """Return a form that a person tells from this one: two sides at least are of another kind."""
     while True:
         other = _shape()
         if sum(1 for (kind, _), (own, _shift) in zip(other, shape, strict=True) if kind != own) >= 2:
@@ -144,7 +144,7 @@ def _other_shape(shape: tuple[Side, Side, Side, Side]) -> tuple[Side, Side, Side
 
 @lru_cache(maxsize=1024)
 def _masks(shape: tuple[Side, Side, Side, Side]) -> tuple[Image.Image, Image.Image]:
-    """The form and its bright rim: two masks of 47 x 47."""
+    """Return the form and its bright rim: two masks of 47 x 47."""
     size = PIECE * _OVERSAMPLING
     large = Image.new("L", (size, size))
     pen = ImageDraw.Draw(large)
@@ -166,7 +166,7 @@ def _masks(shape: tuple[Side, Side, Side, Side]) -> tuple[Image.Image, Image.Ima
 
 
 def _cut_piece(texture: Image.Image, shape: tuple[Side, Side, Side, Side], *, y: int) -> Image.Image:
-    """The piece: what the hole was cut from, in another light and with noise of its own."""
+    """Return the piece: what the hole was cut from, in another light and with noise of its own."""
     form, rim = _masks(shape)
     tints = [_chance.uniform(0.8, 1.2) for _band in range(3)]
     part = texture.point([min(255, round(value * tint)) for tint in tints for value in range(256)])

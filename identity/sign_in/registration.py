@@ -39,7 +39,7 @@ _NAME_CHARACTERS = string.ascii_lowercase + string.digits
 
 
 def is_offered(tenant: Tenant) -> bool:
-    """Whether a code for registering may be sent: by the tenant's switch, or for who comes from another provider."""
+    """Tell whether a code for registering may be sent: by the tenant's switch, or to whom another provider sent."""
     if tenant.allow_registration:
         return True
     offering = {"is_active": True, "unknown_user": UnknownUser.BIND_OR_REGISTER}
@@ -83,7 +83,7 @@ def register(
 
 
 def _check_names(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> None:
-    """Refuse what the tenant demands, before something is put in its place."""
+    """Refuse a registration that lacks a required name, before defaults fill it in."""
     for name in ("user_name", "name"):
         if not values.get(name) and AttributeEditor.USER in rules[name].required_for:
             raise rules[name].required()
@@ -100,7 +100,7 @@ def _check_open(rules: Mapping[str, Rule], extension: Mapping[str, Any]) -> None
 
 
 def _new_user_name() -> str:
-    """A name for whoever gave none. Not the number: that one is kept sealed, and may be somebody else's later."""
+    """Make a name for whoever gave none. Not the number: that one is kept sealed, and may be somebody else's later."""
     return "u" + "".join(secrets.choice(_NAME_CHARACTERS) for _character in range(11))
 
 

@@ -47,7 +47,7 @@ def issue(
     """Make a ticket by which the application's back end learns who is signed in; return it with its lifetime.
 
     client_id: the registration for which it was asked. holder: the application that opened the session and asks; for
-    another one it is noted that the session was used there. The ticket is told this once.
+    another one it is noted that the session was used there. Only the hash of the ticket is kept.
     Raises ApplicationDisabled, and AccessDenied where the user may not use the application, or has not proved enough
     factors for it (S28).
     """

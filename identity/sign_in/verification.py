@@ -94,17 +94,17 @@ class Proved:
 
 
 def email_of(user: User) -> Target:
-    """The user's mailbox."""
+    """Return the user's mailbox."""
     return Target(VerificationChannel.EMAIL, user.email)
 
 
 def mobile_of(user: User) -> Target:
-    """The user's telephone."""
+    """Return the user's telephone."""
     return mobile_target(user.mobile, tenant=user.tenant)
 
 
 def mobile_target(mobile: str, *, tenant: Tenant) -> Target:
-    """The telephone with this number, whoever has it and however it is spelled."""
+    """Return the telephone with this number, whoever has it and however it is spelled."""
     return Target(VerificationChannel.SMS, messages.canonical_number(mobile, tenant=tenant))
 
 
@@ -183,7 +183,7 @@ def send(
 
 
 def source_limit(tenant: Tenant) -> Limit:
-    """How many codes one network address may cause."""
+    """Return how many codes one network address may cause."""
     return Limit(policies.message_policy(tenant).per_source_hour, _HOUR, _HOUR)
 
 
@@ -240,12 +240,12 @@ def spend(proved: Proved) -> None:
 
 
 def is_same(one: Target, other: Target, *, tenant: Tenant) -> bool:
-    """Whether both are one telephone or mailbox, however they are spelled."""
+    """Tell whether both are one telephone or mailbox, however they are spelled."""
     return one.channel == other.channel and _index(tenant, one) == _index(tenant, other)
 
 
 def is_reachable(target: Target, *, tenant: Tenant) -> bool:
-    """Whether the tenant sends messages there at all: of numbers, to its countries only."""
+    """Tell whether the tenant sends messages there at all: of numbers, to its countries only."""
     try:
         _deliverable_address(tenant=tenant, target=target)
     except ValueInvalid:
@@ -280,12 +280,12 @@ def _open_rows(*, tenant: Tenant, purpose: VerificationPurpose, target: Target) 
 
 @receiver(post_save, sender=MessagePolicy, dispatch_uid="verification.raise_limit")
 def _lift_the_day(*, instance: MessagePolicy, **kwargs: object) -> None:
-    """An operator who raises the limit of the day does it because the day is used up."""
+    """Make room for today when an operator raises the limit of a day, as they do when it is used up."""
     throttle.raise_limit(tenant=instance.tenant, kind=CounterKind.SEND_TENANT, count=instance.per_tenant_day)
 
 
 def _deliverable_address(*, tenant: Tenant, target: Target) -> str:
-    """The address as gateways take it. Raises ValueInvalid for a number that is none, or none that is paid for.
+    """Return the address as gateways take it. Raises ValueInvalid for a number that is none, or none that is paid for.
 
     Asked for nobody's number too, as the answer must not tell whose it is (S33).
     """
@@ -327,7 +327,7 @@ def _check_limits(
         limits.insert(2, (CounterKind.SEND_DEVICE, fingerprint, Limit(policy.per_device_hour, _HOUR, _HOUR)))
     for kind, key, limit in limits:
         throttle.limit(tenant=tenant, kind=kind, key=key, limit=limit)
-    # What goes to nobody costs nothing. Names that strangers make up must not use up what the tenant's people need.
+    # Undeliverable codes do not count: invented names must not exhaust the tenant's daily limit.
     of_day = Limit(policy.per_tenant_day, _DAY)
     throttle.limit(tenant=tenant, kind=CounterKind.SEND_TENANT, key="", limit=of_day, weight=1 if is_deliverable else 0)
     now = timezone.now()
@@ -400,5 +400,5 @@ def _deliver_quietly(deliver: Callable[[], object]) -> None:
 
 @cache
 def _background() -> ThreadPoolExecutor:
-    """One small pool for the process, made after it has forked."""
+    """Return one small pool for the process, made after it has forked."""
     return ThreadPoolExecutor(max_workers=2, thread_name_prefix="send-code")

@@ -24,7 +24,7 @@ _FIELD = "device.fingerprint"
 
 
 def index_of(fingerprint: str, *, tenant: Tenant) -> str:
-    """What is kept of a fingerprint, equal for equal ones of one tenant; "" where there is none."""
+    """Return what is kept of a fingerprint, equal for equal ones of one tenant; "" where there is none."""
     return crypto.blind_index(fingerprint, tenant_id=tenant.pk, field=_FIELD) if fingerprint else ""
 
 
@@ -60,7 +60,7 @@ def record(*, user: User, context: RequestContext) -> str:
 
 
 def list_of(user: User) -> list[Device]:
-    """The user's devices, the last seen first."""
+    """Return the user's devices, the last seen first."""
     return list(Device.objects.filter(user=user).order_by("-last_seen_at", "-pk")[:PER_USER])
 
 

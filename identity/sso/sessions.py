@@ -83,7 +83,7 @@ def start(
     context: RequestContext,
     kind: str = SessionKind.BROWSER,
 ) -> tuple[SSOSession, str]:
-    """Open a session; return it with its handle, which is told this once.
+    """Open a session; return it and its handle. Only the handle's hash is kept, so this is the only copy.
 
     amr: authentication methods in order of use, values of RFC8176-2; the assurance follows from them.
     Raises AccountDisabled if the user or the tenant is disabled.
@@ -339,7 +339,7 @@ def join_once(
     if key in _joined:
         return
     join(session, application, protocol=protocol, client_ref=client_ref, data=data)
-    # Not before: what is rolled back has not happened.
+    # Remember only on commit: a rolled-back join must not be cached.
     transaction.on_commit(partial(_remember_joined, key))
 
 
@@ -355,7 +355,7 @@ def forget_joined() -> None:
 
 
 def has_joined(session: SSOSession | None, *, protocol: str, client_ref: str) -> bool:
-    """Whether the session was used to sign in to that registration. No session has joined nothing, at the same cost."""
+    """Tell whether the session was used to sign in to that registration. None has joined nothing, at the same cost."""
     joined = SessionParticipant.objects.filter(protocol=protocol, registration=client_ref)
     return joined.filter(session_id=session.pk if session else 0).exists()
 

@@ -101,7 +101,7 @@ def begin(
 
 
 def find(*, handle: str, tenant: Tenant, bindings: Sequence[str]) -> SignOut | None:
-    """The sign-out of this handle in this browser, or None."""
+    """Return the sign-out of this handle in this browser, or None."""
     try:
         payload = pending_requests.peek(tenant=tenant, path=_PATH, handle=handle, bindings=bindings)
     except StateInvalid:
@@ -114,18 +114,18 @@ def find(*, handle: str, tenant: Tenant, bindings: Sequence[str]) -> SignOut | N
 
 
 def frames(sign_out: SignOut, *, context: RequestContext) -> list[Frame]:
-    """The frames that the browser must load, each given out once."""
+    """Return the frames that the browser must load, each given out once."""
     steps = (_take(row, sign_out, FrontChannelState.SHOWN, context) for row in _waiting(sign_out, is_framed=True))
     return [step for step in steps if isinstance(step, Frame)]
 
 
 def has_visits(sign_out: SignOut) -> bool:
-    """Whether the browser has applications left to go to."""
+    """Tell whether the browser has applications left to go to."""
     return bool(_waiting(sign_out, is_framed=False))
 
 
 def next_visit(sign_out: SignOut, *, context: RequestContext) -> Visit | None:
-    """Where the browser goes next to tell an application; None when all were asked."""
+    """Return where the browser goes next to tell an application; None when all were asked."""
     for row in _waiting(sign_out, is_framed=False):
         step = _take(row, sign_out, FrontChannelState.ASKED, context)
         if isinstance(step, Visit):
@@ -134,7 +134,7 @@ def next_visit(sign_out: SignOut, *, context: RequestContext) -> Visit | None:
 
 
 def find_asked(sign_out: SignOut, *, protocol: str, client_ref: str) -> SessionParticipant | None:
-    """The participant that the browser was sent to and that has not answered yet."""
+    """Return the participant that the browser was sent to and that has not answered yet."""
     asked = SessionParticipant.objects.filter(session=sign_out.session, front_channel_state=FrontChannelState.ASKED)
     return asked.filter(protocol=protocol, registration=client_ref).first()
 
@@ -146,7 +146,7 @@ def note_answer(participant: SessionParticipant, *, is_confirmed: bool) -> bool:
 
 
 def report(sessions: Iterable[SSOSession]) -> dict[int, list[ApplicationReport]]:
-    """What is known of the applications of ended sessions, by the session's key: two queries."""
+    """Return what is known of the applications of ended sessions, by the session's key: two queries."""
     ended = {session.sid: session for session in sessions}
     told: dict[tuple[int, Application], set[Told]] = defaultdict(set)
     rows = SessionParticipant.objects.filter(session__in=ended.values()).exclude(protocol__in=_NOT_TOLD)
@@ -163,7 +163,7 @@ def report(sessions: Iterable[SSOSession]) -> dict[int, list[ApplicationReport]]
 
 
 def is_settled(reports: Iterable[ApplicationReport]) -> bool:
-    """Whether looking again soon will show nothing new."""
+    """Tell whether looking again soon will show nothing new."""
     return not any(row.told in (Told.WAITING, Told.RETRYING) for row in reports)
 
 
@@ -219,7 +219,7 @@ def _told_by_delivery(row: Delivery) -> Told:
 
 
 def _summary(states: set[Told]) -> Told:
-    """One word for an application that is told in several ways: what is worst, but an answer beats no answer."""
+    """Return one word for an application that is told in several ways: what is worst, but an answer beats no answer."""
     for state in (Told.FAILED, Told.RETRYING, Told.WAITING, Told.CONFIRMED, Told.SHOWN):
         if state in states:
             return state

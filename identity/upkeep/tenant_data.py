@@ -46,19 +46,19 @@ class Table:
         return self.model._meta.label
 
     def rows(self, tenant: Tenant) -> models.QuerySet[Any]:
-        """The tenant's rows."""
+        """Return the tenant's rows."""
         return self.model._base_manager.filter(**{self.path: tenant}).order_by("pk")
 
 
 def tables() -> list[Table]:
-    """Every table with rows of tenants, those that refer to others before these."""
+    """Return every table with rows of tenants, those that refer to others before these."""
     paths = {model: path for model in _models() if (path := _path(model)) is not None}
     graph = TopologicalSorter({model: _parents(model) & paths.keys() - {model} for model in paths})
     return [Table(model, paths[model]) for model in reversed(list(graph.static_order()))]
 
 
 def count(tenant: Tenant) -> dict[str, int]:
-    """How many rows of each table would go; tables without any are left out."""
+    """Return how many rows of each table would go; tables without any are left out."""
     counts = {table.name: table.rows(tenant).count() for table in _removable()}
     return {name: rows for name, rows in counts.items() if rows}
 
@@ -145,7 +145,7 @@ def _parents(model: type[models.Model]) -> set[Any]:
 
 
 def _path(model: type[models.Model]) -> str | None:
-    """The shortest way to a tenant, required references before such as may be empty."""
+    """Return the shortest way to a tenant, required references before such as may be empty."""
     waiting: deque[tuple[type[models.Model], str]] = deque([(model, "")])
     seen = {model}
     while waiting:

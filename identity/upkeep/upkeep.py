@@ -76,7 +76,7 @@ def _refresh_connections() -> None:
 
 
 def jobs(executor: Executor, *, is_stopping: Callable[[], bool] = lambda: False) -> list[Job]:
-    """The worker's jobs. Deliveries are sent through the executor.
+    """Return the worker's jobs. Deliveries are sent through the executor.
 
     is_stopping: asked often, so that a worker that is told to stop does so within seconds.
     """

@@ -209,7 +209,7 @@ _REASON = gettext_lazy("This change is sensitive. Please enter your password aga
 
 
 def _profile(user: User) -> list[tuple[str, str]]:
-    """Rows of the profile. The mobile number is masked: the page may stand open."""
+    """Return rows of the profile. The mobile number is masked: the page may stand open."""
     return [
         (_("Name"), user.name),
         (_("User name"), user.user_name),
@@ -243,7 +243,7 @@ def _device_row(row: Device) -> dict[str, Any]:
 
 
 def _ended_sessions(user: User) -> list[dict[str, Any]]:
-    """What the applications of sessions that ended lately have answered."""
+    """Return what the applications of sessions that ended lately have answered."""
     ended = sessions.list_ended(user, since=timezone.now() - _ENDED_SHOWN_FOR)
     reports = sign_outs.report(ended)
     return [

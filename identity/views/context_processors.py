@@ -10,6 +10,6 @@ from identity.http import Request
 
 
 def tenant(request: Request) -> dict[str, Any]:
-    """The tenant whose page this is, and the languages that may be chosen."""
+    """Return the tenant whose page this is, and the languages that may be chosen."""
     context = getattr(request, "context", None)
     return {"tenant": context.tenant if context else None, "languages": settings.LANGUAGES}

@@ -75,7 +75,7 @@ _UNREAD = {
 
 
 def is_of_product_api(path: str) -> bool:
-    """Whether an address is one of the tenant API or the SDK API, deployed wherever."""
+    """Tell whether an address is one of the tenant API or the SDK API, deployed wherever."""
     return path.removeprefix(origins.path_prefix()).startswith(_PRODUCT_APIS)
 
 

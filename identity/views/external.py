@@ -131,7 +131,7 @@ def _word_for(error: IdentityError) -> str:
 
 
 def buttons(request: Request, row: LoginTransaction, handle: str) -> list[dict[str, str]]:
-    """The sources that the sign-in page offers to this browser."""
+    """Return the sources that the sign-in page offers to this browser."""
     query = urlencode({"transaction": handle})
     return [
         {
@@ -146,7 +146,7 @@ def buttons(request: Request, row: LoginTransaction, handle: str) -> list[dict[s
 
 
 def notice(request: Request) -> str:
-    """What the sign-in page says of a sign-in that came to nothing elsewhere."""
+    """Return what the sign-in page says of a sign-in that came to nothing elsewhere."""
     texts = {
         "declined": _("You did not sign in there. Choose another way, or try again."),
         "refused": _("The sign-in there did not work. Please try again."),
@@ -162,7 +162,7 @@ def notice(request: Request) -> str:
 
 
 def rows_of(user: User) -> list[dict[str, Any]]:
-    """The linked accounts as the account page shows them."""
+    """Return the linked accounts as the account page shows them."""
     known = connectors()
     return [
         {

@@ -133,7 +133,7 @@ def _sign_in(request: Request) -> _SignIn:
 
 
 def _is_done(request: Request, sign_in: _SignIn) -> bool:
-    """Whether another tab of this browser has signed in meanwhile, so that there is nothing to reset for."""
+    """Tell whether another tab of this browser has signed in meanwhile, so that there is nothing to reset for."""
     session = request.sso_session
     return session is not None and sign_in.row is not None and login.is_done_by(session, row=sign_in.row)
 
@@ -149,6 +149,6 @@ def _address(route: str, sign_in: _SignIn, **query: str) -> str:
 
 
 def _allow_way_on(response: HttpResponse, sign_in: _SignIn) -> None:
-    """A form of the page may end at the application."""
+    """Allow a form of the page to end at the application."""
     if sign_in.row is not None:
         allow_form_targets(response, sign_in.row.data.get("return_origins") or [])

@@ -116,17 +116,17 @@ def leave(request: Request, *, return_url: str = "", initiator: tuple[str, str] 
 
 
 def page_address(handle: str) -> str:
-    """The signed-out page of one sign-out."""
+    """Return the signed-out page of one sign-out."""
     return f"{reverse('identity:logged_out')}?{urlencode({HANDLE_PARAMETER: handle})}"
 
 
 def next_address(handle: str) -> str:
-    """Where the browser goes when an application has been told, or need not be waited for any longer."""
+    """Return where the browser goes when an application has been told, or need not be waited for any longer."""
     return f"{reverse('identity:logged_out_next')}?{urlencode({HANDLE_PARAMETER: handle})}"
 
 
 def find_sign_out(request: Request, handle: str) -> SignOut | None:
-    """The sign-out of this handle in this browser, for views that take an application's answer."""
+    """Return the sign-out of this handle in this browser, for views that take an application's answer."""
     binding = cookies.read(cookies.BROWSER, request)
     tenant = request.context.tenant
     if not handle or not binding or tenant is None:
@@ -139,7 +139,7 @@ def _find(request: Request) -> SignOut | None:
 
 
 def _refreshing(request: Request, found: SignOut, *, is_settled: bool) -> dict[str, Any]:
-    """Members of the page that looks again while an application has not answered."""
+    """Return members of the page that looks again while an application has not answered."""
     count = request.GET.get("look", "0")
     looks = int(count) if count.isdecimal() and len(count) < 4 else MAX_REFRESHES
     return {

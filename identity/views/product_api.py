@@ -73,7 +73,7 @@ class Refusal:
 
 
 def refusal_of(error: Exception, http: Request, *, allowed_methods: Iterable[str]) -> Refusal | None:
-    """The answer to what any of these APIs may meet; None for a fault of ours.
+    """Return the answer to what any of these APIs may meet; None for a fault of ours.
 
     A rule's refusal, a database that is away, a method that the address does not have, a body beyond all bounds.
     allowed_methods: of the address.
@@ -112,7 +112,7 @@ def _error_body(code: str, params: tuple[object, ...], http: Request) -> dict[st
 
 
 def with_tenant(http: Request, *, otherwise: Callable[[], str] | None = None) -> RequestContext:
-    """The request's context, with its tenant.
+    """Return the request's context, with its tenant.
 
     The host says which (decision 10); on the shared host X-tenant-id does, and the client must belong to it.
     otherwise: finds the public id of the tenant where neither says it, "" if it cannot.
@@ -127,7 +127,7 @@ def with_tenant(http: Request, *, otherwise: Callable[[], str] | None = None) ->
 
 
 def read_document(http: Request) -> dict[str, Any]:
-    """The JSON object of a body, whatever its content type; {} where there is no body.
+    """Read the JSON object of a body, whatever its content type; {} where there is no body.
 
     Raises BodyUnreadable and ContentCodingUnsupported: a change must not succeed by a body that was not read
     (decision 53, RFC9110-15.5.1).

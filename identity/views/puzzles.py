@@ -33,7 +33,7 @@ class Asked:
 
 
 def answer_in(request: Request) -> captcha.Answer | None:
-    """The answer that came with a form; None where the form had no puzzle in it."""
+    """Return the answer that came with a form; None where the form had no puzzle in it."""
     token, position = request.POST.get("captcha", ""), request.POST.get("captcha_position", "")
     if not token:
         return None

@@ -34,7 +34,7 @@ def leads_to(answer: Answer, *, needs_origin: bool = True) -> Callable[[_View], 
 
 
 def answer(request: Request) -> HttpResponse | None:
-    """What a refused form leads to; None where it may be another site's, or the view has no answer to it."""
+    """Return what a refused form leads to; None where it may be another site's, or the view has no answer to it."""
     view = request.resolver_match.func if request.resolver_match else None
     marked: tuple[Answer, bool] | None = getattr(view, "stale_form", None)
     # Where either token is missing the browser keeps no cookies, or the form is not ours.

@@ -26,7 +26,7 @@ SIGN_IN_PARAMETER = "sign_in"
 
 
 def find(request: Request, handle: str, *, include_over: bool = False) -> LoginTransaction | None:
-    """The sign-in under way with this handle, if this browser began it.
+    """Return the sign-in under way with this handle, if this browser began it.
 
     include_over: or one that is over or finished.
     """
@@ -34,13 +34,13 @@ def find(request: Request, handle: str, *, include_over: bool = False) -> LoginT
 
 
 def step(request: Request, handle: str) -> SignInStep:
-    """This browser's step of the sign-in with this handle."""
+    """Return this browser's step of the sign-in with this handle."""
     binding = cookies.browser_binding(request)
     return SignInStep(handle, binding, context=request.context, session=request.sso_session)
 
 
 def forgot_password_address(handle: str) -> str:
-    """Where a password is set anew in the middle of this sign-in, which goes on afterwards."""
+    """Return where a password is set anew in the middle of this sign-in, which goes on afterwards."""
     return f"{reverse('identity:forgot_password')}?{urlencode({SIGN_IN_PARAMETER: handle})}"
 
 

@@ -39,7 +39,7 @@ class JSONAlways(BaseContentNegotiation):
     def select_renderer(
         self, request: HttpCall, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        """The only renderer and its media type."""
+        """Return the only renderer and its media type."""
         renderer = next(iter(renderers))
         return renderer, str(renderer.media_type)
 
@@ -93,7 +93,7 @@ class JSONView(APIView):
         return typed(self.request._request)
 
     def required(self, **codes: str) -> dict[str, str]:
-        """Texts of the body, each with the code of its absence, in the contract's order. Raises ValueRequired."""
+        """Read texts of the body, each with the code of its absence, in the contract's order. Raises ValueRequired."""
         document = read_document(self.http)
         found: dict[str, str] = {}
         for name, code in codes.items():
@@ -110,7 +110,7 @@ class SDKView(JSONView):
     caller: Caller
 
     def step_of(self, handle: str) -> SignInStep:
-        """This client's step, on this device, of the sign-in with this handle."""
+        """Return this client's step, on this device, of the sign-in with this handle."""
         return SignInStep(handle, self.caller.binding, context=self.context, channel=SessionKind.SDK)
 
     def begin(self) -> SignInStep:
@@ -176,7 +176,7 @@ class SignedView(SDKView):
     is_gated = True
 
     def admit(self) -> None:
-        """Raises CredentialsRefused (PARAM.0030), and as `access.check` does."""
+        """Prove the session. Raises CredentialsRefused (PARAM.0030), and as `access.check` does."""
         header = self.http.headers.get("X-signature", "")
         tenant, client_id = self.caller.tenant, self.caller.client_id
         call = self._call() if public.shares_nonces(client_id=client_id, tenant=tenant) else ""
@@ -187,6 +187,6 @@ class SignedView(SDKView):
         sessions.touch(self.session)
 
     def _call(self) -> str:
-        """This call and no other: method, address with its query, and body."""
+        """Return this call and no other: method, address with its query, and body."""
         body = hashlib.sha256(self.http.body).hexdigest()
         return f"{self.http.method} {self.http.get_full_path()} {body}"

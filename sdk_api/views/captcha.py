@@ -31,7 +31,7 @@ PURPOSES: Mapping[str, VerificationPurpose] = MappingProxyType(
 
 
 def spell(drawn: DrawnCaptcha) -> dict[str, Any]:
-    """The fifteen members of AJ-Captcha's CaptchaVO, those without a value too."""
+    """Return the fifteen members of AJ-Captcha's CaptchaVO, those without a value too."""
     return {
         "captchaId": None,
         "projectCode": None,

@@ -23,7 +23,7 @@ class StepView(SDKView):
     step: SignInStep
 
     def admit(self) -> None:
-        """Raises ValueRequired (PARAM.0013) and StateInvalid (PARAM.0014)."""
+        """Find the step that X-state-token proves. Raises ValueRequired (PARAM.0013) and StateInvalid (PARAM.0014)."""
         self.step = self.step_of(read_state_token(self.http, caller=self.caller, steps=self.steps))
 
 

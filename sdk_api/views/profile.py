@@ -17,7 +17,7 @@ from sdk_api.views.base import SignedView
 
 
 def spell(user: User, *, country: str) -> dict[str, Any]:
-    """The contract's members, in its order. Neither a code nor a password is ever among them (D05).
+    """Return the contract's members, in its order. Neither a code nor a password is ever among them (D05).
 
     country: the tenant's, in which numbers are told as they are dialled.
     """

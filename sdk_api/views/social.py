@@ -97,7 +97,7 @@ class UnbindView(SignedView):
 
 
 def spell(link: ExternalIdentity, *, user_id: str, zone: ZoneInfo) -> dict[str, Any]:
-    """One linked account, in the contract's mixture of spellings."""
+    """Spell one linked account, in the contract's mixture of spellings."""
     connector = connectors().get(link.kind)
     openids = [account.openid for account in link.accounts.all()]
     members = {

@@ -35,7 +35,7 @@ class DeviceView(BackEndView):
     fingerprint = ""
 
     def read(self, **codes: str) -> dict[str, str]:
-        """The required texts of the body; the device goes into the context. Raises ValueRequired."""
+        """Read the required texts of the body; the device goes into the context. Raises ValueRequired."""
         body = self.required(**codes, **_DEVICE)
         agent = read_document(self.http).get("agent")
         device = device_of(
@@ -49,7 +49,7 @@ class DeviceView(BackEndView):
         return body
 
     def opened(self) -> session_tokens.Opened:
-        """The session of the session_token. Raises ValueRequired (PARAM.0022, PARAM.0001), CredentialsRefused."""
+        """Find the session of the session_token. Raises ValueRequired (PARAM.0022, PARAM.0001), CredentialsRefused."""
         body = self.read(session_token="PARAM.0022")
         return session_tokens.find(body["session_token"], fingerprint=self.fingerprint, principal=self.principal)
 
@@ -100,7 +100,7 @@ class VerifyTicketView(DeviceView):
 
 
 def spell(profile: Profile) -> dict[str, Any]:
-    """The contract's members, in its order; of those without a value only `email`, as null (table 3-277)."""
+    """Return the contract's members, in its order; of those without a value only `email`, as null (table 3-277)."""
     members = {
         "name": profile.name,
         "mobile": profile.bare_phone_number,

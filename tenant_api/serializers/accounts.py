@@ -30,7 +30,7 @@ class _AccountValues(Request):
 
     @classmethod
     def read(cls, document: Any) -> dict[str, Any]:
-        """As the services know it."""
+        """Read it as the services know it."""
         values = super().read(document)
         if "disabled" in values:
             values["is_active"] = not values.pop("disabled")
@@ -106,7 +106,7 @@ class AppAccountDetail(Answer):
 
 
 def account_members(account: AppAccount) -> dict[str, Any]:
-    """What every list tells of an account."""
+    """Return what every list tells of an account."""
     return {
         "id": account.public_id,
         "account_name": account.account_name,

@@ -56,7 +56,7 @@ class Role(Answer):
         return {**row, "updatedAt": row["updatedAt"] or row["createdAt"]}  # as OneAccess-3.1.7.4 prints it
 
     def in_list(self, role: AppRole) -> dict[str, Any]:
-        """The role as OneAccess-3.1.7.5 prints it."""
+        """Return the role as OneAccess-3.1.7.5 prints it."""
         return {
             "id": role.public_id,
             "code": role.code,

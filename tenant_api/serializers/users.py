@@ -52,7 +52,7 @@ class _UserAttributes(Request):
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> dict[str, Any]:
-        """As the services know it. Many clients send a list that they have nothing for as an empty one."""
+        """Read it as the services know it. Many clients send a list that they have nothing for as an empty one."""
         values = super().read(document)
         if values.get("relations") == []:
             del values["relations"]

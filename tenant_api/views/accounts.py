@@ -97,7 +97,7 @@ class AccountOperationView(TenantAPIView):
     """What the operations on one account share."""
 
     def account(self, application_id: str, account_id: str) -> AppAccount:
-        """The account of the path. Raises NotFound (APP.0001, APP_ACCOUNT.0001)."""
+        """Return the account of the path. Raises NotFound (APP.0001, APP_ACCOUNT.0001)."""
         application = self.application(application_id)
         return lists.get_account(application=application, public_id=wire_id(account_id))
 

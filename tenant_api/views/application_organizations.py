@@ -49,7 +49,7 @@ class AppOrganizationView(TenantAPIView):
     """/applications/{application_id}/organizations/{org_id}"""
 
     def organization(self, application_id: str, org_id: str) -> AppOrganization:
-        """The organization of the path. Raises NotFound and NotAllowed (APP_ORG.0002)."""
+        """Return the organization of the path. Raises NotFound and NotAllowed (APP_ORG.0002)."""
         application = self.application(application_id)
         return lists.get_app_organization(application=application, public_id=wire_id(org_id))
 

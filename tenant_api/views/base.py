@@ -105,7 +105,7 @@ class TenantAPIView(APIView):
 
     @classmethod
     def as_view(cls, **options: Any) -> Any:
-        """The view of a machine: it keeps no person's session alive."""
+        """Make the view of a machine: it keeps no person's session alive."""
         return machine_endpoint(super().as_view(**options))
 
     @property
@@ -125,7 +125,7 @@ class TenantAPIView(APIView):
         return errors.refuse
 
     def get_authenticate_header(self, request: HttpCall) -> str:
-        """The scheme of the challenge; `errors` writes the whole of it."""
+        """Return the scheme of the challenge; `errors` writes the whole of it."""
         return "Bearer"
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -178,22 +178,22 @@ class TenantAPIView(APIView):
         return {"context": replace(context, relay=self.principal.client_id), "actor": self.principal}
 
     def document(self) -> dict[str, Any]:
-        """The JSON object of the body."""
+        """Read the JSON object of the body."""
         return read_document(self.http)
 
     def read(self, body: type[fields.Request]) -> dict[str, Any]:
-        """The members of the body, by the services' names. Raises IdentityError."""
+        """Read the members of the body, by the services' names. Raises IdentityError."""
         if self.request.method == "PUT" and not self.http.body:
             # Nothing arrived of the change, which would be told as done. In a creation the first member is missed.
             raise BodyUnreadable(log_detail="no body")
         return body.read(self.document())
 
     def application(self, application_id: str) -> Application:
-        """The application of the path. Raises NotFound (APP.0001, APP.0002)."""
+        """Return the application of the path. Raises NotFound (APP.0001, APP.0002)."""
         return applications.get(tenant=self.tenant, public_id=fields.wire_id(application_id))
 
     def answer(self, body: type[Answer] | None = None, instance: Any = None, *, status: int = 200) -> Response:
-        """The response; without a body class, without a body."""
+        """Make the response; without a body class, without a body."""
         if body is None:
             return Response(status=status)
         zone, country = zone_of(self.tenant), messages.country_of(self.tenant)

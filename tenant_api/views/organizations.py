@@ -56,7 +56,7 @@ class OrganizationView(TenantAPIView):
     """/organizations/{org_id}"""
 
     def organization(self, org_id: str) -> Organization:
-        """The organization of the path. Raises NotFound (ORG.0001)."""
+        """Return the organization of the path. Raises NotFound (ORG.0001)."""
         return lists.get_organization(tenant=self.tenant, public_id=wire_id(org_id))
 
     @operation(

@@ -30,7 +30,7 @@ class RoleOperationView(TenantAPIView):
     """What the operations on one role share."""
 
     def role(self, application_id: str, role_id: str) -> AppRole:
-        """A role of the path's application. Raises NotFound (APP.0001, APP_ROLE.0001), NotAllowed (APP_ROLE.0002)."""
+        """Return the role of the path. Raises NotFound (APP.0001, APP_ROLE.0001) and NotAllowed (APP_ROLE.0002)."""
         return lists.get_role(application=self.application(application_id), public_id=wire_id(role_id))
 
 

@@ -26,12 +26,12 @@ class UserView(TenantAPIView):
     """What the operations on one user share."""
 
     def user(self, user_id: str) -> User:
-        """The user of the path. Raises NotFound (USER.0001) and ValueRequired (USER.0061)."""
+        """Return the user of the path. Raises NotFound (USER.0001) and ValueRequired (USER.0061)."""
         return lists.get_user(tenant=self.tenant, public_id=wire_id(user_id))
 
 
 def belonging(user: User) -> wire.Belonging:
-    """The user with the organisations that it belongs to."""
+    """Return the user with the organisations that it belongs to."""
     return wire.Belonging(user, lists.memberships_of([user])[user.pk])
 
 
@@ -191,5 +191,5 @@ class UserAccountsView(UserView):
         source="3.1.3.12", answer=wire.UserAccountList,
     )  # fmt: skip
     def get(self, request: Request, user_id: str) -> Response:
-        """All accounts of the user over all applications, without paging."""
+        """Return all accounts of the user over all applications, without paging."""
         return self.answer(wire.UserAccountList, lists.list_accounts_of(user=self.user(user_id)))

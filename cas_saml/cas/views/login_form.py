@@ -45,7 +45,7 @@ def login_form(request: Request) -> HttpResponse:
 
 
 def _waiting(request: Request) -> str:
-    """The handle of the sign-in that waits for a password in this browser, "" where none does."""
+    """Return the handle of the sign-in that waits for a password in this browser, "" where none does."""
     handle = request.POST.get("transaction", "") or cookies.read(cookies.WAITING, request)
     row = steps.find(request, handle)
     return handle if row is not None and row.state == LoginState.START else ""

@@ -59,7 +59,7 @@ def resume(request: Request) -> HttpResponse:
 
 
 def receive(request: Request) -> Incoming:
-    """The message of a request, by either binding. Raises MessageRefused and xml.Refused."""
+    """Read the message of a request, by either binding. Raises MessageRefused and xml.Refused."""
     if request.method == "POST":
         return messages.from_form(dict(request.POST.lists()))
     return messages.from_query(request.META.get("QUERY_STRING", ""))

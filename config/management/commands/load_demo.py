@@ -65,7 +65,7 @@ def remember(passwords: dict[str, str]) -> None:
 
 
 def document(passwords: dict[str, str]) -> dict[str, Any]:
-    """The demo in the form of a configuration file (docs/config.md)."""
+    """Return the demo in the form of a configuration file (docs/config.md)."""
     return {
         "tenant": {"code": TENANT, "name": "Monban Demo"},
         "organizations": [

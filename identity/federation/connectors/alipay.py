@@ -62,7 +62,7 @@ class Alipay(Connector):
         base.check_urls(account, defaults=(_API_URL, _AUTHORIZE_URL))
 
     def authorization_url(self, account: Account, *, redirect_uri: str, state: str) -> str:
-        """One page for all: a code to scan on a desktop, the question itself inside Alipay."""
+        """Return the address of one page for all: a code to scan on a desktop, the question itself inside Alipay."""
         query = {"app_id": account.client_id, "scope": "auth_user", "redirect_uri": redirect_uri, "state": state}
         return f"{account.authorize_url or _AUTHORIZE_URL}?{urlencode(query)}"
 
@@ -112,7 +112,7 @@ class Alipay(Connector):
     def _call(
         self, account: Account, name: str, fields: Mapping[str, str], *, deadline: float
     ) -> tuple[dict[str, Any], bool]:
-        """One signed call. Return the checked member, and whether it is the gateway's `error_response`."""
+        """Make one signed call. Return the checked member, and whether it is the gateway's `error_response`."""
         sent = {
             "app_id": account.client_id,
             "method": name,
@@ -155,18 +155,18 @@ def _reason(answer: Mapping[str, Any]) -> str:
 
 
 def signed_text(fields: Mapping[str, str]) -> bytes:
-    """What a request's signature covers: every field that is not empty, by name, as `name=value&…`, nothing encoded."""
+    """Return what a signature covers: every field that is not empty, by name, as `name=value&…`, nothing encoded."""
     return "&".join(f"{name}={fields[name]}" for name in sorted(fields) if name != "sign" and fields[name]).encode()
 
 
 def sign(fields: Mapping[str, str], *, private_key: str) -> str:
-    """The signature of a request, in Base64."""
+    """Sign a request, in Base64."""
     key = _private_key(private_key, is_checked=True)
     return base64.b64encode(key.sign(signed_text(fields), PKCS1v15(), SHA256())).decode()
 
 
 def is_signed(raw: str, *, signature: object, public_key: str) -> bool:
-    """Whether Alipay signed exactly these characters."""
+    """Tell whether Alipay signed exactly these characters."""
     if not isinstance(signature, str):
         return False
     try:
@@ -178,7 +178,7 @@ def is_signed(raw: str, *, signature: object, public_key: str) -> bool:
 
 
 def raw_members(text: str) -> dict[str, str]:
-    """The members of a JSON object, each as the characters that were sent.
+    """Return the members of a JSON object, each as the characters that were sent.
 
     Written again by any serializer, a value would have other characters than those that were signed. Raises ValueError
     for what is no JSON object, and for a name that stands there twice: the one could be signed and the other read.

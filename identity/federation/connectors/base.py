@@ -75,24 +75,24 @@ class Connector(ABC):
 
     @abstractmethod
     def authorization_url(self, account: Account, *, redirect_uri: str, state: str) -> str:
-        """Where a browser is sent. state: letters and digits only, as WeChat takes no others."""
+        """Return where a browser is sent. state: letters and digits only, as WeChat takes no others."""
 
     @abstractmethod
     def ask(self, account: Account, *, authorization_code: str, deadline: float) -> ExternalPerson:
         """Exchange the code. deadline: of `time.monotonic`. Raises ExternalCodeRefused and SystemBusy."""
 
     def is_offered(self, account: Account, *, user_agent: str) -> bool:
-        """Whether this browser can use it."""
+        """Tell whether this browser can use it."""
         return not account.is_in_app
 
     # What protocols have in common
 
     def refuse(self, reason: object) -> ExternalCodeRefused:
-        """The provider does not take the authorization code."""
+        """Return the refusal of an authorization code that the provider does not take."""
         return ExternalCodeRefused(self.refused_code, log_detail=f"{self.kind}: {reason}")
 
     def trouble(self, reason: object) -> SystemBusy:
-        """The provider is away, answers nonsense, or refuses us: nothing that the person could mend."""
+        """Return the error of a provider that is away, answers nonsense or refuses us: the person cannot mend it."""
         log.warning("upstream.trouble", extra={"kind": self.kind, "reason": str(reason)})
         return SystemBusy(log_detail=f"{self.kind}: {reason}")
 
@@ -130,7 +130,7 @@ class Connector(ABC):
         return response.body
 
     def json_object(self, text: bytes | str) -> dict[str, Any]:
-        """The JSON object of an answer. Raises SystemBusy."""
+        """Read the JSON object of an answer. Raises SystemBusy."""
         try:
             document = json.loads(text)
         except (ValueError, RecursionError):
@@ -140,7 +140,7 @@ class Connector(ABC):
         return document
 
     def id_of(self, document: Mapping[str, Any], name: str) -> str:
-        """An id in an answer, "" where it is missing. Raises SystemBusy for what no id looks like."""
+        """Read an id in an answer, "" where it is missing. Raises SystemBusy for what no id looks like."""
         value = document.get(name, "")
         if value is None or value == "":
             return ""
@@ -161,12 +161,12 @@ def ask(connector: Connector, account: Account, *, authorization_code: str) -> E
 
 
 def is_token(value: object) -> bool:
-    """Whether this could be an access token; half characters, which JSON can carry, could not even be sent."""
+    """Tell whether this could be an access token; half characters, which JSON can carry, could not even be sent."""
     return isinstance(value, str) and value != "" and value.isascii() and value.isprintable()
 
 
 def clean_nickname(value: object) -> str:
-    """A nickname that a database and a page can take. People put everything into theirs."""
+    """Make a nickname fit for a database and a page. People put everything into theirs."""
     if not isinstance(value, str):
         return ""
     text = value.encode(errors="ignore").decode()
@@ -174,7 +174,7 @@ def clean_nickname(value: object) -> str:
 
 
 def clean_picture_url(value: object) -> str:
-    """A picture's address, "" for what is none."""
+    """Return a picture's address, "" for what is none."""
     if not isinstance(value, str) or len(value) > _MAX_URL_LENGTH or not value.isascii() or not value.isprintable():
         return ""
     return value if value.startswith(("https://", "http://")) else ""
@@ -204,5 +204,5 @@ def register(connector_type: _ConnectorType) -> _ConnectorType:
 
 
 def connectors() -> Mapping[str, Connector]:
-    """Every connector, by kind."""
+    """Return every connector, by kind."""
     return MappingProxyType(_connectors)

@@ -42,7 +42,7 @@ class WeChat(Connector):
         base.check_urls(account, defaults=(_API_URL, _AUTHORIZE_URL))
 
     def authorization_url(self, account: Account, *, redirect_uri: str, state: str) -> str:
-        """A page with a code to scan, or, inside WeChat, the question itself."""
+        """Return the address of a page with a code to scan, or, inside WeChat, of the question itself."""
         path, scope = ("oauth2/authorize", "snsapi_userinfo") if account.is_in_app else ("qrconnect", "snsapi_login")
         query = urlencode(
             {

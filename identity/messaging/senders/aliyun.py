@@ -96,7 +96,7 @@ class AliyunSender:
 
 
 def authorization(*, query: str, headers: Mapping[str, str], key_id: str, secret: str, method: str = "POST") -> str:
-    """The Authorization header of a request of the RPC style, whose path is always `/`.
+    """Return the Authorization header of a request of the RPC style, whose path is always `/`.
 
     headers: in lower case; `host`, `content-type` and all `x-acs-…` are signed, `x-acs-content-sha256` among them.
     """
@@ -110,12 +110,12 @@ def authorization(*, query: str, headers: Mapping[str, str], key_id: str, secret
 
 
 def canonical_query(parameters: Mapping[str, str]) -> str:
-    """Parameters by name, everything but RFC3986's unreserved characters encoded."""
+    """Join the parameters by name, everything but RFC3986's unreserved characters encoded."""
     return "&".join(f"{quote(name, safe='~')}={quote(parameters[name], safe='~')}" for name in sorted(parameters))
 
 
 def find_template_code(codes: Mapping[str, str], message: Message) -> str:
-    """The template for purpose and language, for the purpose, for the language, or for all; "" where none fits."""
+    """Find the template for purpose and language, for the purpose, for the language, or for all; "" for none."""
     for key in (f"{message.purpose}.{message.language}", message.purpose, f"{_ANY}.{message.language}", _ANY):
         if key in codes:
             return codes[key]
@@ -138,7 +138,7 @@ def _judge(answer: Response) -> Receipt:
 
 
 def _text(document: Mapping[str, Any], name: str) -> str:
-    """A short word of the answer, or "" for anything else that stands there."""
+    """Return a short word of the answer, or "" for anything else that stands there."""
     value = document.get(name)
     return value if isinstance(value, str) and _SAFE_ANSWER.fullmatch(value) else ""
 
@@ -147,7 +147,7 @@ def _text(document: Mapping[str, Any], name: str) -> str:
 
 
 def read_template_codes(value: Any) -> dict[str, str]:
-    """Lines such as `login.ja = SMS_1`, or the same as a mapping, to a mapping. Raises ValidationError."""
+    """Read lines such as `login.ja = SMS_1`, or the same as a mapping, into a mapping. Raises ValidationError."""
     if isinstance(value, str):
         pairs = [line.partition("=") for line in value.splitlines() if line.strip()]
         value = {key.strip(): code.strip() for key, _sign, code in pairs}
@@ -166,7 +166,7 @@ def read_template_codes(value: Any) -> dict[str, str]:
 
 
 def show_template_codes(value: Any) -> str:
-    """The mapping as lines."""
+    """Return the mapping as lines."""
     return "\n".join(f"{key} = {code}" for key, code in (value or {}).items())
 
 

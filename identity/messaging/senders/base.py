@@ -90,7 +90,7 @@ class GatewayFacts:
 
 
 def read_text(value: Any) -> str:
-    """One line of printable text."""
+    """Read one line of printable text."""
     if not isinstance(value, str):
         raise ValidationError(_("This is not a text."))
     text = value.strip()

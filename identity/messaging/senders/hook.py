@@ -53,7 +53,7 @@ class HookSender:
 
 
 def document(message: Message) -> dict[str, Any]:
-    """What the receiver gets."""
+    """Return what the receiver gets."""
     return {
         "type": "verification_code",
         "tenant": message.tenant.public_id,
@@ -69,7 +69,7 @@ def document(message: Message) -> dict[str, Any]:
 
 
 def sign(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
-    """One entry of webhook-signature. timestamp: Unix seconds."""
+    """Make one entry of webhook-signature. timestamp: Unix seconds."""
     signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
     return f"v1,{base64.b64encode(hmac.digest(_key(secret), signed, 'sha256')).decode()}"
 
@@ -79,7 +79,7 @@ def _key(secret: str) -> bytes:
 
 
 def _reference(answer: Response) -> str:
-    """The receiver's own id of the message, if it tells one: `{"id": "…"}`."""
+    """Return the receiver's own id of the message, if it tells one: `{"id": "…"}`."""
     try:
         found = json.loads(answer.body)
     except (ValueError, RecursionError):

@@ -90,7 +90,7 @@ class _Connected(smtplib.SMTP):
 
 
 def _in_ascii(address: str) -> str:
-    """A mailbox as SMTP names it, whatever script its domain is written in (RFC5891)."""
+    """Return a mailbox as SMTP names it, whatever script its domain is written in (RFC5891)."""
     name, sign, domain = address.rpartition("@")
     return f"{name}{sign}{punycode(domain)}"
 

@@ -68,7 +68,7 @@ class Text:
 
 
 def default(content: Content, *, channel: VerificationChannel, purpose: VerificationPurpose, language: str) -> Text:
-    """The text that Monban brings."""
+    """Return the text that Monban brings."""
     with translation.override(language):
         if channel == VerificationChannel.SMS:
             return fill(Text("", translation.gettext(_SMS.get(purpose, _DEFAULT_SMS))), content)

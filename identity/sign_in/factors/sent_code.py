@@ -63,7 +63,7 @@ class SentCode(Factor):
 
 
 def _owner_of_code(row: LoginTransaction) -> str:
-    """What a code is bound to, so that nobody is talked out of it for another sign-in.
+    """Return what a code is bound to, so that nobody is talked out of it for another sign-in.
 
     OneAccess-3.2.4.4: an app orders its code without saying for which sign-in; it is good for apps only.
     """
