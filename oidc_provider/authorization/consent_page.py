@@ -20,8 +20,7 @@ from identity.views import stale_forms
 from oidc_provider.authorization import checks, interaction, scope_texts, views
 from oidc_provider.authorization import consent as rules
 from oidc_provider.authorization.consent import Wish
-from oidc_provider.authorization.parked import ParkedRequest
-from oidc_provider.authorization.request import AuthorizationRequest
+from oidc_provider.authorization.request import AuthorizationRequest, ParkedRequest
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import Fault, OAuthError, from_domain
 from oidc_provider.wire.reading import facts_of

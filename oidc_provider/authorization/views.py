@@ -14,8 +14,7 @@ from identity.browser.interaction import Passed, Step
 from identity.errors import IdentityError
 from identity.http import Request
 from oidc_provider.authorization import approval, checks, interaction
-from oidc_provider.authorization.parked import ParkedRequest
-from oidc_provider.authorization.request import AuthorizationRequest
+from oidc_provider.authorization.request import AuthorizationRequest, ParkedRequest
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import OAuthError, from_domain
