@@ -54,7 +54,7 @@ SOURCES: Mapping[str, Value] = MappingProxyType(
         "created_at": lambda profile: profile.user.created_at,
         "updated_at": lambda profile: profile.updated_at,
         "disabled": lambda profile: not profile.user.is_active,
-        # Whoever is told about may act, so nobody told about was disabled; the vendor's answer names the moment.
+        # Only enabled people's attributes are released, so the vendor's member for the moment of disabling stays empty.
         "disabled_at": lambda profile: None,
         "roles": lambda profile: list(profile.roles),
         "organization_names": lambda profile: [entry.name for entry in profile.organizations],

@@ -293,7 +293,7 @@ class Worker(ThreadWorker):
         if status is None:
             super().handle_error(req, client, addr, exc)
             return
-        # Not the error's text, which holds what was sent.
+        # Log the type only: the error's text holds what the client sent.
         self.log.info("request.unreadable %s %s", type(exc).__name__, status)
         util.write_nonblock(client, refusal(status, is_for_program=_is_for_program(getattr(self._asked, "target", ""))))
 

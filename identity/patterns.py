@@ -11,7 +11,7 @@ import regex  # type: ignore[import-untyped]
 
 # Of the thread's CPU time. A pattern of good will needs a thousandth of it for the longest value.
 LIMIT_SECONDS = 0.1
-# Counted repeats are written out when a pattern is compiled, those inside each other as often as their product.
+# Compiling writes out counted repeats such as {3}; nested ones as often as the product of their counts.
 _MAX_WRITTEN_OUT = 100_000
 _COUNT = re.compile(r"\{(\d+)")
 

@@ -52,7 +52,7 @@ class Purger:
             # The first condition is for the index; the second one tells rows of the same value apart.
             rows = rows.filter(Q(**{f"{self.by}__gte": value}), Q(**{f"{self.by}__gt": value}) | Q(pk__gt=pk))
         found = list(rows.order_by(self.by, "pk").values_list(self.by, "pk")[:limit])
-        # Asked again by the statement: a row that is needed again meanwhile stays.
+        # The DELETE repeats the condition: a row that is needed again by now stays.
         removed = self.remove(self.over(now).filter(pk__in=[pk for _, pk in found])) if found else 0
         return registry.PurgedBatch(removed, found[-1] if len(found) == limit else None)
 

@@ -116,7 +116,7 @@ def succeed(attempt: Attempt) -> None:
         if attempt.user is not None:
             kind, key = _account_key(user=attempt.user, name="")
             _rows(tenant=attempt.tenant, kind=kind, key=key).update(failures=0, locked_until=None)
-            # Asked of the row, not of the object: a failure at the same moment may have locked it since.
+            # The condition reads the row and not the object: a failure at the same moment may have locked it since.
             User.objects.filter(pk=attempt.user.pk).exclude(locked_until=None).update(locked_until=None)
 
 

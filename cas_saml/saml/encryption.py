@@ -76,7 +76,7 @@ def encrypt(
     context = xmlsec.EncryptionContext()
     context.key = xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataAes, session_key)
     filled = context.encrypt_binary(_template(cipher.uri), xml.serialize(assertion))
-    # Read anew: what was made by the other library ends here.
+    # Parse xmlsec's result anew, so that no node that it made goes further.
     encrypted = xml.parse(xml.serialize(filled), max_bytes=_MAX_BYTES)
     # SAMLCore-6.1: the session key beside what it opens, inside, where every provider looks for it.
     encrypted.insert(1, xml.element("ds:KeyInfo", None, _encrypted_key(key_algorithm, wrapped, certificate)))

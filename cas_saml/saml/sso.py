@@ -89,7 +89,7 @@ def _grant(
     context: RequestContext,
 ) -> None:
     with transaction.atomic():
-        # Whoever ends the session waits for this row, or was first: the provider is told of the end, or not let in.
+        # Lock the session: its end either waits and then tells this provider, or came first and refuses the sign-in.
         if not SSOSession.objects.select_for_update(no_key=True).filter(pk=session.pk, ended_at=None).exists():
             raise StateInvalid(log_detail=f"session={session.pk} ended")
         if not wanted.is_unsolicited:

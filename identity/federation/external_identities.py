@@ -73,8 +73,8 @@ def _scope(upstream: Upstream) -> dict[str, Any]:
 def _complete(identity: ExternalIdentity, *, upstream: Upstream, person: ExternalPerson, has_account: bool) -> None:
     """Write down what the provider tells now. Two sign-ins at once write the same, so the second one finds it there."""
     if person.subject and identity.subject != person.subject:
-        # Told for the first time; or told anew, since the application went to another owner at the provider: its
-        # openids stay, and are what was recognised here.
+        # The provider tells a subject for the first time, or another one because the application went to another owner
+        # there. The openids stay the same, and by one of them the person was recognised.
         try:
             with transaction.atomic():
                 ExternalIdentity.objects.filter(pk=identity.pk).update(subject=person.subject)

@@ -65,7 +65,7 @@ def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
     user = _BY_MOBILE.first(attributes.mobile_index(mobile, tenant=tenant), tenant.pk)
     if user is not None:
         user.tenant = tenant
-    # Counted in one spelling where nobody has it (S31).
+    # A number that nobody has is counted in one spelling too (S31).
     return Resolved(name=messages.canonical_number(mobile, tenant=tenant), user=user)
 
 

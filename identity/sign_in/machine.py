@@ -363,8 +363,8 @@ def finish(row: LoginTransaction, step: SignInStep) -> LoginOutcome:
     proved_user, session, context = user_of(row), step.session, step.context
     row = copy(row)  # what a try that is broken off has set is set on the copy
     with transaction.atomic():
-        # Read again: a step may come minutes after the password (S26). Whoever ends the person's sessions at this
-        # moment waits for this row and then finds the new session, or was first: its applications are told of the end.
+        # Read and lock the person again: a step may come minutes after the password (S26). An end of all sessions at
+        # this moment either waits, then finds the new session and tells its applications, or came first.
         people = User.objects.select_related("tenant__session_policy")
         user = people.select_for_update(of=("self",), no_key=True).get(pk=proved_user.pk)
         if not user.is_usable:

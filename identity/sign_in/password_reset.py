@@ -136,7 +136,7 @@ def reset_by_mobile(
     resolved = authentication.resolve_mobile(mobile, tenant=tenant)
     target = verification.mobile_target(mobile, tenant=tenant)
     try:
-        # Not the account's own counter, as in `_prove_reset`.
+        # Count by the source only, as in `_prove_reset`.
         throttle.count_source(tenant=tenant, context=context)
         proved = verification.prove(
             tenant=tenant,
@@ -223,7 +223,7 @@ def _prove_reset(
     purpose = VerificationPurpose.RESET_PASSWORD
     throttle.count_source(tenant=row.tenant, context=context)
     if row.user is not None and row.user.is_usable:
-        # Not the account's own counter: a lock by somebody else's guesses must not keep its owner from the reset.
+        # The account's own counter stays out: a lock by somebody's guesses must not keep its owner from the reset.
         return verification.prove(
             tenant=row.tenant, purpose=purpose, target=target, verification_code=verification_code, user=row.user
         )
