@@ -15,9 +15,9 @@ class OIDCProviderConfig(AppConfig):
         from django.contrib import admin
 
         from identity.registry import register_chore, register_consent_source, register_purger
-        from oidc_provider import checks  # noqa: F401 - registers itself
+        from oidc_provider import checks, configuration  # noqa: F401 - checks registers itself
         from oidc_provider.authorization import consent
-        from oidc_provider.clients import cached, config, keys
+        from oidc_provider.clients import cached, keys
         from oidc_provider.grants import rows
         from oidc_provider.logout import back_channel, front_channel, listeners
         from oidc_provider.models import IDToken
@@ -27,7 +27,7 @@ class OIDCProviderConfig(AppConfig):
         register_chore("client_keys", keys.fetch_due)
         register_consent_source("openid", consent.AccountConsents())
         cached.connect()
-        config.connect()
+        configuration.connect()
         listeners.connect()
         back_channel.connect()
         front_channel.connect()

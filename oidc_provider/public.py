@@ -10,6 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from identity import origins
 from identity.context import RequestContext
 from identity.crypto import UnsealError
 from identity.errors import ApplicationDisabled, IdTokenFailed, NotFound
@@ -40,7 +41,6 @@ from oidc_provider.token import exchange
 from oidc_provider.token.bearer import BearerRefusal
 from oidc_provider.token.bearer import read_header as read_bearer_header
 from oidc_provider.token.bearer import refusal_of as bearer_refusal_of
-from oidc_provider.wire import issuers
 from oidc_provider.wire.facts import Facts
 from oidc_provider.wire.parameters import Parameters, check_single, collect
 
@@ -172,7 +172,7 @@ def grant_client_token(
         access_token_lifetime=lifetime,
         is_basic_like_post=True,
     )
-    facts = Facts(tenant=tenant, dialect=dialect, request=context, issuer=STANDARD.issuer(issuers.base(context)))
+    facts = Facts(tenant=tenant, dialect=dialect, request=context, issuer=STANDARD.issuer(origins.base(context)))
     client = authentication.authenticate_client(credentials, facts=facts)
     rights = [name for name, api in client.audiences.items() if api == audience]
     if not rights:

@@ -60,12 +60,11 @@ def fresh_process() -> None:
     from identity.directory import tenants
     from identity.keyring import keys
     from oidc_provider.clients import cached
-    from oidc_provider.wire import issuers
 
     tenants.forget_cached()
     budgets.clear()
     outbound.clear_circuits()
-    for module in (keys, cached, issuers, origins):
+    for module in (keys, cached, origins):
         module.clear_cache()
 
 

@@ -20,6 +20,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from identity import origins
 from identity.admin.base import (
     ServiceForm,
     TenantScoped,
@@ -46,7 +47,6 @@ from oidc_provider.models import (
     Client,
     GrantType,
 )
-from oidc_provider.wire import issuers
 
 
 class ClientForm(ServiceForm):
@@ -289,7 +289,7 @@ class ClientAdmin(WrittenByService, TenantScoped):
 def _addresses(request: HttpRequest, client: Client) -> list[tuple[str, str]]:
     """What an integrator pastes: the issuer and its endpoints, from configuration."""
     dialect = dialects.get(client.dialect)
-    origin = issuers.base(replace(context_of(request), tenant=client.tenant))
+    origin = origins.base(replace(context_of(request), tenant=client.tenant))
     app_code = client.catalogue_entry.code
     described = metadata.describe(
         dialect, issuer=dialect.issuer(origin, app_code=app_code), origin=origin, app_code=app_code

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from identity import origins
 from identity.models import SessionParticipant, SSOSession
 from identity.sso import sessions
 from oidc_provider import dialects
 from oidc_provider.models import Client
-from oidc_provider.wire import issuers
 
 PROTOCOL = "oidc"
 
@@ -36,4 +36,4 @@ def issuer(participant: SessionParticipant, client: Client) -> str:
         return known
     # It joined before that was noted.
     dialect = dialects.get(client.dialect)
-    return dialect.issuer(issuers.public_base(client.tenant), app_code=client.catalogue_entry.code)
+    return dialect.issuer(origins.public_base(client.tenant), app_code=client.catalogue_entry.code)

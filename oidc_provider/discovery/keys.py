@@ -9,11 +9,10 @@ from django.views.decorators.http import require_safe
 from identity.events import EventType
 from identity.http import Request, tenant_of
 from oidc_provider.dialects.base import Dialect
-from oidc_provider.discovery import metadata
+from oidc_provider.discovery import found, metadata
 from oidc_provider.discovery.documents import publish
 from oidc_provider.discovery.metadata import CACHE_SECONDS
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.wire import found
 from oidc_provider.wire.refusals import refuse_json
 
 

@@ -15,9 +15,9 @@ from identity.http import Request, tenant_of
 from identity.views.logout import leave
 from oidc_provider.clients import cached
 from oidc_provider.dialects.base import Dialect
+from oidc_provider.discovery import found
 from oidc_provider.logout import views
 from oidc_provider.logout.requests import KNOWN
-from oidc_provider.wire import found
 from oidc_provider.wire.reading import query_parameters
 
 

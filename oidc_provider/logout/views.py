@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
+from identity import origins
 from identity.browser import parking
 from identity.browser.answers import protect_page, redirect
 from identity.browser.content_security import allow_form_targets
@@ -23,10 +24,10 @@ from identity.views.logout import leave
 from oidc_provider import dialects
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
+from oidc_provider.discovery import found
 from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.logout import requests as rules
 from oidc_provider.logout.requests import LogoutRequest
-from oidc_provider.wire import found, issuers
 from oidc_provider.wire.addresses import with_parameters
 from oidc_provider.wire.parameters import Parameters, merge
 from oidc_provider.wire.reading import form_parameters, query_parameters
@@ -96,7 +97,7 @@ def _confirm_late(request: Request, decision: str) -> HttpResponse:
 def _check(request: Request, params: Parameters, payload: dict[str, Any]) -> LogoutRequest:
     context = request.context
     dialect = dialects.get(payload["dialect"])
-    issuer = dialect.issuer(issuers.base(context), app_code=payload["app_code"])
+    issuer = dialect.issuer(origins.base(context), app_code=payload["app_code"])
     return rules.check(params, tenant=tenant_of(request), issuer=issuer)
 
 

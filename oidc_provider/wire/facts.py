@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from identity import origins
 from identity.context import RequestContext
 from identity.models import Tenant
 from oidc_provider.dialects.base import Dialect, EndpointName
 from oidc_provider.models import Client
-from oidc_provider.wire import issuers
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Facts:
         """Return the facts of a request on a tenant's own host. Raises LookupError on the host that all share."""
         if context.tenant is None:
             raise LookupError("The host that all tenants share has no issuer (decision 10).")
-        issuer = dialect.issuer(issuers.base(context), app_code=app_code)
+        issuer = dialect.issuer(origins.base(context), app_code=app_code)
         return cls(context.tenant, dialect, context, issuer, app_code)
 
     @property

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from identity import origins
 from identity.directory import tenants
 from identity.keyring import keys
 from identity.models import Tenant, User
 from identity.sso import sessions
 from oidc_provider.clients import cached
 from oidc_provider.clients.keys import clear_cache as forget_jwks
-from oidc_provider.wire import issuers
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
 from tests.factories.oidc import make_client
@@ -22,7 +22,7 @@ from tests.support.machine import Machine
 
 def forget_everything() -> None:
     """As a process that has read nothing yet."""
-    caches = (cached.clear_cache, issuers.clear_cache, keys.clear_cache, tenants.forget_cached)
+    caches = (cached.clear_cache, origins.clear_cache, keys.clear_cache, tenants.forget_cached)
     for forget in (*caches, forget_jwks, sessions.forget_joined):
         forget()
 

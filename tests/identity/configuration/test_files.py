@@ -30,7 +30,7 @@ from identity.models import (
 )
 from identity.passwords import credentials
 from identity.sso import access
-from oidc_provider.clients import config as oidc_config
+from oidc_provider import configuration as oidc_config
 from oidc_provider.clients.authentication import SECRET_PURPOSE
 from oidc_provider.models import Client
 from tests.factories import make_operator, make_tenant
