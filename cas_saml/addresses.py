@@ -1,4 +1,4 @@
-"""Addresses of applications: read in one way only, compared exactly or below a path of one origin (house.md 12, S44).
+"""Addresses of applications: read in one way only, compared exactly or below a path of one origin (S44).
 
 Nothing here asks a general URL parser: what is not plainly an address of the form below is refused before anything is
 compared, so that no browser or server can read it as another one (S2, S3).

@@ -1,7 +1,7 @@
 """What apps above identity add in their `ready()`: configuration sections, purgers, delivery senders, consents, and
 how applications are told of a sign-out through the browser.
 
-Identity knows no protocol (house.md 3), so work that only a protocol app can do reaches identity through
+Identity knows no protocol, so work that only a protocol app can do reaches identity through
 these tables. A name is registered once: two apps wanting one name is a programming error.
 
 Sign-out through the browser. What a server can tell a server is a delivery (`delivery.py`), written by a

@@ -340,7 +340,7 @@ class Client(ReadSafely, AbstractApplication):  # type: ignore[django-manager-mi
 
 
 class _BoundToSession(models.Model):
-    """What a grant keeps of the sign-in behind it (house.md 11, number 6)."""
+    """What a grant keeps of the sign-in behind it."""
 
     # A session's row may be purged before an offline grant ends, so the grant survives it.
     session = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""What sibling apps may call (house.md 3). Everything else of this app is its own business."""
+"""What sibling apps may call. Everything else of this app is its own business."""
 
 from __future__ import annotations
 

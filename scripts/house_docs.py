@@ -16,7 +16,7 @@ import grimp
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "architecture.md"
-APPS = ("identity",)
+APPS = ("identity", "oidc_provider")
 
 Box = tuple[str, ...]  # the names in it
 

@@ -1,4 +1,4 @@
-"""The one renderer of refusals (house.md 6): product codes at 400. It runs after the rollback.
+"""The one renderer of refusals: product codes at 400. It runs after the rollback.
 
 Who is refused before an operation began is audited here; the services record what they refuse themselves.
 """

@@ -1,4 +1,4 @@
-"""The one renderer of refusals (house.md 6): product codes at 400, token faults at 401 and 403 in OAuth's form.
+"""The one renderer of refusals: product codes at 400, token faults at 401 and 403 in OAuth's form.
 
 It runs after the rollback. Refused writes and refused callers are audited here; texts are English unless the tenant
 has localisation on (decision 28).

@@ -23,7 +23,7 @@ from identity.models.reading import ReadSafely
 
 
 class ServiceMatch(models.TextChoices):
-    """Which addresses are this service (house.md 12)."""
+    """Which addresses are this service."""
 
     EXACT = "exact", _("This address only")
     PREFIX = "prefix", _("This path and everything below it")

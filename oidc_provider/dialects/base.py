@@ -1,4 +1,4 @@
-"""What a dialect is: a frozen value with small pure functions, bound to the route (house.md 5).
+"""What a dialect is: a frozen value with small pure functions, bound to the route.
 
 A dialect adapts the standard form of a message on its way in and out. It holds no protocol decision: which fault
 was found, whether a redirect address is good and whether a code may be used are the same for all of them.

@@ -1,6 +1,6 @@
 """The standard dialect: the RFCs and OpenID Connect to the letter, at the tenant's root (decision 11).
 
-It has no quirks. The vendor dialects adapt it, never the other way round (house.md 12).
+It has no quirks. The vendor dialects adapt it, never the other way round.
 """
 
 from __future__ import annotations

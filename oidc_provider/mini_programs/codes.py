@@ -1,6 +1,6 @@
 """Consent and codes without an authorization request in a browser: for mini programs inside a mobile app.
 
-The same checks, the same consent and the same code as at the authorization endpoint (house.md 4). What differs is who
+The same checks, the same consent and the same code as at the authorization endpoint. What differs is who
 shows the pages: the app does, so nothing here asks the user anything, and what would have to be asked is refused.
 """
 
