@@ -152,8 +152,11 @@ def hurry() -> None:
 if __name__ == "__main__":
     import django
     from django.core.management import call_command
+    from django.db import connections
 
     django.setup()
     hurry()
     call_command("migrate", interactive=False, verbosity=0)
     call_command("createcachetable", verbosity=0)
+    # What is frozen is not closed at the end, and SQLite would leave everything in the journal beside the file.
+    connections.close_all()
