@@ -23,6 +23,7 @@ from identity.models import SSOSession, Tenant, User
 from identity.purging import Purger
 from identity.retries import retried
 from identity.sso import access
+from identity.statements import Select
 from oidc_provider.clients import cached
 from oidc_provider.conf import conf
 from oidc_provider.dialects.base import Dialect
@@ -96,23 +97,30 @@ def store_code(
     return row
 
 
+_CODE = Select(
+    lambda hashes: AuthorizationCode.objects.select_related("user", "session").filter(code_hash__in=hashes)[:1]
+)
+_ACCESS_TOKEN = Select(
+    lambda hashes: AccessToken.objects.select_related("user", "session").filter(token_checksum__in=hashes)[:1]
+)
+_REFRESH_TOKEN = Select(
+    lambda hashes: RefreshToken.objects.select_related("user", "session").filter(token_checksum__in=hashes)[:1]
+)
+
+
 def load_code(value: str) -> AuthorizationCode | None:
     """Return the row of a code with user and session: one query."""
-    hashes = crypto.keyed_hashes(value, purpose=CODE_PURPOSE)
-    rows = AuthorizationCode.objects.select_related("user", "session")
-    return rows.filter(code_hash__in=hashes).first()
+    return _CODE.first(crypto.keyed_hashes(value, purpose=CODE_PURPOSE))
 
 
 def load_access_token(value: str) -> AccessToken | None:
     """Return the row of an access token with user and session: one query."""
-    rows = AccessToken.objects.select_related("user", "session")
-    return rows.filter(token_checksum__in=token_hashes(value)).first()
+    return _ACCESS_TOKEN.first(token_hashes(value))
 
 
 def load_refresh_token(value: str) -> RefreshToken | None:
     """Return the row of a refresh token with user and session: one query."""
-    rows = RefreshToken.objects.select_related("user", "session")
-    return rows.filter(token_checksum__in=token_hashes(value)).first()
+    return _REFRESH_TOKEN.first(token_hashes(value))
 
 
 def store_tokens(answer: Mapping[str, Any], *, basis: Basis, source: AuthorizationCode | RefreshToken | None) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from identity.models import SessionPolicy, SSOSession, Tenant, User
@@ -16,24 +15,9 @@ from identity.sso import sessions
 from identity.statements import Select
 from tests.factories import make_tenant, make_user
 from tests.factories.oidc import make_session
+from tests.support.spelled import both, state
 
 pytestmark = pytest.mark.django_db
-
-
-def state(row: Any, *, seen: tuple[Any, ...] = ()) -> dict[str, Any]:
-    """The columns of a row and what was read beside it."""
-    own = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
-    beside = {name: found for name, found in row._state.fields_cache.items() if found not in (None, *seen)}
-    return own | {name: state(found, seen=(*seen, row)) for name, found in beside.items()}
-
-
-def both(select: Select[Any], *values: Any) -> tuple[list[Any], list[Any]]:
-    """What the statement finds and what its queryset does, with one question each."""
-    select.all(*values)
-    with CaptureQueriesContext(connection) as captured:
-        found, by_orm = select.all(*values), list(select.queryset(*values))
-    assert len(captured) == 2
-    return found, by_orm
 
 
 def test_a_session_is_found_with_all_that_is_read_beside_it() -> None:
