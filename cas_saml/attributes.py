@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,27 +33,27 @@ _NAME = re.compile(r"[!-~]{1,300}")
 
 SOURCES: Mapping[str, Value] = MappingProxyType(
     {
-        "id": lambda profile: profile.sub,
-        "user_name": lambda profile: profile.user_name,
-        "account_name": lambda profile: profile.account_name,
-        "name": lambda profile: profile.name,
-        "first_name": lambda profile: profile.first_name,
-        "middle_name": lambda profile: profile.middle_name,
-        "last_name": lambda profile: profile.last_name,
-        "nick_name": lambda profile: profile.nick_name,
-        "email": lambda profile: profile.email,
+        "id": attrgetter("sub"),
+        "user_name": attrgetter("user_name"),
+        "account_name": attrgetter("account_name"),
+        "name": attrgetter("name"),
+        "first_name": attrgetter("first_name"),
+        "middle_name": attrgetter("middle_name"),
+        "last_name": attrgetter("last_name"),
+        "nick_name": attrgetter("nick_name"),
+        "email": attrgetter("email"),
         "email_verified": lambda profile: profile.email_verified if profile.email else None,
-        "phone_number": lambda profile: profile.phone_number,
+        "phone_number": attrgetter("phone_number"),
         "phone_number_verified": lambda profile: profile.phone_number_verified if profile.phone_number else None,
         "gender": lambda profile: "" if profile.gender == "unknown" else profile.gender,
-        "birth_date": lambda profile: profile.birth_date,
-        "hire_date": lambda profile: profile.user.hire_date,
-        "time_zone": lambda profile: profile.time_zone,
-        "language": lambda profile: profile.language,
-        "picture_url": lambda profile: profile.picture_url,
-        "employee_id": lambda profile: profile.employee_id,
-        "created_at": lambda profile: profile.user.created_at,
-        "updated_at": lambda profile: profile.updated_at,
+        "birth_date": attrgetter("birth_date"),
+        "hire_date": attrgetter("user.hire_date"),
+        "time_zone": attrgetter("time_zone"),
+        "language": attrgetter("language"),
+        "picture_url": attrgetter("picture_url"),
+        "employee_id": attrgetter("employee_id"),
+        "created_at": attrgetter("user.created_at"),
+        "updated_at": attrgetter("updated_at"),
         "disabled": lambda profile: not profile.user.is_active,
         # Only enabled people's attributes are released, so the vendor's member for the moment of disabling stays empty.
         "disabled_at": lambda profile: None,
@@ -69,7 +70,9 @@ def release(profile: Profile, mapping: Mapping[str, str]) -> dict[str, Any]:
     A day is the moment at which it begins in the tenant's time zone (OneAccess-3.3.2.2).
     """
     zone = ZoneInfo(profile.user.tenant.time_zone)
-    return {name: _plain(_source(source)(profile), zone) for name, source in sorted(mapping.items())}
+    sources = {name: _source(source) for name, source in sorted(mapping.items())}
+    values = {name: read(profile) for name, read in sources.items()}
+    return {name: _plain(value, zone) for name, value in values.items()}
 
 
 def check_mapping(mapping: object, *, of_elements: bool = True) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from django.http import HttpResponseRedirect
+from django.http import Http404, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
 from identity.browser.interaction import is_signed_in
@@ -28,6 +28,18 @@ def session_required(view: View) -> View:
         return view(request, *args, **kwargs)
 
     return checked
+
+
+def of_a_tenant(view: _AnyView) -> _AnyView:
+    """Answer 404 on the host that all tenants share: it belongs to none, so nobody is an identity provider there."""
+
+    @wraps(view)
+    def found(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.context.tenant is None:
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return cast(_AnyView, found)
 
 
 def machine_endpoint(view: _AnyView) -> _AnyView:

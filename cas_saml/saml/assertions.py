@@ -7,7 +7,6 @@ before.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +18,7 @@ from cas_saml.saml import certificates, encryption, formats, signatures, xml
 from cas_saml.saml.certificates import Credential
 from cas_saml.saml.errors import SUCCESS, ErrorSpec
 from cas_saml.saml.models import ServiceProvider
-from cas_saml.saml.xml import Element
+from cas_saml.saml.xml import Attributes, Element, Node
 from identity.models import Tenant
 
 _BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
@@ -52,7 +51,7 @@ def credential_for(provider: ServiceProvider, tenant: Tenant) -> Credential:
 
 def success(statement: Statement, provider: ServiceProvider, *, credential: Credential) -> bytes:
     """Return the signed Response with its assertion, as bytes that must not be reformatted. Raises xml.Refused."""
-    made = assertion(statement)
+    made = xml.make(assertion(statement))
     algorithm = provider.signature_algorithm
     if provider.sign_assertion:
         made = signatures.sign(made, credential, algorithm=algorithm)
@@ -101,7 +100,7 @@ def refusal(
 
 
 def logout_response(
-    *, issuer: str, destination: str, in_response_to: str, issued_at: datetime, status_element: Element
+    *, issuer: str, destination: str, in_response_to: str, issued_at: datetime, status_node: Node
 ) -> Element:
     """Return a LogoutResponse (SAMLCore-3.7.2), not yet signed: that is the binding's matter."""
     return _response(
@@ -110,18 +109,18 @@ def logout_response(
         destination=destination,
         in_response_to=in_response_to,
         issued_at=issued_at,
-        status=status_element,
+        status=status_node,
     )
 
 
-def status(code: str, second: str = "", text: str = "") -> Element:
+def status(code: str, second: str = "", text: str = "") -> Node:
     """Return a samlp:Status (SAMLCore-3.2.2.1)."""
-    inner = xml.element("samlp:StatusCode", {"Value": second}) if second else None
-    message = xml.element("samlp:StatusMessage", None, text) if text else None
-    return xml.element("samlp:Status", None, xml.element("samlp:StatusCode", {"Value": code}, inner), message)
+    inner = Node("samlp:StatusCode", attributes={"Value": second}) if second else None
+    message = Node("samlp:StatusMessage", text) if text else None
+    return Node("samlp:Status", [Node("samlp:StatusCode", [inner], {"Value": code}), message])
 
 
-def name_id(value: str, kind: str, *, issuer: str, audience: str) -> Element:
+def name_id(value: str, kind: str, *, issuer: str, audience: str) -> Node:
     """Return a saml:NameID (SAMLCore-2.2.3). The lasting and the passing ones say between whom they hold."""
     is_qualified = kind in (formats.PERSISTENT, formats.TRANSIENT)
     attributes = {
@@ -129,78 +128,66 @@ def name_id(value: str, kind: str, *, issuer: str, audience: str) -> Element:
         "NameQualifier": issuer if is_qualified else None,
         "SPNameQualifier": audience if is_qualified else None,
     }
-    return xml.element("saml:NameID", attributes, value)
+    return Node("saml:NameID", value, attributes)
 
 
-def assertion(statement: Statement) -> Element:
+def assertion(statement: Statement) -> Node:
     """Return the saml:Assertion, not yet signed."""
-    not_after = xml.instant(statement.issued_at + conf.saml_assertion_lifetime)
+    not_after = statement.issued_at + conf.saml_assertion_lifetime
     confirmation_data = {
         "InResponseTo": statement.in_response_to or None,
         "NotOnOrAfter": not_after,
         "Recipient": statement.consumer_url,
     }
-    subject = xml.element(
-        "saml:Subject",
-        None,
-        name_id(statement.name_id, statement.name_id_format, issuer=statement.issuer, audience=statement.audience),
-        xml.element(
-            "saml:SubjectConfirmation",
-            {"Method": _BEARER},
-            xml.element("saml:SubjectConfirmationData", confirmation_data),
-        ),
-    )
-    conditions = xml.element(
+    name = name_id(statement.name_id, statement.name_id_format, issuer=statement.issuer, audience=statement.audience)
+    confirmed = Node("saml:SubjectConfirmationData", attributes=confirmation_data)
+    conditions = Node(
         "saml:Conditions",
+        [Node("saml:AudienceRestriction", [Node("saml:Audience", statement.audience)])],
         # Clocks of providers may be behind ours.
-        {"NotBefore": xml.instant(statement.issued_at - conf.saml_clock_skew), "NotOnOrAfter": not_after},
-        xml.element("saml:AudienceRestriction", None, xml.element("saml:Audience", None, statement.audience)),
+        {"NotBefore": statement.issued_at - conf.saml_clock_skew, "NotOnOrAfter": not_after},
     )
-    return xml.element(
-        "saml:Assertion",
-        {"ID": xml.new_id(), "Version": "2.0", "IssueInstant": xml.instant(statement.issued_at)},
-        xml.element("saml:Issuer", None, statement.issuer),
-        subject,
-        conditions,
-        _authn_statement(statement),
-        attribute_statement(statement.attributes),
-        prefixes=("xs", "xsi"),
-    )
-
-
-def _authn_statement(statement: Statement) -> Element:
-    return xml.element(
+    authn_statement = Node(
         "saml:AuthnStatement",
+        [Node("saml:AuthnContext", [Node("saml:AuthnContextClassRef", statement.authn_class)])],
         {
-            "AuthnInstant": xml.instant(statement.authenticated_at),
+            "AuthnInstant": statement.authenticated_at,
             "SessionIndex": statement.session_index,
-            "SessionNotOnOrAfter": xml.instant(statement.session_expires_at),
+            "SessionNotOnOrAfter": statement.session_expires_at,
         },
-        xml.element("saml:AuthnContext", None, xml.element("saml:AuthnContextClassRef", None, statement.authn_class)),
     )
+    content = [
+        Node("saml:Issuer", statement.issuer),
+        Node("saml:Subject", [name, Node("saml:SubjectConfirmation", [confirmed], {"Method": _BEARER})]),
+        conditions,
+        authn_statement,
+        attribute_statement(statement.attributes),
+    ]
+    attributes: Attributes = {"ID": xml.new_id(), "Version": "2.0", "IssueInstant": statement.issued_at}
+    return Node("saml:Assertion", content, attributes, prefixes=("xs", "xsi"))
 
 
-def attribute_statement(attributes: Mapping[str, Any]) -> Element | None:
+def attribute_statement(attributes: Mapping[str, Any]) -> Node | None:
     """Return the saml:AttributeStatement; None where nothing is released: SAMLCore-2.7.3 allows no empty one."""
     made = [_attribute(name, value) for name, value in attributes.items() if value is not None]
-    return xml.element("saml:AttributeStatement", None, *made) if made else None
+    return Node("saml:AttributeStatement", made) if made else None
 
 
-def readable(element: Element) -> str:
+def readable(node: Node) -> str:
     """Return an element for people to read: indented, so no signature would fit it."""
-    copied = deepcopy(element)
-    etree.indent(copied)
-    return xml.serialize(copied).decode()
+    made = xml.make(node)
+    etree.indent(made)
+    return xml.serialize(made).decode()
 
 
-def _attribute(name: str, value: Any) -> Element:
+def _attribute(name: str, value: Any) -> Node:
     """SAMLProf-8.1 and 8.2: a name with a colon is a URI."""
     values = value if isinstance(value, list) else [value]
     name_format = _URI if ":" in name else _BASIC
-    return xml.element("saml:Attribute", {"Name": name, "NameFormat": name_format}, *map(_value, values))
+    return Node("saml:Attribute", [*map(_value, values)], {"Name": name, "NameFormat": name_format})
 
 
-def _value(value: Any) -> Element:
+def _value(value: Any) -> Node:
     if isinstance(value, bool):
         kind, text = "xs:boolean", "true" if value else "false"
     elif isinstance(value, int):
@@ -209,7 +196,7 @@ def _value(value: Any) -> Element:
         kind, text = "xs:dateTime", xml.instant(value)
     else:
         kind, text = "xs:string", str(value)
-    return xml.element("saml:AttributeValue", {"xsi:type": kind}, text, prefixes=("xs", "xsi"))
+    return Node("saml:AttributeValue", text, {"xsi:type": kind}, prefixes=("xs", "xsi"))
 
 
 def _response(
@@ -219,13 +206,13 @@ def _response(
     destination: str,
     in_response_to: str,
     issued_at: datetime,
-    status: Element,
+    status: Node,
 ) -> Element:
-    attributes = {
+    attributes: Attributes = {
         "ID": xml.new_id(),
         "Version": "2.0",
-        "IssueInstant": xml.instant(issued_at),
+        "IssueInstant": issued_at,
         "Destination": destination,
         "InResponseTo": in_response_to or None,
     }
-    return xml.element(name, attributes, xml.element("saml:Issuer", None, issuer), status, *content)
+    return xml.element(name, attributes, Node("saml:Issuer", issuer), status, *content)

@@ -16,21 +16,21 @@ from cas_saml.saml.xml import Element
 from identity.browser import answers
 from identity.http import Request
 
-__all__ = ["CACHING", "REQUEST", "RESPONSE", "auto_post", "form_fields", "go", "protect", "send"]
+__all__ = ["CACHING", "REQUEST", "RESPONSE", "go", "post", "protect", "send"]
 
 # SAMLBind-3.4.5.1, SAMLBind-3.5.5.1
 CACHING = MappingProxyType({"Cache-Control": "no-cache, no-store", "Pragma": "no-cache"})
 
 
-def auto_post(request: Request, *, address: str, fields: dict[str, str]) -> HttpResponse:
-    """Return a page whose form posts itself to an address of a registration (SAMLBind-3.5.4)."""
-    return answers.post_form(request, address, fields.items(), caching=CACHING)
+def post(request: Request, *, address: str, parameter: str, message: bytes, relay_state: str) -> HttpResponse:
+    """Return a page whose form posts the message to an address of a registration (SAMLBind-3.5.4).
 
-
-def form_fields(parameter: str, message: bytes, *, relay_state: str) -> dict[str, str]:
-    """Return the fields of the form. RelayState goes back as it came, and not at all if there was none."""
+    RelayState goes back as it came, and not at all if there was none.
+    """
     fields = {parameter: base64.b64encode(message).decode()}
-    return {**fields, "RelayState": relay_state} if relay_state else fields
+    if relay_state:
+        fields["RelayState"] = relay_state
+    return answers.post_form(request, address, fields.items(), caching=CACHING)
 
 
 def send(
@@ -58,7 +58,7 @@ def send(
             ),
         )
     signed = xml.serialize(signatures.sign(message, credential, algorithm=algorithm))
-    return auto_post(request, address=address, fields=form_fields(parameter, signed, relay_state=relay_state))
+    return post(request, address=address, parameter=parameter, message=signed, relay_state=relay_state)
 
 
 def go(request: Request, address: str) -> HttpResponse:

@@ -14,6 +14,7 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -47,7 +48,7 @@ class Credential:
     certificate: x509.Certificate
     private: keys.PrivateKey = field(compare=False, repr=False)
 
-    @property
+    @cached_property
     def certificate_base64(self) -> str:
         """The content of ds:X509Certificate."""
         return to_base64(self.certificate)
@@ -58,7 +59,8 @@ class Credential:
 
 def active(*, tenant: Tenant, algorithm: str = DEFAULT_ALGORITHM) -> Credential:
     """Return what signs now; made on first need."""
-    return _credential(keys.active(tenant=tenant, use=KeyUse.SAML, alg=algorithm))
+    key = keys.active(tenant=tenant, use=KeyUse.SAML, alg=algorithm)
+    return _credential(key, key.private)
 
 
 def published(*, tenant: Tenant, algorithm: str = DEFAULT_ALGORITHM) -> list[Credential]:
@@ -68,19 +70,19 @@ def published(*, tenant: Tenant, algorithm: str = DEFAULT_ALGORITHM) -> list[Cre
         for key in keys.public_keys(tenant=tenant, use=KeyUse.SAML)
         if key.alg == algorithm and key.state in (KeyState.ACTIVE, KeyState.NEXT)
     ]
-    return [_credential(key) for key in sorted(live, key=lambda key: key.state != KeyState.ACTIVE)]
+    return [_credential(key, key.private) for key in sorted(live, key=lambda key: key.state != KeyState.ACTIVE)]
 
 
 _made: OrderedDict[str, x509.Certificate] = OrderedDict()  # by kid, which is a digest of the key
 
 
-def _credential(key: keys.Key) -> Credential:
+def _credential(key: keys.Key, private: keys.PrivateKey) -> Credential:
     certificate = _made.get(key.kid)
     if certificate is None:
-        certificate = _made[key.kid] = make(key.private, kid=key.kid, not_before=key.created_at)
+        certificate = _made[key.kid] = make(private, kid=key.kid, not_before=key.created_at)
         if len(_made) > _MAX_KEPT:
             _made.popitem(last=False)
-    return Credential(kid=key.kid, algorithm=key.alg, private=key.private, certificate=certificate)
+    return Credential(kid=key.kid, algorithm=key.alg, private=private, certificate=certificate)
 
 
 def make(private: keys.PrivateKey, *, kid: str, not_before: datetime) -> x509.Certificate:

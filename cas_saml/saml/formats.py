@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 UNSPECIFIED = "unspecified"
@@ -29,11 +28,3 @@ CHOICES = [
     (TRANSIENT, _("Transient, another one for each session")),
     (EMAIL, _("E-mail address")),
 ]
-
-
-def check_list(listed: object) -> None:
-    """Judge the formats that a provider may be given, the default first. Raises ValueError."""
-    if not isinstance(listed, list) or not listed or len(set(map(str, listed))) != len(listed):
-        raise ValueError(_now("It is not a list of different names."))
-    if unknown := [name for name in listed if name not in NAMES]:
-        raise ValueError(_now("%(name)s is none of the four formats.") % {"name": unknown[0]})

@@ -8,11 +8,11 @@ from urllib.parse import quote
 from django.utils.translation import gettext as _
 
 from cas_saml import attributes
-from cas_saml.saml import assertions, certificates, formats, name_ids
+from cas_saml.saml import assertions, certificates, formats, sso
 from cas_saml.saml.endpoints import BINDINGS, REDIRECT
 from cas_saml.saml.entity import Entity
 from cas_saml.saml.models import ServiceProvider
-from cas_saml.saml.name_ids import Policy
+from cas_saml.saml.requests import Policy, choose_format
 from identity.directory import profiles
 from identity.models import User
 
@@ -21,7 +21,7 @@ def preview(provider: ServiceProvider, user: User) -> dict[str, Any]:
     """Return what an assertion would say: the name, the attributes, and their XML. No row is written."""
     profile = profiles.profile_of(user=user, application=provider.application)
     released = attributes.release(profile, provider.attributes)
-    kind = name_ids.choose(provider, Policy())
+    kind = choose_format(provider, Policy())
     statement = assertions.attribute_statement(released)
     return {
         "person": user,
@@ -39,10 +39,10 @@ def _name_of(provider: ServiceProvider, kind: str, user: User, profile: Any) -> 
     if kind == formats.TRANSIENT:
         return str(_("a new one for each session"))
     if kind == formats.PERSISTENT:
-        return name_ids.find_persistent(provider, user) or str(_("a new one at the first sign-in"))
+        return sso.find_persistent(provider, user) or str(_("a new one at the first sign-in"))
     if kind == formats.EMAIL:
         return str(profile.email) if profile.email_verified else str(_("none: the address is not verified"))
-    return name_ids.plain(profile, provider.name_id_source) or str(_("none"))
+    return sso.plain(profile, provider.name_id_source) or str(_("none"))
 
 
 def connection(us: Entity, provider: ServiceProvider) -> list[tuple[str, str]]:

@@ -185,7 +185,7 @@ def response_for(
         destination=address,
         in_response_to=wanted.message_id,
         issued_at=timezone.now(),
-        status_element=status,
+        status_node=status,
     )
     return str(service["binding"]), address, message
 

@@ -56,6 +56,14 @@ def all_formats() -> list[str]:
     return list(formats.NAMES)
 
 
+def check_formats(listed: object) -> None:
+    """Judge the formats that a provider may be given, the default first. Raises ValueError."""
+    if not isinstance(listed, list) or not listed or len(set(map(str, listed))) != len(listed):
+        raise ValueError(_now("It is not a list of different names."))
+    if unknown := [name for name in listed if name not in formats.NAMES]:
+        raise ValueError(_now("%(name)s is none of the four formats.") % {"name": unknown[0]})
+
+
 class ServiceProvider(ReadSafely):
     """An application's registration as a SAML service provider: where it may be answered, and what it is told."""
 
@@ -159,7 +167,7 @@ class ServiceProvider(ReadSafely):
         "assertion_consumer_services": endpoints.check_shape_of_consumers,
         "single_logout_services": endpoints.check_shape_of_logout_services,
         "signing_certificates": validate_texts,
-        "name_id_formats": formats.check_list,
+        "name_id_formats": check_formats,
         "name_id_source": check_source,
         "attributes": partial(check_mapping, of_elements=False),
     }
@@ -261,7 +269,7 @@ def _check_signed(provider: ServiceProvider) -> None:
 
 
 def _check_formats(provider: ServiceProvider) -> None:
-    formats.check_list(provider.name_id_formats)
+    check_formats(provider.name_id_formats)
 
 
 def _check_name_id_source(provider: ServiceProvider) -> None:

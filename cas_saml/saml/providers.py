@@ -16,25 +16,20 @@ def get(entity_id: str, *, tenant: Tenant, include_disabled: bool = False) -> Se
     if not entity_id:
         raise NotFound("APP.0002", log_detail="no entity ID")
     is_possible = len(entity_id) <= MAX_ENTITY_ID and is_storable(entity_id)
-    provider = _find(tenant, {"entity_id": entity_id} if is_possible else None)
-    return provider if include_disabled else _usable(provider)
+    return _find(tenant, {"entity_id": entity_id} if is_possible else None, include_disabled=include_disabled)
 
 
 def get_by_id(public_id: str, *, tenant: Tenant) -> ServiceProvider:
     """Return the provider by its public id, which a parked request has."""
-    return _usable(_find(tenant, {"public_id": public_id}))
+    return _find(tenant, {"public_id": public_id})
 
 
-def _find(tenant: Tenant, key: dict[str, str] | None) -> ServiceProvider:
+def _find(tenant: Tenant, key: dict[str, str] | None, *, include_disabled: bool = False) -> ServiceProvider:
     rows = ServiceProvider.objects.select_related("application")
     provider = rows.filter(tenant=tenant, **key).first() if key else None
     if provider is None:
         raise NotFound("APP.0001", log_detail="no service provider has this entity ID")
     provider.tenant = provider.application.tenant = tenant
-    return provider
-
-
-def _usable(provider: ServiceProvider) -> ServiceProvider:
-    if not provider.is_active or not provider.application.is_active:
+    if not include_disabled and not (provider.is_active and provider.application.is_active):
         raise ApplicationDisabled(log_detail=f"service_provider={provider.public_id}")
     return provider

@@ -6,22 +6,98 @@ there. Nothing else of the request says where anything goes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
-from cas_saml.saml import endpoints, formats, messages, name_ids, xml
-from cas_saml.saml.authn_context import COMPARISONS, EXACT, Wish
+from cas_saml.saml import endpoints, formats, messages, xml
 from cas_saml.saml.endpoints import BINDINGS, POST
 from cas_saml.saml.entity import Entity
 from cas_saml.saml.errors import Fault, MessageRefused, Refusal, SAMLError
 from cas_saml.saml.messages import Incoming
 from cas_saml.saml.models import MAX_NAME_ID, ServiceProvider
-from cas_saml.saml.name_ids import Policy
 from cas_saml.saml.xml import Element
-from identity.models import Tenant
+from identity import assurance
+from identity.models import SSOSession, Tenant
 
+# Authentication contexts (SAMLCore-3.3.2.2.1): two levels of ours, as in OpenID Connect, and what SAML calls them. Many
+# providers ask for SAML's own classes by default (`PasswordProtectedTransport`), and with "exact" they want to read the
+# very same word in the answer. So a request may name those too; without a request the answer has our own value.
+_CLASSES = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
+UNSPECIFIED = f"{_CLASSES}unspecified"
+PASSWORD_CLASSES = frozenset({f"{_CLASSES}PasswordProtectedTransport", f"{_CLASSES}Password"})
+# What a request may name, and the level that it stands for.
+LEVELS: Mapping[str, str] = MappingProxyType(
+    {
+        assurance.SINGLE_FACTOR: assurance.SINGLE_FACTOR,
+        assurance.MULTI_FACTOR: assurance.MULTI_FACTOR,
+        UNSPECIFIED: assurance.SINGLE_FACTOR,
+        **dict.fromkeys(sorted(PASSWORD_CLASSES), assurance.SINGLE_FACTOR),
+        "https://refeds.org/profile/sfa": assurance.SINGLE_FACTOR,
+        "https://refeds.org/profile/mfa": assurance.MULTI_FACTOR,
+    }
+)
+EXACT, MINIMUM, MAXIMUM, BETTER = COMPARISONS = ("exact", "minimum", "maximum", "better")
 _UNSPECIFIED_URI = formats.URIS[formats.UNSPECIFIED]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The NameIDPolicy of a request."""
+
+    format: str = ""  # a short name of `formats`; "" leaves it to the registration
+    allow_create: bool = True
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a request says about authentication. Without classes it says nothing."""
+
+    comparison: str = EXACT
+    classes: tuple[str, ...] = ()  # those that we know, in the order of the request
+    is_asked: bool = False  # whether the request names any class at all
+
+    @classmethod
+    def of(cls, comparison: str, classes: Sequence[str]) -> Wish:
+        """Keep what we know of a request. Raises SAMLError if it knows nothing of ours."""
+        known = tuple(name for name in classes if name in LEVELS)
+        if classes and not known:
+            raise SAMLError(Fault.AUTHN_CONTEXT, log_detail="unknown classes")
+        wish = cls(comparison, known, is_asked=bool(classes))
+        wish.required_acr  # noqa: B018 - raises where nothing could ever be enough
+        return wish
+
+    @property
+    def _ranks(self) -> list[int]:
+        return [_rank(LEVELS[name]) for name in self.classes]
+
+    @property
+    def required_acr(self) -> str:
+        """The level that a sign-in for this request must reach; "" leaves it to the policy. Raises SAMLError."""
+        if not self.is_asked or self.comparison == MAXIMUM:
+            return ""
+        rank = min(self._ranks)
+        if self.comparison == BETTER:
+            rank = max(self._ranks) + 1
+            if rank >= len(assurance.ACR_VALUES):
+                raise SAMLError(Fault.AUTHN_CONTEXT, log_detail="nothing is better")
+        return assurance.ACR_VALUES[rank]
+
+    def stated(self, session: SSOSession) -> str:
+        """Return the class that the answer states: true of the session, and what was asked for. Raises SAMLError."""
+        reached = assurance.acr_of(session.amr)
+        if not self.is_asked:
+            return reached
+        if self.comparison == EXACT:
+            for name in self.classes:
+                if _is_true(name, session):
+                    return name
+        elif self.comparison == MAXIMUM:
+            return assurance.ACR_VALUES[min(_rank(reached), max(self._ranks))]
+        elif assurance.satisfies(reached, self.required_acr):
+            return reached
+        raise SAMLError(Fault.AUTHN_CONTEXT, log_detail=f"session={session.pk}")
 
 
 @dataclass(frozen=True)
@@ -53,6 +129,9 @@ class AuthnRequest:
         """Read back what `to_json` wrote."""
         wish = {**document["wish"], "classes": tuple(document["wish"]["classes"])}
         return cls(**{**document, "policy": Policy(**document["policy"]), "wish": Wish(**wish)})
+
+
+# Reading ---------------------------------------------------------------------------------------------------
 
 
 def unsolicited(provider: ServiceProvider) -> AuthnRequest:
@@ -97,6 +176,15 @@ def check_consumer(wanted: AuthnRequest, provider: ServiceProvider) -> None:
         raise MessageRefused(Refusal.CONSUMER, client_ref=provider.public_id)
 
 
+def choose_format(provider: ServiceProvider, policy: Policy) -> str:
+    """Choose the kind of name for a request. Raises SAMLError if the provider may not have what it asks for."""
+    if not policy.format:
+        return str(provider.name_id_formats[0])
+    if policy.format not in provider.name_id_formats:
+        raise SAMLError(Fault.NAME_ID_POLICY, log_detail=f"{policy.format} is not for this provider")
+    return policy.format
+
+
 def _consumer(element: Element, provider: ServiceProvider) -> str:
     """Return where the answer goes (SAMLCore-3.4.1): an address of the registration, named by index or by itself."""
     index, url = messages.number(element, "AssertionConsumerServiceIndex"), element.get("AssertionConsumerServiceURL")
@@ -120,7 +208,7 @@ def _with_contents(wanted: AuthnRequest, element: Element, provider: ServiceProv
         raise SAMLError(Fault.BINDING)
     _check_idp_list(element, entity)
     policy = _policy(element, provider)
-    name_ids.choose(provider, policy)
+    choose_format(provider, policy)
     return replace(
         wanted,
         force_authn=messages.boolean(element, "ForceAuthn"),
@@ -178,3 +266,13 @@ def _check_idp_list(element: Element, entity: Entity) -> None:
         return
     if entity.entity_id not in [entry.get("ProviderID") for entry in xml.find_all(listed, "samlp:IDPEntry")]:
         raise SAMLError(Fault.IDP_LIST)
+
+
+def _rank(level: str) -> int:
+    return assurance.ACR_VALUES.index(level)
+
+
+def _is_true(name: str, session: SSOSession) -> bool:
+    if name in PASSWORD_CLASSES and assurance.PASSWORD not in session.amr:
+        return False
+    return assurance.satisfies(assurance.acr_of(session.amr), LEVELS[name])

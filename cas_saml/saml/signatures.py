@@ -25,7 +25,7 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from cas_saml.saml import xml
 from cas_saml.saml.certificates import Credential
-from cas_saml.saml.xml import Element, Refused, XMLRefused
+from cas_saml.saml.xml import Element, Node, Refused, XMLRefused
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ def sign(element: Element, credential: Credential, *, algorithm: str = DEFAULT_A
     algorithm: a name of SIGNING that fits the credential's key. The element needs an ID.
     """
     method, digest = SIGNING[algorithm]
+    content = credential.certificate_base64
     prepared = copy.deepcopy(element)
     prepared.tail = None
     issuer = xml.find(prepared, "saml:Issuer")
@@ -86,8 +87,8 @@ def sign(element: Element, credential: Credential, *, algorithm: str = DEFAULT_A
         digest_algorithm=digest,
         c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
     )
-    certificate = xml.element("ds:X509Certificate", None, credential.certificate_base64)
-    key_info = xml.element("ds:KeyInfo", None, xml.element("ds:X509Data", None, certificate))
+    certificate = Node("ds:X509Certificate", content)
+    key_info = xml.element("ds:KeyInfo", None, Node("ds:X509Data", [certificate]))
     return signer.sign(
         prepared, key=credential.private, key_info=key_info, reference_uri=f"#{element.get('ID')}", id_attribute="ID"
     )

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
+import secrets
 
 from django.db import transaction
 from django.utils import timezone
 
-from cas_saml.attributes import release
-from cas_saml.saml import assertions, messages, name_ids, xml
+from cas_saml import attributes
+from cas_saml.saml import assertions, formats, messages, xml
 from cas_saml.saml.assertions import Statement
 from cas_saml.saml.entity import Entity
 from cas_saml.saml.errors import Fault, SAMLError
-from cas_saml.saml.models import SAMLSession, ServiceProvider
-from cas_saml.saml.requests import AuthnRequest
+from cas_saml.saml.models import MAX_NAME_ID, PersistentName, SAMLSession, ServiceProvider
+from cas_saml.saml.requests import AuthnRequest, choose_format
 from identity import audit
 from identity.context import RequestContext
 from identity.directory import profiles
+from identity.directory.profiles import Profile
 from identity.errors import StateInvalid
 from identity.events import EventType
-from identity.models import SSOSession
+from identity.models import SSOSession, User
 from identity.retries import retried
 from identity.sso import access, sessions
 
@@ -38,9 +40,10 @@ def answer(
     """
     user, application = session.user, provider.application
     access.check(session=session, application=application)
-    profile = profiles.profile_of(user=user, application=application)
     authn_class = wanted.wish.stated(session)
-    kind, value = name_ids.value_for(provider, wanted.policy, profile=profile, session=session)
+    kind = choose_format(provider, wanted.policy)
+    profile = profiles.profile_of(user=user, application=application)
+    value = name_for(provider, kind, profile=profile, session=session, allow_create=wanted.policy.allow_create)
     if wanted.subject and wanted.subject != value:
         raise SAMLError(Fault.SUBJECT, log_detail=f"user={user.pk}")
     told = _told(provider, session, kind, value)
@@ -56,7 +59,7 @@ def answer(
         session_expires_at=session.expires_at,
         authn_class=authn_class,
         issued_at=timezone.now(),
-        attributes=release(profile, provider.attributes),
+        attributes=attributes.release(profile, provider.attributes),
     )
     try:
         credential = assertions.credential_for(provider, session.tenant)
@@ -65,6 +68,65 @@ def answer(
         raise SAMLError(Fault.INTERNAL, log_detail=f"{error.reason} {error.log_detail}") from error
     _grant(wanted, provider=provider, session=session, statement=statement, context=context)
     return response
+
+
+# The name (SAMLCore-3.4.1.1, 8.3) -----------------------------------------------------------------------------
+
+
+def name_for(
+    provider: ServiceProvider, kind: str, *, profile: Profile, session: SSOSession, allow_create: bool = True
+) -> str:
+    """Return the person's name of this kind. Raises SAMLError where there is none."""
+    if kind == formats.PERSISTENT:
+        value = _persistent(provider, profile.user, allow_create=allow_create)
+    elif kind == formats.TRANSIENT:
+        value = _transient(provider, session)
+    elif kind == formats.EMAIL:
+        # S23: providers link accounts by it, so it has to be the person's own.
+        value = profile.email if profile.email_verified else ""
+    else:
+        value = plain(profile, provider.name_id_source)
+    if not value or len(value) > MAX_NAME_ID:
+        raise SAMLError(Fault.NAME_ID_POLICY, log_detail=f"user={profile.user.pk} has no {kind} name")
+    return value
+
+
+def plain(profile: Profile, source: str) -> str:
+    """Return the value of a source as a name; "" where there is none, or several."""
+    value = attributes.release(profile, {"name": source})["name"]
+    if isinstance(value, list):
+        value = value[0] if len(value) == 1 else None
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def find_persistent(provider: ServiceProvider, user: User) -> str:
+    """Return the person's lasting name at the provider; "" where there is none yet."""
+    return (
+        PersistentName.objects.filter(service_provider=provider, user=user).values_list("value", flat=True).first()
+        or ""
+    )
+
+
+def _persistent(provider: ServiceProvider, user: User, *, allow_create: bool) -> str:
+    value = find_persistent(provider, user)
+    if value or not allow_create:
+        return value
+    # Of two requests at once, the second one finds what the first one made.
+    row, _created = PersistentName.objects.get_or_create(
+        service_provider=provider, user=user, defaults={"value": secrets.token_urlsafe(24)}
+    )
+    return row.value
+
+
+def _transient(provider: ServiceProvider, session: SSOSession) -> str:
+    """Return one for each session with the provider (SAMLCore-8.3.8), so that a sign-out can speak of it."""
+    told = SAMLSession.objects.filter(
+        session=session, service_provider=provider, name_id_format=formats.TRANSIENT
+    ).order_by("pk")
+    return told.values_list("name_id", flat=True).first() or f"_{secrets.token_hex(20)}"
+
+
+# What is kept ----------------------------------------------------------------------------------------------
 
 
 def _told(provider: ServiceProvider, session: SSOSession, kind: str, value: str) -> SAMLSession:
@@ -92,7 +154,7 @@ def _grant(
         # Lock the session: its end either waits and then tells this provider, or came first and refuses the sign-in.
         if not SSOSession.objects.select_for_update(no_key=True).filter(pk=session.pk, ended_at=None).exists():
             raise StateInvalid(log_detail=f"session={session.pk} ended")
-        if not wanted.is_unsolicited:
+        if wanted.message_id:
             messages.spend(wanted.message_id, provider=provider)
         sessions.join(
             session,

@@ -15,7 +15,8 @@ import codecs
 import re
 import secrets
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -23,6 +24,7 @@ from lxml import etree
 
 # lxml has no types of its own.
 Element: TypeAlias = Any
+Attributes: TypeAlias = Mapping[str, str | datetime | None]
 
 NAMESPACES: Mapping[str, str] = {
     "samlp": "urn:oasis:names:tc:SAML:2.0:protocol",
@@ -291,15 +293,31 @@ def parse_instant(value: str) -> datetime:
 # Out -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Node:
+    """An element that is to be made: `Node("saml:Issuer", "https://…")`."""
+
+    name: str
+    content: str | Sequence[Node | Element | str | None] = ()
+    attributes: Attributes = field(default_factory=dict)
+    prefixes: Sequence[str] = ()
+
+
+def make(node: Node) -> Element:
+    """Make the element with all that is in it."""
+    content = (node.content,) if isinstance(node.content, str) else node.content
+    return element(node.name, node.attributes, *content, prefixes=node.prefixes)
+
+
 def element(
     name: str,
-    attributes: Mapping[str, str | None] | None = None,
-    *content: Element | str | None,
+    attributes: Attributes | None = None,
+    *content: Node | Element | str | None,
     prefixes: Iterable[str] = (),
 ) -> Element:
     """Make an element: `element("saml:Issuer", None, "https://…")`.
 
-    attributes: names may have a prefix too ("xsi:type"); those whose value is None are left out.
+    attributes: names may have a prefix too ("xsi:type"); moments are spelled, and None is left out.
     content: children and texts in their order; None is left out. Characters that XML cannot carry are dropped.
     prefixes: further namespace declarations, for prefixes that stand in values.
     """
@@ -308,12 +326,12 @@ def element(
     made = etree.Element(qname(name), nsmap=nsmap)
     for key, value in (attributes or {}).items():
         if value is not None:
-            made.set(qname(key), clean(value))
+            made.set(qname(key), instant(value) if isinstance(value, datetime) else clean(value))
     for each in content:
         if isinstance(each, str):
             _append_text(made, clean(each))
         elif each is not None:
-            made.append(each)
+            made.append(make(each) if isinstance(each, Node) else each)
     return made
 
 

@@ -15,7 +15,7 @@ from identity.directory import lockouts
 from identity.errors import NotFound
 from identity.events import EventType
 from identity.integrity import assign
-from identity.models import AppAccount, Application, ApplicationAccess, MFAMode, Tenant, User
+from identity.models import Application, ApplicationAccess, MFAMode, Tenant
 from identity.retries import retried
 from identity.texts import is_storable
 
@@ -32,24 +32,6 @@ _EDITABLE = (
     "has_roles",
     "is_active",
 )
-
-
-# The gate --------------------------------------------------------------------------------------------------
-
-
-def account_name_for(*, application: Application, user: User) -> str:
-    """Return the name under which the application knows the person; "" when it does not.
-
-    The user name where everyone may come in, else the name of the enabled account.
-    """
-    if application.access == ApplicationAccess.EVERYONE:
-        return user.user_name
-    return _enabled_accounts(application, user).values_list("account_name", flat=True).first() or ""
-
-
-def _enabled_accounts(application: Application, user: User) -> Any:
-    # A user has one account in an application at most, by constraint.
-    return AppAccount.objects.filter(application=application, user=user, is_active=True).order_by()
 
 
 # The catalogue ---------------------------------------------------------------------------------------------

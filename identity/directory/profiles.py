@@ -9,9 +9,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from identity.directory import applications
 from identity.messaging import messages, phone
-from identity.models import Application, AppRole, Membership, User
+from identity.models import AppAccount, Application, ApplicationAccess, AppRole, Membership, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,7 @@ class Profile:
         """The user's name in the application; the user name where there is no application or no account."""
         if self.application is None:
             return self.user.user_name
-        return applications.account_name_for(application=self.application, user=self.user) or self.user.user_name
+        return account_name_for(application=self.application, user=self.user) or self.user.user_name
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
@@ -171,6 +170,18 @@ class Profile:
             )
             for membership in memberships.order_by("-is_primary", "organization__code")
         )
+
+
+def account_name_for(*, application: Application, user: User) -> str:
+    """Return the name under which the application knows the person; "" when it does not.
+
+    The user name where everyone may come in, else the name of the enabled account.
+    """
+    if application.access == ApplicationAccess.EVERYONE:
+        return user.user_name
+    # A user has one account in an application at most, by constraint.
+    account = AppAccount.objects.filter(application=application, user=user, is_active=True).order_by()
+    return account.values_list("account_name", flat=True).first() or ""
 
 
 def profile_of(*, user: User, application: Application | None = None, has_bare_phone_number: bool = False) -> Profile:

@@ -1,6 +1,7 @@
 """Single sign-on sessions and who joined them."""
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from identity.models.applications import Application
@@ -20,6 +21,11 @@ class SessionEndReason(models.TextChoices):
     PASSWORD_CHANGED = "password_changed", _("Password changed")
     USER_DISABLED = "user_disabled", _("User disabled")
     USER_DELETED = "user_deleted", _("User deleted")
+
+
+# Decision 14: ended so, a session leaves the grants that were to outlive it. Whoever ends one from elsewhere, its user
+# or an operator, means the device and all that it was given.
+PLAIN_ENDS = frozenset({SessionEndReason.SIGNED_OUT, SessionEndReason.REPLACED})
 
 
 class FrontChannelState(models.TextChoices):
@@ -71,6 +77,23 @@ class SSOSession(models.Model):
 
     def __str__(self) -> str:
         return f"session {self.pk}"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the session still counts: not ended, not too old, not idle, and its person may act (S26)."""
+        now = timezone.now()
+        return (
+            self.ended_at is None
+            and now < self.expires_at
+            and now < self.idle_expires_at
+            and self.epoch == self.user.epoch  # S48
+            and self.user.is_usable
+        )
+
+    @property
+    def leaves_offline_grants(self) -> bool:
+        """Whether grants that outlive their session outlive this one too (decision 14)."""
+        return self.ended_at is None or self.end_reason in PLAIN_ENDS
 
 
 class SessionParticipant(models.Model):

@@ -57,8 +57,7 @@ def check(
         raise ApplicationDisabled(log_detail=f"application={application.pk}")
     if epoch is not None and epoch != user.epoch:
         raise StateInvalid(log_detail=f"user={user.pk} is in epoch {user.epoch}, the grant in {epoch}")
-    still_counts = sessions.leaves_offline_grants if is_offline else sessions.is_usable
-    if session is not None and not still_counts(session):
+    if session is not None and not (session.leaves_offline_grants if is_offline else session.is_usable):
         raise StateInvalid(log_detail=f"session={session.pk} ended")
     if application is not None:
         check_application(application=application, user=user)

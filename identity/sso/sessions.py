@@ -41,7 +41,6 @@ from identity.statements import Select
 
 __all__ = [
     "ACR_VALUES",
-    "PLAIN_ENDS",
     "end",
     "end_all",
     "find_by_handle",
@@ -49,11 +48,9 @@ __all__ = [
     "forget_joined",
     "get_own",
     "has_joined",
-    "is_usable",
     "join",
     "join_once",
     "joined_by",
-    "leaves_offline_grants",
     "list_ended",
     "list_open",
     "refresh",
@@ -67,9 +64,6 @@ TOUCH_INTERVAL = timedelta(minutes=1)
 MAX_ENDED_SHOWN = 5
 MAX_JOINED_REMEMBERED = 10_000  # about 3 MB; forgetting only costs the statement again
 _joined: set[tuple[str, str, str, str]] = set()  # sid, protocol, client_ref and data
-# Decision 14: ended so, a session leaves the grants that were to outlive it. Whoever ends one from elsewhere, its user
-# or an operator, means the device and all that it was given.
-PLAIN_ENDS = frozenset({SessionEndReason.SIGNED_OUT, SessionEndReason.REPLACED})
 HANDLE = "sso_session.handle"
 HOLDER = "sdk"  # protocol of the participant that holds the session itself, by its session_token
 VOUCHED = "vouched"  # protocol of the participant for whose word a session was opened
@@ -240,7 +234,7 @@ def _usable(session: SSOSession | None) -> SSOSession | None:
         return None
     # One row, one object: the gate asks the user's tenant, which is the session's.
     session.user.tenant = session.tenant
-    return session if is_usable(session) else None
+    return session if session.is_usable else None
 
 
 @retried
@@ -262,23 +256,6 @@ def vouched(*, user: User, application: Application, client_ref: str, context: R
         session, _handle = start(user=user, amr=[], context=context, kind=SessionKind.SDK)
         join(session, application, protocol=VOUCHED, client_ref=client_ref)
     return session
-
-
-def is_usable(session: SSOSession, *, now: datetime | None = None) -> bool:
-    """Return whether the session still counts: not ended, not too old, not idle, and its person may act (S26)."""
-    now = now or timezone.now()
-    return (
-        session.ended_at is None
-        and now < session.expires_at
-        and now < session.idle_expires_at
-        and session.epoch == session.user.epoch  # S48
-        and session.user.is_usable
-    )
-
-
-def leaves_offline_grants(session: SSOSession) -> bool:
-    """Return whether grants that outlive their session outlive this one too."""
-    return session.ended_at is None or session.end_reason in PLAIN_ENDS
 
 
 def touch(session: SSOSession) -> None:

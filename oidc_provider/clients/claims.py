@@ -11,6 +11,7 @@ the claim, `openid` if it is left out. `id_token` (false if left out) and `useri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -38,26 +39,26 @@ def _organizations(profile: Profile) -> list[dict[str, Any]]:
 CLAIMS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
     {
         "profile": {
-            "name": lambda profile: profile.name,
-            "family_name": lambda profile: profile.last_name,
-            "given_name": lambda profile: profile.first_name,
-            "middle_name": lambda profile: profile.middle_name,
-            "nickname": lambda profile: profile.nick_name,
-            "preferred_username": lambda profile: profile.account_name,
-            "picture": lambda profile: profile.picture_url,
+            "name": attrgetter("name"),
+            "family_name": attrgetter("last_name"),
+            "given_name": attrgetter("first_name"),
+            "middle_name": attrgetter("middle_name"),
+            "nickname": attrgetter("nick_name"),
+            "preferred_username": attrgetter("account_name"),
+            "picture": attrgetter("picture_url"),
             "gender": lambda profile: "" if profile.gender == "unknown" else profile.gender,
             "birthdate": lambda profile: profile.birth_date.isoformat() if profile.birth_date else "",
-            "zoneinfo": lambda profile: profile.time_zone,
-            "locale": lambda profile: profile.language,
+            "zoneinfo": attrgetter("time_zone"),
+            "locale": attrgetter("language"),
             "updated_at": lambda profile: int(profile.updated_at.timestamp()),
         },
         "email": {
-            "email": lambda profile: profile.email,
+            "email": attrgetter("email"),
             "email_verified": lambda profile: profile.email_verified if profile.email else None,
         },
         "address": {"address": _address},
         "phone": {
-            "phone_number": lambda profile: profile.phone_number,
+            "phone_number": attrgetter("phone_number"),
             "phone_number_verified": lambda profile: profile.phone_number_verified if profile.phone_number else None,
         },
         "roles": {"roles": lambda profile: list(profile.roles)},
@@ -93,9 +94,9 @@ CLAIMS_SUPPORTED = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "ac
 SOURCES: Mapping[str, Value] = MappingProxyType(
     {
         **VALUES,
-        "user_name": lambda profile: profile.user_name,
-        "account_name": lambda profile: profile.account_name,
-        "employee_id": lambda profile: profile.employee_id,
+        "user_name": attrgetter("user_name"),
+        "account_name": attrgetter("account_name"),
+        "employee_id": attrgetter("employee_id"),
         "organization_names": lambda profile: [entry.name for entry in profile.organizations],
         "organization_codes": lambda profile: [entry.code for entry in profile.organizations],
     }

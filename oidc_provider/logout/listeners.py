@@ -6,7 +6,6 @@ from typing import Any
 
 from identity.models import SSOSession, User
 from identity.signals import session_ended, user_disabled
-from identity.sso import sessions
 from oidc_provider.grants import rows
 from oidc_provider.logout import back_channel
 
@@ -14,7 +13,7 @@ from oidc_provider.logout import back_channel
 def on_session_ended(*, session: SSOSession, reason: str, **kwargs: Any) -> None:
     """End what was granted in the session, and let its clients be told."""
     back_channel.enqueue(session)
-    rows.revoke_for_session(session, with_offline=reason not in sessions.PLAIN_ENDS)
+    rows.revoke_for_session(session, with_offline=not session.leaves_offline_grants)
 
 
 def on_user_disabled(*, user: User, **kwargs: Any) -> None:

@@ -8,9 +8,8 @@ from dataclasses import replace
 import pytest
 
 from cas_saml.models import PersistentName, SAMLSession, ServiceProvider
-from cas_saml.saml import entity, messages, name_ids, sso
+from cas_saml.saml import entity, messages, sso
 from cas_saml.saml.errors import MessageRefused
-from cas_saml.saml.name_ids import Policy
 from cas_saml.saml.requests import unsolicited
 from identity.context import RequestContext
 from identity.directory import profiles
@@ -73,7 +72,7 @@ def test_one_person_gets_one_lasting_name() -> None:
     profile = profiles.profile_of(user=session.user, application=provider.application)
 
     def act(_number: int) -> str:
-        return name_ids.value_for(provider, Policy("persistent"), profile=profile, session=session)[1]
+        return sso.name_for(provider, "persistent", profile=profile, session=session)
 
     assert len(set(at_once(act, times=THREADS, threads=THREADS))) == 1
     assert PersistentName.objects.count() == 1

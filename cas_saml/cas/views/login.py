@@ -14,13 +14,13 @@ from cas_saml.cas import interaction, services, tickets
 from cas_saml.cas.interaction import LoginRequest
 from cas_saml.cas.models import CASService
 from cas_saml.cas.views.answers import refuse
-from cas_saml.decorators import of_a_tenant
 from identity import budgets, cookies
 from identity.browser import interaction as browser
 from identity.browser import parking
 from identity.browser.answers import post_form, redirect
 from identity.browser.interaction import Passed, Step
 from identity.budgets import Budget
+from identity.decorators import of_a_tenant
 from identity.errors import IdentityError
 from identity.http import Request, tenant_of
 from identity.sign_in.machine import START_LIFETIME

@@ -10,10 +10,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from cas_saml.cas.views.answers import refuse_json
-from cas_saml.decorators import of_a_tenant
 from identity import cookies
 from identity.browser import interaction
 from identity.browser.interaction import Demands
+from identity.decorators import of_a_tenant
 from identity.errors import IdentityError
 from identity.http import Request
 from identity.models import LoginState

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from cas_saml import addresses
 from cas_saml.cas import services
-from cas_saml.decorators import of_a_tenant
+from identity.decorators import of_a_tenant
 from identity.http import Request, tenant_of
 from identity.views.logout import leave
 

@@ -8,7 +8,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from cas_saml.decorators import of_a_tenant
 from cas_saml.saml import assertions, bindings, entity, logout, messages, providers, xml
 from cas_saml.saml.errors import SAMLError
 from cas_saml.saml.logout import LogoutRequest, LogoutResponse
@@ -17,6 +16,7 @@ from cas_saml.saml.sso import PROTOCOL
 from cas_saml.saml.views.error_page import refuse
 from cas_saml.saml.views.sign_on import receive
 from identity.browser import parking
+from identity.decorators import of_a_tenant
 from identity.errors import IdentityError, NotFound
 from identity.events import EventType
 from identity.http import Request, tenant_of

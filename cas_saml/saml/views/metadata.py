@@ -5,11 +5,10 @@ from __future__ import annotations
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
-from cas_saml.decorators import of_a_tenant
 from cas_saml.saml import entity, metadata
 from identity import budgets
 from identity.budgets import Budget
-from identity.decorators import machine_endpoint
+from identity.decorators import machine_endpoint, of_a_tenant
 from identity.http import Request, tenant_of
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.http import HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from cas_saml.decorators import of_a_tenant
-from cas_saml.saml import bindings, entity, interaction, messages, providers, requests, sso, xml
-from cas_saml.saml.errors import MessageRefused, Refusal, SAMLError, from_domain
+from cas_saml.saml import bindings, entity, messages, providers, requests, sso, xml
+from cas_saml.saml.errors import Fault, MessageRefused, Refusal, SAMLError, from_domain
 from cas_saml.saml.messages import Incoming
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.requests import AuthnRequest
 from cas_saml.saml.views.error_page import refuse
 from identity.browser import interaction as browser
 from identity.browser import parking
-from identity.browser.interaction import Passed, Step
+from identity.browser.interaction import Demands, FactorMissing, Passed, Step
+from identity.decorators import of_a_tenant
 from identity.errors import ApplicationDisabled, IdentityError
 from identity.events import EventType
 from identity.http import Request, tenant_of
+from identity.models import SSOSession
 
 
 @csrf_exempt  # another site's page may send it, as it may send a GET; nothing is granted by it without our cookies
@@ -41,7 +45,7 @@ def single_sign_on(request: Request) -> HttpResponse:
         return refuse(request, error, event=EventType.ASSERTION_GRANT)
     if request.method == "POST":
         return parking.park_post(
-            request, "cas_saml:saml_sso_continue", interaction.to_json(wanted, Passed()), caching=bindings.CACHING
+            request, "cas_saml:saml_sso_continue", _payload(wanted, Passed()), caching=bindings.CACHING
         )
     return _answer(request, wanted, Passed(), provider)
 
@@ -52,7 +56,7 @@ def single_sign_on(request: Request) -> HttpResponse:
 def resume(request: Request) -> HttpResponse:
     """Take up a request after a POST, or after the user has done something for it."""
     try:
-        wanted, passed = interaction.from_json(parking.take_up(request).payload)
+        wanted, passed = _of_payload(parking.take_up(request).payload)
     except IdentityError as error:
         return refuse(request, error, event=EventType.ASSERTION_GRANT)
     return _answer(request, wanted, passed)
@@ -85,22 +89,52 @@ def _answer(
     """
     session = request.sso_session
     context = request.context
-    us = entity.of(context)
     try:
-        provider = provider or providers.get_by_id(wanted.provider_id, tenant=tenant_of(request))
-        requests.check_consumer(wanted, provider)
-        step = interaction.decide(wanted, provider=provider, session=session, passed=passed)
+        if provider is None:
+            provider = providers.get_by_id(wanted.provider_id, tenant=tenant_of(request))
+            requests.check_consumer(wanted, provider)
+        step = _decide(wanted, provider=provider, session=session, passed=passed)
         if step is not None:
             return _ask(request, step, wanted, passed, provider)
         assert session is not None  # `decide` asks for a sign-in where there is none
-        response = sso.answer(wanted, provider=provider, session=session, entity=us, context=context)
+        response = sso.answer(wanted, provider=provider, session=session, entity=entity.of(context), context=context)
     except MessageRefused as error:
         return refuse(request, error, event=EventType.ASSERTION_GRANT)
     except (IdentityError, SAMLError) as error:
         if provider is None or (wanted.is_unsolicited and isinstance(error, IdentityError)):
             return refuse(request, error, event=EventType.ASSERTION_GRANT, provider=provider)
         return _tell(request, error, wanted, provider)
-    return _post(request, wanted, response)
+    return bindings.post(
+        request,
+        address=wanted.consumer_url,
+        parameter=messages.RESPONSE,
+        message=response,
+        relay_state=wanted.relay_state,
+    )
+
+
+def _demands_of(wanted: AuthnRequest) -> Demands:
+    """Return what the request demands of the sign-in behind it."""
+    return Demands(reauthenticate=wanted.force_authn, required_acr=wanted.wish.required_acr)
+
+
+def _decide(
+    wanted: AuthnRequest, *, provider: ServiceProvider, session: SSOSession | None, passed: Passed
+) -> Step | None:
+    """Find what the user must do next.
+
+    Raises SAMLError where no step helps, AccessDenied and ApplicationDisabled if the user may not come in.
+    """
+    if wanted.fault:
+        raise SAMLError(Fault(wanted.fault))
+    try:
+        step = browser.next_step(_demands_of(wanted), application=provider.application, session=session, passed=passed)
+    except FactorMissing as error:
+        raise SAMLError(Fault.AUTHN_CONTEXT, log_detail=error.log_detail) from error
+    if wanted.is_passive and step is not None:
+        # SAMLCore-3.4.1: the identity provider must not visibly take control.
+        raise SAMLError(Fault.PASSIVE, log_detail=step.name)
+    return step
 
 
 def _tell(
@@ -116,12 +150,13 @@ def _tell(
         response = sso.refuse(told, wanted, provider=provider, entity=entity.of(context), context=context)
     except MessageRefused as repeated:
         return refuse(request, repeated, event=EventType.ASSERTION_GRANT, provider=provider)
-    return _post(request, wanted, response)
-
-
-def _post(request: Request, wanted: AuthnRequest, response: bytes) -> HttpResponse:
-    fields = bindings.form_fields(messages.RESPONSE, response, relay_state=wanted.relay_state)
-    return bindings.auto_post(request, address=wanted.consumer_url, fields=fields)
+    return bindings.post(
+        request,
+        address=wanted.consumer_url,
+        parameter=messages.RESPONSE,
+        message=response,
+        relay_state=wanted.relay_state,
+    )
 
 
 def _ask(request: Request, step: Step, wanted: AuthnRequest, passed: Passed, provider: ServiceProvider) -> HttpResponse:
@@ -129,9 +164,19 @@ def _ask(request: Request, step: Step, wanted: AuthnRequest, passed: Passed, pro
     handle = browser.ask(
         request,
         step,
-        demands=interaction.demands_of(wanted),
+        demands=_demands_of(wanted),
         application=provider.application,
         route="cas_saml:saml_sso_continue",
-        payload=interaction.to_json(wanted, passed.after(step)),
+        payload=_payload(wanted, passed.after(step)),
     )
     return bindings.go(request, browser.sign_in_page(handle))
+
+
+def _payload(wanted: AuthnRequest, passed: Passed) -> dict[str, Any]:
+    """Spell it as the payload of a parked request."""
+    return {"request": wanted.to_json(), "passed": passed.to_json()}
+
+
+def _of_payload(document: Mapping[str, Any]) -> tuple[AuthnRequest, Passed]:
+    """Read back what `_payload` wrote."""
+    return AuthnRequest.from_json(document["request"]), Passed.from_json(document["passed"])

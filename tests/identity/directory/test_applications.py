@@ -10,7 +10,7 @@ from django.db import connection
 
 from identity.context import RequestContext
 from identity.directory import accounts, applications, lists, organizations, roles, tenants, users
-from identity.directory.profiles import profile_of
+from identity.directory.profiles import account_name_for, profile_of
 from identity.errors import (
     AccessDenied,
     AlreadyExists,
@@ -65,7 +65,7 @@ def test_an_application_for_everyone_asks_nothing(tenant: Tenant, user: User, dj
     application = make_application(tenant)
     with django_assert_num_queries(0):
         access.check_application(application=application, user=user)
-        assert applications.account_name_for(application=application, user=user) == "alice"
+        assert account_name_for(application=application, user=user) == "alice"
 
 
 def test_an_assigned_application_needs_an_enabled_account(
@@ -73,12 +73,12 @@ def test_an_assigned_application_needs_an_enabled_account(
 ) -> None:
     application = make_application(tenant, access="assigned")
     assert refusal_of(access.check_application, application=application, user=user)[0] is AccessDenied
-    assert applications.account_name_for(application=application, user=user) == ""
+    assert account_name_for(application=application, user=user) == ""
     account = make_account(user, application, account_name="a.lice")
     make_account(make_user(tenant), application)
     with django_assert_num_queries(1):
         access.check_application(application=application, user=user)
-    assert applications.account_name_for(application=application, user=user) == "a.lice"
+    assert account_name_for(application=application, user=user) == "a.lice"
     accounts.disable(account=account, context=context)
     assert refusal_of(access.check_application, application=application, user=user)[0] is AccessDenied
     accounts.enable(account=account, context=context)
