@@ -10,35 +10,36 @@ from collections.abc import Callable
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
-from identity.decorators import machine_endpoint
 from oidc_provider import dialects
 from oidc_provider.authorization import consent_page
 from oidc_provider.authorization import views as authorization
 from oidc_provider.dialects.base import Dialect, EndpointName
 from oidc_provider.dialects.standard import STANDARD
-from oidc_provider.discovery import keys
-from oidc_provider.discovery import views as discovery
+from oidc_provider.discovery import published
 from oidc_provider.logout import global_logout
 from oidc_provider.logout import views as logout
-from oidc_provider.token import introspection, revocation, userinfo
-from oidc_provider.token import views as token
-from oidc_provider.wire import error_address
+from oidc_provider.token import exchange, introspection, revocation, userinfo
+from oidc_provider.wire import error_address, front, machine
 
 app_name = "oidc_provider"
 
+# What programs ask: one function each, from `wire.machine.Request` to its `Answer`.
+MACHINES: dict[EndpointName, machine.Endpoint] = {
+    EndpointName.TOKEN: exchange.answer,
+    EndpointName.USERINFO: userinfo.answer,
+    EndpointName.INTROSPECT: introspection.answer,
+    EndpointName.REVOKE: revocation.answer,
+    EndpointName.JWKS: published.jwks,
+    EndpointName.DISCOVERY: published.discovery,
+    EndpointName.OAUTH_METADATA: published.discovery,
+    EndpointName.PUBLIC_KEY: published.public_key,
+}
 VIEWS: dict[EndpointName, Callable[..., HttpResponseBase]] = {
     EndpointName.AUTHORIZE: authorization.authorize,
-    EndpointName.TOKEN: machine_endpoint(token.token),
-    EndpointName.USERINFO: machine_endpoint(userinfo.userinfo),
-    EndpointName.INTROSPECT: machine_endpoint(introspection.introspect),
-    EndpointName.REVOKE: machine_endpoint(revocation.revoke),
     EndpointName.LOGOUT: logout.logout,
-    EndpointName.JWKS: machine_endpoint(keys.jwks),
-    EndpointName.DISCOVERY: machine_endpoint(discovery.metadata_document),
-    EndpointName.OAUTH_METADATA: machine_endpoint(discovery.metadata_document),
-    EndpointName.PUBLIC_KEY: machine_endpoint(keys.public_key),
     EndpointName.ERROR_PAGE: error_address.error_address,
     EndpointName.GLOBAL_LOGOUT: global_logout.global_logout,
+    **{name: front.view(answer, name) for name, answer in MACHINES.items()},
 }
 
 

@@ -23,7 +23,7 @@ from oidc_provider.authorization.consent import Wish
 from oidc_provider.authorization.request import AuthorizationRequest, ParkedRequest
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import Fault, OAuthError, from_domain
-from oidc_provider.wire.reading import facts_of
+from oidc_provider.wire.front import facts_of
 from oidc_provider.wire.refusals import refuse
 
 

@@ -21,8 +21,8 @@ from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.wire import scripted
 from oidc_provider.wire.answers import to_client
 from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.front import facts_of, form_parameters, query_parameters
 from oidc_provider.wire.parameters import merge
-from oidc_provider.wire.reading import facts_of, form_parameters, query_parameters
 from oidc_provider.wire.refusals import refuse
 
 

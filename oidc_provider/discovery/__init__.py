@@ -1,5 +1,5 @@
 """What a client reads before it asks: metadata and keys.
 
-Entry points: the views, named in `urls`; `metadata.describe`.
+Entry points: `published`, from a request of `wire.machine` to its answer, named in `urls`; `metadata.describe`.
 Must not know: people, grants.
 """

@@ -18,7 +18,7 @@ from oidc_provider.dialects.base import Dialect
 from oidc_provider.discovery import found
 from oidc_provider.logout import views
 from oidc_provider.logout.requests import KNOWN
-from oidc_provider.wire.reading import query_parameters
+from oidc_provider.wire.front import query_parameters
 
 
 @require_safe

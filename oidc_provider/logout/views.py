@@ -29,8 +29,8 @@ from oidc_provider.errors import OAuthError, from_domain
 from oidc_provider.logout import requests as rules
 from oidc_provider.logout.requests import LogoutRequest
 from oidc_provider.wire.addresses import with_parameters
+from oidc_provider.wire.front import form_parameters, query_parameters
 from oidc_provider.wire.parameters import Parameters, merge
-from oidc_provider.wire.reading import form_parameters, query_parameters
 from oidc_provider.wire.refusals import refuse
 
 

@@ -11,16 +11,20 @@ from types import MappingProxyType
 from django.db import transaction
 
 from identity.errors import IdentityError
+from identity.events import EventType
 from identity.retries import retried
-from oidc_provider.clients.authentication import ClientCredentials, authenticate_client
+from oidc_provider.clients.authentication import ClientCredentials, authenticate_client, read_credentials
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import rows
 from oidc_provider.grants.tokens import Answer
 from oidc_provider.models import Client
 from oidc_provider.token import authorization_code, client_credentials, refresh_token
 from oidc_provider.token.request import TokenRequest
+from oidc_provider.wire import machine
 from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.machine import Request
 from oidc_provider.wire.parameters import Parameters, check_single
+from oidc_provider.wire.reading import token_parameters
 
 GRANTS: Mapping[str, Callable[[TokenRequest], Answer]] = MappingProxyType(
     {
@@ -29,6 +33,18 @@ GRANTS: Mapping[str, Callable[[TokenRequest], Answer]] = MappingProxyType(
         "client_credentials": client_credentials.give,
     }
 )
+
+
+@machine.refusing(EventType.TOKEN_GRANT)
+def answer(asked: Request) -> machine.Answer:
+    """Exchange a code, a refresh token or the client's own credentials (RFC6749-3.2)."""
+    asked.check_method("POST")
+    params, dialect = token_parameters(asked), asked.dialect
+    facts = asked.facts
+    if finding := dialect.look_at_token(params, asked.authorization):
+        raise OAuthError(finding.fault, names=finding.names)
+    credentials = read_credentials(asked.authorization, params, facts=facts)
+    return machine.json_answer(dialect.answer_tokens(exchange(params, credentials, facts=facts)))
 
 
 def exchange(params: Parameters, credentials: ClientCredentials, *, facts: Facts) -> Answer:

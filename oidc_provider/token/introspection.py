@@ -4,42 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
-
-from identity.browser.answers import protect
 from identity.events import EventType
-from identity.http import Request
 from oidc_provider.clients import cached
 from oidc_provider.clients.authentication import ClientCredentials, authenticate_client, read_credentials
-from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import rows
 from oidc_provider.models import AccessToken, AuthMethod, RefreshToken
+from oidc_provider.wire import machine
 from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.machine import Request
 from oidc_provider.wire.parameters import Parameters, check_single
-from oidc_provider.wire.reading import facts_of, form_parameters, query_parameters
-from oidc_provider.wire.refusals import refuse_json
+from oidc_provider.wire.reading import form_of
 
 
-@csrf_exempt  # machines call it; nothing here looks at a cookie
-def introspect(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+@machine.refusing(EventType.TOKEN_USE)
+def answer(asked: Request) -> machine.Answer:
     """Tell a resource server whether a token counts and what it grants."""
-    try:
-        if request.method != "POST":
-            raise OAuthError(Fault.METHOD)  # RFC7662-2.1
-        if query_parameters(request):
-            raise OAuthError(Fault.QUERY_PARAMETERS)
-        params = form_parameters(request)
-        facts = facts_of(request, dialect, app_code=app_code)
-        credentials = read_credentials(request.headers.get("Authorization", ""), params, facts=facts)
-        body = answer(params, credentials, facts=facts)
-    except OAuthError as error:
-        return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_USE)
-    return protect(JsonResponse(body))
+    asked.check_method("POST")  # RFC7662-2.1
+    params = form_of(asked)
+    facts = asked.facts
+    credentials = read_credentials(asked.authorization, params, facts=facts)
+    return machine.json_answer(describe(params, credentials, facts=facts))
 
 
-def answer(params: Parameters, credentials: ClientCredentials, *, facts: Facts) -> dict[str, Any]:
+def describe(params: Parameters, credentials: ClientCredentials, *, facts: Facts) -> dict[str, Any]:
     """Tell a resource server what a token is (RFC7662-2.2).
 
     Only a client with the right may ask, and only about tokens of its tenant.

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from django.http import HttpResponse
 from django.utils import timezone
-from django.views.decorators.csrf import csrf_exempt
 
-from identity.browser.answers import protect
 from identity.events import EventType
-from identity.http import Request
 from oidc_provider.clients.authentication import ClientCredentials, authenticate_client, read_credentials
-from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import rows
 from oidc_provider.models import AccessToken, RefreshToken
+from oidc_provider.wire import machine
 from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.machine import Request
 from oidc_provider.wire.parameters import Parameters, check_single
-from oidc_provider.wire.reading import facts_of, form_parameters, query_parameters
-from oidc_provider.wire.refusals import refuse_json
+from oidc_provider.wire.reading import form_of
 
 
-@csrf_exempt  # machines call it; nothing here looks at a cookie
-def revoke(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+@machine.refusing(EventType.TOKEN_REVOKE)
+def answer(asked: Request) -> machine.Answer:
     """Revoke one of the client's own tokens."""
-    try:
-        if request.method != "POST":
-            raise OAuthError(Fault.METHOD)  # RFC7009-2.1
-        if query_parameters(request):
-            raise OAuthError(Fault.QUERY_PARAMETERS)
-        params = form_parameters(request)
-        facts = facts_of(request, dialect, app_code=app_code)
-        credentials = read_credentials(request.headers.get("Authorization", ""), params, facts=facts)
-        end(params, credentials, facts=facts)
-    except OAuthError as error:
-        return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_REVOKE)
-    return protect(HttpResponse(status=200))
+    asked.check_method("POST")  # RFC7009-2.1
+    params = form_of(asked)
+    facts = asked.facts
+    end(params, read_credentials(asked.authorization, params, facts=facts), facts=facts)
+    return machine.Answer(200, {"Content-Type": "text/html; charset=utf-8", **machine.PRIVATE})
 
 
 def end(params: Parameters, credentials: ClientCredentials, *, facts: Facts) -> None:

@@ -4,48 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
-
-from identity.browser.answers import protect
 from identity.directory import profiles
 from identity.events import EventType
-from identity.http import Request
 from oidc_provider.clients import cached
-from oidc_provider.dialects.base import Dialect, UserinfoFacts
+from oidc_provider.dialects.base import UserinfoFacts
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import id_tokens, rows
+from oidc_provider.wire import machine
 from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.machine import Request
 from oidc_provider.wire.parameters import check_single
-from oidc_provider.wire.reading import FORM, facts_of, form_parameters, query_parameters
-from oidc_provider.wire.refusals import refuse_json
+from oidc_provider.wire.reading import FORM, from_form, from_query
 
 
-@csrf_exempt  # machines call it; nothing here looks at a cookie
-def userinfo(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpResponse:
+@machine.refusing(EventType.TOKEN_USE)
+def answer(asked: Request) -> machine.Answer:
     """Answer with what an access token says of its user."""
-    try:
-        if request.method not in ("GET", "HEAD", "POST"):
-            raise OAuthError(Fault.METHOD)  # OIDCC-5.3.1
-        token = access_token(request)
-        body = answer(token, facts=facts_of(request, dialect, app_code=app_code))
-    except OAuthError as error:
-        return refuse_json(error, request=request, dialect=dialect, event=EventType.TOKEN_USE)
-    return protect(JsonResponse(body))
+    asked.check_method("GET", "HEAD", "POST")  # OIDCC-5.3.1
+    token = access_token(asked)
+    return machine.json_answer(claims_of(token, facts=asked.facts))
 
 
-def access_token(request: Request) -> str:
-    """The bearer token of a request: in the header, or in the body of a form (RFC6750-2.1, 2.2), never in the address.
+def access_token(asked: Request) -> str:
+    """Return the bearer token of a request.
 
-    Raises OAuthError without one, and with more than one (RFC6750-2).
+    It is in the header or in the body of a form (RFC6750-2.1, 2.2), never in the address. Raises OAuthError without
+    one, and with more than one (RFC6750-2).
     """
-    query = query_parameters(request)
+    query = from_query(asked.query)
     if "access_token" in query or "access_token" in query.repeated:
         raise OAuthError(Fault.ACCESS_TOKEN_IN_QUERY)
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = asked.authorization.partition(" ")
     in_body = ""
-    if request.method == "POST" and request.content_type == FORM:
-        params = form_parameters(request)
+    if asked.method == "POST" and asked.content_type == FORM:
+        params = from_form(asked.content_type, asked.read_body)
         check_single(params)
         in_body = params.get("access_token", "")
     if scheme and in_body:
@@ -58,7 +50,7 @@ def access_token(request: Request) -> str:
     return found
 
 
-def answer(token: str, *, facts: Facts) -> dict[str, Any]:
+def claims_of(token: str, *, facts: Facts) -> dict[str, Any]:
     """Return the claims that an access token gives (OIDCC-5.3.2). Raises OAuthError."""
     row = rows.find_access_token(token, facts=facts)
     if row is None or row.user is None:

@@ -1,6 +1,7 @@
 """The wire: what a request asked, the facts beside it, and the answer or refusal that is written.
 
-Owns: reading of parameters, issuers and addresses, pages and documents that carry an answer.
-Entry points: the modules' functions, called by the endpoints.
+Owns: parameters and how they are read (`parameters`, `reading`), the facts of a request (`facts`), what programs ask
+and are answered (`machine`), how a refusal is said (`spelling`).
+Entry points: these, and Django's edge: `front` for programs, `answers`, `refusals` and `scripted` for browsers.
 Must not know: what is granted, and to whom.
 """

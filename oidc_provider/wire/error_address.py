@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from identity.http import Request
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.wire import refusals
-from oidc_provider.wire.reading import query_parameters
+from oidc_provider.wire.front import query_parameters
 
 
 @require_safe

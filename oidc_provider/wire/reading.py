@@ -3,72 +3,63 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.http import Http404
-from django.http.request import UnreadablePostError
-
-from identity.http import Request
-from oidc_provider.dialects.base import Dialect, SecretPlace
+from oidc_provider.dialects.base import SecretPlace
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.machine import JSON, Request
 from oidc_provider.wire.parameters import Parameters, collect, merge
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 100
 
 
-def facts_of(request: Request, dialect: Dialect, *, app_code: str = "") -> Facts:
-    """Return what rules may know of this request."""
-    if request.context.tenant is None:
-        raise Http404  # The host that all tenants share has no issuer (decision 10).
-    return Facts.of(request.context, dialect, app_code=app_code)
+def from_query(query: str) -> Parameters:
+    """Return the parameters of a query."""
+    return _collect(query)
 
 
-def query_parameters(request: Request) -> Parameters:
-    """Return the parameters of the query."""
-    return _collect(str(request.META.get("QUERY_STRING", "")))
-
-
-def form_parameters(request: Request) -> Parameters:
+def from_form(content_type: str, read_body: Callable[[], bytes]) -> Parameters:
     """Return the parameters of a form body (RFC6749-3.2, appendix B).
 
     Raises OAuthError for another content type, a body that is too large, cut off, or not a form.
     """
-    if request.content_type != FORM:
-        raise OAuthError(Fault.CONTENT_TYPE, log_detail=f"content_type={(request.content_type or '')[:60]!r}")
+    if content_type != FORM:
+        raise OAuthError(Fault.CONTENT_TYPE, log_detail=f"content_type={content_type[:60]!r}")
     # A form is ASCII once it is encoded; anything else becomes U+FFFD and is refused by name.
-    return _collect(_body(request).decode("utf-8", errors="replace"))
+    return _collect(read_body().decode("utf-8", errors="replace"))
 
 
-def _body(request: Request) -> bytes:
-    try:
-        return request.body
-    except RequestDataTooBig:
-        raise OAuthError(Fault.BODY_TOO_LARGE) from None
-    except (UnreadablePostError, SuspiciousOperation):
-        raise OAuthError(Fault.MALFORMED_PARAMETER, log_detail="body cut off") from None
+def form_of(asked: Request) -> Parameters:
+    """Return the parameters of a form that may not stand in the address (RFC6749-2.3.1). Raises OAuthError."""
+    if from_query(asked.query):
+        raise OAuthError(Fault.QUERY_PARAMETERS)  # nothing secret in an address
+    return from_form(asked.content_type, asked.read_body)
 
 
-def token_parameters(request: Request, dialect: Dialect) -> Parameters:
-    """Return the parameters of a token request, from where the dialect takes them. Raises OAuthError."""
-    query = query_parameters(request)
+def token_parameters(asked: Request) -> Parameters:
+    """Return the parameters of a token request, in RFC names, from where the dialect takes them. Raises OAuthError."""
+    params = _token_parameters(asked)
+    return params.respelled(asked.dialect.to_rfc(params))
+
+
+def _token_parameters(asked: Request) -> Parameters:
+    dialect = asked.dialect
     if SecretPlace.QUERY not in dialect.secret_places:
-        if query:
-            raise OAuthError(Fault.QUERY_PARAMETERS)  # RFC6749-2.3.1: nothing secret in an address
-        return _json_or_form(request) if dialect.takes_text_as_json else form_parameters(request)
-    if request.content_type != FORM and not request.headers.get("Content-Length", "0").strip("0"):
+        if dialect.takes_text_as_json and asked.content_type == JSON and not from_query(asked.query):
+            return _json_or_text(asked)
+        return form_of(asked)
+    query = from_query(asked.query)
+    if asked.content_type != FORM and not asked.headers.get("Content-Length", "0").strip("0"):
         return query  # Everything was in the query, and there is no body to name a type for.
-    return merge(query, form_parameters(request))
+    return merge(query, from_form(asked.content_type, asked.read_body))
 
 
-def _json_or_form(request: Request) -> Parameters:
+def _json_or_text(asked: Request) -> Parameters:
     """Read form text or JSON under the type of JSON: the first character tells which (OneAccess-3.3.1.1)."""
-    if request.content_type != "application/json":
-        return form_parameters(request)
-    text = _body(request).decode("utf-8", errors="replace").strip()
+    text = asked.read_body().decode("utf-8", errors="replace").strip()
     if not text.startswith("{"):
         return _collect(text)
     try:

@@ -9,16 +9,18 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.urls import resolve
 
 from identity.context import RequestContext
+from identity.events import EventType
 from identity.models import AuditEvent, Tenant
-from oidc_provider.dialects.base import Delivery, Dialect, Refusal
+from oidc_provider.dialects.base import Delivery, Dialect, EndpointName, Refusal
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import ROWS, Fault, OAuthError, RedirectTarget
-from oidc_provider.wire.refusals import refuse, refuse_json
+from oidc_provider.wire import front, machine
+from oidc_provider.wire.refusals import refuse
 from tests.factories import make_tenant
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +41,17 @@ def request_(tenant: Tenant) -> HttpRequest:
     request.sso_session = None  # type: ignore[attr-defined]
     request.resolver_match = resolve("/oauth2/token")
     return request
+
+
+def refuse_json(error: OAuthError, *, request: Any, dialect: Dialect) -> HttpResponse:
+    """As a program is refused at the token endpoint."""
+
+    def endpoint(asked: machine.Request) -> machine.Answer:
+        return machine.refuse(error, asked, event=EventType.TOKEN_GRANT)
+
+    response = front.view(endpoint, EndpointName.TOKEN)(request, dialect=dialect)
+    assert isinstance(response, HttpResponse)
+    return response
 
 
 def spelled(**values: Any) -> Dialect:
