@@ -296,6 +296,11 @@ class Client(ReadSafely, AbstractApplication):  # type: ignore[django-manager-mi
         """Nothing here: the toolkit's rules are about its own columns; ours are in `registration`."""
 
     @property
+    def is_enabled(self) -> bool:
+        """Whether the client and its application are enabled."""
+        return bool(self.is_active and self.catalogue_entry.is_active)
+
+    @property
     def is_public(self) -> bool:
         """Whether it cannot keep a secret (RFC6749-2.1)."""
         return self.token_endpoint_auth_method == AuthMethod.NONE

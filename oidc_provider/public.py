@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from django.utils import timezone
@@ -208,16 +209,16 @@ def shares_nonces(*, client_id: str, tenant: Tenant) -> bool:
 
 def find_application(*, client_id: str, tenant: Tenant) -> Application | None:
     """The application of an enabled client of the tenant, by client_id (decision 6)."""
-    client = cached.find(client_id=client_id, tenant=tenant, suffices=cached.is_usable)
-    return client.catalogue_entry if client is not None and cached.is_usable(client) else None
+    client = cached.find(client_id=client_id, tenant=tenant, suffices=attrgetter("is_enabled"))
+    return client.catalogue_entry if client is not None and client.is_enabled else None
 
 
 def get_application(*, client_id: str, tenant: Tenant) -> Application:
     """The same, for those who tell what is wrong. Raises NotFound (APP.0001) or ApplicationDisabled (APP.0003)."""
-    client = cached.find(client_id=client_id, tenant=tenant, suffices=cached.is_usable)
+    client = cached.find(client_id=client_id, tenant=tenant, suffices=attrgetter("is_enabled"))
     if client is None:
         raise NotFound("APP.0001", log_detail="client_id")
-    if not cached.is_usable(client):
+    if not client.is_enabled:
         raise ApplicationDisabled(log_detail=f"client={client.pk}")
     application: Application = client.catalogue_entry
     return application
@@ -230,7 +231,7 @@ def find_sdk_application(*, client_id: str, tenant: Tenant) -> Application | Non
 
 
 def _may_use_sdk(client: Client) -> bool:
-    return cached.is_usable(client) and client.may_use_sdk
+    return client.is_enabled and client.may_use_sdk
 
 
 def get_sdk_application(*, client_id: str, tenant: Tenant) -> Application:

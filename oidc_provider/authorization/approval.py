@@ -8,7 +8,7 @@ from typing import Any
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from identity import audit
+from identity import audit, crypto
 from identity.database import is_unavailable
 from identity.errors import IdentityError
 from identity.events import EventType
@@ -107,7 +107,7 @@ def _check_user(request: AuthorizationRequest, *, session: SSOSession, facts: Fa
 
 def _code(request: AuthorizationRequest, basis: Basis) -> dict[str, Any]:
     """Give a code of 256 random bits (RFC6749-4.1.2, S10)."""
-    value = rows.new_secret()
+    value = crypto.new_handle()
     rows.store_code(
         value,
         basis=basis,

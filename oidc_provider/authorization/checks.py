@@ -67,7 +67,7 @@ def _find_client(client_id: str, facts: Facts, *, is_anew: bool) -> Client:
     client = cached.find(client_id=client_id, tenant=facts.tenant, suffices=lambda copy: not is_anew)
     if client is None or not facts.is_home_of(client):
         raise OAuthError(Fault.UNKNOWN_CLIENT, log_detail="unknown, or of another dialect")
-    if not cached.is_usable(client):
+    if not client.is_enabled:
         raise OAuthError(Fault.CLIENT_DISABLED, client_id=client.client_id)
     return client
 

@@ -228,7 +228,7 @@ def _check_registered(
 ) -> Client:
     """Everything but an assertion, which is spent by looking at it. Raises OAuthError."""
     is_secret_good = _matches_secret(client, credentials.secret)
-    if client is None or not cached.is_usable(client) or not is_home(client):
+    if client is None or not client.is_enabled or not is_home(client):
         raise OAuthError(Fault.CLIENT_NOT_FOUND, log_detail="unknown, disabled or of another dialect")
     if credentials.method == AuthMethod.NONE and not client.is_public:
         raise _refused(client, Fault.CLIENT_AUTHENTICATION_MISSING, "nothing sent")

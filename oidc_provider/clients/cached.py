@@ -126,11 +126,6 @@ def addresses_after_logout(*, tenant: Tenant, dialect: str) -> frozenset[str]:
     return frozenset(address for row in found for address in (*row.post_logout_redirect_uris, *row.redirect_uris))
 
 
-def is_usable(client: Client) -> bool:
-    """Whether the client and its application are enabled."""
-    return client.is_active and client.catalogue_entry.is_active
-
-
 def is_web_origin(origin: str, *, tenant: Tenant, dialects: frozenset[str] = frozenset()) -> bool:
     """Whether pages of this origin may call the token, userinfo and revocation endpoints of the tenant.
 

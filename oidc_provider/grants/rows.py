@@ -6,7 +6,6 @@ hundred requests at once give one success on any database, and none of them fail
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -35,11 +34,6 @@ from oidc_provider.wire.facts import Facts
 
 CODE_PURPOSE = "oidc_provider.authorization_code"
 TOKEN_PURPOSE = "oidc_provider.token"
-
-
-def new_secret() -> str:
-    """Return a code or token: 256 bits of chance, 43 characters."""
-    return secrets.token_urlsafe(32)
 
 
 def token_hashes(token: str) -> list[str]:
@@ -213,7 +207,7 @@ def check_grant(row: AuthorizationCode | RefreshToken | AccessToken, *, tenant: 
     Raises IdentityError.
     """
     client = cached.get(row.application_id)
-    if client.tenant_id != tenant.pk or not cached.is_usable(client):
+    if client.tenant_id != tenant.pk or not client.is_enabled:
         raise ApplicationDisabled(log_detail=f"client={client.pk}")
     if row.user is None:
         return

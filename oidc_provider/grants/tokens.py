@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from identity import audit
+from identity import audit, crypto
 from identity.events import EventType
 from oidc_provider.grants import id_tokens, lifetimes, rows
 from oidc_provider.grants.basis import Basis
@@ -26,7 +26,7 @@ def give(basis: Basis, *, grant_type: str, source: AuthorizationCode | RefreshTo
     answer = bearer(basis)
     # Decision 14: for every client with that grant; RFC9700-4.14.2: always a new one. RFC6749-4.4.3: not for a client.
     if source is not None and basis.client.allows_grant_type(GrantType.REFRESH_TOKEN):
-        answer["refresh_token"] = rows.new_secret()
+        answer["refresh_token"] = crypto.new_handle()
     if source is not None and "openid" in basis.scopes:
         answer["id_token"] = id_tokens.sign(answer, basis=basis)
     keep(answer, basis=basis, grant_type=grant_type, source=source)
@@ -37,7 +37,7 @@ def bearer(basis: Basis) -> Answer:
     """Make an access token of 256 random bits (S10); nothing is kept yet."""
     lifetime = lifetimes.access_token_lifetime(basis.client, basis.facts.dialect)
     return {
-        "access_token": rows.new_secret(),
+        "access_token": crypto.new_handle(),
         "expires_in": int(lifetime.total_seconds()),
         "token_type": "Bearer",
         "scope": " ".join(basis.scopes),

@@ -99,9 +99,9 @@ def _client(params: Parameters, *, hint: IdTokenHint | None, tenant: Tenant) -> 
     client = cached.find(
         client_id=client_id,
         tenant=tenant,
-        suffices=lambda copy: cached.is_usable(copy) and (not wanted or wanted in copy.post_logout_redirect_uris),
+        suffices=lambda copy: copy.is_enabled and (not wanted or wanted in copy.post_logout_redirect_uris),
     )
-    if client is None or not cached.is_usable(client):
+    if client is None or not client.is_enabled:
         raise OAuthError(Fault.UNKNOWN_CLIENT, client_id=client_id)
     return client
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -78,10 +79,10 @@ def find_mini_program(client_id: str, *, dialect: Dialect, host: str, context: R
     host: client_id of the host application, "" for a user's own proof, which names none. Raises OAuthError.
     """
     tenant = tenant_of(context)
-    client = cached.find(client_id=client_id, tenant=tenant, suffices=cached.is_usable)
+    client = cached.find(client_id=client_id, tenant=tenant, suffices=attrgetter("is_enabled"))
     if client is None or client.dialect != dialect.name:
         raise OAuthError(Fault.UNKNOWN_CLIENT, log_detail="unknown, or of another dialect")
-    if not cached.is_usable(client):
+    if not client.is_enabled:
         raise OAuthError(Fault.CLIENT_DISABLED, client_id=client.client_id)
     shown_by = HostApplication.objects.filter(tenant=tenant, is_active=True, mini_programs=client.pk)
     shown_by = shown_by.filter(client__is_active=True, client__catalogue_entry__is_active=True)

@@ -19,12 +19,11 @@ from oidc_provider.grants import rows
 from oidc_provider.grants.tokens import Answer
 from oidc_provider.models import Client
 from oidc_provider.token import authorization_code, client_credentials, refresh_token
-from oidc_provider.token.request import TokenRequest
+from oidc_provider.token.request import TokenRequest, token_parameters
 from oidc_provider.wire import machine
 from oidc_provider.wire.facts import Facts
 from oidc_provider.wire.machine import Request
 from oidc_provider.wire.parameters import Parameters, check_single
-from oidc_provider.wire.reading import token_parameters
 
 GRANTS: Mapping[str, Callable[[TokenRequest], Answer]] = MappingProxyType(
     {

@@ -14,14 +14,13 @@ from oidc_provider.wire import machine
 from oidc_provider.wire.facts import Facts
 from oidc_provider.wire.machine import Request
 from oidc_provider.wire.parameters import Parameters, check_single
-from oidc_provider.wire.reading import form_of
 
 
 @machine.refusing(EventType.TOKEN_USE)
 def answer(asked: Request) -> machine.Answer:
     """Tell a resource server whether a token counts and what it grants."""
     asked.check_method("POST")  # RFC7662-2.1
-    params = form_of(asked)
+    params = asked.form()
     facts = asked.facts
     credentials = read_credentials(asked.authorization, params, facts=facts)
     return machine.json_answer(describe(params, credentials, facts=facts))

@@ -13,14 +13,13 @@ from oidc_provider.wire import machine
 from oidc_provider.wire.facts import Facts
 from oidc_provider.wire.machine import Request
 from oidc_provider.wire.parameters import Parameters, check_single
-from oidc_provider.wire.reading import form_of
 
 
 @machine.refusing(EventType.TOKEN_REVOKE)
 def answer(asked: Request) -> machine.Answer:
     """Revoke one of the client's own tokens."""
     asked.check_method("POST")  # RFC7009-2.1
-    params = form_of(asked)
+    params = asked.form()
     facts = asked.facts
     end(params, read_credentials(asked.authorization, params, facts=facts), facts=facts)
     return machine.Answer(200, {"Content-Type": "text/html; charset=utf-8", **machine.PRIVATE})

@@ -13,8 +13,7 @@ from oidc_provider.grants import id_tokens, rows
 from oidc_provider.wire import machine
 from oidc_provider.wire.facts import Facts
 from oidc_provider.wire.machine import Request
-from oidc_provider.wire.parameters import check_single
-from oidc_provider.wire.reading import FORM, from_form, from_query
+from oidc_provider.wire.parameters import FORM, check_single, from_form, from_text
 
 
 @machine.refusing(EventType.TOKEN_USE)
@@ -31,7 +30,7 @@ def access_token(asked: Request) -> str:
     It is in the header or in the body of a form (RFC6750-2.1, 2.2), never in the address. Raises OAuthError without
     one, and with more than one (RFC6750-2).
     """
-    query = from_query(asked.query)
+    query = from_text(asked.query)
     if "access_token" in query or "access_token" in query.repeated:
         raise OAuthError(Fault.ACCESS_TOKEN_IN_QUERY)
     scheme, _, token = asked.authorization.partition(" ")

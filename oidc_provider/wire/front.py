@@ -14,9 +14,9 @@ from identity.decorators import machine_endpoint
 from identity.http import Request
 from oidc_provider.dialects.base import Dialect, EndpointName
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.wire import machine, reading
+from oidc_provider.wire import machine
 from oidc_provider.wire.facts import Facts
-from oidc_provider.wire.parameters import Parameters
+from oidc_provider.wire.parameters import Parameters, from_form, from_text
 
 
 def view(answer: machine.Endpoint, endpoint: EndpointName) -> Callable[..., HttpResponseBase]:
@@ -62,12 +62,12 @@ def facts_of(request: Request, dialect: Dialect, *, app_code: str = "") -> Facts
 
 def query_parameters(request: Request) -> Parameters:
     """Return the parameters of the query."""
-    return reading.from_query(_query(request))
+    return from_text(_query(request))
 
 
 def form_parameters(request: Request) -> Parameters:
     """Return the parameters of a form body. Raises OAuthError."""
-    return reading.from_form(request.content_type or "", lambda: _body(request))
+    return from_form(request.content_type or "", lambda: _body(request))
 
 
 def _query(request: Request) -> str:

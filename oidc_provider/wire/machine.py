@@ -21,6 +21,7 @@ from oidc_provider.dialects.base import Dialect, EndpointName
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.wire import spelling
 from oidc_provider.wire.facts import Facts
+from oidc_provider.wire.parameters import Parameters, from_form, from_text
 
 JSON = "application/json"
 RETRY_AFTER_SECONDS = 10
@@ -79,6 +80,12 @@ class Request:
     def content_type(self) -> str:
         """The type of the body in lower case, without its parameters."""
         return parse_header_parameters(self.headers.get("Content-Type", ""))[0]
+
+    def form(self) -> Parameters:
+        """The parameters of a form, nothing of which stands in the address (RFC6749-2.3.1). Raises OAuthError."""
+        if from_text(self.query):
+            raise OAuthError(Fault.QUERY_PARAMETERS)
+        return from_form(self.content_type, self.read_body)
 
     def check_method(self, *methods: str) -> None:
         """Refuse every other method (RFC9110-15.5.6)."""

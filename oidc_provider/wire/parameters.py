@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import parse_qsl
 
 from identity.texts import is_storable, single_spaced
 from oidc_provider.errors import Fault, OAuthError
 
+FORM = "application/x-www-form-urlencoded"
+MAX_FIELDS = 100
 # A parameter longer than this serves nobody; id_token_hint and claims are the long ones.
 MAX_VALUE_LENGTH = 16 * 1024  # characters
 # What an authorization request may say: what is kept of it while the user signs in. RFC6749-3.1: others are ignored.
@@ -22,41 +25,60 @@ KNOWN = frozenset(
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*")
 
 
-class Parameters(Mapping[str, str]):
-    """Request parameters by name, first value each, and the names that came more than once.
+class Parameters(dict[str, str]):
+    """Request parameters by name, first value each, and the names that came more than once. Nobody writes to it.
 
     RFC6749-3.1: a parameter without a value is as good as omitted; unknown ones are ignored.
     """
 
-    __slots__ = ("_values", "malformed", "repeated")
+    __slots__ = ("malformed", "repeated")
 
-    def __init__(self, values: Mapping[str, str], repeated: frozenset[str], malformed: frozenset[str]) -> None:
-        self._values = values
+    def __init__(
+        self,
+        values: Mapping[str, str],
+        repeated: frozenset[str] = frozenset(),
+        malformed: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__(values)
         self.repeated = repeated
         self.malformed = malformed
 
-    def __getitem__(self, name: str) -> str:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
     def respelled(self, values: Mapping[str, str]) -> Parameters:
-        """The same request after a dialect has turned its values into RFC form."""
+        """Return the same request after a dialect has turned its values into RFC form."""
         return Parameters(values, self.repeated, self.malformed)
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> Parameters:
-        """Parameters that were collected and found sound before."""
-        return cls(values, frozenset(), frozenset())
+        """Return parameters that were collected and found sound before."""
+        return cls(values)
 
     @property
     def known(self) -> dict[str, str]:
         """The parameters that mean something to us."""
-        return {name: value for name, value in self._values.items() if name in KNOWN}
+        return {name: value for name, value in self.items() if name in KNOWN}
+
+
+# Reading ---------------------------------------------------------------------------------------------------
+
+
+def from_form(content_type: str, read_body: Callable[[], bytes]) -> Parameters:
+    """Return the parameters of a form body (RFC6749-3.2, appendix B).
+
+    Raises OAuthError for another content type, a body that is too large, cut off, or not a form.
+    """
+    if content_type != FORM:
+        raise OAuthError(Fault.CONTENT_TYPE, log_detail=f"content_type={content_type[:60]!r}")
+    # A form is ASCII once it is encoded; anything else becomes U+FFFD and is refused by name.
+    return from_text(read_body().decode("utf-8", errors="replace"))
+
+
+def from_text(encoded: str) -> Parameters:
+    """Return the parameters of a query, or of a form as it is sent. Raises OAuthError for too many."""
+    try:
+        pairs = parse_qsl(encoded, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise OAuthError(Fault.MALFORMED_PARAMETER, log_detail="too many fields") from None
+    return collect(pairs)
 
 
 def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
@@ -82,12 +104,15 @@ def collect(pairs: Iterable[tuple[str, str]]) -> Parameters:
 
 
 def merge(first: Parameters, second: Parameters) -> Parameters:
-    """The parameters of a query and of a form together; a name in both is repeated."""
+    """Return the parameters of a query and of a form together; a name in both is repeated."""
     return Parameters(
         {**second, **first},
         first.repeated | second.repeated | (first.keys() & second.keys()),
         first.malformed | second.malformed,
     )
+
+
+# Judging ---------------------------------------------------------------------------------------------------
 
 
 def check_single(params: Parameters) -> None:
