@@ -12,8 +12,10 @@ import time
 from typing import Any
 
 from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
 
 RESTED_SECONDS = 30.0
+_BROKEN = (TransactionStatus.INERROR, TransactionStatus.UNKNOWN)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -24,7 +26,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Tell whether the connection still lives."""
         connection = self.connection
-        if connection is None or connection.closed:
+        if connection is None or connection.closed or connection.info.transaction_status in _BROKEN:
             return False
         has_rested = time.monotonic() - self._last_used > RESTED_SECONDS
         self._last_used = time.monotonic()

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from config.postgresql import base
 
@@ -53,3 +53,12 @@ def test_what_the_server_has_closed_is_told_before_it_is_used(own: Any) -> None:
     with psycopg.connect(**parameters) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
     assert not own.is_usable()
+
+
+def test_what_an_error_has_broken_is_not_usable(own: Any) -> None:
+    own.set_autocommit(False)
+    with own.cursor() as cursor, pytest.raises(DatabaseError):
+        cursor.execute("SELECT no_such_column")
+    assert not own.is_usable()
+    own.rollback()
+    assert own.is_usable()
