@@ -301,6 +301,11 @@ class Client(ReadSafely, AbstractApplication):  # type: ignore[django-manager-mi
         return bool(self.is_active and self.catalogue_entry.is_active)
 
     @property
+    def serves_sdk(self) -> bool:
+        """Whether it is enabled, and may sign users in through the SDK API."""
+        return self.is_enabled and self.may_use_sdk
+
+    @property
     def is_public(self) -> bool:
         """Whether it cannot keep a secret (RFC6749-2.1)."""
         return self.token_endpoint_auth_method == AuthMethod.NONE

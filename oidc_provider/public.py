@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 from django.utils import timezone
@@ -39,9 +40,6 @@ from oidc_provider.mini_programs.hosts import Host
 from oidc_provider.mini_programs.hosts import authenticate as authenticate_host
 from oidc_provider.models import AccessToken, AuthMethod, Client
 from oidc_provider.token import exchange
-from oidc_provider.token.bearer import BearerRefusal
-from oidc_provider.token.bearer import read_header as read_bearer_header
-from oidc_provider.token.bearer import refusal_of as bearer_refusal_of
 from oidc_provider.wire.facts import Facts
 from oidc_provider.wire.parameters import Parameters, check_single, collect
 
@@ -63,7 +61,6 @@ __all__ = [
     "find_application",
     "find_sdk_application",
     "get_application",
-    "get_sdk_application",
     "grant_client_token",
     "issue_code",
     "parameters",
@@ -76,6 +73,35 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+_IS_ENABLED, _SERVES_SDK = attrgetter("is_enabled"), attrgetter("serves_sdk")
+
+
+# Status, error and error_description, word for word what the contract shows where it shows something.
+_BEARER_REFUSALS: Mapping[Fault, tuple[int, str, str]] = MappingProxyType(
+    {
+        Fault.ACCESS_TOKEN_MISSING: (
+            401,
+            "unauthorized",
+            "Full authentication is required to access this resource",
+        ),  # OneAccess-3.3.4.3
+        Fault.ACCESS_TOKEN: (401, "invalid_token", "Invalid access token."),  # OneAccess-3.1.1.2, later revision
+        Fault.INSUFFICIENT_SCOPE: (
+            403,
+            "insufficient_scope",
+            "Insufficient scope for this resource",
+        ),  # RFC6750-3.1, decision 45
+    }
+)
+
+
+@dataclass(frozen=True)
+class BearerRefusal:
+    """The answer to a caller whose token will not do."""
+
+    status: int
+    body: Mapping[str, str]
+    challenge: str  # of the WWW-Authenticate header
 
 
 @dataclass(frozen=True)
@@ -90,6 +116,36 @@ class Principal:
     audience: tuple[str, ...]
     sid: str = ""
     requests_per_minute: int | None = None  # how often the client may call an API; None: as often as it likes
+
+    @property
+    def is_authenticated(self) -> bool:
+        """What the framework of these APIs asks of a caller."""
+        return True
+
+
+# Access tokens at the product's own JSON APIs ---------------------------------------------------------------
+
+
+def read_bearer_header(authorization: str) -> str:
+    """The token of the header (RFC6750-2.1); "" without one. Raises OAuthError for another scheme."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme and scheme.lower() != "bearer":
+        raise OAuthError(Fault.ACCESS_TOKEN_MISSING, log_detail="another scheme than Bearer")
+    return token.strip()
+
+
+def bearer_refusal_of(error: OAuthError) -> BearerRefusal | None:
+    """How to answer a fault of an access token; None for a fault of something else."""
+    row = _BEARER_REFUSALS.get(error.fault)
+    if row is None:
+        return None
+    status, code, text = row
+    challenge = "Bearer"
+    if error.fault is not Fault.ACCESS_TOKEN_MISSING:  # RFC6750-3.1: no code for a request without any token
+        challenge += f' error="{code}", error_description="{text}"'
+    if error.scope:
+        challenge += f', scope="{error.scope}"'
+    return BearerRefusal(status, MappingProxyType({"error": code, "error_description": text}), challenge)
 
 
 def authenticate_bearer(
@@ -209,40 +265,30 @@ def shares_nonces(*, client_id: str, tenant: Tenant) -> bool:
 
 def find_application(*, client_id: str, tenant: Tenant) -> Application | None:
     """The application of an enabled client of the tenant, by client_id (decision 6)."""
-    client = cached.find(client_id=client_id, tenant=tenant, suffices=attrgetter("is_enabled"))
+    client = cached.find(client_id=client_id, tenant=tenant, suffices=_IS_ENABLED)
     return client.catalogue_entry if client is not None and client.is_enabled else None
 
 
-def get_application(*, client_id: str, tenant: Tenant) -> Application:
-    """The same, for those who tell what is wrong. Raises NotFound (APP.0001) or ApplicationDisabled (APP.0003)."""
-    client = cached.find(client_id=client_id, tenant=tenant, suffices=attrgetter("is_enabled"))
+def get_application(*, client_id: str, tenant: Tenant, for_sdk: bool = False) -> Application:
+    """The same, for those who tell what is wrong. Raises NotFound (APP.0001) or ApplicationDisabled (APP.0003).
+
+    for_sdk: of a client that may sign users in through the SDK API; one that was not opened for it is disabled there.
+    """
+    client = cached.find(client_id=client_id, tenant=tenant, suffices=_SERVES_SDK if for_sdk else _IS_ENABLED)
     if client is None:
         raise NotFound("APP.0001", log_detail="client_id")
     if not client.is_enabled:
         raise ApplicationDisabled(log_detail=f"client={client.pk}")
+    if for_sdk and not client.may_use_sdk:
+        raise ApplicationDisabled(log_detail=f"client={client_id} may_use_sdk is off")
     application: Application = client.catalogue_entry
     return application
 
 
 def find_sdk_application(*, client_id: str, tenant: Tenant) -> Application | None:
     """The application of an enabled client that may sign users in through the SDK API."""
-    client = cached.find(client_id=client_id, tenant=tenant, suffices=_may_use_sdk)
-    return client.catalogue_entry if client is not None and _may_use_sdk(client) else None
-
-
-def _may_use_sdk(client: Client) -> bool:
-    return client.is_enabled and client.may_use_sdk
-
-
-def get_sdk_application(*, client_id: str, tenant: Tenant) -> Application:
-    """The same, for those who tell what is wrong; a client that was not opened for it is disabled there.
-
-    Raises NotFound (APP.0001) or ApplicationDisabled (APP.0003).
-    """
-    application = get_application(client_id=client_id, tenant=tenant)
-    if find_sdk_application(client_id=client_id, tenant=tenant) is None:
-        raise ApplicationDisabled(log_detail=f"client={client_id} may_use_sdk is off")
-    return application
+    client = cached.find(client_id=client_id, tenant=tenant, suffices=_SERVES_SDK)
+    return client.catalogue_entry if client is not None and client.serves_sdk else None
 
 
 def sign_session_id_token(*, session: SSOSession, client_id: str, context: RequestContext) -> str:

@@ -23,11 +23,11 @@ from identity.views.product_api import with_tenant
 from oidc_provider import public
 from oidc_provider.errors import OAuthError
 from oidc_provider.public import Principal
-from sdk_api.headers import read_device
 
 _ALGORITHM = "HS256"  # the header of the document's example
 _PURPOSE = "sdk_api.state_token"
 _CLAIMS = ("txn", "step", "aud", "iss", "exp")
+MAX_LENGTH = 300  # of what is kept of a device header
 RIGHT = "auth_api"  # what a back end must have been granted to hand sign-ins on (decision 45)
 
 
@@ -40,11 +40,7 @@ class Caller:
     client_id: str
     device: DeviceFacts
     context: RequestContext
-
-    @property
-    def binding(self) -> str:
-        """What every step of one sign-in must bring again: the same client on the same device."""
-        return f"{self.client_id}\n{self.device.fingerprint}"
+    binding: str  # what every step of one sign-in must bring again: the same client on the same device
 
 
 def identify(http: Request) -> Caller:
@@ -59,11 +55,14 @@ def identify(http: Request) -> Caller:
     context = replace(with_tenant(http), user_agent=device.agent, device=device)
     if language := best_language([http.headers.get("X-L", "").strip()]):
         context = replace(context, language=language)  # of the messages that this call sends
-    if context.tenant is None:
+    tenant = context.tenant
+    if tenant is None:
         raise LookupError("with_tenant has found one.")
-    application = public.get_sdk_application(client_id=client_id, tenant=context.tenant)
-    relay = _relay(http, client_id=client_id, tenant=context.tenant)
-    return Caller(context.tenant, application, client_id, device, replace(context, relay=relay))
+    application = public.get_application(client_id=client_id, tenant=tenant, for_sdk=True)
+    if header := http.headers.get("Authorization", ""):
+        context = replace(context, relay=_relay(header, client_id=client_id, tenant=tenant))
+    binding = f"{client_id}\n{device.fingerprint}"
+    return Caller(tenant, application, client_id, device, context, binding)
 
 
 def identify_back_end(http: Request) -> tuple[Principal, RequestContext]:
@@ -82,20 +81,51 @@ def identify_back_end(http: Request) -> tuple[Principal, RequestContext]:
     return principal, replace(context, relay=principal.client_id)
 
 
-def _relay(http: Request, *, client_id: str, tenant: Tenant) -> str:
+def _relay(header: str, *, client_id: str, tenant: Tenant) -> str:
     """Return the client_id where the application's own back end hands on what a phone sent, and proves that it is that.
 
     It may bring the access token by which it calls the tenant API; any other header is an app's, and says nothing.
     """
-    header = http.headers.get("Authorization", "")
-    if not header:
-        return ""
     try:
         token = public.read_bearer_header(header)
         principal = public.authenticate_machine(token, tenant=tenant, rights=(RIGHT,))
     except OAuthError:
         return ""
     return client_id if principal.client_id == client_id else ""
+
+
+# Device headers (OneAccess-3.2, table 3-187) ----------------------------------------------------------------
+
+
+def read_device(http: Request) -> DeviceFacts:
+    """Read the device headers. Raises ValueRequired (PARAM.0001)."""
+    names = ("X-operating-sys-version", "X-device-fingerprint", "X-agent")
+    values = [http.headers.get(name, "").strip() for name in names]
+    if not all(values):
+        raise ValueRequired("PARAM.0001", log_detail="device headers")
+    os_version, fingerprint, agent = (_utf8(value) for value in values)
+    ip = http.headers.get("X-device-ip", "").strip()
+    return device_of(fingerprint=fingerprint, os_version=os_version, agent=agent, ip=ip)
+
+
+def device_of(*, fingerprint: str, os_version: str, agent: str, ip: str) -> DeviceFacts:
+    """Cut the facts to what is kept of them. The fingerprint is compared, so it stays as it came."""
+    return DeviceFacts(fingerprint=fingerprint.strip(), os_version=_cut(os_version), agent=_cut(agent), ip=_cut(ip))
+
+
+def _utf8(value: str) -> str:
+    """WSGI shows a header's bytes as Latin-1; the same text in a body is UTF-8, and the two are compared."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
+def _cut(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text[:MAX_LENGTH])
+
+
+# The state_token -------------------------------------------------------------------------------------------
 
 
 def issue_state_token(row: LoginTransaction, *, handle: str, caller: Caller) -> str:

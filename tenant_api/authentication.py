@@ -6,7 +6,6 @@ sealed in the session of these pages; then every write must prove that it came f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -17,60 +16,27 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from identity import crypto
-from identity.context import RequestContext
 from identity.http import typed
-from identity.models import Application, Tenant
 from identity.views.product_api import with_tenant
 from oidc_provider import public
 from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.public import Principal
 
 _SESSION_KEY = "tenant_api_token"
 _PURPOSE = "tenant_api.token"
 
 
-@dataclass(frozen=True, slots=True)
-class TenantPrincipal:
-    """The client that calls, and where: what every operation works on."""
-
-    tenant: Tenant
-    application: Application
-    client_id: str
-    scopes: frozenset[str]
-    requests_per_minute: int | None
-
-    @property
-    def is_authenticated(self) -> bool:
-        """What the framework asks of a user."""
-        return True
-
-
 class BearerAuthentication(BaseAuthentication):
     """RFC6750-2.1, and the session of the browsable pages."""
 
-    def authenticate(self, request: Request) -> tuple[TenantPrincipal, None]:
+    def authenticate(self, request: Request) -> tuple[Principal, None]:
         """Authenticate the caller. Raises OAuthError: every operation but the token's needs one."""
         http = typed(request._request)
-        context = with_tenant(http)
-        token = bearer_token(http) or _page_token(http)
-        principal = find_principal(token, tenant=_tenant(context))
-        return principal, None
-
-
-def bearer_token(http: HttpRequest) -> str:
-    """Read the token of the header; "" without one. Raises OAuthError for another scheme."""
-    return public.read_bearer_header(http.headers.get("Authorization", ""))
-
-
-def find_principal(token: str, *, tenant: Tenant) -> TenantPrincipal:
-    """Return whom a token proves. Raises OAuthError."""
-    found = public.authenticate_machine(token, tenant=tenant)
-    return TenantPrincipal(
-        tenant=found.tenant,
-        application=found.application,
-        client_id=found.client_id,
-        scopes=found.scopes,
-        requests_per_minute=found.requests_per_minute,
-    )
+        tenant = with_tenant(http).tenant
+        if tenant is None:
+            raise LookupError("with_tenant has found one.")
+        token = public.read_bearer_header(http.headers.get("Authorization", "")) or _page_token(http)
+        return public.authenticate_machine(token, tenant=tenant), None
 
 
 # The browsable pages ---------------------------------------------------------------------------------------
@@ -122,9 +88,3 @@ def _csrf_refusal(http: HttpRequest) -> Any:
     check = _CSRFCheck(lambda request: None)  # type: ignore[arg-type]
     check.process_request(http)
     return check.process_view(http, _a_view, (), {})
-
-
-def _tenant(context: RequestContext) -> Tenant:
-    if context.tenant is None:
-        raise LookupError("with_tenant has found one.")
-    return context.tenant

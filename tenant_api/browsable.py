@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from django.utils.html import format_html_join
 from rest_framework.exceptions import APIException
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
-from rest_framework.request import Request
+from rest_framework.renderers import BrowsableAPIRenderer
 
 from oidc_provider.errors import OAuthError
 
@@ -64,20 +61,3 @@ class PageRenderer(BrowsableAPIRenderer):
         # An inline stylesheet, which the policy blocks; it colours code in descriptions, and ours hold none.
         context["code_style"] = ""
         return context
-
-
-class JSONUnlessBrowser(BaseContentNegotiation):
-    """The first renderer, JSON, unless the caller names text/html. No Accept header is ever refused."""
-
-    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
-        """Bodies are read by `product_api.read_document`, whatever their type says."""
-        return None
-
-    def select_renderer(
-        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        """Return the renderer and its media type."""
-        wants_html = "text/html" in request.META.get("HTTP_ACCEPT", "")
-        offered = list(renderers)
-        chosen = next((r for r in offered if wants_html and r.media_type == "text/html"), offered[0])
-        return chosen, str(chosen.media_type)

@@ -24,10 +24,11 @@ from identity.errors import IdentityError
 from identity.http import typed
 from identity.origins import path_prefix
 from identity.views.product_api import with_tenant
+from oidc_provider import public
 from oidc_provider.errors import OAuthError
 from tenant_api import authentication
-from tenant_api.browsable import JSONUnlessBrowser
 from tenant_api.operations import OPERATIONS
+from tenant_api.views.base import JSONUnlessBrowser
 
 # In the order of the vendor's document.
 _CHAPTERS = (
@@ -105,7 +106,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         try:
             context = with_tenant(typed(request))
             if context.tenant is not None:
-                authentication.find_principal(token, tenant=context.tenant)
+                public.authenticate_machine(token, tenant=context.tenant)
                 authentication.keep_for_pages(request, token)
                 return HttpResponseRedirect(goal, status=303)
         except (IdentityError, OAuthError):

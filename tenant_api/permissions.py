@@ -8,12 +8,6 @@ it is for the interfaces that sign people in.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
-
-from rest_framework.permissions import BasePermission
-from rest_framework.request import Request
-
-from oidc_provider.errors import Fault, OAuthError
 
 
 class Right(Enum):
@@ -25,19 +19,3 @@ class Right(Enum):
     WRITE_ORGANIZATIONS = ("org_all",)
     READ_APPLICATIONS = ("app_read", "app_all")
     WRITE_APPLICATIONS = ("app_all",)
-
-
-class HasRight(BasePermission):
-    """The operation's right was granted to the client."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        """Let a client with the right in. Raises OAuthError with INSUFFICIENT_SCOPE."""
-        principal: Any = request.user
-        operation = view.operation
-        if operation is None:
-            return True  # No such method: the answer is 405, whoever asks.
-        if not principal.scopes & set(operation.right.value):
-            raise OAuthError(
-                Fault.INSUFFICIENT_SCOPE, client_id=principal.client_id, scope=" ".join(operation.right.value)
-            )
-        return True

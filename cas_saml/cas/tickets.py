@@ -16,7 +16,6 @@ from cas_saml.cas.models import CASService, ServiceTicket
 from cas_saml.conf import conf
 from identity import audit, clocks, crypto
 from identity.context import RequestContext
-from identity.directory import profiles
 from identity.directory.profiles import Profile
 from identity.errors import IdentityError
 from identity.events import EventType
@@ -105,7 +104,7 @@ def consume(
         access.check(session=session, application=application, epoch=row.epoch)
     except IdentityError as error:
         raise from_domain(error, service_ref=service.public_id) from error
-    profile = profiles.profile_of(user=session.user, application=application)
+    profile = Profile(user=session.user, application=application)
     audit.record(
         EventType.TICKET_VALIDATE,
         tenant=tenant,

@@ -13,13 +13,13 @@ from cas_saml.saml.endpoints import BINDINGS, REDIRECT
 from cas_saml.saml.entity import Entity
 from cas_saml.saml.models import ServiceProvider
 from cas_saml.saml.requests import Policy, choose_format
-from identity.directory import profiles
+from identity.directory.profiles import Profile
 from identity.models import User
 
 
 def preview(provider: ServiceProvider, user: User) -> dict[str, Any]:
     """Return what an assertion would say: the name, the attributes, and their XML. No row is written."""
-    profile = profiles.profile_of(user=user, application=provider.application)
+    profile = Profile(user=user, application=provider.application)
     released = attributes.release(profile, provider.attributes)
     kind = choose_format(provider, Policy())
     statement = assertions.attribute_statement(released)

@@ -17,7 +17,6 @@ from cas_saml.saml.models import MAX_NAME_ID, PersistentName, SAMLSession, Servi
 from cas_saml.saml.requests import AuthnRequest, choose_format
 from identity import audit
 from identity.context import RequestContext
-from identity.directory import profiles
 from identity.directory.profiles import Profile
 from identity.errors import StateInvalid
 from identity.events import EventType
@@ -42,7 +41,7 @@ def answer(
     access.check(session=session, application=application)
     authn_class = wanted.wish.stated(session)
     kind = choose_format(provider, wanted.policy)
-    profile = profiles.profile_of(user=user, application=application)
+    profile = Profile(user=user, application=application)
     value = name_for(provider, kind, profile=profile, session=session, allow_create=wanted.policy.allow_create)
     if wanted.subject and wanted.subject != value:
         raise SAMLError(Fault.SUBJECT, log_detail=f"user={user.pk}")

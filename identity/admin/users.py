@@ -25,7 +25,8 @@ from identity.admin.base import (
     writer_of,
 )
 from identity.authority import Change
-from identity.directory import attributes, groups, users
+from identity.directory import groups, users
+from identity.messaging import phone
 from identity.models import SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
 from identity.passwords import credentials
@@ -172,7 +173,7 @@ class UserAdmin(WrittenByService, LargeTable):
             if request.user.is_superuser
             else [operator_of(request).tenant]
         )
-        mobiles = [attributes.mobile_index(term, tenant=tenant) for tenant in tenants]
+        mobiles = [phone.mobile_index(term, tenant=tenant) for tenant in tenants]
         found = (
             models.Q(user_key__startswith=make_user_key(term))
             | models.Q(email_key=make_email_key(term))

@@ -24,7 +24,7 @@ from identity.context import RequestContext
 from identity.errors import AlreadyExists, NotAllowed, ValueInvalid, ValueRequired
 from identity.events import EventType
 from identity.integrity import assign, refusing
-from identity.messaging import messages, phone
+from identity.messaging import phone
 from identity.models import (
     Application,
     AttributeDefinition,
@@ -163,7 +163,7 @@ def user_rules(tenant: Tenant) -> dict[str, Rule]:
     definitions = AttributeDefinition.objects.filter(tenant=tenant, target=AttributeTarget.USER)
     for definition in definitions.order_by("position", "id"):
         rules[definition.name] = _rule(definition)
-    rules["mobile"] = replace(rules["mobile"], country=messages.country_of(tenant))
+    rules["mobile"] = replace(rules["mobile"], country=phone.country_of(tenant))
     return rules
 
 
@@ -226,17 +226,10 @@ def clean_mobile(mobile: str, *, tenant: Tenant) -> str:
     """
     definition = AttributeDefinition.objects.filter(tenant=tenant, target=AttributeTarget.USER, name="mobile").first()
     rule = _rule(definition) if definition else BUILT_IN["mobile"]
-    number: str = clean(replace(rule, country=messages.country_of(tenant)), mobile)
+    number: str = clean(replace(rule, country=phone.country_of(tenant)), mobile)
     if not number:
         raise rule.required()
     return number
-
-
-def mobile_index(mobile: str, *, tenant: Tenant) -> str:
-    """Return what a mobile number is looked up by in the tenant, however it is spelled."""
-    number = messages.canonical_number(mobile, tenant=tenant)
-    index: str = User.mobile.index(number, tenant_id=tenant.pk)
-    return index
 
 
 def check_required(rules: Mapping[str, Rule], values: Mapping[str, Any], *, editor: str) -> None:
@@ -264,6 +257,13 @@ def check_editable(rules: Mapping[str, Rule], names: Iterable[str], *, editor: s
     for name in names:
         if name in rules and not rules[name].may_be_edited_by(editor):
             raise NotAllowed(rules[name].invalid_code, name, log_detail=f"attribute={name} editor={editor}")
+
+
+def clean_built_in(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the given built-in attributes, in the order of the rules: of several refusals the same one is told."""
+    if unknown := [name for name in values if name not in BUILT_IN]:
+        raise TypeError(f"not attributes of a user: {', '.join(sorted(unknown))}")
+    return {name: clean(rules[name], values[name]) for name in BUILT_IN if name in values}
 
 
 def clean_extension(rules: Mapping[str, Rule], extension: Mapping[str, Any]) -> dict[str, Any]:

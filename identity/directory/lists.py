@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, Prefetch, Q, QuerySet, prefetch_related_objects
 
-from identity.directory import attributes
 from identity.errors import NotAllowed, NotFound, ValueInvalid, ValueRequired
+from identity.messaging import phone
 from identity.models import (
     AccountType,
     AppAccount,
@@ -94,7 +94,7 @@ def find_user(
     wanted = {
         "public_id": public_id,
         "user_key": make_user_key(user_name),
-        "mobile_index": attributes.mobile_index(mobile, tenant=tenant),
+        "mobile_index": phone.mobile_index(mobile, tenant=tenant),
         "email_key": make_email_key(email),
     }
     given = {column: value for column, value in wanted.items() if value}

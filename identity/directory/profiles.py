@@ -9,8 +9,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from identity.messaging import messages, phone
-from identity.models import AppAccount, Application, ApplicationAccess, AppRole, Membership, User
+from identity.messaging import phone
+from identity.models import AppAccount, Application, ApplicationAccess, AppRole, Gender, Membership, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ class Profile:
         return self.user.email
 
     @property
-    def email_verified(self) -> bool:
-        """Whether the user, or an operator for them, proved the address."""
-        return bool(self.user.email) and self.user.email_verified
+    def email_verified(self) -> bool | None:
+        """Whether the user, or an operator for them, proved the address; None where there is none."""
+        return self.user.email_verified if self.user.email else None
 
     @cached_property
     def phone_number(self) -> str:
@@ -88,12 +88,12 @@ class Profile:
     @cached_property
     def bare_phone_number(self) -> str:
         """The mobile number as it is dialled in the tenant's country."""
-        return phone.bare(self.user.mobile, country=messages.country_of(self.user.tenant))
+        return phone.bare(self.user.mobile, country=phone.country_of(self.user.tenant))
 
     @property
-    def phone_number_verified(self) -> bool:
-        """Whether the number was proved."""
-        return bool(self.user.mobile_sealed) and self.user.phone_number_verified
+    def phone_number_verified(self) -> bool | None:
+        """Whether the number was proved; None where there is none."""
+        return self.user.phone_number_verified if self.user.mobile_sealed else None
 
     @property
     def address(self) -> Mapping[str, str]:
@@ -102,8 +102,8 @@ class Profile:
 
     @property
     def gender(self) -> str:
-        """A value of Gender, or nothing."""
-        return self.user.gender
+        """A value of Gender; nothing where it is unknown."""
+        return "" if self.user.gender == Gender.UNKNOWN else self.user.gender
 
     @property
     def birth_date(self) -> date | None:
@@ -182,8 +182,3 @@ def account_name_for(*, application: Application, user: User) -> str:
     # A user has one account in an application at most, by constraint.
     account = AppAccount.objects.filter(application=application, user=user, is_active=True).order_by()
     return account.values_list("account_name", flat=True).first() or ""
-
-
-def profile_of(*, user: User, application: Application | None = None, has_bare_phone_number: bool = False) -> Profile:
-    """Return what may be told about the user to the application. No query."""
-    return Profile(user=user, application=application, has_bare_phone_number=has_bare_phone_number)

@@ -26,7 +26,7 @@ from identity.directory.attributes import Rule
 from identity.errors import AlreadyExists, IdentityError, NotFound, ValueInvalid, ValueRequired
 from identity.events import EventType
 from identity.integrity import check_references, refusing
-from identity.messaging import messages, phone
+from identity.messaging import phone
 from identity.models import (
     AppAccount,
     AttributeEditor,
@@ -101,9 +101,9 @@ def create(
     top, if it has any. Without a name, it is the user name. Without a password nobody can sign in with one.
     Raises ValueRequired, ValueInvalid and AlreadyExists (USER.*), NotFound (ORG.0001), PasswordRefused (PWD.*).
     """
-    rules = attributes.user_rules(tenant)
     flags = _take_flags(values, editor=editor)
-    cleaned = _clean(rules, values)
+    rules = attributes.user_rules(tenant)
+    cleaned = attributes.clean_built_in(rules, values)
     cleaned_extension = attributes.clean_extension(rules, extension or {})
     if not cleaned.get("name"):
         cleaned["name"] = cleaned.get("user_name", "")
@@ -167,7 +167,7 @@ def update(
     """
     rules = attributes.user_rules(user.tenant)
     flags = _take_flags(values, editor=editor)
-    cleaned = _clean(rules, values)
+    cleaned = attributes.clean_built_in(rules, values)
     cleaned_extension = attributes.clean_extension(rules, extension or {})
     new_address = None if address is None else _clean_address(address)
     with transaction.atomic():
@@ -459,14 +459,14 @@ def _refuse_foreign_names(user: User, *, written: Collection[str]) -> None:
     as_addresses: tuple[str, ...] = ()
     if "user_name" in written and user.user_name:
         email_key = make_email_key(user.user_name)
-        mobile_index = attributes.mobile_index(user.user_name, tenant=user.tenant)
+        mobile_index = phone.mobile_index(user.user_name, tenant=user.tenant)
         as_addresses = (email_key, mobile_index)
         foreign |= Q(email_key=email_key) | Q(mobile_index=mobile_index)
     as_names: dict[str, set[str]] = {}
     if "email" in written and user.email:
         as_names["email"] = {make_user_key(user.email)}
     if "mobile" in written and user.mobile:
-        as_names["mobile"] = set(phone.spellings(user.mobile, country=messages.country_of(user.tenant)))
+        as_names["mobile"] = set(phone.spellings(user.mobile, country=phone.country_of(user.tenant)))
     if as_names:
         foreign |= Q(user_key__in=sorted(set[str]().union(*as_names.values())))
     others = User.objects.present().filter(foreign, tenant_id=user.tenant_id)
@@ -483,14 +483,6 @@ def _refuse_foreign_names(user: User, *, written: Collection[str]) -> None:
 
 
 # Values ----------------------------------------------------------------------------------------------------
-
-
-def _clean(rules: Mapping[str, Rule], values: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = [name for name in values if name not in attributes.BUILT_IN]
-    if unknown:
-        raise TypeError(f"not attributes of a user: {', '.join(sorted(unknown))}")
-    # In the order of the rules, so that of several refusals the same one is told every time.
-    return {name: attributes.clean(rules[name], values[name]) for name in attributes.BUILT_IN if name in values}
 
 
 def _take_flags(values: dict[str, Any], *, editor: str) -> dict[str, bool]:

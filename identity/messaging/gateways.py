@@ -155,7 +155,7 @@ def _test_target(gateway: MessageGateway, target: str) -> tuple[str, str]:
     if gateway.channel == VerificationChannel.EMAIL:
         validate_email(target)
         return target, crypto.mask_email(target)
-    number = phone.parse(target, country=messages.country_of(gateway.tenant))
+    number = phone.parse(target, country=phone.country_of(gateway.tenant))
     if number is None or not messages.is_country_allowed(number.country, tenant=gateway.tenant):
         raise ValidationError(_("Your tenant sends no messages to this number."))
     return number.e164, crypto.mask_mobile(number.e164)

@@ -63,19 +63,9 @@ class Envelope:
     is_test: bool = False
 
 
-def country_of(tenant: Tenant) -> str:
-    """Return the tenant's own country: what a number without a calling code belongs to."""
-    return policies.message_policy(tenant).country or phone.country_of_time_zone(tenant.time_zone)
-
-
-def canonical_number(mobile: str, *, tenant: Tenant) -> str:
-    """Return the form in which a number that people of the tenant write is kept and compared."""
-    return phone.canonical(mobile, country=country_of(tenant))
-
-
 def is_country_allowed(country: str, *, tenant: Tenant) -> bool:
     """Tell whether the tenant pays for messages to this country; "" is none that is known."""
-    allowed = policies.message_policy(tenant).allowed_countries.split() or [country_of(tenant)]
+    allowed = policies.message_policy(tenant).allowed_countries.split() or [phone.country_of(tenant)]
     return ALL_COUNTRIES in allowed or (bool(country) and country in allowed)
 
 

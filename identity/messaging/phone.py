@@ -14,6 +14,8 @@ import phonenumbers
 from babel.core import get_global
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
+from identity import policies
+from identity.models import Tenant, User
 from identity.models.users import make_mobile_key
 from identity.texts import without_invisible
 
@@ -62,7 +64,7 @@ def parse(spelling: str, *, country: str) -> Number | None:
         return None
     return Number(
         e164=phonenumbers.format_number(number, PhoneNumberFormat.E164),
-        country=_country_of(number),
+        country=_country_of_number(number),
         calling_code=number.country_code or 0,
     )
 
@@ -99,6 +101,23 @@ def spellings(canonical_number: str, *, country: str) -> list[str]:
     return list(dict.fromkeys([canonical_number, digits, f"00{digits}", national, f"0{national.removeprefix('0')}"]))
 
 
+def country_of(tenant: Tenant) -> str:
+    """Return the tenant's own country: what a number without a calling code belongs to."""
+    return policies.message_policy(tenant).country or country_of_time_zone(tenant.time_zone)
+
+
+def canonical_number(mobile: str, *, tenant: Tenant) -> str:
+    """Return the form in which a number that people of the tenant write is kept and compared."""
+    return canonical(mobile, country=country_of(tenant))
+
+
+def mobile_index(mobile: str, *, tenant: Tenant) -> str:
+    """Return what a mobile number is looked up by in the tenant, however it is spelled."""
+    number = canonical_number(mobile, tenant=tenant)
+    index: str = User.mobile.index(number, tenant_id=tenant.pk)
+    return index
+
+
 def country_of_time_zone(name: str) -> str:
     """Return the country of an IANA time zone, as CLDR tells it."""
     zone = get_global("zone_aliases").get(name, name)
@@ -106,5 +125,5 @@ def country_of_time_zone(name: str) -> str:
     return country if country in phonenumbers.SUPPORTED_REGIONS else DEFAULT_COUNTRY
 
 
-def _country_of(number: PhoneNumber) -> str:
+def _country_of_number(number: PhoneNumber) -> str:
     return str(phonenumbers.region_code_for_number(number) or "")

@@ -27,7 +27,7 @@ from identity.authority import Change
 from identity.context import RequestContext
 from identity.errors import AccountDisabled, CredentialsRefused, NotFound, PasswordRefused, ValueRequired
 from identity.events import EventType
-from identity.messaging import messages, phone
+from identity.messaging import phone
 from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, User
 from identity.passwords import weak_passwords
 from identity.passwords.hashers import LegacyHasher
@@ -408,7 +408,7 @@ def _own_data(user: User) -> list[str]:
         user.first_name,
         user.last_name,
         user.nick_name,
-        *phone.spellings(mobile, country=messages.country_of(user.tenant)),
+        *phone.spellings(mobile, country=phone.country_of(user.tenant)),
     ]
     return [_compared(part) for part in parts if part]
 

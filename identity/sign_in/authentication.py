@@ -13,9 +13,8 @@ from django.db.models import Q
 
 from identity import authority, crypto, throttle
 from identity.context import RequestContext
-from identity.directory import attributes
 from identity.errors import AccountDisabled, CredentialsRefused, NotFound
-from identity.messaging import messages
+from identity.messaging import phone
 from identity.models import Tenant, User, VerificationPurpose
 from identity.models.users import make_email_key, make_user_key
 from identity.passwords import credentials
@@ -48,7 +47,7 @@ def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
     if not name or len(name) > MAX_IDENTIFIER_LENGTH or "\x00" in name:
         return Resolved(name=name, user=None)
     email_key = make_email_key(identifier)
-    mobile_index = attributes.mobile_index(identifier, tenant=tenant)
+    mobile_index = phone.mobile_index(identifier, tenant=tenant)
     found = _BY_NAMES.all(name, email_key, mobile_index, tenant.pk)
     for user in found:
         user.tenant = tenant
@@ -62,11 +61,11 @@ def resolve(identifier: str, *, tenant: Tenant) -> Resolved:
 
 def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
     """Find the person who has this mobile number, however it is spelled. One query, whether anybody has it or not."""
-    user = _BY_MOBILE.first(attributes.mobile_index(mobile, tenant=tenant), tenant.pk)
+    user = _BY_MOBILE.first(phone.mobile_index(mobile, tenant=tenant), tenant.pk)
     if user is not None:
         user.tenant = tenant
     # A number that nobody has is counted in one spelling too (S31).
-    return Resolved(name=messages.canonical_number(mobile, tenant=tenant), user=user)
+    return Resolved(name=phone.canonical_number(mobile, tenant=tenant), user=user)
 
 
 def _is(column: str, value: Any) -> Q:

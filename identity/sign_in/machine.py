@@ -280,7 +280,9 @@ def advance(row: LoginTransaction, step: SignInStep, *, proved: str) -> LoginOut
             access.check(user=user, application=row.application)
         except AccessDenied as error:
             return deny(row, error=error, context=step.context)
-    if _needs_factor(row, user=user, amr=amr):
+    if assurance.acr_of(amr) != assurance.MULTI_FACTOR and access.needs_second_factor(
+        user=user, application=row.application, required_acr=row.data.get("required_acr", "")
+    ):
         if not table.possible(row, user=user, amr=amr):
             without = AccessDenied(log_detail=f"user={user.pk} has no second factor")
             return deny(row, error=without, context=step.context)
@@ -311,14 +313,6 @@ def step_up(row: LoginTransaction, *, session: SSOSession) -> bool:
     LoginTransaction.objects.filter(pk=row.pk).update(data=row.data)
     move(row, to=LoginState.MFA_AUTH, user=session.user, amr=list(session.amr))
     return True
-
-
-def _needs_factor(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> bool:
-    if assurance.acr_of(amr) == assurance.MULTI_FACTOR:
-        return False
-    return access.needs_second_factor(
-        user=user, application=row.application, required_acr=row.data.get("required_acr", "")
-    )
 
 
 def move(

@@ -18,10 +18,9 @@ from django.db import transaction
 
 from identity import audit, authority, crypto, policies, throttle
 from identity.context import RequestContext
-from identity.directory import attributes
 from identity.errors import AuthorityRefused, IdentityError, StateInvalid, TooManyRequests
 from identity.events import EventType
-from identity.messaging import messages
+from identity.messaging import messages, phone
 from identity.models import (
     AuditOutcome,
     CounterKind,
@@ -242,7 +241,7 @@ def _places_of(user: User, *, name: str) -> list[verification.Target]:
         telephone = verification.mobile_of(user)
         if not verification.is_reachable(telephone, tenant=user.tenant):
             telephone = None
-    is_number_typed = user.mobile_index == attributes.mobile_index(name, tenant=user.tenant)
+    is_number_typed = user.mobile_index == phone.mobile_index(name, tenant=user.tenant)
     places = [place for place in ((telephone, mailbox) if is_number_typed else (mailbox, telephone)) if place]
     return [] if authority.is_privileged(user) and len(places) == 1 else places
 

@@ -15,7 +15,6 @@ from django.utils import timezone
 from identity import audit, clocks, crypto, policies
 from identity.conf import conf
 from identity.context import RequestContext
-from identity.directory import profiles
 from identity.directory.profiles import Profile
 from identity.errors import AccessDenied, CredentialsRefused, IdentityError
 from identity.events import EventType
@@ -106,7 +105,7 @@ def redeem(
         check_sufficient(session=session, application=application, epoch=row.epoch)
     except IdentityError as error:
         raise _refused(row, error.log_detail or error.error_code) from error
-    profile = profiles.profile_of(user=session.user, application=application)
+    profile = Profile(user=session.user, application=application)
     audit.record(
         EventType.TICKET_VALIDATE,
         tenant=tenant,

@@ -105,7 +105,7 @@ def mobile_of(user: User) -> Target:
 
 def mobile_target(mobile: str, *, tenant: Tenant) -> Target:
     """Return the telephone with this number, whoever has it and however it is spelled."""
-    return Target(VerificationChannel.SMS, messages.canonical_number(mobile, tenant=tenant))
+    return Target(VerificationChannel.SMS, phone.canonical_number(mobile, tenant=tenant))
 
 
 def send(
@@ -262,7 +262,7 @@ purge_expired = Purger(
 def _index(tenant: Tenant, target: Target) -> str:
     key = target.key
     if target.channel == VerificationChannel.SMS:
-        key = messages.canonical_number(target.address, tenant=tenant)
+        key = phone.canonical_number(target.address, tenant=tenant)
     return crypto.blind_index(key, tenant_id=tenant.pk, field=f"verification:{target.channel}")
 
 
@@ -291,7 +291,7 @@ def _deliverable_address(*, tenant: Tenant, target: Target) -> str:
     """
     if target.channel != VerificationChannel.SMS:
         return target.address
-    number = phone.parse(target.address, country=messages.country_of(tenant))
+    number = phone.parse(target.address, country=phone.country_of(tenant))
     if number is None:
         raise ValueInvalid("USER.0038", log_detail="no number that a message reaches")
     if not messages.is_country_allowed(number.country, tenant=tenant):

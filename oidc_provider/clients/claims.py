@@ -11,28 +11,16 @@ the claim, `openid` if it is left out. `id_token` (false if left out) and `useri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
-from identity.directory.profiles import Profile
+from identity.directory.profiles import OrganizationEntry, Profile
 from oidc_provider.models import STANDARD_SCOPES
 
 SCOPES = STANDARD_SCOPES
 Value = Callable[[Profile], Any]
-
-
-def _address(profile: Profile) -> dict[str, str]:
-    """Return the address (OIDCC-5.1.1)."""
-    return dict(profile.address)
-
-
-def _organizations(profile: Profile) -> list[dict[str, Any]]:
-    """Name the organisations, the primary one first; the claim is ours (decision 20)."""
-    return [
-        {"id": entry.public_id, "code": entry.code, "name": entry.name, "primary": entry.is_primary}
-        for entry in profile.organizations
-    ]
 
 
 # Scope to claims (OIDCC-5.4; roles and organizations are ours). An empty value is left out (OIDCC-5.3.2).
@@ -46,23 +34,23 @@ CLAIMS: Mapping[str, Mapping[str, Value]] = MappingProxyType(
             "nickname": attrgetter("nick_name"),
             "preferred_username": attrgetter("account_name"),
             "picture": attrgetter("picture_url"),
-            "gender": lambda profile: "" if profile.gender == "unknown" else profile.gender,
-            "birthdate": lambda profile: profile.birth_date.isoformat() if profile.birth_date else "",
+            "gender": attrgetter("gender"),
+            "birthdate": attrgetter("birth_date"),
             "zoneinfo": attrgetter("time_zone"),
             "locale": attrgetter("language"),
-            "updated_at": lambda profile: int(profile.updated_at.timestamp()),
+            "updated_at": attrgetter("updated_at"),
         },
         "email": {
             "email": attrgetter("email"),
-            "email_verified": lambda profile: profile.email_verified if profile.email else None,
+            "email_verified": attrgetter("email_verified"),
         },
-        "address": {"address": _address},
+        "address": {"address": attrgetter("address")},
         "phone": {
             "phone_number": attrgetter("phone_number"),
-            "phone_number_verified": lambda profile: profile.phone_number_verified if profile.phone_number else None,
+            "phone_number_verified": attrgetter("phone_number_verified"),
         },
-        "roles": {"roles": lambda profile: list(profile.roles)},
-        "organizations": {"organizations": _organizations},
+        "roles": {"roles": attrgetter("roles")},
+        "organizations": {"organizations": attrgetter("organizations")},
     }
 )
 SCOPE_OF = {name: scope for scope, members in CLAIMS.items() for name in members}
@@ -114,6 +102,31 @@ def source_of(name: str) -> Value:
 
 def _unknown(profile: Profile) -> None:
     """Give nothing for a source that no mapping may name; the registration refuses it."""
+
+
+def read(profile: Profile, *sources: Mapping[str, Value]) -> dict[str, Any]:
+    """Read claims, each by its own way; what a later source has a value for counts.
+
+    One without a value is left out: it is not sent empty (OIDCC-5.3.2).
+    """
+    found = [(name, value(profile)) for values in sources for name, value in values.items()]
+    return {name: _spelled(value) for name, value in found if value not in (None, "", {})}
+
+
+def _spelled(value: Any) -> Any:
+    """Spell what a profile has as JSON does: moments as seconds, days as text (OIDCC-5.1)."""
+    match value:
+        case datetime():
+            return int(value.timestamp())
+        case date():
+            return value.isoformat()
+        case OrganizationEntry():  # the claim is ours (decision 20)
+            return {"id": value.public_id, "code": value.code, "name": value.name, "primary": value.is_primary}
+        case tuple():
+            return [_spelled(item) for item in value]
+        case MappingProxyType():
+            return dict(value)
+    return value
 
 
 def check_mapping(mapping: object) -> None:

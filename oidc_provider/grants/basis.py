@@ -1,6 +1,7 @@
 """What tokens are given for: a code, a refresh token, a session at the authorization endpoint, or the client itself.
 
-A value: the rules that make tokens read it and need not know which of these it came from.
+A value: the rules that make tokens read it and need not know which of these it came from. Here is, too, how long each
+thing lives that is given.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from identity.models import SSOSession, User
+from oidc_provider.conf import conf
+from oidc_provider.dialects.base import Dialect
 from oidc_provider.models import AuthorizationCode, Client, RefreshToken
 from oidc_provider.wire.facts import Facts
 
@@ -97,3 +100,54 @@ class Basis:
             claims=claims or {},
             epoch=session.epoch,
         )
+
+
+# How long it lives: the client's value, else the dialect's, else the default, under the ceiling ----------------
+
+
+def code_lifetime(client: Client, dialect: Dialect) -> timedelta:
+    """Return how long a code lives."""
+    return _lifetime(
+        client.authorization_code_lifetime_seconds,
+        dialect.authorization_code_lifetime or conf.authorization_code_lifetime,
+        conf.max_authorization_code_lifetime,
+    )
+
+
+def access_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
+    """Return how long an access token lives."""
+    return _lifetime(
+        client.access_token_lifetime_seconds,
+        dialect.access_token_lifetime or conf.access_token_lifetime,
+        conf.max_access_token_lifetime,
+    )
+
+
+def id_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
+    """Return how long an id_token lives: as long as the access token unless the client says otherwise (decision 41)."""
+    return _lifetime(
+        client.id_token_lifetime_seconds, access_token_lifetime(client, dialect), conf.max_id_token_lifetime
+    )
+
+
+def sdk_id_token_lifetime(client: Client) -> timedelta:
+    """Return how long the id_token of a native app's sign-in lives."""
+    return _lifetime(client.id_token_lifetime_seconds, conf.sdk_id_token_lifetime, conf.max_id_token_lifetime)
+
+
+def refresh_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
+    """Return how long a family of refresh tokens lives."""
+    return _lifetime(
+        client.refresh_token_lifetime_seconds,
+        dialect.refresh_token_lifetime or conf.refresh_token_lifetime,
+        conf.max_refresh_token_lifetime,
+    )
+
+
+def refresh_token_grace(client: Client) -> timedelta:
+    """Return how long a refresh token that was used may be used again (decision 51); zero where it never may."""
+    return _lifetime(client.refresh_token_grace_seconds, conf.refresh_token_grace, conf.max_refresh_token_grace)
+
+
+def _lifetime(seconds: int | None, default: timedelta, ceiling: timedelta) -> timedelta:
+    return min(default if seconds is None else timedelta(seconds=seconds), ceiling)

@@ -11,13 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 from identity.assurance import with_summary
-from identity.directory import profiles
 from identity.directory.profiles import Profile
 from identity.keyring import keys
-from oidc_provider.clients.claims import CLAIMS, PROTOCOL_CLAIMS, SCOPE_OF, VALUES, Value, source_of
+from oidc_provider.clients.claims import CLAIMS, PROTOCOL_CLAIMS, SCOPE_OF, VALUES, Value, read, source_of
 from oidc_provider.dialects.base import AtHashRule
-from oidc_provider.grants import lifetimes
-from oidc_provider.grants.basis import Basis
+from oidc_provider.grants.basis import Basis, id_token_lifetime, sdk_id_token_lifetime
 from oidc_provider.models import Client, members_of
 from oidc_provider.wire.facts import Facts
 
@@ -33,7 +31,8 @@ def sign(answer: Mapping[str, Any], *, basis: Basis) -> str:
 
     answer: its members so far; an access token or code among them is bound by its hash.
     """
-    return _signed(_claims(answer, basis=basis), client=basis.client, facts=basis.facts)
+    alg = basis.client.id_token_signed_response_alg
+    return keys.sign(tenant=basis.facts.tenant, alg=alg, claims=_claims(answer, basis=basis))
 
 
 def sign_for_session(basis: Basis) -> str:
@@ -41,9 +40,8 @@ def sign_for_session(basis: Basis) -> str:
 
     There is no access token to ask userinfo with, so the claims of all its scopes are in it (OIDCC-5.4).
     """
-    claims = _claims({}, basis=basis)
-    claims["exp"] = claims["iat"] + int(lifetimes.sdk_id_token_lifetime(basis.client).total_seconds())
-    return _signed(claims, client=basis.client, facts=basis.facts)
+    alg = basis.client.id_token_signed_response_alg
+    return keys.sign(tenant=basis.facts.tenant, alg=alg, claims=_claims({}, basis=basis, is_for_app=True))
 
 
 def sign_for_client(answer: Mapping[str, Any], *, client: Client, facts: Facts) -> str:
@@ -61,24 +59,21 @@ def sign_for_client(answer: Mapping[str, Any], *, client: Client, facts: Facts) 
         "jti": secrets.token_urlsafe(16),
         "at_hash": half_hash(answer["access_token"], client.id_token_signed_response_alg),
     }
-    return _signed(claims, client=client, facts=facts)
-
-
-def _signed(claims: Mapping[str, Any], *, client: Client, facts: Facts) -> str:
     return keys.sign(tenant=facts.tenant, alg=client.id_token_signed_response_alg, claims=claims)
 
 
-def _claims(answer: Mapping[str, Any], *, basis: Basis) -> dict[str, Any]:
+def _claims(answer: Mapping[str, Any], *, basis: Basis, is_for_app: bool = False) -> dict[str, Any]:
     client, dialect, user, scopes = basis.client, basis.facts.dialect, basis.user, basis.scopes
     if user is None or basis.auth_time is None:
         raise LookupError("An id_token is about a user who signed in.")
     alg = client.id_token_signed_response_alg
     now = int(basis.started_at.timestamp())
+    lifetime = sdk_id_token_lifetime(client) if is_for_app else id_token_lifetime(client, dialect)
     claims: dict[str, Any] = {
         "iss": basis.facts.issuer,
         "sub": user.public_id,
         "aud": client.client_id,
-        "exp": now + int(lifetimes.id_token_lifetime(client, dialect).total_seconds()),
+        "exp": now + int(lifetime.total_seconds()),
         "iat": now,
         "jti": secrets.token_urlsafe(16),
     }
@@ -88,22 +83,25 @@ def _claims(answer: Mapping[str, Any], *, basis: Basis) -> dict[str, Any]:
     if basis.nonce:
         claims["nonce"] = basis.nonce
     if basis.session is not None:
-        claims["sid"] = basis.sid
+        claims["sid"] = basis.session.sid
     if "access_token" in answer:
         rule = AtHashRule.STANDARD if client.has_flag("standard_at_hash") else dialect.at_hash_rule
         claims["at_hash"] = _AT_HASHES[rule](answer["access_token"], alg)
     if "code" in answer:
         claims["c_hash"] = half_hash(answer["code"], alg)
-    profile = profiles.profile_of(
+    profile = Profile(
         user=user,
         application=client.catalogue_entry,
         has_bare_phone_number=client.has_flag("bare_phone_number"),
     )
-    released = _mapped(profile, client=client, scopes=scopes, target="id_token")
-    released |= _asked(profile, members_of(dict(basis.claims), "id_token"), client=client)
+    sources = [
+        _mapped(client=client, scopes=scopes, target="id_token"),
+        _asked(members_of(dict(basis.claims), "id_token"), client=client),
+    ]
     if "access_token" not in answer:
         # OIDCC-5.4: with no access token to ask userinfo with, the scopes' claims are here.
-        released |= _of_scopes(profile, scopes) | _mapped(profile, client=client, scopes=scopes, target="userinfo")
+        sources += [_of_scopes(scopes), _mapped(client=client, scopes=scopes, target="userinfo")]
+    released = read(profile, *sources)
     return {**released, **dialect.id_token_claims(claims)}
 
 
@@ -145,43 +143,41 @@ def userinfo(
     It takes no query unless roles, organisations or an account are asked for.
     scope_claims: the claims of scopes that give fewer than the standard ones.
     """
-    released = _mapped(profile, client=client, scopes=scopes, target="userinfo")
-    released |= _of_scopes(profile, scopes, scope_claims)
-    released |= _asked(profile, members_of(dict(requested), "userinfo"), client=client)
+    released = read(
+        profile,
+        _mapped(client=client, scopes=scopes, target="userinfo"),
+        _of_scopes(scopes, scope_claims),
+        _asked(members_of(dict(requested), "userinfo"), client=client),
+    )
     return {**released, "sub": profile.sub}
 
 
+# Which claims, and how each is read ------------------------------------------------------------------------
+
+
 def _of_scopes(
-    profile: Profile, scopes: Iterable[str], scope_claims: Mapping[str, Sequence[str]] = MappingProxyType({})
-) -> dict[str, Any]:
-    values = {
+    scopes: Iterable[str], scope_claims: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> dict[str, Value]:
+    return {
         name: value
         for scope in scopes
         for name, value in CLAIMS.get(scope, {}).items()
         if name in scope_claims.get(scope, CLAIMS[scope])
     }
-    return _filled(profile, values)
 
 
-def _asked(profile: Profile, requested: Mapping[str, Any], *, client: Client) -> dict[str, Any]:
+def _asked(requested: Mapping[str, Any], *, client: Client) -> dict[str, Value]:
     """Answer single claims of the claims parameter (OIDCC-5.5), of those that the client may have by a scope.
 
     Whether one is essential changes nothing: it is given when there is a value (OIDCC-5.5.1).
     """
-    names = [name for name in requested if SCOPE_OF.get(name, "") in client.allowed_scopes]
-    return _filled(profile, {name: VALUES[name] for name in names})
+    return {name: VALUES[name] for name in requested if SCOPE_OF.get(name, "") in client.allowed_scopes}
 
 
-def _mapped(profile: Profile, *, client: Client, scopes: Sequence[str], target: str) -> dict[str, Any]:
+def _mapped(*, client: Client, scopes: Sequence[str], target: str) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for name, rule in client.claims_mapping.items():
         is_wanted = rule.get(target, target == "userinfo") and rule.get("scope", "openid") in scopes
         if is_wanted and name not in PROTOCOL_CLAIMS:
             values[name] = source_of(rule["source"])
-    return _filled(profile, values)
-
-
-def _filled(profile: Profile, values: Mapping[str, Value]) -> dict[str, Any]:
-    """Leave out a claim without a value: it is not sent empty (OIDCC-5.3.2)."""
-    found = {name: value(profile) for name, value in values.items()}
-    return {name: value for name, value in found.items() if value not in (None, "", {})}
+    return values

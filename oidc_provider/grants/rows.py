@@ -27,8 +27,7 @@ from oidc_provider.clients import cached
 from oidc_provider.conf import conf
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.grants import lifetimes
-from oidc_provider.grants.basis import Basis
+from oidc_provider.grants.basis import Basis, code_lifetime, refresh_token_grace, refresh_token_lifetime
 from oidc_provider.models import AccessToken, AuthorizationCode, Client, ClientAssertion, RefreshToken
 from oidc_provider.wire.facts import Facts
 
@@ -72,7 +71,7 @@ def store_code(
         session=basis.session,
         dialect=dialect.name,
         created=basis.started_at,
-        expires=timezone.now() + lifetimes.code_lifetime(basis.client, dialect),
+        expires=timezone.now() + code_lifetime(basis.client, dialect),
         redirect_uri=redirect_uri,
         redirect_uri_given=redirect_uri_given,
         scope=" ".join(basis.scopes),
@@ -147,7 +146,7 @@ def store_tokens(answer: Mapping[str, Any], *, basis: Basis, source: Authorizati
         expires=now + timedelta(seconds=answer["expires_in"]),
     ).save(force_insert=True)
     if "refresh_token" in answer and source is not None:
-        lifetime = lifetimes.refresh_token_lifetime(basis.client, basis.facts.dialect)
+        lifetime = refresh_token_lifetime(basis.client, basis.facts.dialect)
         RefreshToken(
             **common,
             token_checksum=crypto.keyed_hash(answer["refresh_token"], purpose=TOKEN_PURPOSE),
@@ -183,7 +182,7 @@ def _supersede(row: RefreshToken, *, now: datetime, started_at: datetime, client
     live = RefreshToken.objects.filter(pk=row.pk, revoked=None)
     if row.superseded_at is None and live.filter(superseded_at=None).update(superseded_at=now):
         return False
-    grace = lifetimes.refresh_token_grace(client)
+    grace = refresh_token_grace(client)
     if grace and live.filter(superseded_at__gt=started_at - grace).update(superseded_at=F("superseded_at")):
         return True
     if not live.exists():
@@ -193,7 +192,7 @@ def _supersede(row: RefreshToken, *, now: datetime, started_at: datetime, client
 
 def check_first_use(row: RefreshToken, *, started_at: datetime, client: Client) -> None:
     """Refuse a refresh token that was used, and whose grace was over when the request came in. Raises Replayed."""
-    grace = lifetimes.refresh_token_grace(client)
+    grace = refresh_token_grace(client)
     if row.superseded_at is not None and (not grace or row.superseded_at <= started_at - grace):
         raise Replayed(Fault.REFRESH_TOKEN_REPLAYED, family=row.family, log_detail=f"token={row.pk}")
 

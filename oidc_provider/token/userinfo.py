@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from identity.directory import profiles
+from identity.directory.profiles import Profile
 from identity.events import EventType
 from oidc_provider.clients import cached
 from oidc_provider.dialects.base import UserinfoFacts
@@ -57,7 +57,7 @@ def claims_of(token: str, *, facts: Facts) -> dict[str, Any]:
     client, dialect = cached.get(row.application_id), facts.dialect
     if not dialect.userinfo_scopes & set(row.scopes):
         raise OAuthError(Fault.INSUFFICIENT_SCOPE, scope=min(dialect.userinfo_scopes), client_id=client.client_id)
-    person = profiles.profile_of(
+    person = Profile(
         user=row.user,
         application=client.catalogue_entry,
         has_bare_phone_number=client.has_flag("bare_phone_number"),

@@ -111,18 +111,20 @@ class SDKView(JSONView):
 
     def step_of(self, handle: str) -> SignInStep:
         """Return this client's step, on this device, of the sign-in with this handle."""
-        return SignInStep(handle, self.caller.binding, context=self.context, channel=SessionKind.SDK)
+        caller = self.caller
+        return SignInStep(handle, caller.binding, context=caller.context, channel=SessionKind.SDK)
 
     def begin(self) -> SignInStep:
         """Begin a sign-in; return its first step."""
+        caller = self.caller
         handle = login.begin(
-            tenant=self.caller.tenant,
-            application=self.caller.application,
-            binding=self.caller.binding,
+            tenant=caller.tenant,
+            application=caller.application,
+            binding=caller.binding,
             channel=SessionKind.SDK,
-            context=self.context,
+            context=caller.context,
         )
-        return self.step_of(handle)
+        return SignInStep(handle, caller.binding, context=caller.context, channel=SessionKind.SDK)
 
     def required_with_mobile(self, **codes: str) -> dict[str, str]:
         """As `required`, with a mobile number first. Raises ValueInvalid (USER.0038) too."""

@@ -6,7 +6,7 @@ from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from identity.events import EventType
-from identity.messaging import messages, phone
+from identity.messaging import phone
 from identity.models import LoginState
 from identity.sign_in import login
 from sdk_api.views.login import answer
@@ -22,7 +22,7 @@ class MobileByTokenView(StepView):
     def get(self, request: HttpCall) -> Response:
         """Tell the number to which the code goes, in full: sms/send needs it."""
         mobile = login.mobile_of_second_factor(self.step)
-        return Response({"mobile": phone.bare(mobile, country=messages.country_of(self.caller.tenant))})
+        return Response({"mobile": phone.bare(mobile, country=phone.country_of(self.caller.tenant))})
 
 
 class SecondFactorView(StepView):

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from identity.directory import users
 from identity.events import EventType
-from identity.messaging import messages, phone
+from identity.messaging import phone
 from identity.models import AttributeEditor, User
 from identity.views.product_api import read_document
 from sdk_api import persons
@@ -43,7 +43,7 @@ class ProfileView(SignedView):
 
     def get(self, request: HttpCall) -> Response:
         """Tell the user of the session who they are."""
-        return Response(spell(self.session.user, country=messages.country_of(self.caller.tenant)))
+        return Response(spell(self.session.user, country=phone.country_of(self.caller.tenant)))
 
 
 class UpdateView(SignedView):

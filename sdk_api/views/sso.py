@@ -18,7 +18,7 @@ from identity.sso import sessions
 from identity.views.product_api import read_document
 from oidc_provider import public
 from sdk_api import session_tokens
-from sdk_api.headers import device_of
+from sdk_api.authentication import device_of
 from sdk_api.views.base import BackEndView, SignedView
 
 # In the contract's order. The device is that of the user's sign-in, so it stands in the body.

@@ -9,7 +9,7 @@ from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from identity.keyring import keys
-from identity.messaging import countries, messages
+from identity.messaging import countries, phone
 from identity.models import KeyUse
 from sdk_api.signature import KEY_ALG
 from sdk_api.views.base import SDKView
@@ -41,6 +41,6 @@ class CountryCodesView(SDKView):
         return Response(
             {
                 "phoneAreaCodeDefinitions": countries.wire_entries(),
-                "preferredAreaCode": messages.country_of(self.caller.tenant),
+                "preferredAreaCode": phone.country_of(self.caller.tenant),
             }
         )

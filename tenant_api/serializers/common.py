@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from rest_framework import serializers
 
+from identity.messaging import phone
 from identity.models import Tenant
 
 
 class Answer(serializers.Serializer):
     """A body that is answered. The fields are its schema; `to_representation` builds it."""
 
-    def __init__(self, *args: Any, zone: ZoneInfo | None = None, country: str = "", **kwargs: Any) -> None:
-        """zone: in which times are written. country: where telephones are written without their calling code."""
+    def __init__(self, *args: Any, tenant: Tenant | None = None, **kwargs: Any) -> None:
+        """tenant: whose times and telephones are written; None in the schema."""
         super().__init__(*args, **kwargs)
-        self.zone, self.country = zone or ZoneInfo("UTC"), country
+        self.tenant = tenant
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """In which times are written."""
+        return ZoneInfo(self.tenant.time_zone if self.tenant else "UTC")
+
+    @cached_property
+    def country(self) -> str:
+        """Where telephones are written without their calling code."""
+        return phone.country_of(self.tenant) if self.tenant else ""
 
 
 class Error(serializers.Serializer):
@@ -31,11 +43,6 @@ class OAuthError(serializers.Serializer):
 
     error = serializers.CharField(help_text="Error type.")
     error_description = serializers.CharField(help_text="Explanation.")
-
-
-def zone_of(tenant: Tenant) -> ZoneInfo:
-    """In which times of the tenant are written."""
-    return ZoneInfo(tenant.time_zone)
 
 
 class TokenRequest(serializers.Serializer):

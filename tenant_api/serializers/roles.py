@@ -81,7 +81,7 @@ class RoleList(_Echoed):
 
     def to_representation(self, answer: tuple[PageRequest, Page[AppRole]]) -> dict[str, Any]:
         asked, page = answer
-        row = Role(zone=self.zone)
+        row = Role(tenant=self.tenant)
         roles = [row.in_list(role) for role in page.rows]
         return {"total": page.total, "offset": asked.index, "limit": asked.size, "roles": roles}
 

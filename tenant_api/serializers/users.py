@@ -175,7 +175,7 @@ class UserList(Answer):
         self, page_and_memberships: tuple[Page[User], dict[int, list[MembershipReference]]]
     ) -> dict[str, Any]:
         page, memberships = page_and_memberships
-        row = UserDetail(zone=self.zone, country=self.country)
+        row = UserDetail(tenant=self.tenant)
         users = [row.to_representation(Belonging(user, memberships[user.pk])) for user in page.rows]
         return {"total": page.total, "users": users}
 

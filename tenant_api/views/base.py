@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request as HttpCall
@@ -22,15 +23,17 @@ from identity.directory import applications
 from identity.errors import BodyUnreadable
 from identity.events import EventType
 from identity.http import Request, typed
-from identity.messaging import messages
 from identity.models import Application, Tenant
 from identity.views.product_api import read_document
+from oidc_provider.errors import Fault, OAuthError
+from oidc_provider.public import Principal
 from tenant_api import errors, fields
-from tenant_api.authentication import BearerAuthentication, TenantPrincipal
-from tenant_api.browsable import JSONUnlessBrowser, PageRenderer
-from tenant_api.permissions import HasRight, Right
+from tenant_api.authentication import BearerAuthentication
+from tenant_api.browsable import PageRenderer
+from tenant_api.permissions import Right
 from tenant_api.schema import OperationSchema
-from tenant_api.serializers.common import Answer, Error, OAuthError, zone_of
+from tenant_api.serializers.common import Answer, Error
+from tenant_api.serializers.common import OAuthError as OAuthErrorBody
 
 Handler = TypeVar("Handler", bound=Callable[..., Response])
 
@@ -40,8 +43,8 @@ LIMIT = OpenApiParameter(
 )
 _COMMON = {
     400: OpenApiResponse(Error, "A rule refuses the request."),
-    401: OpenApiResponse(OAuthError, "Access token missing, unknown, expired or revoked."),
-    403: OpenApiResponse(OAuthError, "The client was not granted the right for this operation."),
+    401: OpenApiResponse(OAuthErrorBody, "Access token missing, unknown, expired or revoked."),
+    403: OpenApiResponse(OAuthErrorBody, "The client was not granted the right for this operation."),
     429: OpenApiResponse(Error, "The client's rate limit is reached; Retry-After says when to come back."),
     503: OpenApiResponse(Error, "System busy; Retry-After says when to come back."),
 }
@@ -91,6 +94,39 @@ def operation(
         return described
 
     return declare
+
+
+class JSONUnlessBrowser(BaseContentNegotiation):
+    """The first renderer, JSON, unless the caller names text/html. No Accept header is ever refused."""
+
+    def select_parser(self, request: HttpCall, parsers: Iterable[Any]) -> Any:
+        """Bodies are read by `product_api.read_document`, whatever their type says."""
+        return None
+
+    def select_renderer(
+        self, request: HttpCall, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the renderer and its media type."""
+        wants_html = "text/html" in request.META.get("HTTP_ACCEPT", "")
+        offered = list(renderers)
+        chosen = next((r for r in offered if wants_html and r.media_type == "text/html"), offered[0])
+        return chosen, str(chosen.media_type)
+
+
+class HasRight(BasePermission):
+    """The operation's right was granted to the client."""
+
+    def has_permission(self, request: HttpCall, view: Any) -> bool:
+        """Let a client with the right in. Raises OAuthError with INSUFFICIENT_SCOPE."""
+        principal: Any = request.user
+        operation = view.operation
+        if operation is None:
+            return True  # No such method: the answer is 405, whoever asks.
+        if not principal.scopes & set(operation.right.value):
+            raise OAuthError(
+                Fault.INSUFFICIENT_SCOPE, client_id=principal.client_id, scope=" ".join(operation.right.value)
+            )
+        return True
 
 
 class TenantAPIView(APIView):
@@ -156,10 +192,10 @@ class TenantAPIView(APIView):
     # What operations use
 
     @property
-    def principal(self) -> TenantPrincipal:
+    def principal(self) -> Principal:
         """The client that calls."""
         principal: Any = self.request.user
-        return cast(TenantPrincipal, principal)
+        return cast(Principal, principal)
 
     @property
     def tenant(self) -> Tenant:
@@ -196,5 +232,4 @@ class TenantAPIView(APIView):
         """Make the response; without a body class, without a body."""
         if body is None:
             return Response(status=status)
-        zone, country = zone_of(self.tenant), messages.country_of(self.tenant)
-        return Response(body(instance, zone=zone, country=country).data, status=status)
+        return Response(body(instance, tenant=self.tenant).data, status=status)

@@ -45,8 +45,9 @@ class UsersView(TenantAPIView):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         """Create a user and answer its id. Which attributes are mandatory is configured per tenant."""
+        tenant, by = self.tenant, self.by
         values = {"password_must_change": True, **self.read(wire.UserCreateRequest)}
-        user = users.create(tenant=self.tenant, editor=AttributeEditor.API, **self.by, **values)
+        user = users.create(tenant=tenant, editor=AttributeEditor.API, **by, **values)
         return self.answer(wire.UserIdResponse, user, status=201)
 
     @operation(

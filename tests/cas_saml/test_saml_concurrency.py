@@ -12,7 +12,7 @@ from cas_saml.saml import entity, messages, sso
 from cas_saml.saml.errors import MessageRefused
 from cas_saml.saml.requests import unsolicited
 from identity.context import RequestContext
-from identity.directory import profiles
+from identity.directory.profiles import Profile
 from identity.errors import StateInvalid
 from identity.models import Delivery, SSOSession
 from identity.sso import sessions
@@ -69,7 +69,7 @@ def test_of_many_with_one_command_one_is_taken() -> None:
 @pytest.mark.spec("SAMLCore-8.3.7")
 def test_one_person_gets_one_lasting_name() -> None:
     provider, session, _context = set_up()
-    profile = profiles.profile_of(user=session.user, application=provider.application)
+    profile = Profile(user=session.user, application=provider.application)
 
     def act(_number: int) -> str:
         return sso.name_for(provider, "persistent", profile=profile, session=session)

@@ -13,7 +13,7 @@ from typing import Any
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
-from identity.messaging import messages, phone
+from identity.messaging import phone
 from identity.models import (
     AppAccount,
     Application,
@@ -72,7 +72,7 @@ def make_user(tenant: Tenant | None = None, *, password: str | None = PASSWORD, 
     values.setdefault("password_changed_at", timezone.now() if password is not None else None)
     user = User(tenant=tenant or make_tenant(), **values)
     if "mobile" in sealed:
-        sealed["mobile"] = phone.canonical(sealed["mobile"], country=messages.country_of(user.tenant))
+        sealed["mobile"] = phone.canonical(sealed["mobile"], country=phone.country_of(user.tenant))
     for name, value in sealed.items():
         setattr(user, name, value)
     if password is None:

@@ -17,7 +17,7 @@ from identity.configuration import tenants as tenant_section
 from identity.configuration.plan import APPLICATION_SECTIONS
 from identity.context import RequestContext
 from identity.directory import lists, tenants
-from identity.directory.profiles import profile_of
+from identity.directory.profiles import Profile
 from identity.models import (
     Application,
     AuditEvent,
@@ -132,7 +132,7 @@ def test_a_file_makes_everything_it_names(run: Any) -> None:
     wiki = Application.objects.get(code="wiki")
     assert (wiki.name, wiki.access, wiki.is_internal, wiki.skip_consent) == ("Wiki", "assigned", True, True)
     access.check_application(application=wiki, user=alice)
-    profile = profile_of(user=alice, application=wiki)
+    profile = Profile(user=alice, application=wiki)
     assert (profile.account_name, profile.roles) == ("a.lice", ("reader",))
     client = Client.objects.get(client_id="wiki")
     assert (client.tenant, client.catalogue_entry) == (tenant, wiki)

@@ -10,7 +10,7 @@ from django.db import connection
 
 from identity.context import RequestContext
 from identity.directory import accounts, applications, lists, organizations, roles, tenants, users
-from identity.directory.profiles import account_name_for, profile_of
+from identity.directory.profiles import Profile, account_name_for
 from identity.errors import (
     AccessDenied,
     AlreadyExists,
@@ -338,7 +338,7 @@ def test_a_profile_asks_the_database_only_for_what_is_read(
     make_membership(user, make_organization(tenant, code="b"), is_primary=False)
     make_membership(user, make_organization(tenant, code="z"), is_primary=True)
     with django_assert_num_queries(0):
-        profile = profile_of(user=user, application=application)
+        profile = Profile(user=user, application=application)
         assert (profile.sub, profile.user_name, profile.name) == (user.public_id, "alice", "Alice")
         assert (profile.language, profile.time_zone) == ("en", "Asia/Shanghai")
         assert profile.updated_at == user.updated_at
@@ -351,20 +351,20 @@ def test_a_profile_asks_the_database_only_for_what_is_read(
 
 def test_a_profile_without_an_application_tells_nothing_of_one(user: User, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
-        profile = profile_of(user=user)
+        profile = Profile(user=user)
         assert (profile.roles, profile.account_name) == ((), "alice")
 
 
 def test_a_disabled_account_gives_no_roles(tenant: Tenant, user: User) -> None:
     application = make_application(tenant)
     make_role(application, make_account(user, application, is_active=False))
-    assert profile_of(user=user, application=application).roles == ()
+    assert Profile(user=user, application=application).roles == ()
 
 
 def test_nothing_is_verified_that_is_not_there(tenant: Tenant) -> None:
     user = make_user(tenant, email="", email_verified=True, phone_number_verified=True)
-    profile = profile_of(user=user)
-    assert (profile.email_verified, profile.phone_number_verified, profile.phone_number) == (False, False, "")
+    profile = Profile(user=user)
+    assert (profile.email_verified, profile.phone_number_verified, profile.phone_number) == (None, None, "")
     user = make_user(tenant, mobile="13812345678", phone_number_verified=True)
-    profile = profile_of(user=user)
+    profile = Profile(user=user)
     assert (profile.phone_number, profile.phone_number_verified) == ("+8613812345678", True)

@@ -251,7 +251,7 @@ def test_a_tenant_without_a_policy_has_the_defaults(tenant):
     MessagePolicy.objects.all().delete()
     bare = Tenant.objects.get(pk=tenant.pk)
     assert policies.message_policy(bare).per_target_hour == 5
-    assert messages.country_of(bare) == "CN"
+    assert phone.country_of(bare) == "CN"
     assert not messages.is_country_allowed("HK", tenant=bare)
     assert not messages.is_country_allowed("", tenant=bare)
 
