@@ -28,6 +28,7 @@ from identity.integrity import assign
 from identity.keyring import keys
 from identity.models import MessagePolicy, MFAMode, PasswordPolicy, SessionPolicy, Tenant, TenantDomain, UserCount
 from identity.retries import retried
+from identity.statements import Select
 from identity.texts import is_storable
 
 # More hosts than this only cost their query again.
@@ -63,17 +64,17 @@ def find_by_host(host: str) -> Tenant | None:
     host = host.lower()
     if len(host) > _MAX_HOST_LENGTH or not is_storable(host):
         return None
-    return _cached(host, lambda: _usable().filter(domains__host=host).first())
+    return _cached(host, lambda: _BY_HOST.first(host))
 
 
 def find_default() -> Tenant | None:
     """Return the active default tenant, with its policies, if one was made."""
-    return _cached(_DEFAULT_KEY, lambda: _usable().filter(is_default=True).first())
+    return _cached(_DEFAULT_KEY, _DEFAULT.first)
 
 
 def get_by_public_id(public_id: str) -> Tenant:
     """Return the active tenant that X-tenant-id names on the shared host. Raises NotFound (APP.0001, decision 46)."""
-    tenant = _usable().filter(public_id=public_id).first() if is_storable(public_id) else None
+    tenant = _BY_PUBLIC_ID.first(public_id) if is_storable(public_id) else None
     if tenant is None:
         raise NotFound("APP.0001", log_detail="tenant")
     return tenant
@@ -102,6 +103,11 @@ def forget_cached(**kwargs: object) -> None:
 
 def _usable() -> QuerySet[Tenant]:
     return Tenant.objects.select_related(*_POLICIES).filter(is_active=True)
+
+
+_BY_HOST = Select(lambda host: _usable().filter(domains__host=host)[:1])
+_DEFAULT = Select(lambda: _usable().filter(is_default=True)[:1])
+_BY_PUBLIC_ID = Select(lambda public_id: _usable().filter(public_id=public_id)[:1])
 
 
 def _cached(key: str, find: Callable[[], Tenant | None]) -> Tenant | None:

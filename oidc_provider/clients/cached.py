@@ -14,10 +14,12 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from identity.conf import conf
 from identity.models import Application, Tenant
+from identity.statements import Select
 from identity.texts import is_storable
 from oidc_provider.models import ApiScope, AuthMethod, Client
 
@@ -62,7 +64,7 @@ def find(*, client_id: str, tenant: Tenant, suffices: Callable[[Client], bool] |
     if copy is None or not is_good or (suffices is not None and not suffices(copy.client)):
         if len(client_id) > 255 or not is_storable(client_id):
             return None
-        copy = _load(client_id=client_id)
+        copy = _load(lambda: _BY_CLIENT_ID.first(client_id))
     if copy is None or copy.client.tenant_id != tenant.pk:
         return None  # S36: another tenant's client does not exist here.
     return copy.client
@@ -80,7 +82,7 @@ def get(pk: int) -> Client:
     """The client of a token or code. Raises Client.DoesNotExist."""
     copy = _by_key.get(pk)
     if copy is None or not copy.is_fresh:
-        copy = _load(pk=pk)
+        copy = _load(lambda: _BY_PK.first(pk))
     if copy is None:
         raise Client.DoesNotExist
     return copy.client
@@ -155,12 +157,18 @@ def clear_cache(**kwargs: Any) -> None:
     _public.clear()
 
 
-def _load(**look_up: Any) -> _Copy | None:
+_BY_CLIENT_ID = Select(
+    lambda client_id: Client.objects.select_related("catalogue_entry").filter(client_id=client_id)[:1]
+)
+_BY_PK = Select(lambda pk: Client.objects.select_related("catalogue_entry").filter(pk=pk)[:1])
+
+
+def _load(look_up: Callable[[], Client | None]) -> _Copy | None:
     loaded_at = time.monotonic()
-    rows = Client.objects.select_related("catalogue_entry").prefetch_related("api_scopes")
-    client = rows.filter(**look_up).first()
+    client = look_up()
     if client is None:
         return None
+    prefetch_related_objects([client], "api_scopes")
     copy = _by_key[client.pk] = _Copy(loaded_at, client)
     _by_client_id[client.client_id] = client.pk
     return copy

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from identity.directory import tenants
 from identity.models import SessionPolicy, SSOSession, Tenant, User
 from identity.sign_in import authentication
 from identity.sso import sessions
@@ -108,3 +109,16 @@ def test_a_prepared_look_up_of_a_person_uses_the_indexes() -> None:
         cursor.execute("DEALLOCATE by_names")
     for name in ("user_name_per_tenant", "user_email_per_tenant", "user_mobile_per_tenant"):
         assert name in lines, lines
+
+
+def test_a_tenant_is_found_with_its_policies() -> None:
+    tenant = make_tenant(is_default=True)
+    host = tenant.domains.get().host
+    for select, values in (
+        (tenants._BY_HOST, [host]),
+        (tenants._DEFAULT, []),
+        (tenants._BY_PUBLIC_ID, [tenant.public_id]),
+    ):
+        found, by_orm = both(select, *values)
+        assert list(map(state, found)) == list(map(state, by_orm))
+        assert found == [tenant]
