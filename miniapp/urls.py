@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.urls import path
 
 from miniapp import consent_page, views
-from oidc_provider.dialects.pactera import PACTERA
+from oidc_provider import dialects
 
 app_name = "miniapp"
 
-_OF_DIALECT = {"dialect": PACTERA}
+_OF_DIALECT = {"dialect": dialects.OF_MINI_PROGRAMS}
 
 urlpatterns = [
     path("auth/isAuthorized", views.is_authorized, _OF_DIALECT, name="is_authorized"),  # Pactera-3.5

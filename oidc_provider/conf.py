@@ -62,7 +62,7 @@ def unknown_settings() -> list[str]:
 
 
 def current() -> OIDCProviderConf:
-    """The settings in force. Made on first use and again after `override_settings`."""
+    """Return the settings in force, made on first use and again after `override_settings`."""
     global _current
     if _current is None:
         _current = OIDCProviderConf(**{key: value for key, value in _declared().items() if key in _FIELD_NAMES})

@@ -115,7 +115,7 @@ def _clients(tenant: Tenant, client_ids: list[Any], path: str) -> list[Client]:
 
 
 def _wanted_scopes(entry: Mapping[str, Any], client: Client | None, tenant: Tenant, path: str) -> list[ApiScope] | None:
-    """The API scopes that the client is to have: `tenant_api` lists its rights there, `api_scopes` all others.
+    """Return the API scopes that the client is to have: `tenant_api` lists its rights there, `api_scopes` all others.
 
     A key that is not in the file leaves its part; None when neither is.
     """

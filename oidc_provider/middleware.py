@@ -89,7 +89,7 @@ class CORSMiddleware:
 
 
 def _endpoint(request: Request) -> EndpointName | None:
-    """The endpoint of the route, if it has a policy. Routes are named after endpoints, see `urls`."""
+    """Return the endpoint of the route, if it has a policy. Routes are named after endpoints, see `urls`."""
     match = request.resolver_match
     if match is None or match.app_name != "oidc_provider":
         return None

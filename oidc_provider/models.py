@@ -31,6 +31,7 @@ from identity import clocks
 from identity.crypto import new_handle
 from identity.models.reading import ReadSafely
 from identity.validators import validate_object, validate_objects_by_name, validate_texts
+from oidc_provider import dialects
 
 
 class AuthMethod(models.TextChoices):
@@ -72,17 +73,8 @@ class SigningAlgorithm(models.TextChoices):
 # The scopes every tenant has (decision 20). A tenant's own are rows of ApiScope.
 STANDARD_SCOPES = ("openid", "profile", "email", "address", "phone", "roles", "organizations", "offline_access")
 
-# What one client may have otherwise, whatever its dialect.
-COMMON_FLAGS = frozenset({"plain_http", "shared_nonces", "bare_phone_number"})
-# And by dialect. A name that is not here is refused. Each is off by default, true or false, and described in
-# docs/dialects/ and, with what it costs, in FLAG_TEXTS.
-CLIENT_FLAGS: dict[str, frozenset[str]] = {
-    "standard": COMMON_FLAGS,
-    "pactera": COMMON_FLAGS | {"standard_at_hash", "errors_by_redirect", "short_verifiers"},
-    "tencent": COMMON_FLAGS | {"errors_by_redirect"},
-    "topiam": COMMON_FLAGS | {"short_verifiers"},
-    "oneaccess": COMMON_FLAGS | {"implicit_without_nonce"},
-}
+# What one client may have otherwise, by dialect: see `Dialect.flags`. A name that is not here is refused.
+CLIENT_FLAGS: dict[str, frozenset[str]] = {dialect.name: dialect.flags for dialect in dialects.ALL}
 # Those that ask for less safety. `check --deploy --database default` names the clients that have one.
 LOWERING_FLAGS = frozenset({"short_verifiers", "implicit_without_nonce", "plain_http", "shared_nonces"})
 # What an operator reads beside the switch.
@@ -155,7 +147,7 @@ class ClientManager(models.Manager["Client"]):
     """Clients by what the wire calls them."""
 
     def get_by_natural_key(self, client_id: str) -> Client:
-        """The toolkit's natural key."""
+        """Find a client by the toolkit's natural key."""
         return self.get(client_id=client_id)
 
 
@@ -289,7 +281,7 @@ class Client(ReadSafely, AbstractApplication):  # type: ignore[django-manager-mi
         return self.client_id
 
     def natural_key(self) -> tuple[str]:
-        """What the toolkit's manager looks up."""
+        """Return what the toolkit's manager looks up."""
         return (self.client_id,)
 
     def clean(self) -> None:
@@ -345,7 +337,7 @@ class Client(ReadSafely, AbstractApplication):  # type: ignore[django-manager-mi
         return any(grant_type in self.grant_types for grant_type in grant_types)
 
     def get_allowed_schemes(self) -> list[str]:
-        """The toolkit asks; redirect addresses are compared as strings, so their schemes were judged before."""
+        """Tell the toolkit. Redirect addresses are compared as strings, so their schemes were judged before."""
         return ["https", "http"]
 
 

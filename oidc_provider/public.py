@@ -127,7 +127,7 @@ class Principal:
 
 
 def read_bearer_header(authorization: str) -> str:
-    """The token of the header (RFC6750-2.1); "" without one. Raises OAuthError for another scheme."""
+    """Return the token of the header (RFC6750-2.1); "" without one. Raises OAuthError for another scheme."""
     scheme, _, token = authorization.partition(" ")
     if scheme and scheme.lower() != "bearer":
         raise OAuthError(Fault.ACCESS_TOKEN_MISSING, log_detail="another scheme than Bearer")
@@ -151,7 +151,7 @@ def bearer_refusal_of(error: OAuthError) -> BearerRefusal | None:
 def authenticate_bearer(
     token: str, *, tenant: Tenant, scopes: Iterable[str] = (), audience: str | None = None
 ) -> Principal:
-    """The caller that an access token proves: one query for a client's own token, two more for a user's.
+    """Return the caller that an access token proves: one query for a client's own token, two more for a user's.
 
     scopes: all of them must have been granted. audience: the token must be for it.
     Raises OAuthError with ACCESS_TOKEN or INSUFFICIENT_SCOPE.
@@ -179,7 +179,7 @@ def authenticate_bearer(
 
 
 def authenticate_machine(token: str, *, tenant: Tenant, rights: Iterable[str] = ()) -> Principal:
-    """The client that calls one of our own APIs for itself (decision 45). rights: one of these scopes is needed.
+    """Return the client that calls one of our own APIs for itself (decision 45). rights: one of these scopes is needed.
 
     Raises OAuthError with ACCESS_TOKEN_MISSING, ACCESS_TOKEN or INSUFFICIENT_SCOPE.
     """
@@ -240,7 +240,7 @@ def grant_client_token(
 
 
 def tenant_of_caller(form: Iterable[tuple[str, str]], *, authorization: str) -> str:
-    """The public id of the one tenant that the client of a token request belongs to; "" where none is named.
+    """Return the public id of the one tenant that the client of a token request belongs to; "" where none is named.
 
     For addresses that all tenants share. form, authorization: as for `grant_client_token`. Nothing is proved by it.
     Raises OAuthError where credentials cannot be read, and for an unknown client as for a wrong secret (S33).
@@ -264,13 +264,13 @@ def shares_nonces(*, client_id: str, tenant: Tenant) -> bool:
 
 
 def find_application(*, client_id: str, tenant: Tenant) -> Application | None:
-    """The application of an enabled client of the tenant, by client_id (decision 6)."""
+    """Return the application of an enabled client of the tenant, by client_id (decision 6)."""
     client = cached.find(client_id=client_id, tenant=tenant, suffices=_IS_ENABLED)
     return client.catalogue_entry if client is not None and client.is_enabled else None
 
 
 def get_application(*, client_id: str, tenant: Tenant, for_sdk: bool = False) -> Application:
-    """The same, for those who tell what is wrong. Raises NotFound (APP.0001) or ApplicationDisabled (APP.0003).
+    """Return the same, for those who tell what is wrong. Raises NotFound (APP.0001) or ApplicationDisabled (APP.0003).
 
     for_sdk: of a client that may sign users in through the SDK API; one that was not opened for it is disabled there.
     """
@@ -286,13 +286,13 @@ def get_application(*, client_id: str, tenant: Tenant, for_sdk: bool = False) ->
 
 
 def find_sdk_application(*, client_id: str, tenant: Tenant) -> Application | None:
-    """The application of an enabled client that may sign users in through the SDK API."""
+    """Return the application of an enabled client that may sign users in through the SDK API."""
     client = cached.find(client_id=client_id, tenant=tenant, suffices=_SERVES_SDK)
     return client.catalogue_entry if client is not None and client.serves_sdk else None
 
 
 def sign_session_id_token(*, session: SSOSession, client_id: str, context: RequestContext) -> str:
-    """An id_token about the session for a client that opened it in pages of its own; "" for one without OpenID Connect.
+    """Sign an id_token about the session for a client that opened it in pages of its own; "" without OpenID Connect.
 
     context: with the tenant. Raises IdTokenFailed (LOGIN.0003) when it cannot be made.
     """

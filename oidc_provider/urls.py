@@ -44,7 +44,7 @@ VIEWS: dict[EndpointName, Callable[..., HttpResponseBase]] = {
 
 
 def routes(dialect: Dialect) -> list[URLPattern]:
-    """The endpoints of one dialect."""
+    """Return the endpoints of one dialect."""
     prefix = "" if dialect is STANDARD else f"{dialect.name}-"
     return [
         path(endpoint.path, VIEWS[name], {"dialect": dialect}, name=f"{prefix}{name}")

@@ -35,11 +35,10 @@ from oidc_provider import dialects
 from oidc_provider.admin.fields import FlagsField, LinesField, choices_of
 from oidc_provider.admin.new_client import NewClientForm
 from oidc_provider.clients import registration, tenant_rights
-from oidc_provider.dialects.base import EndpointName
+from oidc_provider.dialects.base import COMMON_FLAGS, EndpointName
 from oidc_provider.discovery import metadata
 from oidc_provider.models import (
     CLIENT_FLAGS,
-    COMMON_FLAGS,
     FLAG_TEXTS,
     RESPONSE_TYPES,
     STANDARD_SCOPES,
@@ -287,7 +286,7 @@ class ClientAdmin(WrittenByService, TenantScoped):
 
 
 def _addresses(request: HttpRequest, client: Client) -> list[tuple[str, str]]:
-    """What an integrator pastes: the issuer and its endpoints, from configuration."""
+    """Show what an integrator pastes: the issuer and its endpoints, from configuration."""
     dialect = dialects.get(client.dialect)
     origin = origins.base(replace(context_of(request), tenant=client.tenant))
     app_code = client.catalogue_entry.code

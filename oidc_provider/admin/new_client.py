@@ -46,7 +46,7 @@ class ClientKind(forms.ChoiceField):
 
     @classmethod
     def presets(cls, kind: str) -> dict[str, Any]:
-        """The registration values that follow from the kind."""
+        """Return the registration values that follow from the kind."""
         if kind == cls.SERVICE:
             return {"grant_types": [GrantType.CLIENT_CREDENTIALS], "response_types": [], "scopes": []}
         values: dict[str, Any] = {

@@ -15,6 +15,7 @@ from identity.admin.base import (
     context_of,
     writer_of,
 )
+from oidc_provider import dialects
 from oidc_provider.admin.fields import LinesField
 from oidc_provider.clients import api_scopes
 from oidc_provider.mini_programs import hosts
@@ -80,7 +81,7 @@ class HostApplicationForm(ServiceForm):
         super().__init__(*args, **kwargs)
         if "mini_programs" in self.fields:  # of its own tenant, whoever looks
             tenant = self.instance.tenant_id or self.operator.tenant_id
-            rows = Client.objects.filter(tenant=tenant, dialect=hosts.OF_MINI_PROGRAMS.name)
+            rows = Client.objects.filter(tenant=tenant, dialect=dialects.OF_MINI_PROGRAMS.name)
             self.fields["mini_programs"].queryset = rows.order_by("client_id")  # type: ignore[attr-defined]
 
     def apply(self) -> HostApplication:

@@ -108,7 +108,7 @@ class AccountConsents:
     """The user's consents on the account page of identity (its `registry.ConsentSource`)."""
 
     def list(self, *, user: User) -> Sequence[AccountConsent]:
-        """What the user allows now, the newest first."""
+        """Return what the user allows now, the newest first."""
         rows = Consent.objects.filter(user=user, withdrawn_at=None).select_related("client__catalogue_entry")
         return [
             AccountConsent(
@@ -161,7 +161,7 @@ def _is_row_id(text: str) -> bool:
 
 
 def _single_claims(wanted: AuthorizationRequest) -> tuple[str, ...]:
-    """What the claims parameter asks for beyond the scopes, of what we can tell (OIDCC-5.5).
+    """Return what the claims parameter asks for beyond the scopes, of what we can tell (OIDCC-5.5).
 
     Who somebody is and how they signed in is what signing in is for, and not asked by itself.
     """
@@ -181,7 +181,7 @@ def _find(*, user: User, client: Client) -> Consent | None:
 
 
 def _locked(*, user: User, client: Client) -> Consent:
-    """The row of this user and client, made if there is none, locked until the transaction ends."""
+    """Return the row of this user and client, made if there is none, locked until the transaction ends."""
     rows = Consent.objects.select_for_update(no_key=True).filter(user=user, client=client)
     row = rows.first()
     if row is None:

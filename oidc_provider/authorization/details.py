@@ -57,7 +57,7 @@ def check_target(params: Parameters) -> None:
 
 
 def response_mode(params: Mapping[str, str]) -> str:
-    """The mode in which answers go back, also for refusals, before it is known to be allowed.
+    """Return the mode in which answers go back, also for refusals, before it is known to be allowed.
 
     OAuthMultiple-2.1: fragment where the authorization endpoint gives tokens, else query; an unknown or
     unsafe mode is answered in the default one.
@@ -70,7 +70,7 @@ def response_mode(params: Mapping[str, str]) -> str:
 
 
 def response_words(params: Mapping[str, str]) -> frozenset[str]:
-    """The words of response_type; their order says nothing (OAuthMultiple-3)."""
+    """Return the words of response_type; their order says nothing (OAuthMultiple-3)."""
     return frozenset(params.get("response_type", "").split(" ")) - {""}
 
 

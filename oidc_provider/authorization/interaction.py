@@ -94,7 +94,7 @@ def _assurance_step(wanted: AuthorizationRequest, *, session: SSOSession, passed
 
 
 def demands_of(wanted: AuthorizationRequest) -> Demands:
-    """What the request demands of the sign-in behind it (OIDCC-3.1.2.1)."""
+    """Return what the request demands of the sign-in behind it (OIDCC-3.1.2.1)."""
     return Demands(
         reauthenticate="login" in wanted.prompt,
         max_age_seconds=wanted.max_age,
@@ -104,7 +104,7 @@ def demands_of(wanted: AuthorizationRequest) -> Demands:
 
 
 def _required_acr(wanted: AuthorizationRequest) -> str:
-    """The level that a sign-in for this request must reach; "" leaves it to the policy.
+    """Return the level that a sign-in for this request must reach; "" leaves it to the policy.
 
     acr_values is a wish (OIDCC-3.1.2.1): a level is demanded only by an essential acr claim.
     """

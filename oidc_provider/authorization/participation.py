@@ -21,7 +21,7 @@ def join(session: SSOSession, client: Client, *, issuer: str) -> None:
 
 
 def of(session: SSOSession) -> list[tuple[Client, SessionParticipant]]:
-    """The clients that the session was used to sign in to, disabled ones too: they are told as well. Two queries."""
+    """Return the clients that the session signed in to, disabled ones too, for they are told as well: two queries."""
     rows = SessionParticipant.objects.filter(session=session, protocol=PROTOCOL).order_by("pk")
     participants = {row.registration: row for row in rows}
     clients = Client.objects.select_related("catalogue_entry").filter(client_id__in=participants, tenant=session.tenant)

@@ -78,7 +78,7 @@ class ParkedRequest:
     app_code: str
 
     def having(self, passed: Passed) -> ParkedRequest:
-        """The same request after the user has done something."""
+        """Return the same request after the user has done something."""
         return replace(self, passed=passed)
 
     def to_json(self) -> dict[str, Any]:

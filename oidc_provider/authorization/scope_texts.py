@@ -41,7 +41,7 @@ _SCOPES = {
 
 
 def of_scopes(names: Iterable[str], *, client: Client) -> list[ScopeText]:
-    """The texts of scopes; a tenant's own scopes say what their rows say."""
+    """Return the texts of scopes; a tenant's own scopes say what their rows say."""
     names = _with_implied(names, dialects.get(client.dialect))
     own: dict[str, ScopeText] = {}
     if any(name not in _SCOPES for name in names):
@@ -50,7 +50,7 @@ def of_scopes(names: Iterable[str], *, client: Client) -> list[ScopeText]:
 
 
 def _with_implied(names: Iterable[str], dialect: Dialect) -> list[str]:
-    """What is given belongs on the page, also where the dialect gives it with another scope's name."""
+    """Add what the dialect gives with another scope's name: what is given belongs on the page."""
     return list(dict.fromkeys(shown for name in names for shown in (name, *dialect.implied_scopes.get(name, ()))))
 
 

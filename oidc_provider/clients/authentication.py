@@ -197,7 +197,7 @@ def authenticate(
     audiences: tuple[str, ...],
     is_basic_like_post: bool = False,
 ) -> Client:
-    """The client that these credentials prove.
+    """Return the client that these credentials prove.
 
     is_home: whether a client belongs to the dialect and issuer that is asked. is_basic_like_post: whether a secret in
     the header is as good as one in the body. audiences: what an assertion may be addressed to, the issuer and the token
@@ -240,14 +240,14 @@ def _check_registered(
 
 
 def _ways_of(client: Client, *, is_basic_like_post: bool) -> frozenset[str]:
-    """The ways in which the client may prove itself (RFC6749-2.3.1)."""
+    """Return the ways in which the client may prove itself (RFC6749-2.3.1)."""
     registered = client.token_endpoint_auth_method
     is_either = registered == AuthMethod.SECRET or (is_basic_like_post and registered in SECRET_METHODS)
     return frozenset({AuthMethod.BASIC, AuthMethod.POST}) if is_either else frozenset({registered})
 
 
 def hash_secret(secret: str) -> str:
-    """What is stored of a client's secret: a fast keyed hash, for it has 128 bits or more (decision 9)."""
+    """Return what is stored of a client's secret: a fast keyed hash, for it has 128 bits or more (decision 9)."""
     return crypto.keyed_hash(secret, purpose=SECRET_PURPOSE)
 
 

@@ -53,7 +53,7 @@ _public: dict[tuple[int, str, str], _Public] = {}
 
 
 def find(*, client_id: str, tenant: Tenant, suffices: Callable[[Client], bool] | None = None) -> Client | None:
-    """The client of that name in the tenant, whether or not it is enabled.
+    """Return the client of that name in the tenant, whether or not it is enabled.
 
     suffices: what the caller will ask of it. A copy of which it is not true is read anew, once; then it is the
     caller's to refuse.
@@ -71,7 +71,7 @@ def find(*, client_id: str, tenant: Tenant, suffices: Callable[[Client], bool] |
 
 
 def find_tenant(*, client_id: str) -> str:
-    """The public id of the tenant that a client belongs to, "" where there is none: client_id is unique everywhere."""
+    """Return the public id of a client's tenant, "" where there is no client: client_id is unique everywhere."""
     if len(client_id) > 255 or not is_storable(client_id):
         return ""
     rows = Client.objects.filter(client_id=client_id)
@@ -79,7 +79,7 @@ def find_tenant(*, client_id: str) -> str:
 
 
 def get(pk: int) -> Client:
-    """The client of a token or code. Raises Client.DoesNotExist."""
+    """Return the client of a token or code. Raises Client.DoesNotExist."""
     copy = _by_key.get(pk)
     if copy is None or not copy.is_fresh:
         copy = _load(lambda: _BY_PK.first(pk))
@@ -89,7 +89,7 @@ def get(pk: int) -> Client:
 
 
 def find_public(*, app_code: str, dialect: str, tenant: Tenant) -> str:
-    """The client_id of the application's public client of a dialect (decision 6), "" if it has none."""
+    """Return the client_id of the application's public client of a dialect (decision 6), "" if it has none."""
     key = (tenant.pk, dialect, app_code)
     copy = _public.get(key)
     if copy is None or not 0 <= time.monotonic() - copy.loaded_at < conf.process_cache_seconds:

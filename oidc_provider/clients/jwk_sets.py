@@ -27,7 +27,7 @@ class PublicKey:
 
 
 def parse(document: object) -> tuple[PublicKey, ...]:
-    """The usable public keys of a JWK Set (RFC7517-5). Raises ValueError if it is none, or holds a private key."""
+    """Return the usable keys of a JWK Set (RFC7517-5). Raises ValueError if it is none, or holds a private key."""
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list):
         raise ValueError("not a JWK Set")

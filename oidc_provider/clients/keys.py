@@ -49,7 +49,7 @@ _lock = threading.Lock()
 
 
 def keys(client: Client, *, is_anew: bool = False) -> tuple[PublicKey, ...]:
-    """The keys that the client publishes, as far as they are known.
+    """Return the keys that the client publishes, as far as they are known.
 
     is_anew: those that were known did not fit; look whether there are others now.
     """
@@ -167,7 +167,7 @@ def _fetch_in_thread(client: Client) -> None:
 
 
 def _keep(client: Client, row: PublishedKeys | None, now: datetime) -> tuple[PublicKey, ...]:
-    """What a row is good for. Keys whose address has not answered for long are not: they may have been withdrawn."""
+    """Return the keys of a row, none if its address has not answered for long: they may have been withdrawn."""
     found: tuple[PublicKey, ...] = ()
     is_ours = row is not None and row.url == client.jwks_uri and row.fetched_at is not None
     if row is not None and is_ours and row.fetched_at is not None and row.fetched_at > now - conf.jwks_max_age:

@@ -27,7 +27,7 @@ class AddressInvalid(ValueError):
 
 
 def check(redirect_uri: str | None, *, client: Client, is_required: bool) -> str:
-    """The address to answer to. Raises OAuthError without an address: nothing may be redirected yet."""
+    """Find the address to answer to. Raises OAuthError without an address: nothing may be redirected yet."""
     registered: list[str] = client.redirect_uris
     if redirect_uri is None:
         # RFC6749-3.1.2.3: it may be left out where there is one only; OIDCC-3.1.2.1: in OpenID it may not.
@@ -42,7 +42,7 @@ def check(redirect_uri: str | None, *, client: Client, is_required: bool) -> str
 
 
 def _allowed(registered: str, client: Client) -> str:
-    """A registered address, unless what allowed it to do without TLS is gone (decision 55)."""
+    """Return a registered address, unless what allowed it to do without TLS is gone (decision 55)."""
     if registered.startswith("http://") and not client.may_use_plain_http:
         parts = _split(registered)
         if parts is None or not _is_local(parts.hostname or ""):

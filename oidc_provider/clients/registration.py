@@ -317,7 +317,7 @@ def _texts(client: Client, field: str, wrong: Any) -> list[str]:
 
 
 def _check_called(client: Client, field: str, wrong: Any) -> None:
-    """An address that we would call ourselves (S34, decision 12)."""
+    """Judge an address that we would call ourselves (S34, decision 12)."""
     address = getattr(client, field)
     if not address:
         return
@@ -365,7 +365,7 @@ def _is_list_of_text(values: object) -> bool:
 
 
 def defaults_of(dialect: object) -> dict[str, Any]:
-    """What a new client of a dialect has where nobody says otherwise; nothing for a dialect that does not exist."""
+    """Return what a new client of a dialect has where nobody says otherwise; nothing for an unknown dialect."""
     found = _DIALECTS.get(str(dialect or STANDARD.name), STANDARD)
     return copy.deepcopy(dict(found.client_defaults))
 

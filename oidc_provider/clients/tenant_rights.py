@@ -30,7 +30,7 @@ RIGHTS: Mapping[str, str] = MappingProxyType(
 
 
 def provide(tenant: Tenant) -> dict[str, ApiScope]:
-    """The tenant's rows of the seven rights, by name; those that are missing are made.
+    """Return the tenant's rows of the seven rights, by name; those that are missing are made.
 
     A scope of the same name that the tenant made for another audience stays what it is, and is not among them.
     """
@@ -48,7 +48,7 @@ def provide(tenant: Tenant) -> dict[str, ApiScope]:
 
 
 def chosen(tenant: Tenant, names: Iterable[str]) -> list[ApiScope]:
-    """The rows of the named rights. Raises ValidationError for a name that is none."""
+    """Return the rows of the named rights. Raises ValidationError for a name that is none."""
     rows = provide(tenant)
     wanted = list(dict.fromkeys(names))
     if unknown := [name for name in wanted if name not in rows]:

@@ -14,9 +14,12 @@ from oidc_provider.dialects.topiam import TOPIAM
 
 ALL: tuple[Dialect, ...] = (STANDARD, PACTERA, TENCENT, TOPIAM, ONEACCESS)
 
+# The dialect whose clients may be mini programs of a mobile app.
+OF_MINI_PROGRAMS: Dialect = next(dialect for dialect in ALL if dialect.has_mini_programs)
+
 _BY_NAME = {dialect.name: dialect for dialect in ALL}
 
 
 def get(name: str) -> Dialect:
-    """The dialect of that name. Raises KeyError."""
+    """Return the dialect of that name. Raises KeyError."""
     return _BY_NAME[name]

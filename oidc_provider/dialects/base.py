@@ -6,6 +6,8 @@ was found, whether a redirect address is good and whether a code may be used are
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -53,13 +55,6 @@ class Delivery(Enum):
     REDIRECT = "redirect"  # to the client; a fault found before its address was proved good falls back to PAGE
     JSON = "json"  # shown as JSON
     ERROR_ADDRESS = "error_address"  # 302 to the dialect's own error address
-
-
-class AtHashRule(StrEnum):
-    """How at_hash is made (decision 15)."""
-
-    STANDARD = "standard"  # OIDCC-3.1.3.6
-    PACTERA = "pactera"  # Pactera-4.4
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,7 @@ def takes_any(words: Sequence[str], allowed: frozenset[str]) -> bool:
 
 
 def no_default(parameters: Parameters, allowed: frozenset[str]) -> str:
-    """A request that names no scope asks for none."""
+    """Ask for none where a request names no scope."""
     return ""
 
 
@@ -153,6 +148,18 @@ def same(parameters: Parameters) -> dict[str, str]:
 def unchanged(body: Body) -> Body:
     """Leave a body as it is."""
     return body
+
+
+# The hash of the signing algorithm (OIDCC-3.1.3.6).
+_HASHES = {"RS256": hashlib.sha256, "ES256": hashlib.sha256, "RS512": hashlib.sha512}
+# What one client may have otherwise, whatever its dialect.
+COMMON_FLAGS = frozenset({"plain_http", "shared_nonces", "bare_phone_number"})
+
+
+def half_hash(value: str, alg: str) -> str:
+    """Return the left half of a hash, base64url (OIDCC-3.1.3.6, OIDCC-3.3.2.11)."""
+    digest = _HASHES[alg](value.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,6 +217,11 @@ class Dialect:
     grant_types: frozenset[str] = frozenset({"authorization_code", "refresh_token", "client_credentials", "implicit"})
     response_types: tuple[str, ...] = ("code", "id_token", "id_token token")
     signing_algorithms: tuple[str, ...] = ("RS256", "RS512", "ES256")
+    # What one client may have otherwise. Each is off by default, true or false, and described in docs/dialects/ and,
+    # with what it costs, in `models.FLAG_TEXTS`.
+    flags: frozenset[str] = COMMON_FLAGS
+    # Whether its clients may be mini programs that a mobile app shows.
+    has_mini_programs: bool = False
     # Values of a new client where nobody says otherwise: what the document's own clients need.
     client_defaults: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     secret_places: frozenset[SecretPlace] = frozenset({SecretPlace.HEADER, SecretPlace.BODY, SecretPlace.ASSERTION})
@@ -217,7 +229,7 @@ class Dialect:
     authorization_code_lifetime: timedelta | None = None
     access_token_lifetime: timedelta | None = None
     refresh_token_lifetime: timedelta | None = None
-    at_hash_rule: AtHashRule = AtHashRule.STANDARD
+    at_hash: Callable[[str, str], str] = half_hash  # of a token and the algorithm of the signature (decision 15)
     # Whether refresh tokens survive a plain sign-out without offline_access (decision 14).
     refresh_outlives_session: bool = False
     # Whether redirects carry their target in a header `path` too, and for scripts of the same site only there.
@@ -229,13 +241,13 @@ class Dialect:
         return "{app_code}" in self.issuer_path
 
     def issuer(self, origin: str, *, app_code: str = "") -> str:
-        """The issuer identifier below an origin such as `https://id.example.org` (decision 11)."""
+        """Return the issuer identifier below an origin such as `https://id.example.org` (decision 11)."""
         return origin + self.issuer_path.format(app_code=app_code)
 
     def address(self, endpoint: EndpointName, origin: str, *, app_code: str = "") -> str:
-        """The full address of an endpoint below an origin."""
+        """Return the full address of an endpoint below an origin."""
         return f"{origin}/{self.endpoints[endpoint].path.replace('<str:app_code>', app_code)}"
 
     def refusal(self, fault: Fault) -> Refusal | None:
-        """This dialect's own spelling of a fault, if it has one."""
+        """Return this dialect's own spelling of a fault, if it has one."""
         return self.errors.get(fault)

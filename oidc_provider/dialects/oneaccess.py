@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from oidc_provider.dialects import faults
 from oidc_provider.dialects.base import (
+    COMMON_FLAGS,
     Body,
     Delivery,
     Dialect,
@@ -51,7 +52,7 @@ def refuses_scopes(words: Sequence[str], allowed: frozenset[str]) -> bool:
 
 
 def default_scope(parameters: Parameters, allowed: frozenset[str]) -> str:
-    """The fixed value of the application's protocol; the implicit flow must say it."""
+    """Return the fixed value of the application's protocol; the implicit flow must say it."""
     if parameters.get("response_type", "code") != "code":
         return ""
     return "openid" if "openid" in allowed else GET_USER_INFO
@@ -227,4 +228,5 @@ ONEACCESS = Dialect(
     authorization_code_lifetime=timedelta(minutes=5),
     access_token_lifetime=timedelta(hours=2),
     refresh_outlives_session=True,
+    flags=COMMON_FLAGS | {"implicit_without_nonce"},
 )

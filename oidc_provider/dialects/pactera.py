@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -17,7 +18,7 @@ from urllib.parse import quote_plus, unquote
 from identity.texts import single_spaced
 from oidc_provider.dialects import faults
 from oidc_provider.dialects.base import (
-    AtHashRule,
+    COMMON_FLAGS,
     Body,
     Delivery,
     Dialect,
@@ -101,7 +102,7 @@ def _decoded(authorization: str) -> str:
 
 
 def read_basic(decoded: str, client_id: str) -> tuple[str, str] | None:
-    """The secret alone (Pactera-3.2, text), or client_id:secret (its sample, RFC6749-2.3.1)."""
+    """Read the secret alone (Pactera-3.2, text), or client_id:secret (its sample, RFC6749-2.3.1)."""
     if not client_id:
         name, separator, secret = decoded.partition(":")
         return (unquote(name), unquote(secret)) if separator else None
@@ -117,6 +118,16 @@ def refuses_scopes(words: Sequence[str], allowed: frozenset[str]) -> bool:
 
 
 # Out -------------------------------------------------------------------------------------------------------
+
+
+def binary_digits_hash(value: str, alg: str) -> str:
+    """Return the first 128 binary digits of SHA-256 as text, leading zeros dropped, base64url (Pactera-4.4).
+
+    These are 171 characters. Read as a number, so the first digit is always 1. The algorithm of the signature plays no
+    part.
+    """
+    digits = f"{int.from_bytes(hashlib.sha256(value.encode()).digest(), 'big'):b}"
+    return base64.urlsafe_b64encode(digits[:128].encode()).rstrip(b"=").decode()
 
 
 def answer_tokens(body: Body) -> Body:
@@ -180,7 +191,7 @@ _MISSING_PATTERN = re.compile(r"パラメータ-\{([a-z_,]+)\}は必須です")
 
 
 def missing_text(error: OAuthError) -> str:
-    """The names between braces, with commas and no blanks."""
+    """Write the names between braces, with commas and no blanks."""
     return _MISSING.format(names=",".join(error.names)) if error.names else INVALID
 
 
@@ -243,7 +254,7 @@ _CODES = frozenset(
 
 
 def shown_error(parameters: Parameters) -> tuple[str, str]:
-    """What the error page may show of its address: codes and texts of our own (decision 17)."""
+    """Return what the error page may show of its address: codes and texts of our own (decision 17)."""
     error, text = parameters.get("error", ""), parameters.get("error_description", "")
     names = _MISSING_PATTERN.fullmatch(text)
     is_missing = names is not None and set(names[1].split(",")) <= set(_AT_AUTHORIZE)
@@ -297,7 +308,9 @@ PACTERA = Dialect(
     authorization_code_lifetime=timedelta(minutes=10),
     access_token_lifetime=timedelta(hours=1),
     refresh_token_lifetime=timedelta(weeks=4),
-    at_hash_rule=AtHashRule.PACTERA,
+    at_hash=binary_digits_hash,
+    flags=COMMON_FLAGS | {"standard_at_hash", "errors_by_redirect", "short_verifiers"},
+    has_mini_programs=True,
     refresh_outlives_session=True,
     sends_path_header=True,
 )

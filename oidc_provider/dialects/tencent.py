@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from oidc_provider.dialects import faults
 from oidc_provider.dialects.base import (
+    COMMON_FLAGS,
     Delivery,
     Dialect,
     Endpoint,
@@ -29,7 +30,7 @@ _HEXADECIMAL = re.compile(r"[0-9a-f]{64}|[0-9A-F]{64}")
 
 
 def to_rfc(parameters: Parameters) -> dict[str, str]:
-    """A scope that begins with openid asks for openid; the known ones of its other words go with it.
+    """Read a scope that begins with openid as openid, with the known ones of its other words.
 
     A challenge in hexadecimal is the same digest in base64url: the page prints no encoding.
     """
@@ -44,7 +45,7 @@ def to_rfc(parameters: Parameters) -> dict[str, str]:
 
 
 def look_at_authorize(parameters: Parameters) -> Finding | None:
-    """The order of x-check-order: the client's name and the response type come before the client."""
+    """Look in the order of x-check-order: the client's name and the response type come before the client."""
     if "client_id" not in parameters:
         return Finding(Fault.MISSING_CLIENT_ID)
     if "response_type" not in parameters:
@@ -55,7 +56,7 @@ def look_at_authorize(parameters: Parameters) -> Finding | None:
 
 
 def look_at_token(parameters: Parameters, authorization: str) -> Finding | None:
-    """What is missing, in the words of the authorization endpoint."""
+    """Find what is missing, in the words of the authorization endpoint."""
     if "client_id" not in parameters and not authorization and "client_assertion" not in parameters:
         return Finding(Fault.MISSING_CLIENT_ID)
     return None if "grant_type" in parameters else Finding(Fault.MISSING_GRANT_TYPE)
@@ -163,4 +164,5 @@ TENCENT = Dialect(
     authorization_code_lifetime=timedelta(minutes=10),
     access_token_lifetime=timedelta(hours=2),
     refresh_outlives_session=True,
+    flags=COMMON_FLAGS | {"errors_by_redirect"},
 )

@@ -10,7 +10,17 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from oidc_provider.dialects import faults
-from oidc_provider.dialects.base import Body, Delivery, Dialect, Endpoint, EndpointName, Finding, Parameters, Refusal
+from oidc_provider.dialects.base import (
+    COMMON_FLAGS,
+    Body,
+    Delivery,
+    Dialect,
+    Endpoint,
+    EndpointName,
+    Finding,
+    Parameters,
+    Refusal,
+)
 from oidc_provider.dialects.faults import spelled
 from oidc_provider.errors import Fault, OAuthError
 
@@ -19,24 +29,24 @@ ERROR_URI = "https://topiam.cn/docs/application/oidc/faq/#%E9%94%99%E8%AF%AF%E7%
 
 
 def look_at_authorize(parameters: Parameters) -> Finding | None:
-    """The order of x-check-order: the response type comes before the client."""
+    """Look in the order of x-check-order: the response type comes before the client."""
     if parameters.get("response_type") != "code":
         return Finding(Fault.RESPONSE_TYPE)
     return None if "client_id" in parameters else Finding(Fault.MISSING_CLIENT_ID)
 
 
 def refuses_scopes(words: Sequence[str], allowed: frozenset[str]) -> bool:
-    """A scope that is unknown, or not allowed for the client."""
+    """Refuse a scope that is unknown, or not allowed for the client."""
     return not set(words) <= allowed
 
 
 def default_scope(parameters: Parameters, allowed: frozenset[str]) -> str:
-    """The document leaves scope optional and prints no default: the least that signs somebody in."""
+    """Ask for the least that signs somebody in: the document leaves scope optional and prints no default."""
     return "openid"
 
 
 def answer_tokens(body: Body) -> Body:
-    """The document prints what is left when the answer is written: 21599 of 21600."""
+    """Say what is left when the answer is written, as the document prints it: 21599 of 21600."""
     return {**body, "expires_in": max(body["expires_in"] - 1, 0)}
 
 
@@ -189,4 +199,5 @@ TOPIAM = Dialect(
     authorization_code_lifetime=timedelta(minutes=5),
     access_token_lifetime=timedelta(hours=6),
     refresh_outlives_session=True,
+    flags=COMMON_FLAGS | {"short_verifiers"},
 )

@@ -50,12 +50,12 @@ class Document:
 
 @lru_cache(maxsize=1024)
 def discovery(dialect: Dialect, issuer: str, origin: str, app_code: str = "") -> Document:
-    """The discovery document of an issuer (OIDCD-3, RFC8414-2)."""
+    """Return the discovery document of an issuer (OIDCD-3, RFC8414-2)."""
     return _document(describe(dialect, issuer=issuer, origin=origin, app_code=app_code))
 
 
 def describe(dialect: Dialect, *, issuer: str, origin: str, app_code: str = "") -> dict[str, Any]:
-    """The members of the discovery document."""
+    """Return the members of the discovery document."""
     members: dict[str, Any] = {"issuer": issuer}
     for endpoint in dialect.endpoints:
         if endpoint in _MEMBERS:
@@ -92,7 +92,7 @@ def describe(dialect: Dialect, *, issuer: str, origin: str, app_code: str = "") 
 
 
 def key_set(tenant: Tenant, dialect: Dialect) -> Document:
-    """The published keys (RFC7517-5), read from the database each time: no key signs before it is here."""
+    """Return the published keys (RFC7517-5), read from the database each time: no key signs before it is here."""
     published = [key for key in keys.public_keys(tenant=tenant) if key.alg in dialect.signing_algorithms]
     members = [json.dumps(dict(key.jwk), sort_keys=True) for key in published]
     return _serialised(f'{{"keys": [{", ".join(members)}]}}')

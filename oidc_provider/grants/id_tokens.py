@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,14 +12,10 @@ from identity.assurance import with_summary
 from identity.directory.profiles import Profile
 from identity.keyring import keys
 from oidc_provider.clients.claims import CLAIMS, PROTOCOL_CLAIMS, SCOPE_OF, VALUES, Value, read, source_of
-from oidc_provider.dialects.base import AtHashRule
+from oidc_provider.dialects.base import half_hash
 from oidc_provider.grants.basis import Basis, id_token_lifetime, sdk_id_token_lifetime
 from oidc_provider.models import Client, members_of
 from oidc_provider.wire.facts import Facts
-
-# The hash of the signing algorithm (OIDCC-3.1.3.6).
-_HASHES = {"RS256": hashlib.sha256, "ES256": hashlib.sha256, "RS512": hashlib.sha512}
-
 
 # ID tokens -------------------------------------------------------------------------------------------------
 
@@ -84,11 +78,6 @@ def _claims(answer: Mapping[str, Any], *, basis: Basis, is_for_app: bool = False
         claims["nonce"] = basis.nonce
     if basis.session is not None:
         claims["sid"] = basis.session.sid
-    if "access_token" in answer:
-        rule = AtHashRule.STANDARD if client.has_flag("standard_at_hash") else dialect.at_hash_rule
-        claims["at_hash"] = _AT_HASHES[rule](answer["access_token"], alg)
-    if "code" in answer:
-        claims["c_hash"] = half_hash(answer["code"], alg)
     profile = Profile(
         user=user,
         application=client.catalogue_entry,
@@ -102,29 +91,12 @@ def _claims(answer: Mapping[str, Any], *, basis: Basis, is_for_app: bool = False
         # OIDCC-5.4: with no access token to ask userinfo with, the scopes' claims are here.
         sources += [_of_scopes(scopes), _mapped(client=client, scopes=scopes, target="userinfo")]
     released = read(profile, *sources)
+    if "access_token" in answer:
+        at_hash = half_hash if client.has_flag("standard_at_hash") else dialect.at_hash
+        claims["at_hash"] = at_hash(answer["access_token"], alg)
+    if "code" in answer:
+        claims["c_hash"] = half_hash(answer["code"], alg)
     return {**released, **dialect.id_token_claims(claims)}
-
-
-def half_hash(value: str, alg: str) -> str:
-    """Return the left half of a hash, base64url (OIDCC-3.1.3.6, OIDCC-3.3.2.11)."""
-    digest = _HASHES[alg](value.encode("ascii")).digest()
-    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
-
-
-def binary_digits_hash(value: str, alg: str) -> str:
-    """Return the first 128 binary digits of SHA-256 as text, leading zeros dropped, base64url (Pactera-4.4).
-
-    These are 171 characters. Read as a number, so the first digit is always 1. The algorithm of the signature plays no
-    part.
-    """
-    digits = f"{int.from_bytes(hashlib.sha256(value.encode()).digest(), 'big'):b}"
-    return base64.urlsafe_b64encode(digits[:128].encode()).rstrip(b"=").decode()
-
-
-_AT_HASHES: Mapping[AtHashRule, Callable[[str, str], str]] = {
-    AtHashRule.STANDARD: half_hash,
-    AtHashRule.PACTERA: binary_digits_hash,
-}
 
 
 # Userinfo --------------------------------------------------------------------------------------------------

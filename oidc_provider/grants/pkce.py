@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from identity.crypto import constant_time_equal
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.models import CLIENT_FLAGS, AuthorizationCode, Client
+from oidc_provider.models import AuthorizationCode, Client
 
 # RFC7636-4.1, 4.2: 43 to 128 unreserved characters. An S256 challenge always has 43.
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]+")
@@ -106,5 +106,5 @@ def _check_form(verifier: str, *, client: Client, dialect: Dialect) -> None:
         raise OAuthError(Fault.CODE_VERIFIER_MALFORMED, log_detail=detail)
     if not client.has_flag("short_verifiers"):
         # Only where the dialect knows the flag: its name in the audit is what an operator can do about it.
-        is_known = "short_verifiers" in CLIENT_FLAGS[dialect.name]
+        is_known = "short_verifiers" in dialect.flags
         raise OAuthError(Fault.CODE_VERIFIER_SHORT if is_known else Fault.CODE_VERIFIER_MALFORMED, log_detail=detail)

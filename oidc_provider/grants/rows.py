@@ -201,7 +201,7 @@ def check_first_use(row: RefreshToken, *, started_at: datetime, client: Client) 
 
 
 def check_grant(row: AuthorizationCode | RefreshToken | AccessToken, *, tenant: Tenant) -> None:
-    """The gate of S26 and S49 for what a row grants; its user and session were loaded with it.
+    """Ask the gate of S26 and S49 for what a row grants; its user and session were loaded with it.
 
     Raises IdentityError.
     """

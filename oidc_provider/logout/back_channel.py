@@ -52,7 +52,7 @@ def send(row: Delivery) -> None:
 
 
 def claims(row: Delivery) -> Mapping[str, Any]:
-    """The claims of a logout token (OIDCBCL-2.4). There is no nonce, so that it is no id_token."""
+    """Return the claims of a logout token (OIDCBCL-2.4). There is no nonce, so that it is no id_token."""
     now = int(time.time())
     return {
         "iss": row.payload["iss"],

@@ -68,12 +68,12 @@ def check(params: Parameters, *, tenant: Tenant, issuer: str) -> LogoutRequest:
 
 
 def known(params: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters that mean something here."""
+    """Return the parameters that mean something here."""
     return {name: value for name, value in params.items() if name in KNOWN}
 
 
 def _read_hint(params: Parameters, *, tenant: Tenant, issuer: str) -> IdTokenHint | None:
-    """A hint that proves nothing leaves a request that must be confirmed, and goes nowhere afterwards.
+    """Read the hint. One that proves nothing leaves a request that must be confirmed, and goes nowhere afterwards.
 
     It may be false, or so old that its key is gone: signing out must still be possible.
     """

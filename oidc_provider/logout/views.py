@@ -88,7 +88,7 @@ def confirm(request: Request) -> HttpResponse:
 
 
 def _confirm_late(request: Request, decision: str) -> HttpResponse:
-    """The page stood open too long: the person's own word on our page still counts, the client's way back does not."""
+    """Answer where the page stood open too long: the person's word still counts, the client's way back does not."""
     if decision == "yes":
         return leave(request)
     return redirect(request, reverse("identity:login" if decision == "no" else "identity:logout"))

@@ -88,7 +88,7 @@ def parameters(pairs: Iterable[tuple[str, str]], *, required: tuple[str, ...]) -
 def ask(
     client_id: str, scope: str, *, user: User, host: str, dialect: Dialect, context: RequestContext
 ) -> ConsentQuestion:
-    """What this user must be asked before the mini program may have these scopes.
+    """Find what this user must be asked before the mini program may have these scopes.
 
     scope: as on the wire; "" asks only whether the user ever consented. host: client_id of the host application that
     shows it, "" where a user's own proof names none. Raises OAuthError.
@@ -148,7 +148,7 @@ def record_check(
 
 
 def _scopes(scope: str, *, client: Client, dialect: Dialect) -> tuple[str, ...]:
-    """The scopes that are asked for, of those the client may have, by the rules of the authorization endpoint."""
+    """Return the scopes that are asked for and the client may have, by the rules of the authorization endpoint."""
     text = dialect.to_rfc(Parameters.of({"scope": scope})).get("scope", "")
     check_scope_spelling(text)
     words, allowed = text.split(" "), client.allowed_scopes | dialect.own_scopes
@@ -158,7 +158,7 @@ def _scopes(scope: str, *, client: Client, dialect: Dialect) -> tuple[str, ...]:
 
 
 def _as_request(client: Client, scopes: tuple[str, ...]) -> AuthorizationRequest:
-    """The authorization request that a consent alone amounts to: one that asks the user, so prompt=consent."""
+    """Return the authorization request that a consent alone amounts to: one that asks the user, so prompt=consent."""
     return AuthorizationRequest(
         client=client,
         redirect_uri="",
@@ -216,7 +216,7 @@ def issue_code(
 
 
 def _without_pages(wanted: AuthorizationRequest, *, host: Host | None) -> AuthorizationRequest:
-    """The same request with prompt=none: what would have to be asked is refused."""
+    """Return the same request with prompt=none: what would have to be asked is refused."""
     if wanted.response_type != {"code"}:
         raise OAuthError(Fault.RESPONSE_TYPE)
     if wanted.prompt - {"none"}:
@@ -228,7 +228,7 @@ def _without_pages(wanted: AuthorizationRequest, *, host: Host | None) -> Author
 
 
 def _passed(session: SSOSession) -> Passed:
-    """The consent on record is taken for this session.
+    """Take the consent on record for this session.
 
     RFC8252-8.6 asks again where the answer goes to an address that any program may claim; this one goes to whoever
     proved the user's app session.

@@ -23,7 +23,6 @@ from identity.models import Application, Tenant
 from oidc_provider import dialects
 from oidc_provider.clients import authentication, cached
 from oidc_provider.dialects.base import Dialect
-from oidc_provider.dialects.pactera import PACTERA
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.models import AuthMethod, Client, HostApplication
@@ -31,8 +30,6 @@ from oidc_provider.wire.facts import Facts
 
 # What proves a back end; anything weaker, or nothing, proves no user's app session.
 PROOFS = (AuthMethod.BASIC, AuthMethod.PRIVATE_KEY_JWT)
-# Whose clients mini programs are: the one document that knows them.
-OF_MINI_PROGRAMS = PACTERA
 _ASSERTION = ("client_assertion", "client_assertion_type")
 
 
@@ -48,7 +45,7 @@ class Host:
 
 
 def authenticate(params: Mapping[str, str], *, authorization: str, context: RequestContext) -> Host:
-    """The host application that this request proves, by its header or by an assertion in its body.
+    """Return the host application that this request proves, by its header or by an assertion in its body.
 
     params: of the body; a client_id among them is the mini program's and says nothing of the host.
     Raises OAuthError: not a client, not a host application, or from another network than its own.
@@ -74,7 +71,7 @@ def authenticate(params: Mapping[str, str], *, authorization: str, context: Requ
 
 
 def find_mini_program(client_id: str, *, dialect: Dialect, host: str, context: RequestContext) -> Client:
-    """The client of a mini program that may be shown: by this host application, or by any of the tenant's.
+    """Return the client of a mini program that may be shown: by this host application, or by any of the tenant's.
 
     host: client_id of the host application, "" for a user's own proof, which names none. Raises OAuthError.
     """
@@ -92,7 +89,7 @@ def find_mini_program(client_id: str, *, dialect: Dialect, host: str, context: R
 
 
 def tenant_of(context: RequestContext) -> Tenant:
-    """The tenant of the request; these addresses are served on a tenant's own host only."""
+    """Return the tenant of the request; these addresses are served on a tenant's own host only."""
     if context.tenant is None:
         raise LookupError("A mini program is shown in a tenant.")
     return context.tenant
@@ -168,10 +165,10 @@ def _check(row: HostApplication, mini_programs: list[Client]) -> None:
     for client in (row.client, *mini_programs):
         if client.tenant_id != row.tenant_id:
             raise ValidationError({"mini_programs": _("The client belongs to another tenant.")})  # S36
-    others = sorted(client.client_id for client in mini_programs if client.dialect != OF_MINI_PROGRAMS.name)
+    others = sorted(client.client_id for client in mini_programs if not dialects.get(client.dialect).has_mini_programs)
     if others:
         text = _("Mini programs are clients of the dialect %(dialect)s; not so: %(names)s.")
-        values = {"dialect": OF_MINI_PROGRAMS.name, "names": ", ".join(others)}
+        values = {"dialect": dialects.OF_MINI_PROGRAMS.name, "names": ", ".join(others)}
         raise ValidationError({"mini_programs": text % values})
     if row.client in mini_programs:
         raise ValidationError({"mini_programs": _("An app is not a mini program of its own.")})

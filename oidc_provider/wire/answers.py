@@ -15,7 +15,7 @@ from oidc_provider.wire.addresses import with_parameters
 def to_client(
     request: Request, *, redirect_uri: str, response_mode: str, parameters: Mapping[str, str]
 ) -> HttpResponse:
-    """The response that carries these parameters to a redirect_uri that was found good.
+    """Carry these parameters to a redirect_uri that was found good.
 
     OAuthMultiple-2.1 for query and fragment, OAuthFormPost-2 for form_post. Nothing of it may be stored.
     """

@@ -82,7 +82,7 @@ class Request:
         return parse_header_parameters(self.headers.get("Content-Type", ""))[0]
 
     def form(self) -> Parameters:
-        """The parameters of a form, nothing of which stands in the address (RFC6749-2.3.1). Raises OAuthError."""
+        """Return the parameters of a form; none may stand in the address (RFC6749-2.3.1). Raises OAuthError."""
         if from_text(self.query):
             raise OAuthError(Fault.QUERY_PARAMETERS)
         return from_form(self.content_type, self.read_body)

@@ -15,7 +15,7 @@ import time_machine
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from django.utils import timezone
 
-from oidc_provider.grants.id_tokens import binary_digits_hash
+from oidc_provider.dialects.pactera import binary_digits_hash
 from tests.contract import oidc_contract as contract
 from tests.contract.oidc_contract import NewParty, Row
 from tests.dialects.party import CALLBACK, FORM, VERIFIER, Party, basic, query_of, s256

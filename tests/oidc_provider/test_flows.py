@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from identity.keyring import keys
-from oidc_provider.grants.id_tokens import half_hash
+from oidc_provider.dialects.base import half_hash
 from tests.support.machine import Machine
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,8 @@ import pytest
 
 from identity.keyring import keys
 from identity.models import User
+from oidc_provider.dialects.base import half_hash
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.grants.id_tokens import half_hash
 from tests.factories import make_account, make_membership, make_organization, make_role
 from tests.factories.keys import make_keys
 from tests.support.machine import Machine
