@@ -15,7 +15,8 @@ from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
 RESTED_SECONDS = 30.0
-_BROKEN = (TransactionStatus.INERROR, TransactionStatus.UNKNOWN)
+# In the middle of a statement, or of a transaction that failed: whoever was there does not come back.
+_BROKEN = (TransactionStatus.ACTIVE, TransactionStatus.INERROR, TransactionStatus.UNKNOWN)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

@@ -62,3 +62,8 @@ def test_what_an_error_has_broken_is_not_usable(own: Any) -> None:
     assert not own.is_usable()
     own.rollback()
     assert own.is_usable()
+
+
+def test_what_still_works_for_a_statement_that_was_interrupted_is_not_usable(own: Any) -> None:
+    own.connection.pgconn.send_query(b"SELECT pg_sleep(1)")
+    assert not own.is_usable()
