@@ -46,7 +46,7 @@ MUTANTS = [
     ),
     Mutant(
         "gate: an account at the application may be disabled",
-        "identity/directory/applications.py",
+        "identity/sso/access.py",
         "AppAccount.objects.filter(application=application, user=user, is_active=True)",
         "AppAccount.objects.filter(application=application, user=user)",
         "tests/identity/sso/test_access.py",
@@ -68,7 +68,7 @@ MUTANTS = [
     Mutant(
         "gate: an ended session passes",
         "identity/sso/access.py",
-        "if session is not None and not still_counts(session):",
+        "if session is not None and not (session.leaves_offline_grants if is_offline else session.is_usable):",
         "if False:",
         "tests/specs/rfc6749/test_token_endpoint.py tests/specs/cas/test_validation.py",
     ),
@@ -81,8 +81,8 @@ MUTANTS = [
     ),
     Mutant(
         "sessions: the epoch is not asked",
-        "identity/sso/sessions.py",
-        "        and session.epoch == session.user.epoch  # S48\n",
+        "identity/models/sessions.py",
+        "            and self.epoch == self.user.epoch  # S48\n",
         "",
         "tests/identity/sso/test_sessions.py tests/pages/test_account.py",
     ),
