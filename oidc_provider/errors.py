@@ -360,7 +360,7 @@ class OAuthError(Exception):
         self.scope = scope
         self.retry_after_seconds = retry_after_seconds
         self.names = names or _ABOUT.get(fault, ())
-        # What a dialect may need to spell it, filled in by whoever knows.
+        # Facts that a dialect may use in its text; set by the caller that knows them.
         self.state = ""  # of an authorization request, if it was sent once and is sound
         self.grant_type = ""  # of a token request
         self.is_openid = False  # whether the client may ask for openid

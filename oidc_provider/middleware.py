@@ -29,7 +29,7 @@ SCRIPT_HEADERS = "Content-Type, Accept, Accept-Language, X-Requested-With"
 
 
 class Origins(Enum):
-    """Whose pages may call an endpoint."""
+    """Which origins may call an endpoint (CORS)."""
 
     ANY = "any"
     REGISTERED = "registered"

@@ -181,7 +181,7 @@ def _changed(**kwargs: Any) -> None:
 
 
 def connect() -> None:
-    """Forget copies when what they copy is written. Called once, by `apps.ready`."""
+    """Invalidate cached clients when their rows change. Called once, by `apps.ready`."""
     for sender in (Client, Application, ApiScope):
         post_save.connect(_changed, sender=sender, dispatch_uid=f"oidc_provider.clients.cached.save.{sender.__name__}")
         post_delete.connect(
