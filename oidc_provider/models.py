@@ -32,6 +32,7 @@ from identity.crypto import new_handle
 from identity.models.reading import ReadSafely
 from identity.validators import validate_object, validate_objects_by_name, validate_texts
 from oidc_provider import dialects
+from oidc_provider.dialects.base import Dialect
 
 
 class AuthMethod(models.TextChoices):
@@ -297,6 +298,12 @@ class Client(ReadSafely, AbstractApplication):  # type: ignore[django-manager-mi
         """Whether it is enabled, and may sign users in through the SDK API."""
         return self.is_enabled and self.may_use_sdk
 
+    def belongs_to(self, dialect: Dialect, *, app_code: str) -> bool:
+        """Whether it is of this dialect and, where applications have an issuer each, of this application's."""
+        if self.dialect != dialect.name:
+            return False
+        return not dialect.is_per_application or bool(self.catalogue_entry.code == app_code)
+
     @property
     def is_public(self) -> bool:
         """Whether it cannot keep a secret (RFC6749-2.1)."""
@@ -370,6 +377,10 @@ class _BoundToSession(models.Model):
     def scopes(self) -> tuple[str, ...]:
         """The granted scopes, in order."""
         return tuple(self.scope.split())  # type: ignore[attr-defined]
+
+    def was_given_to(self, client: Client, *, dialect: str) -> bool:
+        """Whether it was given to this client, in this dialect."""
+        return bool(self.application_id == client.pk and self.dialect == dialect)  # type: ignore[attr-defined]
 
     def is_over(self, now: datetime) -> bool:
         """Whether its time is over."""

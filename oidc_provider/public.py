@@ -158,9 +158,9 @@ def authenticate_bearer(
     """
     # No join: machines call APIs, and their tokens have neither a user nor a session.
     row = next(iter(AccessToken.objects.filter(token_checksum__in=rows.token_hashes(token))), None)
-    if row is None or not rows.is_live(row, tenant=tenant):
+    client = cached.get(row.application_id) if row is not None else None
+    if row is None or client is None or not rows.is_live(row, client=client, tenant=tenant):
         raise OAuthError(Fault.ACCESS_TOKEN, log_detail="unknown or over")
-    client = cached.get(row.application_id)
     if audience is not None and audience not in row.audience:
         raise OAuthError(Fault.ACCESS_TOKEN, log_detail="for another audience", client_id=client.client_id)
     wanted = list(scopes)

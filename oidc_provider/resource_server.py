@@ -42,7 +42,9 @@ class ResourceValidator(OAuth2Validator):
         if not token or context is None or context.tenant is None:
             return None
         row = rows.load_access_token(token)
-        return row if row is not None and rows.is_live(row, tenant=context.tenant) else None
+        if row is None:
+            return None
+        return row if rows.is_live(row, client=cached.get(row.application_id), tenant=context.tenant) else None
 
     def validate_id_token(self, token: str, scopes: Any, request: Any) -> bool:
         """Refuse: an id_token is no access token."""

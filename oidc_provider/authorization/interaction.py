@@ -42,17 +42,26 @@ def decide(wanted: AuthorizationRequest, *, session: SSOSession | None, passed: 
     Raises OAuthError where the user cannot do it: prompt=none, another user than the named one, assurance out of
     reach. Raises AccessDenied and ApplicationDisabled if the user may not use the application.
     """
-    step = browser.sign_in_step(demands_of(wanted), session=session, passed=passed)
+    demands, application = demands_of(wanted), wanted.client.catalogue_entry
+    step = browser.sign_in_step(demands, session=session, passed=passed)
     if session is None or step is not None:
         return _checked(wanted, Decision(step))
-    _check_subject(wanted, session=session)
-    step = _assurance_step(wanted, session=session, passed=passed)
+    # OIDCC-3.1.2.2: the user that the client named, by a hint or as a claim (OIDCC-5.5.1), and no other.
+    if wanted.subject and wanted.subject != session.user.public_id:
+        raise OAuthError(Fault.SUBJECT_MISMATCH, log_detail=f"user={session.user_id}")
+    # Is the session good, and sure enough, for the request and the application (decision 21, S28)?
+    try:
+        step = browser.assurance_step(demands, application=application, session=session, passed=passed)
+    except FactorMissing as error:
+        raise OAuthError(Fault.ASSURANCE, log_detail=error.log_detail) from error
+    if wanted.essential_acr and not demands.required_acr:
+        raise OAuthError(Fault.ASSURANCE, log_detail="unknown acr")  # OIDCC-5.5.1.1
     if step is not None:
         return _checked(wanted, Decision(step))
-    wish = consent.wish(wanted, user=session.user)
+    is_asked_again = "consent" in wanted.prompt or (_may_be_impostor(wanted) and passed == Passed())
     # The press on Allow counts for the session in which it was made.
     is_pressed = passed.consent_sid == session.sid
-    is_asked_again = "consent" in wanted.prompt or (_may_be_impostor(wanted) and passed == Passed())
+    wish = consent.wish(wanted, user=session.user)
     if wish.is_new or (is_asked_again and not is_pressed):
         return _checked(wanted, Decision(Step.CONSENT, wish))
     return Decision(None, wish)
@@ -73,24 +82,6 @@ def _may_be_impostor(wanted: AuthorizationRequest) -> bool:
     """
     is_own_address = wanted.redirect_uri.startswith("https://")
     return wanted.client.is_public and not is_own_address and not wanted.client.catalogue_entry.skip_consent
-
-
-def _check_subject(wanted: AuthorizationRequest, *, session: SSOSession) -> None:
-    """OIDCC-3.1.2.2: the user that the client named, by a hint or as a claim (OIDCC-5.5.1), and no other."""
-    if wanted.subject and wanted.subject != session.user.public_id:
-        raise OAuthError(Fault.SUBJECT_MISMATCH, log_detail=f"user={session.user_id}")
-
-
-def _assurance_step(wanted: AuthorizationRequest, *, session: SSOSession, passed: Passed) -> Step | None:
-    """Is the session good, and sure enough, for the request and the application (decision 21, S28)?"""
-    demands, application = demands_of(wanted), wanted.client.catalogue_entry
-    try:
-        step = browser.assurance_step(demands, application=application, session=session, passed=passed)
-    except FactorMissing as error:
-        raise OAuthError(Fault.ASSURANCE, log_detail=error.log_detail) from error
-    if wanted.essential_acr and not demands.required_acr:
-        raise OAuthError(Fault.ASSURANCE, log_detail="unknown acr")  # OIDCC-5.5.1.1
-    return step
 
 
 def demands_of(wanted: AuthorizationRequest) -> Demands:

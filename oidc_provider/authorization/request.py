@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from identity.browser.interaction import Passed
@@ -41,13 +42,13 @@ class AuthorizationRequest:
         """Whether it is an OpenID authentication request (OIDCC-3.1.2.1)."""
         return "openid" in self.scopes
 
-    @property
+    @cached_property
     def subject(self) -> str:
         """Return the `sub` of the only user who may answer it, "" if anybody may (OIDCC-3.1.2.2, OIDCC-5.5.1)."""
         asked = members_of(self.claims, "id_token").get("sub") or {}
         return str(asked.get("value") or (self.id_token_hint.subject if self.id_token_hint else ""))
 
-    @property
+    @cached_property
     def essential_acr(self) -> tuple[str, ...]:
         """Return the levels of which one must be reached, empty if none must (OIDCC-5.5.1.1)."""
         asked = members_of(self.claims, "id_token").get("acr") or {}

@@ -27,7 +27,6 @@ from jwt.types import Options
 
 from identity import budgets, crypto
 from identity.budgets import Budget, BudgetSpent
-from identity.models import Tenant
 from identity.texts import is_storable
 from oidc_provider.clients import cached, jwk_sets, keys
 from oidc_provider.clients.jwk_sets import PublicKey
@@ -170,13 +169,7 @@ def authenticate_client(credentials: ClientCredentials, *, facts: Facts) -> Clie
     Of wrong proofs a source has a budget. It locks nobody out: who brings the right one is let in (decision 13).
     """
     try:
-        return authenticate(
-            credentials,
-            tenant=facts.tenant,
-            is_home=facts.is_home_of,
-            is_basic_like_post=facts.dialect.is_basic_like_post,
-            audiences=facts.assertion_audiences,
-        )
+        return _authenticate(credentials, facts=facts)
     except OAuthError:
         try:
             budgets.spend(Budget.REFUSED_CLIENTS, tenant=facts.tenant, context=facts.request)
@@ -189,61 +182,44 @@ def authenticate_client(credentials: ClientCredentials, *, facts: Facts) -> Clie
         raise
 
 
-def authenticate(
-    credentials: ClientCredentials,
-    *,
-    tenant: Tenant,
-    is_home: Callable[[Client], bool],
-    audiences: tuple[str, ...],
-    is_basic_like_post: bool = False,
-) -> Client:
-    """Return the client that these credentials prove.
+def _authenticate(credentials: ClientCredentials, *, facts: Facts) -> Client:
+    """Return the client that these credentials prove, of the dialect and issuer that is asked. Raises OAuthError.
 
-    is_home: whether a client belongs to the dialect and issuer that is asked. is_basic_like_post: whether a secret in
-    the header is as good as one in the body. audiences: what an assertion may be addressed to, the issuer and the token
-    endpoint (RFC7523-3). Raises OAuthError. A client assertion is spent by this, whatever becomes of the request (S11).
+    A client assertion is spent by this, whatever becomes of the request (S11).
     """
 
     def is_right(client: Client) -> bool:
         try:
-            _check_registered(client, credentials, is_home=is_home, is_basic_like_post=is_basic_like_post)
+            _check_registered(client, credentials, facts=facts)
         except OAuthError:
             return False
         return True
 
     # A refusal costs one reading of the rows, for a client that does not exist as well (S33).
-    client = cached.find(client_id=credentials.client_id, tenant=tenant, suffices=is_right)
-    client = _check_registered(client, credentials, is_home=is_home, is_basic_like_post=is_basic_like_post)
+    client = cached.find(client_id=credentials.client_id, tenant=facts.tenant, suffices=is_right)
+    client = _check_registered(client, credentials, facts=facts)
     if credentials.method == AuthMethod.PRIVATE_KEY_JWT:
-        _check_assertion(client, credentials.assertion, audiences=audiences)
+        # RFC7523-3: it is addressed to the issuer or to the token endpoint.
+        _check_assertion(client, credentials.assertion, audiences=facts.assertion_audiences)
     return client
 
 
-def _check_registered(
-    client: Client | None,
-    credentials: ClientCredentials,
-    *,
-    is_home: Callable[[Client], bool],
-    is_basic_like_post: bool,
-) -> Client:
+def _check_registered(client: Client | None, credentials: ClientCredentials, *, facts: Facts) -> Client:
     """Everything but an assertion, which is spent by looking at it. Raises OAuthError."""
     is_secret_good = _matches_secret(client, credentials.secret)
-    if client is None or not client.is_enabled or not is_home(client):
+    if client is None or not client.is_enabled or not client.belongs_to(facts.dialect, app_code=facts.app_code):
         raise OAuthError(Fault.CLIENT_NOT_FOUND, log_detail="unknown, disabled or of another dialect")
     if credentials.method == AuthMethod.NONE and not client.is_public:
         raise _refused(client, Fault.CLIENT_AUTHENTICATION_MISSING, "nothing sent")
-    if credentials.method not in _ways_of(client, is_basic_like_post=is_basic_like_post):
+    registered = client.token_endpoint_auth_method
+    # RFC6749-2.3.1. In some dialects a secret in the header is as good as one in the body.
+    is_basic_like_post = facts.dialect.is_basic_like_post and registered in SECRET_METHODS
+    is_either = registered == AuthMethod.SECRET or is_basic_like_post
+    if credentials.method not in ({AuthMethod.BASIC, AuthMethod.POST} if is_either else {registered}):
         raise _refused(client, Fault.CLIENT_AUTHENTICATION, f"method={credentials.method}")
     if credentials.method in SECRET_METHODS and not is_secret_good:
         raise _refused(client, Fault.CLIENT_AUTHENTICATION, "wrong secret")
     return client
-
-
-def _ways_of(client: Client, *, is_basic_like_post: bool) -> frozenset[str]:
-    """Return the ways in which the client may prove itself (RFC6749-2.3.1)."""
-    registered = client.token_endpoint_auth_method
-    is_either = registered == AuthMethod.SECRET or (is_basic_like_post and registered in SECRET_METHODS)
-    return frozenset({AuthMethod.BASIC, AuthMethod.POST}) if is_either else frozenset({registered})
 
 
 def hash_secret(secret: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -140,16 +141,6 @@ def none_of_ours(parameters: Parameters) -> tuple[str, str]:
     return "", ""
 
 
-def same(parameters: Parameters) -> dict[str, str]:
-    """Leave parameters as they are: the wire speaks RFC already."""
-    return dict(parameters)
-
-
-def unchanged(body: Body) -> Body:
-    """Leave a body as it is."""
-    return body
-
-
 # The hash of the signing algorithm (OIDCC-3.1.3.6).
 _HASHES = {"RS256": hashlib.sha256, "ES256": hashlib.sha256, "RS512": hashlib.sha512}
 # What one client may have otherwise, whatever its dialect.
@@ -170,12 +161,12 @@ class Dialect:
     issuer_path: str  # what follows `https://<tenant host>`; may hold `{app_code}`
     endpoints: Mapping[EndpointName, Endpoint]
     # In: wire parameters to RFC parameters, PKCE challenges included.
-    to_rfc: Callable[[Parameters], dict[str, str]] = same
+    to_rfc: Callable[[Parameters], dict[str, str]] = dict
     # Out: the bodies of good answers.
-    answer_tokens: Callable[[Body], Body] = unchanged
+    answer_tokens: Callable[[Body], Body] = dict
     answer_userinfo: Callable[[UserinfoFacts], Body] = claims_alone
-    answer_authorization: Callable[[Body], Body] = unchanged
-    id_token_claims: Callable[[Body], Body] = unchanged
+    answer_authorization: Callable[[Body], Body] = dict
+    id_token_claims: Callable[[Body], Body] = dict
     # Out: refusals that are spelled or delivered otherwise than the catalogue says.
     errors: Mapping[Fault, Refusal] = field(default_factory=lambda: MappingProxyType({}))
     authorization_errors: Delivery = Delivery.REDIRECT
@@ -235,7 +226,7 @@ class Dialect:
     # Whether redirects carry their target in a header `path` too, and for scripts of the same site only there.
     sends_path_header: bool = False
 
-    @property
+    @cached_property
     def is_per_application(self) -> bool:
         """Whether every application has an issuer of its own, named by its code in the path (decision 11)."""
         return "{app_code}" in self.issuer_path

@@ -20,6 +20,44 @@ from oidc_provider.wire.facts import Facts
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lifetimes:
+    """How long each thing lives: the client's value, else the dialect's, else the default, under the ceiling."""
+
+    code: timedelta
+    access_token: timedelta
+    id_token: timedelta
+    app_id_token: timedelta  # of a native app's sign-in
+    refresh_token: timedelta  # of a family
+
+    @classmethod
+    def of(cls, client: Client, dialect: Dialect) -> Lifetimes:
+        """Return what holds for a client."""
+        access_token = _lifetime(
+            client.access_token_lifetime_seconds,
+            dialect.access_token_lifetime or conf.access_token_lifetime,
+            conf.max_access_token_lifetime,
+        )
+        return cls(
+            code=_lifetime(
+                client.authorization_code_lifetime_seconds,
+                dialect.authorization_code_lifetime or conf.authorization_code_lifetime,
+                conf.max_authorization_code_lifetime,
+            ),
+            access_token=access_token,
+            # As long as the access token unless the client says otherwise (decision 41).
+            id_token=_lifetime(client.id_token_lifetime_seconds, access_token, conf.max_id_token_lifetime),
+            app_id_token=_lifetime(
+                client.id_token_lifetime_seconds, conf.sdk_id_token_lifetime, conf.max_id_token_lifetime
+            ),
+            refresh_token=_lifetime(
+                client.refresh_token_lifetime_seconds,
+                dialect.refresh_token_lifetime or conf.refresh_token_lifetime,
+                conf.max_refresh_token_lifetime,
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Basis:
     """What tokens are given for. Without a user it is the client itself (RFC6749-4.4)."""
 
@@ -27,6 +65,7 @@ class Basis:
     client: Client
     scopes: tuple[str, ...]  # of what is given now
     started_at: datetime  # before anything was read
+    lifetimes: Lifetimes
     user: User | None = None
     session: SSOSession | None = None
     # When and how the user signed in, as it was when the grant was made (S28).
@@ -39,10 +78,16 @@ class Basis:
     is_offline: bool = False  # the grant outlives its session (decision 14)
     epoch: int = 0
 
-    @property
-    def sid(self) -> str:
-        """The session's public name, "" without one."""
-        return self.session.sid if self.session else ""
+    @classmethod
+    def of_client(cls, client: Client, *, scopes: Sequence[str], facts: Facts, started_at: datetime) -> Basis:
+        """Give to the client itself."""
+        return cls(
+            facts=facts,
+            client=client,
+            scopes=tuple(scopes),
+            started_at=started_at,
+            lifetimes=Lifetimes.of(client, facts.dialect),
+        )
 
     @classmethod
     def of_row(
@@ -60,6 +105,7 @@ class Basis:
             client=client,
             scopes=tuple(scopes),
             started_at=started_at,
+            lifetimes=Lifetimes.of(client, facts.dialect),
             user=row.user,
             session=row.session,
             auth_time=row.auth_time,
@@ -91,6 +137,7 @@ class Basis:
             client=client,
             scopes=tuple(scopes),
             started_at=started_at,
+            lifetimes=Lifetimes.of(client, facts.dialect),
             user=session.user,
             session=session,
             auth_time=session.authenticated_at,
@@ -100,48 +147,6 @@ class Basis:
             claims=claims or {},
             epoch=session.epoch,
         )
-
-
-# How long it lives: the client's value, else the dialect's, else the default, under the ceiling ----------------
-
-
-def code_lifetime(client: Client, dialect: Dialect) -> timedelta:
-    """Return how long a code lives."""
-    return _lifetime(
-        client.authorization_code_lifetime_seconds,
-        dialect.authorization_code_lifetime or conf.authorization_code_lifetime,
-        conf.max_authorization_code_lifetime,
-    )
-
-
-def access_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
-    """Return how long an access token lives."""
-    return _lifetime(
-        client.access_token_lifetime_seconds,
-        dialect.access_token_lifetime or conf.access_token_lifetime,
-        conf.max_access_token_lifetime,
-    )
-
-
-def id_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
-    """Return how long an id_token lives: as long as the access token unless the client says otherwise (decision 41)."""
-    return _lifetime(
-        client.id_token_lifetime_seconds, access_token_lifetime(client, dialect), conf.max_id_token_lifetime
-    )
-
-
-def sdk_id_token_lifetime(client: Client) -> timedelta:
-    """Return how long the id_token of a native app's sign-in lives."""
-    return _lifetime(client.id_token_lifetime_seconds, conf.sdk_id_token_lifetime, conf.max_id_token_lifetime)
-
-
-def refresh_token_lifetime(client: Client, dialect: Dialect) -> timedelta:
-    """Return how long a family of refresh tokens lives."""
-    return _lifetime(
-        client.refresh_token_lifetime_seconds,
-        dialect.refresh_token_lifetime or conf.refresh_token_lifetime,
-        conf.max_refresh_token_lifetime,
-    )
 
 
 def refresh_token_grace(client: Client) -> timedelta:

@@ -13,7 +13,7 @@ from identity.directory.profiles import Profile
 from identity.keyring import keys
 from oidc_provider.clients.claims import CLAIMS, PROTOCOL_CLAIMS, SCOPE_OF, VALUES, Value, read, source_of
 from oidc_provider.dialects.base import half_hash
-from oidc_provider.grants.basis import Basis, id_token_lifetime, sdk_id_token_lifetime
+from oidc_provider.grants.basis import Basis
 from oidc_provider.models import Client, members_of
 from oidc_provider.wire.facts import Facts
 
@@ -62,7 +62,7 @@ def _claims(answer: Mapping[str, Any], *, basis: Basis, is_for_app: bool = False
         raise LookupError("An id_token is about a user who signed in.")
     alg = client.id_token_signed_response_alg
     now = int(basis.started_at.timestamp())
-    lifetime = sdk_id_token_lifetime(client) if is_for_app else id_token_lifetime(client, dialect)
+    lifetime = basis.lifetimes.app_id_token if is_for_app else basis.lifetimes.id_token
     claims: dict[str, Any] = {
         "iss": basis.facts.issuer,
         "sub": user.public_id,

@@ -25,9 +25,8 @@ from identity.sso import access
 from identity.statements import Select
 from oidc_provider.clients import cached
 from oidc_provider.conf import conf
-from oidc_provider.dialects.base import Dialect
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.grants.basis import Basis, code_lifetime, refresh_token_grace, refresh_token_lifetime
+from oidc_provider.grants.basis import Basis, refresh_token_grace
 from oidc_provider.models import AccessToken, AuthorizationCode, Client, ClientAssertion, RefreshToken
 from oidc_provider.wire.facts import Facts
 
@@ -71,7 +70,7 @@ def store_code(
         session=basis.session,
         dialect=dialect.name,
         created=basis.started_at,
-        expires=timezone.now() + code_lifetime(basis.client, dialect),
+        expires=timezone.now() + basis.lifetimes.code,
         redirect_uri=redirect_uri,
         redirect_uri_given=redirect_uri_given,
         scope=" ".join(basis.scopes),
@@ -146,7 +145,6 @@ def store_tokens(answer: Mapping[str, Any], *, basis: Basis, source: Authorizati
         expires=now + timedelta(seconds=answer["expires_in"]),
     ).save(force_insert=True)
     if "refresh_token" in answer and source is not None:
-        lifetime = refresh_token_lifetime(basis.client, basis.facts.dialect)
         RefreshToken(
             **common,
             token_checksum=crypto.keyed_hash(answer["refresh_token"], purpose=TOKEN_PURPOSE),
@@ -154,7 +152,7 @@ def store_tokens(answer: Mapping[str, Any], *, basis: Basis, source: Authorizati
             # RFC6749-6: the next one has the scope of the one before, whatever this request narrowed.
             scope=source.scope,
             # Rotation does not lengthen the life of a family.
-            expires=source.expires if isinstance(source, RefreshToken) else now + lifetime,
+            expires=source.expires if isinstance(source, RefreshToken) else now + basis.lifetimes.refresh_token,
             auth_time=source.auth_time,
             acr=source.acr,
             amr=source.amr,
@@ -200,12 +198,11 @@ def check_first_use(row: RefreshToken, *, started_at: datetime, client: Client) 
 # Judging ---------------------------------------------------------------------------------------------------
 
 
-def check_grant(row: AuthorizationCode | RefreshToken | AccessToken, *, tenant: Tenant) -> None:
+def check_grant(row: AuthorizationCode | RefreshToken | AccessToken, *, client: Client, tenant: Tenant) -> None:
     """Ask the gate of S26 and S49 for what a row grants; its user and session were loaded with it.
 
     Raises IdentityError.
     """
-    client = cached.get(row.application_id)
     if client.tenant_id != tenant.pk or not client.is_enabled:
         raise ApplicationDisabled(log_detail=f"client={client.pk}")
     if row.user is None:
@@ -228,12 +225,12 @@ def check_grant(row: AuthorizationCode | RefreshToken | AccessToken, *, tenant: 
     )
 
 
-def is_live(row: AccessToken | RefreshToken, *, tenant: Tenant, dialect: Dialect | None = None) -> bool:
-    """Whether a token still counts, here and now."""
-    if row.is_over(timezone.now()) or (dialect is not None and row.dialect != dialect.name):
+def is_live(row: AccessToken | RefreshToken, *, client: Client, tenant: Tenant) -> bool:
+    """Whether a token of this client still counts, here and now."""
+    if row.is_over(timezone.now()):
         return False
     try:
-        check_grant(row, tenant=tenant)
+        check_grant(row, client=client, tenant=tenant)
     except IdentityError:
         return False
     return True
@@ -255,8 +252,9 @@ def find_refresh_token(token: str, *, facts: Facts) -> RefreshToken | None:
 
 def _is_live_here(row: AccessToken | RefreshToken, *, facts: Facts) -> bool:
     """Whether a token counts, at this issuer. A client that has moved to another dialect leaves its tokens behind."""
-    is_home = facts.is_home_of(cached.get(row.application_id))
-    return is_home and is_live(row, tenant=facts.tenant, dialect=facts.dialect)
+    client, dialect = cached.get(row.application_id), facts.dialect
+    is_home = client.belongs_to(dialect, app_code=facts.app_code) and row.was_given_to(client, dialect=dialect.name)
+    return is_home and is_live(row, client=client, tenant=facts.tenant)
 
 
 def not_usable(error: IdentityError) -> OAuthError:

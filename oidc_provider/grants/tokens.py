@@ -11,7 +11,7 @@ from typing import Any
 from identity import audit, crypto
 from identity.events import EventType
 from oidc_provider.grants import id_tokens, rows
-from oidc_provider.grants.basis import Basis, access_token_lifetime
+from oidc_provider.grants.basis import Basis
 from oidc_provider.models import AuthorizationCode, GrantType, RefreshToken
 
 Answer = dict[str, Any]  # members of a token response (RFC6749-5.1), in the order in which they are sent
@@ -35,10 +35,9 @@ def give(basis: Basis, *, grant_type: str, source: AuthorizationCode | RefreshTo
 
 def bearer(basis: Basis) -> Answer:
     """Make an access token of 256 random bits (S10); nothing is kept yet."""
-    lifetime = access_token_lifetime(basis.client, basis.facts.dialect)
     return {
         "access_token": crypto.new_handle(),
-        "expires_in": int(lifetime.total_seconds()),
+        "expires_in": int(basis.lifetimes.access_token.total_seconds()),
         "token_type": "Bearer",
         "scope": " ".join(basis.scopes),
     }
@@ -61,7 +60,7 @@ def keep(
         target=basis.user or client,
         client_id=client.client_id,
         dialect=facts.dialect.name,
-        sid=basis.sid,
+        sid=basis.session.sid if basis.session else "",
         application=client.catalogue_entry,
         context=facts.request,
         details=details,

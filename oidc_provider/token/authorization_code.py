@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import pkce, rows, tokens
+from oidc_provider.grants.basis import Basis
 from oidc_provider.grants.tokens import Answer
 from oidc_provider.models import AuthorizationCode
 from oidc_provider.token.request import TokenRequest
@@ -25,19 +26,19 @@ def redeem(asked: TokenRequest) -> Answer:
     _check_redirect_uri(params.get("redirect_uri"), code, asked)
     if code.consumed_at is not None:
         raise rows.Replayed(Fault.AUTHORIZATION_CODE_REPLAYED, family=code.family, log_detail=f"code={code.pk}")
-    basis = asked.basis(code, scopes=code.scopes)
+    basis = Basis.of_row(code, scopes=code.scopes, facts=asked.facts, client=asked.client, started_at=asked.started_at)
     return tokens.give(basis, grant_type="authorization_code", source=code)
 
 
 def _check_code(code: AuthorizationCode, asked: TokenRequest) -> None:
     """Check that the code is this client's, and counts here and now (RFC6749-4.1.3, S9, S26)."""
-    if not asked.is_for(code):
+    if not code.was_given_to(asked.client, dialect=asked.facts.dialect.name):
         raise OAuthError(Fault.AUTHORIZATION_CODE_CLIENT, log_detail=f"code={code.pk} client={asked.client.pk}")
     if code.consumed_at is not None:
         return  # A code that was used is told from one that was not by who proves the rest, too.
     if code.is_over(timezone.now()):
         raise OAuthError(Fault.AUTHORIZATION_CODE_EXPIRED, log_detail=f"code={code.pk}")
-    rows.check_grant(code, tenant=asked.facts.tenant)
+    rows.check_grant(code, client=asked.client, tenant=asked.facts.tenant)
 
 
 def _check_redirect_uri(redirect_uri: str | None, code: AuthorizationCode, asked: TokenRequest) -> None:

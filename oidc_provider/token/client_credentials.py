@@ -17,5 +17,5 @@ def give(asked: TokenRequest) -> Answer:
     scopes = [name for name in dict.fromkeys(asked.scopes or allowed) if name in allowed]
     if asked.scopes and not scopes:
         raise OAuthError(Fault.SCOPE_NOT_ALLOWED, log_detail=f"client={asked.client.pk}")
-    basis = Basis(facts=asked.facts, client=asked.client, scopes=tuple(scopes), started_at=asked.started_at)
+    basis = Basis.of_client(asked.client, scopes=scopes, facts=asked.facts, started_at=asked.started_at)
     return tokens.give(basis, grant_type="client_credentials")

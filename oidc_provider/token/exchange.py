@@ -13,7 +13,7 @@ from django.db import transaction
 from identity.errors import IdentityError
 from identity.events import EventType
 from identity.retries import retried
-from oidc_provider.clients.authentication import ClientCredentials, authenticate_client, read_credentials
+from oidc_provider.clients.authentication import authenticate_client, read_credentials
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import rows
 from oidc_provider.grants.tokens import Answer
@@ -39,18 +39,13 @@ def answer(asked: Request) -> machine.Answer:
     """Exchange a code, a refresh token or the client's own credentials (RFC6749-3.2)."""
     asked.check_method("POST")
     params, dialect = token_parameters(asked), asked.dialect
-    facts = asked.facts
-    if finding := dialect.look_at_token(params, asked.authorization):
+    authorization, facts = asked.authorization, asked.facts
+    if finding := dialect.look_at_token(params, authorization):
         raise OAuthError(finding.fault, names=finding.names)
-    credentials = read_credentials(asked.authorization, params, facts=facts)
-    return machine.json_answer(dialect.answer_tokens(exchange(params, credentials, facts=facts)))
-
-
-def exchange(params: Parameters, credentials: ClientCredentials, *, facts: Facts) -> Answer:
-    """Answer a token request: the members of the response. Raises OAuthError."""
+    credentials = read_credentials(authorization, params, facts=facts)
     check_single(params)
     client = authenticate_client(credentials, facts=facts)
-    return exchange_for(client, params, facts=facts)
+    return machine.json_answer(dialect.answer_tokens(exchange_for(client, params, facts=facts)))
 
 
 def exchange_for(client: Client, params: Parameters, *, facts: Facts) -> Answer:

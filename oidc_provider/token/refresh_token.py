@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants import rows, tokens
+from oidc_provider.grants.basis import Basis
 from oidc_provider.grants.tokens import Answer
 from oidc_provider.models import RefreshToken
 from oidc_provider.token.request import TokenRequest
@@ -21,20 +22,22 @@ def renew(asked: TokenRequest) -> Answer:
     if token is None:
         raise OAuthError(Fault.REFRESH_TOKEN, log_detail="unknown")
     _check_token(token, asked)
-    basis = asked.basis(token, scopes=_scopes(token, asked))
+    basis = Basis.of_row(
+        token, scopes=_scopes(token, asked), facts=asked.facts, client=asked.client, started_at=asked.started_at
+    )
     return tokens.give(basis, grant_type="refresh_token", source=token)
 
 
 def _check_token(token: RefreshToken, asked: TokenRequest) -> None:
     """Check that the token is this client's, and counts here and now (RFC6749-6, S9, S14, S26)."""
-    if not asked.is_for(token):
+    if not token.was_given_to(asked.client, dialect=asked.facts.dialect.name):
         raise OAuthError(Fault.REFRESH_TOKEN_CLIENT, log_detail=f"token={token.pk} client={asked.client.pk}")
     if token.revoked is not None:
         raise OAuthError(Fault.REFRESH_TOKEN_REVOKED, log_detail=f"token={token.pk}")
     rows.check_first_use(token, started_at=asked.started_at, client=asked.client)
     if token.is_over(timezone.now()):
         raise OAuthError(Fault.REFRESH_TOKEN_EXPIRED, log_detail=f"token={token.pk}")
-    rows.check_grant(token, tenant=asked.facts.tenant)
+    rows.check_grant(token, client=asked.client, tenant=asked.facts.tenant)
 
 
 def _scopes(token: RefreshToken, asked: TokenRequest) -> list[str]:

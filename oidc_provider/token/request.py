@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,8 +11,7 @@ from django.utils import timezone
 
 from oidc_provider.dialects.base import SecretPlace
 from oidc_provider.errors import Fault, OAuthError
-from oidc_provider.grants.basis import Basis
-from oidc_provider.models import AuthorizationCode, Client, RefreshToken
+from oidc_provider.models import Client
 from oidc_provider.wire.facts import Facts
 from oidc_provider.wire.machine import JSON, Request
 from oidc_provider.wire.parameters import (
@@ -83,11 +81,3 @@ class TokenRequest:
         """The words of the scope, none where none was sent (RFC6749-3.3)."""
         scope = self.params.get("scope", "")
         return scope.split(" ") if scope else []
-
-    def basis(self, row: AuthorizationCode | RefreshToken, *, scopes: Sequence[str]) -> Basis:
-        """Return what tokens for a code or a refresh token are given for."""
-        return Basis.of_row(row, scopes=scopes, facts=self.facts, client=self.client, started_at=self.started_at)
-
-    def is_for(self, row: AuthorizationCode | RefreshToken) -> bool:
-        """Whether a code or token was given to this client, in this dialect."""
-        return row.application_id == self.client.pk and row.dialect == self.facts.dialect.name

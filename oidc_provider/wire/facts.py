@@ -8,7 +8,6 @@ from identity import origins
 from identity.context import RequestContext
 from identity.models import Tenant
 from oidc_provider.dialects.base import Dialect, EndpointName
-from oidc_provider.models import Client
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,3 @@ class Facts:
         """What a client assertion may be addressed to (RFC7523-3)."""
         base = self.issuer.removesuffix(self.dialect.issuer("", app_code=self.app_code))
         return (self.issuer, self.dialect.address(EndpointName.TOKEN, base, app_code=self.app_code))
-
-    def is_home_of(self, client: Client) -> bool:
-        """Whether the client belongs to this dialect and, where applications have their own issuer, to this one."""
-        if client.dialect != self.dialect.name:
-            return False
-        return not self.dialect.is_per_application or client.catalogue_entry.code == self.app_code

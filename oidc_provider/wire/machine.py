@@ -83,9 +83,10 @@ class Request:
 
     def form(self) -> Parameters:
         """Return the parameters of a form; none may stand in the address (RFC6749-2.3.1). Raises OAuthError."""
+        content_type = self.content_type
         if from_text(self.query):
             raise OAuthError(Fault.QUERY_PARAMETERS)
-        return from_form(self.content_type, self.read_body)
+        return from_form(content_type, self.read_body)
 
     def check_method(self, *methods: str) -> None:
         """Refuse every other method (RFC9110-15.5.6)."""
