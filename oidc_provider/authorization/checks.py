@@ -39,15 +39,15 @@ def _check(params: Parameters, *, facts: Facts, is_anew: bool = False) -> Author
     if finding := dialect.look_at_authorize(params):
         raise OAuthError(finding.fault, names=finding.names)
     check_target(params)
-    client = _find_client(params["client_id"], facts, is_anew=is_anew)
+    client = cached.find(client_id=params["client_id"], tenant=facts.tenant, suffices=lambda copy: not is_anew)
+    if client is None or not client.belongs_to(dialect, app_code=facts.app_code):
+        raise OAuthError(Fault.UNKNOWN_CLIENT, log_detail="unknown, or of another dialect")
+    if not client.is_enabled:
+        raise OAuthError(Fault.CLIENT_DISABLED, client_id=client.client_id)
     is_required = dialect.is_redirect_uri_required
     if is_required is None:
         is_required = "openid" in params.get("scope", "").split(" ")  # OIDCC-3.1.2.1
-    redirect_uri = redirects.check(
-        params.get("redirect_uri"),
-        client=client,
-        is_required=is_required,
-    )
+    redirect_uri = redirects.check(params.get("redirect_uri"), client=client, is_required=is_required)
     if "scope" not in params:
         scope = dialect.default_scope(params, client.allowed_scopes)
         params = params.respelled({**params, **({"scope": scope} if scope else {})})
@@ -63,15 +63,6 @@ def _check(params: Parameters, *, facts: Facts, is_anew: bool = False) -> Author
             is_asked_for=client.has_flag("errors_by_redirect"),
         )
         raise
-
-
-def _find_client(client_id: str, facts: Facts, *, is_anew: bool) -> Client:
-    client = cached.find(client_id=client_id, tenant=facts.tenant, suffices=lambda copy: not is_anew)
-    if client is None or not client.belongs_to(facts.dialect, app_code=facts.app_code):
-        raise OAuthError(Fault.UNKNOWN_CLIENT, log_detail="unknown, or of another dialect")
-    if not client.is_enabled:
-        raise OAuthError(Fault.CLIENT_DISABLED, client_id=client.client_id)
-    return client
 
 
 def _check_rest(params: Parameters, *, client: Client, redirect_uri: str, facts: Facts) -> AuthorizationRequest:

@@ -42,12 +42,12 @@ def decide(wanted: AuthorizationRequest, *, session: SSOSession | None, passed: 
     Raises OAuthError where the user cannot do it: prompt=none, another user than the named one, assurance out of
     reach. Raises AccessDenied and ApplicationDisabled if the user may not use the application.
     """
-    demands, application = demands_of(wanted), wanted.client.catalogue_entry
+    demands, subject, application = demands_of(wanted), wanted.subject, wanted.client.catalogue_entry
     step = browser.sign_in_step(demands, session=session, passed=passed)
     if session is None or step is not None:
         return _checked(wanted, Decision(step))
     # OIDCC-3.1.2.2: the user that the client named, by a hint or as a claim (OIDCC-5.5.1), and no other.
-    if wanted.subject and wanted.subject != session.user.public_id:
+    if subject and subject != session.user.public_id:
         raise OAuthError(Fault.SUBJECT_MISMATCH, log_detail=f"user={session.user_id}")
     # Is the session good, and sure enough, for the request and the application (decision 21, S28)?
     try:
