@@ -11,10 +11,11 @@ from django.test import override_settings
 
 from identity.keyring import keys
 from identity.models import AuditEvent
+from oidc_provider.clients.authentication import ASSERTION_TYPE
 from oidc_provider.models import AccessToken, Client
 from tests.contract.tenant_cases import away
 from tests.factories.oidc import CLIENT_SECRET, make_client
-from tests.support.machine import FORM, basic
+from tests.support.machine import FORM, Machine, Signer, basic
 from tests.tenant_api.world import World
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +69,20 @@ def test_the_secret_may_stand_in_the_body_or_in_the_header(world: World, method:
             HTTP_AUTHORIZATION=basic(client.client_id, CLIENT_SECRET),
         )
     assert answer.status_code == 200, answer.content
+
+
+@pytest.mark.security("S11")
+def test_an_assertion_proves_the_client_once(world: World) -> None:
+    signer, client = Signer(), world.client
+    client.token_endpoint_auth_method, client.jwks = "private_key_jwt", {"keys": [signer.jwk]}
+    client.save()
+    proof = {
+        "client_secret": "",
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": signer.assertion(Machine(client)),
+    }
+    assert world.ask_for_token(**proof).status_code == 200
+    assert refusal(world.ask_for_token(**proof)) == (400, "invalid_client")
 
 
 @pytest.mark.parametrize(
