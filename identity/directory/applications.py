@@ -1,4 +1,4 @@
-"""The application catalogue, and the one question every protocol asks it: may this person come in (decision 7)."""
+"""The application catalogue (decision 7)."""
 
 from __future__ import annotations
 
