@@ -281,13 +281,13 @@ def retry(*, delivery: Delivery, context: RequestContext, actor: Any = None) -> 
     return True
 
 
-def _over(now: datetime) -> QuerySet[Delivery]:
+def _outdated(now: datetime) -> QuerySet[Delivery]:
     finished = [DeliveryState.DELIVERED, DeliveryState.FAILED]
     return Delivery.objects.filter(state__in=finished, created_at__lte=now - conf.delivery_retention)
 
 
 # Deliveries that were delivered or given up long ago.
-purge = Purger(_over)
+purge = Purger(_outdated)
 
 
 def _attempt_in_thread(delivery: Delivery) -> None:

@@ -148,7 +148,7 @@ def _take_answer(request: Request, *, dialect: Dialect) -> HttpResponse:
     if pressed not in (AGREE, REFUSE):
         return _show_question(request, Parked(**parking.peek(request)), dialect=dialect)
     context = request.context
-    parked = Parked(**parking.take(request))
+    parked = Parked(**parking.consume(request))
     question, session = parked.question(request, dialect=dialect)
     if pressed == AGREE:
         public.agree(question, session=session, context=context)

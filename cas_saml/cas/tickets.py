@@ -171,11 +171,11 @@ def session_index(row: ServiceTicket) -> str:
     return crypto.unseal(row.session_index_sealed, purpose=_SEALED)
 
 
-def _over(now: datetime) -> QuerySet[ServiceTicket]:
+def _outdated(now: datetime) -> QuerySet[ServiceTicket]:
     before = now - conf.spent_ticket_retention
     unused = Q(session_index_sealed="", expires_at__lt=before)
     return ServiceTicket.objects.filter(unused | Q(session__ended_at__lt=before) | Q(session__expires_at__lt=before))
 
 
 # Tickets that ran out unused, and those whose session is over.
-purge = Purger(_over)
+purge = Purger(_outdated)

@@ -123,7 +123,7 @@ def _contents(element: Element, provider: ServiceProvider, us: Entity) -> dict[s
     }
 
 
-def take(wanted: LogoutRequest, provider: ServiceProvider) -> list[SAMLSession]:
+def ended_there(wanted: LogoutRequest, provider: ServiceProvider) -> list[SAMLSession]:
     """Return the provider's sessions that it speaks of, which it has ended itself. Raises SAMLError.
 
     Ended ones too: who repeats a command is told that it is done.
@@ -408,13 +408,13 @@ def _enveloped(message: Element) -> bytes:
     return f'<S:Envelope xmlns:S="{receipts.ENVELOPE}"><S:Body>{inner}</S:Body></S:Envelope>'.encode()
 
 
-def _over(now: datetime) -> QuerySet[SAMLSession]:
+def _outdated(now: datetime) -> QuerySet[SAMLSession]:
     before = now - conf.saml_session_retention
     return SAMLSession.objects.filter(Q(session__ended_at__lt=before) | Q(session__expires_at__lt=before))
 
 
 # What was told of sessions that are over.
-purge = Purger(_over)
+purge = Purger(_outdated)
 
 
 def connect() -> None:

@@ -54,7 +54,7 @@ def keep(request: Request, path: str, payload: dict[str, Any], *, lifetime: time
     )
 
 
-def take(request: Request) -> dict[str, Any]:
+def consume(request: Request) -> dict[str, Any]:
     """Spend the parked payload that this address names. Raises StateInvalid."""
     return pending_requests.consume(**_keys(request))
 

@@ -43,7 +43,7 @@ def sign_in(request: Request) -> HttpResponse:
         return _begin(request)
     row = steps.find(request, handle)
     if row is None:
-        return _over(request, handle)
+        return _expired_page(request, handle)
     session = request.sso_session
     try:
         if session is not None and login.is_done_by(session, row=row):
@@ -54,7 +54,7 @@ def sign_in(request: Request) -> HttpResponse:
             return PAGES[_page_of(row, request)](request, row, handle)
         outcome = ANSWERS[_page_of(row, request)](request, row, handle)
     except StateInvalid:
-        return _over(request, handle)
+        return _expired_page(request, handle)
     return outcome if isinstance(outcome, HttpResponse) else follow(request, outcome, handle)
 
 
@@ -278,7 +278,7 @@ def _show(request: Request, handle: str, *, error: IdentityError | None, status:
     return PAGES[_page_of(row, request)](request, row, handle, error=error, status=status)
 
 
-def _over(request: Request, handle: str) -> HttpResponse:
+def _expired_page(request: Request, handle: str) -> HttpResponse:
     """Send a browser with an old or foreign page the right way."""
     row = steps.find(request, handle, include_over=True)
     session = request.sso_session

@@ -57,7 +57,7 @@ def logout(request: Request, *, dialect: Dialect, app_code: str = "") -> HttpRes
 def resume(request: Request) -> HttpResponse:
     """Take up a logout request that was posted."""
     try:
-        payload = parking.take(request)
+        payload = parking.consume(request)
         wanted = _check(request, Parameters.of(payload["params"]), payload)
     except (OAuthError, IdentityError) as error:
         return _refuse(request, error)

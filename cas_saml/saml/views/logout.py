@@ -56,7 +56,7 @@ def single_logout(request: Request) -> HttpResponse:
 def resume(request: Request) -> HttpResponse:
     """Take up a LogoutRequest that was posted."""
     try:
-        wanted = LogoutRequest.from_json(parking.take(request))
+        wanted = LogoutRequest.from_json(parking.consume(request))
     except IdentityError as error:
         return refuse(request, error, event=EventType.LOGOUT_REQUEST)
     return _sign_out(request, wanted)
@@ -68,7 +68,7 @@ def resume(request: Request) -> HttpResponse:
 def answered(request: Request) -> HttpResponse:
     """Take up a LogoutResponse that was posted."""
     try:
-        return _note(request, LogoutResponse(**parking.take(request)))
+        return _note(request, LogoutResponse(**parking.consume(request)))
     except IdentityError as error:
         return refuse(request, error, event=EventType.LOGOUT_REQUEST)
 
@@ -79,7 +79,7 @@ def answered(request: Request) -> HttpResponse:
 def finish(request: Request) -> HttpResponse:
     """Answer the provider that asked, after the others were told through the browser."""
     try:
-        parked = parking.take(request)
+        parked = parking.consume(request)
         wanted = LogoutRequest.from_json(parked["request"])
         provider = providers.get_by_id(wanted.provider_id, tenant=tenant_of(request))
     except IdentityError as error:
@@ -94,7 +94,7 @@ def _sign_out(request: Request, wanted: LogoutRequest) -> HttpResponse:
     provider = None
     try:
         provider = providers.get_by_id(wanted.provider_id, tenant=tenant_of(request))
-        told = logout.take(wanted, provider)
+        told = logout.ended_there(wanted, provider)
     except SAMLError as error:
         assert provider is not None
         return _respond(request, wanted, provider, error=error)
