@@ -256,14 +256,14 @@ MUTANTS = [
     Mutant(
         "grants: a refresh token of another client",
         "oidc_provider/token/refresh_token.py",
-        "if not asked.is_for(token):",
+        "if not token.was_given_to(asked.client, dialect=asked.facts.dialect.name):",
         "if False:",
         "tests/specs/rfc6749/test_token_endpoint.py",
     ),
     Mutant(
         "grants: a code is redeemed by another client",
         "oidc_provider/token/authorization_code.py",
-        "if not asked.is_for(code):",
+        "if not code.was_given_to(asked.client, dialect=asked.facts.dialect.name):",
         "if False:",
         "tests/specs/rfc6749/test_token_endpoint.py",
     ),
