@@ -222,7 +222,7 @@ MUTANTS = [
         "identity/sign_in/verification.py",
         "filter(pk=proved.row.pk, consumed_at=None).update",
         "filter(pk=proved.row.pk).update",
-        "tests/sdk_api/test_mobile.py",
+        "tests/identity/sign_in/test_verification.py",
     ),
     Mutant(
         "verification: somebody else's code does",
@@ -272,7 +272,7 @@ MUTANTS = [
         "oidc_provider/grants/pkce.py",
         "if code.code_challenge and not verifier:",
         "if False:",
-        "tests/specs/rfc7636/test_pkce.py",
+        "tests/dialects/test_refusals.py",
     ),
     Mutant(
         "grants: an assertion for several audiences",
