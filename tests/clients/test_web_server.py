@@ -132,6 +132,10 @@ def test_slow_bodies_fill_no_memory_and_turn_no_short_request_away(server: Provi
     assert all(b"\r\nRetry-After: 10\r\n" in answer for answer in answers)
     # What they held is free again.
     whole = head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + body + b"x"
+    deadline = time.monotonic() + 10
+    while exchange(server, whole).startswith(b"HTTP/1.1 503"):  # until the server has seen that all of them have gone
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert not any(exchange(server, whole).startswith(b"HTTP/1.1 503") for _ in range(3))
 
 
