@@ -192,5 +192,5 @@ class UserAccountsView(UserView):
         source="3.1.3.12", answer=wire.UserAccountList,
     )  # fmt: skip
     def get(self, request: Request, user_id: str) -> Response:
-        """Return all accounts of the user over all applications, without paging."""
+        """All accounts of the user over all applications, without paging."""
         return self.answer(wire.UserAccountList, lists.list_accounts_of(user=self.user(user_id)))
