@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, models, transaction
@@ -52,53 +52,62 @@ _HASHED = (
 )
 
 
-def record(
-    event: EventType | str,
-    *,
-    tenant: Tenant | None,
-    actor: Any = None,
-    target: Any = None,
-    context: RequestContext | None = None,
-    outcome: str = "success",
-    reason: str = "",
-    client_id: str = "",
-    dialect: str = "",
-    sid: str = "",
-    application: Application | None = None,
-    details: Mapping[str, Any] | None = None,
-    changes: Mapping[str, Any] | None = None,
-    personal: Mapping[str, Any] | None = None,
-) -> AuditEvent:
-    """Write one event: one INSERT and no look-up.
+class Happening(TypedDict, total=False):
+    """What an event tells.
 
     actor: a User, a row with a `client_id`, or "system"; without one, the signed-in user of the context.
     target: the row that it was done to. details and changes: no personal data, JSON or what Django's encoder writes.
     changes: column to [before, after]; what is no pair is taken for the value of something new.
     personal: what may have to be erased; address and browser of the context are added.
     """
-    actor_type, actor_id = _actor(actor, context)
-    target_type, target_id = _reference(target)
-    event_row = AuditEvent(
+
+    tenant: Required[Tenant | None]
+    actor: Any
+    target: Any
+    context: RequestContext | None
+    outcome: str  # "success" unless it says otherwise
+    reason: str
+    client_id: str
+    dialect: str
+    sid: str
+    application: Application | None
+    details: Mapping[str, Any] | None
+    changes: Mapping[str, Any] | None
+    personal: Mapping[str, Any] | None
+
+
+def record(event: EventType | str, **happening: Unpack[Happening]) -> AuditEvent:
+    """Write one event: one INSERT and no look-up."""
+    event_row = describe(event, **happening)
+    event_row.save()
+    return event_row
+
+
+def describe(event: EventType | str, **happening: Unpack[Happening]) -> AuditEvent:
+    """Return the row of an event, which is not written yet: `statements.write` does so with what it tells of."""
+    tenant, context, application = happening["tenant"], happening.get("context"), happening.get("application")
+    actor_type, actor_id = _actor(happening.get("actor"), context)
+    target_type, target_id = _reference(happening.get("target"))
+    changes = happening.get("changes") or {}
+    return AuditEvent(
         tenant_id=tenant.pk if tenant else None,
         at=timezone.now(),
         event_type=str(event),
-        outcome=outcome,
-        reason=reason[:100],
+        outcome=happening.get("outcome", "success"),
+        reason=happening.get("reason", "")[:100],
         actor_type=actor_type,
         actor_id=actor_id,
         target_type=target_type,
         target_id=target_id,
         application_id=application.public_id if application else "",
-        client_id=_text(client_id, 255),
-        dialect=dialect,
-        sid=sid,
+        client_id=_text(happening.get("client_id", ""), 255),
+        dialect=happening.get("dialect", ""),
+        sid=happening.get("sid", ""),
         request_id=context.request_id if context else "",
-        details=_plain(details),
-        changes=_plain({name: _pair(value) for name, value in (changes or {}).items()}),
-        personal={**_origin(context), **_plain(personal)},
+        details=_plain(happening.get("details")),
+        changes=_plain({name: _pair(value) for name, value in changes.items()}),
+        personal={**_origin(context), **_plain(happening.get("personal"))},
     )
-    event_row.save()
-    return event_row
 
 
 def chain_pending(*, batch_rows: int = BATCH_ROWS, is_over: Callable[[], bool] = lambda: False) -> int:

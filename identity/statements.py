@@ -8,21 +8,34 @@ its statement as a constant beside its rule:
 
 The function gets placeholders, one for each value, and returns the queryset; where a list is given, a list of them. It
 is called once for each length of its lists. What comes back are instances, read as the ORM reads them.
+
+    _SPEND = Update(lambda pk, now: (SSOTicket.objects.filter(pk=pk, consumed_at=None), {"consumed_at": now}))
+    is_first = _SPEND.run(ticket.pk, now) == 1
+
+An `Update` is a condition and what to write: of any number of requests at once, one changes the row. What follows from
+that is written by the same statement:
+
+    is_first = write(session, audit.describe(...), gate=_SPEND.bind(ticket.pk, now))
+
+On PostgreSQL `write` is one statement, which is its own transaction: nobody sees the ticket spent and no session.
+Elsewhere it is the same list in one transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache, lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import get_related_populators
+from django.db.models.sql import UpdateQuery
 
-Value = Any  # str, int, bool, datetime, date or UUID; or a list of one of them
+Value = Any  # str, int, bool, datetime, date or UUID; or a list of one of them; in a column, what its field takes
 Row = tuple[Any, ...]
 M = TypeVar("M", bound=Model)
 
@@ -37,15 +50,18 @@ _PREPARED: dict[type, models.Field[Any, Any]] = {
 class _Place:
     """Where a value goes in a list of parameters."""
 
-    __slots__ = ("index", "position")
+    __slots__ = ("field", "index", "position")
 
-    def __init__(self, index: int, position: int | None) -> None:
+    def __init__(self, index: int, position: int | None, field: models.Field[Any, Any] | None = None) -> None:
         self.index, self.position = index, position
+        self.field = field  # of the column that it is written to
 
     def value(self, values: Sequence[Value]) -> Any:
         found = values[self.index]
         if self.position is not None:
             found = found[self.position]
+        if self.field is not None:
+            return self.field.get_db_prep_save(found, connection)
         field = _PREPARED.get(type(found))
         return found if field is None else field.get_db_prep_value(found, connection)
 
@@ -60,47 +76,42 @@ class _Placeholder(Expression):
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         return "%s", (self.place,)
 
+    def of_column(self, field: models.Field[Any, Any]) -> _Placeholder:
+        return _Placeholder(_Place(self.place.index, self.place.position, field))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
     """One spelling of a statement, for lists of certain lengths."""
 
     sql: str
     params: tuple[Any, ...]
     make: Callable[[Row], Any]
+    returning: str | None = None  # of an UPDATE: its last words, "" where it returns nothing
+
+    @property
+    def text(self) -> str:
+        return self.sql + (self.returning or "")
 
     def bound(self, values: Sequence[Value]) -> list[Any]:
         return [param.value(values) if type(param) is _Place else param for param in self.params]
 
 
-class Select(Generic[M]):
-    """A query of which only the values change."""
+class _Statement:
+    """What is spelled once for each database and each length of its lists."""
 
-    def __init__(self, build: Callable[..., QuerySet[M]]) -> None:
-        self._build = build
-        self._plans: dict[Row, _Plan] = {}
+    _plans: dict[Row, _Plan]
 
-    def first(self, *values: Value) -> M | None:
-        """Return the first row, or None. The queryset says which one that is, and is sliced to one."""
-        plan = self._plan(values)
-        with connection.cursor() as cursor:
-            cursor.execute(plan.sql, plan.bound(values))
-            row = cursor.fetchone()
-        return None if row is None else plan.make(row)
+    def bind(self, *values: Value) -> Bound:
+        """Return the statement with its values, for `write`."""
+        return Bound(self, values)
 
-    def all(self, *values: Value) -> list[M]:
-        """Return all rows."""
-        plan = self._plan(values)
-        with connection.cursor() as cursor:
-            cursor.execute(plan.sql, plan.bound(values))
-            rows = cursor.fetchall()
-        return [plan.make(row) for row in rows]
+    def holds(self, values: Sequence[Value]) -> bool:
+        """Run it by itself: whether there was a row."""
+        raise NotImplementedError
 
-    def queryset(self, *values: Value) -> QuerySet[M]:
-        """Return the query as the ORM would run it."""
-        return self._build(*values)
-
-    def _plan(self, values: Sequence[Value]) -> _Plan:
+    def plan(self, values: Sequence[Value]) -> _Plan:
+        """Return its spelling for these values."""
         shape = (connection.vendor, *(len(value) if isinstance(value, list | tuple) else -1 for value in values))
         plan = self._plans.get(shape)
         if plan is None:
@@ -108,17 +119,256 @@ class Select(Generic[M]):
         return plan
 
     def _spell(self, values: Sequence[Value]) -> _Plan:
-        compiler = self._build(*map(_placeholders, range(len(values)), values)).query.get_compiler(
-            connection=connection
-        )
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A statement and its values."""
+
+    statement: _Statement
+    values: tuple[Value, ...]
+
+
+class Select(_Statement, Generic[M]):
+    """A query of which only the values change."""
+
+    def __init__(self, build: Callable[..., QuerySet[M]]) -> None:
+        self._build = build
+        self._plans = {}
+
+    def first(self, *values: Value) -> M | None:
+        """Return the first row, or None. The queryset says which one that is, and is sliced to one."""
+        plan = self.plan(values)
+        with connection.cursor() as cursor:
+            cursor.execute(plan.text, plan.bound(values))
+            row = cursor.fetchone()
+        return None if row is None else plan.make(row)
+
+    def all(self, *values: Value) -> list[M]:
+        """Return all rows."""
+        plan = self.plan(values)
+        with connection.cursor() as cursor:
+            cursor.execute(plan.text, plan.bound(values))
+            rows = cursor.fetchall()
+        return [plan.make(row) for row in rows]
+
+    def queryset(self, *values: Value) -> QuerySet[M]:
+        """Return the query as the ORM would run it."""
+        return self._build(*values)
+
+    def holds(self, values: Sequence[Value]) -> bool:
+        return bool(self.all(*values))
+
+    def _spell(self, values: Sequence[Value]) -> _Plan:
+        compiler = self._build(*_placeholders(values)).query.get_compiler(connection=connection)
         sql, params = _with_literals(*compiler.as_sql())
         return _Plan(sql, params, _maker(compiler))
 
 
-def _placeholders(index: int, value: Value) -> Any:
-    if isinstance(value, list | tuple):
-        return [_Placeholder(_Place(index, position)) for position in range(len(value))]
-    return _Placeholder(_Place(index, None))
+class Update(_Statement, Generic[M]):
+    """A conditional UPDATE of which only the values change.
+
+    build: returns the rows and what to write, by column: a value, or an expression of the row's own columns.
+    returning: columns whose new values `rows` gives back.
+    """
+
+    def __init__(
+        self, build: Callable[..., tuple[QuerySet[M], Mapping[str, Any]]], *, returning: Sequence[str] = ()
+    ) -> None:
+        self._build, self._returning = build, tuple(returning)
+        self._plans = {}
+
+    def run(self, *values: Value) -> int:
+        """Return how many rows it changed."""
+        plan = self.plan(values)
+        with connection.cursor() as cursor:
+            cursor.execute(plan.text, plan.bound(values))
+            return len(cursor.fetchall()) if plan.returning else int(cursor.rowcount)
+
+    def rows(self, *values: Value) -> list[Row]:
+        """Return the columns of `returning` of each row that it changed, read as the ORM reads them."""
+        plan = self.plan(values)
+        with connection.cursor() as cursor:
+            cursor.execute(plan.text, plan.bound(values))
+            return [plan.make(row) for row in cursor.fetchall()]
+
+    def by_orm(self, *values: Value) -> int:
+        """Run it as the ORM would."""
+        rows, columns = self._build(*values)
+        return rows.update(**columns)
+
+    def holds(self, values: Sequence[Value]) -> bool:
+        return bool(self.run(*values))
+
+    def _spell(self, values: Sequence[Value]) -> _Plan:
+        rows, columns = self._build(*_placeholders(values))
+        meta: Any = rows.model._meta
+        query: Any = rows.query.chain(UpdateQuery)
+        if query.count_active_tables() > 1 or query.is_sliced or not query.where:
+            # The ORM would choose the rows by a sub-select. Who waited for another's change would find what it was
+            # chosen for gone, and change it a second time.
+            raise TypeError("An Update asks its own row; what it asks of others is an Exists.")
+        query.add_update_values(
+            {
+                name: value.of_column(meta.get_field(name)) if isinstance(value, _Placeholder) else value
+                for name, value in columns.items()
+            }
+        )
+        compiler = query.get_compiler(connection=connection)
+        sql, params = _with_literals(*compiler.as_sql())
+        if not self._returning:
+            return _Plan(sql, params, tuple, "")
+        fields: list[Any] = [meta.get_field(name) for name in self._returning]
+        returning = " RETURNING " + ", ".join(connection.ops.quote_name(field.column) for field in fields)
+        convert = _converter(compiler, [field.get_col(meta.db_table) for field in fields])
+        return _Plan(sql, params, lambda row: tuple(convert(row)), returning)
+
+
+def write(*rows: Model, gate: Bound | None = None, besides: Sequence[Bound] = (), keys: bool = False) -> bool:
+    """Insert the rows, all or none; with a gate, only where it holds, and return whether it did.
+
+    gate: an Update that has to change a row, or a Select that has to find one. besides: Updates that run with the
+    inserts; whether they change anything decides nothing. No row may be changed by two of them. On PostgreSQL all of it
+    sees the database as it was before, so one cannot find what another wrote.
+    keys: set the rows' primary keys, which the database makes; without, the instances stay as they are.
+    Signals are not sent and `save` is not called, so it is for rows that have no such rules. Raises IntegrityError.
+    """
+    if connection.vendor != "postgresql":
+        return _write_in_turn(rows, gate=gate, besides=besides, keys=keys)
+    bounds = [*(() if gate is None else (gate,)), *besides]
+    plans = tuple(bound.statement.plan(bound.values) for bound in bounds)
+    inserts = tuple(_insert_into(type(row)) for row in rows)
+    sql = _chain(gate is not None, keys, plans, inserts)
+    params: list[Any] = []
+    for bound, plan in zip(bounds, plans, strict=True):
+        params += plan.bound(bound.values)
+    for insert, row in zip(inserts, rows, strict=True):
+        params += insert.params(row)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        if not keys:
+            return bool(cursor.rowcount)
+        made = cursor.fetchone()
+    for row, key in zip(rows, made or (), strict=made is not None):
+        _take_key(row, key)
+    return made is not None
+
+
+def _write_in_turn(rows: Sequence[Model], *, gate: Bound | None, besides: Sequence[Bound], keys: bool) -> bool:
+    with transaction.atomic():
+        if gate is not None and not gate.statement.holds(gate.values):
+            return False
+        for bound in besides:
+            bound.statement.holds(bound.values)
+        for row in rows:
+            insert = _insert_into(type(row))
+            with connection.cursor() as cursor:
+                cursor.execute(f"{insert.head} VALUES ({insert.places})", insert.params(row))
+                if keys:
+                    _take_key(row, cursor.lastrowid)
+    return True
+
+
+def _take_key(row: Model, key: Any) -> None:
+    row.pk, row._state.adding, row._state.db = key, False, connection.alias
+
+
+@lru_cache(maxsize=1024)
+def _chain(is_gated: bool, has_keys: bool, plans: tuple[_Plan, ...], inserts: tuple[_Insert, ...]) -> str:
+    """Spell one statement of a gate, Updates and inserts. PostgreSQL runs each named part, read or not."""
+    named, only_if = [], ""
+    if is_gated:
+        gate, *plans_beside = plans
+        # A Select has rows by itself.
+        named.append(f"gate AS ({gate.sql}{' RETURNING 1' if gate.returning is not None else ''})")
+        only_if = "EXISTS (SELECT 1 FROM gate)"
+    else:
+        plans_beside = list(plans)
+    # The condition of an UPDATE is its end, and there always is one.
+    named += [f"u{number} AS ({plan.sql}{only_if and f' AND {only_if}'})" for number, plan in enumerate(plans_beside)]
+    bodies = [f"{insert.head} SELECT {insert.casts}{only_if and f' WHERE {only_if}'}" for insert in inserts]
+    if has_keys:
+        named += [
+            f"w{number} AS ({body} RETURNING {insert.key})"
+            for number, (insert, body) in enumerate(zip(inserts, bodies, strict=True))
+        ]
+        made = ", ".join(f"(SELECT {insert.key} FROM w{number})" for number, insert in enumerate(inserts))  # noqa: S608
+        last = f"SELECT {made}{only_if and f' WHERE {only_if}'}"
+    else:
+        named += [f"w{number} AS ({body})" for number, body in enumerate(bodies[:-1])]
+        last = bodies[-1]
+    return f"WITH {', '.join(named)} {last}" if named else last
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Insert:
+    """How a row of a model is inserted."""
+
+    head: str
+    places: str  # for VALUES
+    casts: str  # for SELECT, where a value does not take the type of its column by itself
+    key: str
+    columns: tuple[tuple[str, type | None, models.Field[Any, Any]], ...]
+
+    def params(self, row: Model) -> list[Any]:
+        """Return the values of a row, each in the form that its field has in the database."""
+        values = row.__dict__
+        return [
+            values[name] if plain is not None and type(values[name]) is plain else _prepared(field, row)
+            for name, plain, field in self.columns
+        ]
+
+
+# What the database takes as it is, by the kind of the field.
+_PLAIN: Mapping[str, type] = {
+    "BigAutoField": int,
+    "BooleanField": bool,
+    "CharField": str,
+    "IntegerField": int,
+    "BigIntegerField": int,
+    "TextField": str,
+}
+
+
+def _prepared(field: models.Field[Any, Any], row: Model) -> Any:
+    value = field.pre_save(row, True)
+    if hasattr(value, "resolve_expression"):
+        raise TypeError(f"{field.name}: a row that is written so has values, not expressions.")
+    return field.get_db_prep_save(value, connection)
+
+
+def _insert_into(model: type[Model]) -> _Insert:
+    return _spelled_insert(model, connection.vendor)
+
+
+@cache
+def _spelled_insert(model: type[Model], vendor: str) -> _Insert:
+    meta: Any = model._meta
+    quote = connection.ops.quote_name
+    fields = [
+        field for field in meta.concrete_fields if not isinstance(field, models.AutoField) and not field.generated
+    ]
+    return _Insert(
+        head=f"INSERT INTO {quote(meta.db_table)} ({', '.join(quote(field.column) for field in fields)})",
+        places=", ".join("%s" for _field in fields),
+        # Without the length: a cast would cut what is too long, and an insert refuses it.
+        casts=", ".join(f"%s::{str(field.cast_db_type(connection)).partition('(')[0]}" for field in fields),
+        key=quote(meta.pk.column),
+        columns=tuple(
+            (field.attname, _PLAIN.get(getattr(field, "target_field", field).get_internal_type()), field)
+            for field in fields
+        ),
+    )
+
+
+def _placeholders(values: Sequence[Value]) -> list[Any]:
+    return [
+        [_Placeholder(_Place(index, position)) for position in range(len(value))]
+        if isinstance(value, list | tuple)
+        else _Placeholder(_Place(index, None))
+        for index, value in enumerate(values)
+    ]
 
 
 def _with_literals(sql: str, params: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
@@ -138,10 +388,24 @@ def _with_literals(sql: str, params: Sequence[Any]) -> tuple[str, tuple[Any, ...
     return "".join(written), tuple(left)
 
 
+def _converter(compiler: Any, expressions: Sequence[Any]) -> Callable[[Row], list[Any]]:
+    """Return what turns the database's values into those of the fields."""
+    converters = list(compiler.get_converters(expressions).items())
+
+    def convert(row: Row) -> list[Any]:
+        found = list(row)
+        for index, (functions, expression) in converters:
+            for function in functions:
+                found[index] = function(found[index], expression, connection)
+        return found
+
+    return convert
+
+
 def _maker(compiler: Any) -> Callable[[Row], Any]:
     """Return what makes instances of rows, as ModelIterable does."""
     select, info, alias = compiler.select, compiler.klass_info, connection.alias
-    converters = list(compiler.get_converters([column[0] for column in select]).items())
+    convert = _converter(compiler, [column[0] for column in select])
     fields = info["select_fields"]
     start, end = fields[0], fields[-1] + 1
     names = [column[0].target.attname for column in select[start:end]]
@@ -149,10 +413,7 @@ def _maker(compiler: Any) -> Callable[[Row], Any]:
     model = info["model"]
 
     def make(row: Row) -> Any:
-        found = list(row)
-        for index, (functions, expression) in converters:
-            for function in functions:
-                found[index] = function(found[index], expression, connection)
+        found = convert(row)
         instance = model.from_db(alias, names, found[start:end])
         for populator in populators:
             populator.populate(found, instance)

@@ -92,7 +92,7 @@ def test_a_prepared_look_up_of_a_person_uses_the_indexes() -> None:
         person.user_key, person.email_key = person.user_name, person.email
     User.objects.bulk_create(people)
     values = ("n", "e@example.com", "0" * 64, tenant.pk)
-    plan = authentication._BY_NAMES._plan(values)
+    plan = authentication._BY_NAMES.plan(values)
     types = ("text", "text", "text", "bigint")
     text = plan.sql
     order = [param.index for param in plan.params]
