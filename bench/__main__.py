@@ -32,15 +32,13 @@ from bench.operations import (
     CAS_SERVICE,
     OPERATIONS,
     Operation,
-    Person,
-    Target,
-    Worker,
     mint_codes,
     mint_tickets,
     redeem,
     sign_in,
 )
 from bench.sdk import new_phone
+from bench.worker import Person, Target, Worker
 from tests.clients.provider import Provider, tail
 
 DEFAULT_DATABASE = "postgres://postgres@127.0.0.1:5432/postgres"
