@@ -58,13 +58,14 @@ def fresh_process() -> None:
     """Begin as a process that has read nothing yet: the rows of the test before, and their ids, are gone."""
     from identity import budgets, origins, outbound
     from identity.directory import tenants
+    from identity.federation import upstreams
     from identity.keyring import keys
     from oidc_provider.clients import cached
 
     tenants.forget_cached()
     budgets.clear()
     outbound.clear_circuits()
-    for module in (keys, cached, origins):
+    for module in (keys, cached, origins, upstreams):
         module.clear_cache()
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from django.http import HttpResponse
-from django.shortcuts import render
 
 from identity.browser.content_security import allow_form_targets
+from identity.browser.kept_pages import KeptPage
 from identity.http import Request
 
 # What keeps an answer out of caches. The documents of the protocols say it in headers of their own.
@@ -35,9 +35,16 @@ def post_form(
     caching: Mapping[str, str] = NO_STORE_NO_CACHE,
 ) -> HttpResponse:
     """Show a page whose form posts itself to an address that was found good."""
-    response = protect(render(request, "form_post.html", {"action": address, "fields": list(fields)}), caching=caching)
+    names, values = zip(*fields, strict=True)
+    response = protect(_FORM_POST.answer(request, (names,), (address, *values)), caching=caching)
     allow_form_targets(response, [address])
     return response
+
+
+_FORM_POST = KeptPage(
+    "form_post.html",
+    lambda names, address, *values: {"action": address, "fields": list(zip(names, values, strict=True))},
+)
 
 
 def protect(response: HttpResponse, *, caching: Mapping[str, str] = NO_STORE_NO_CACHE) -> HttpResponse:

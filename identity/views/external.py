@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import math
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -130,19 +131,23 @@ def _word_for(error: IdentityError) -> str:
     return words.get(type(error), "failed")  # too many tries
 
 
-def buttons(request: Request, row: LoginTransaction, handle: str) -> list[dict[str, str]]:
+@dataclass(frozen=True)
+class Offered:
+    """A source that a sign-in page offers."""
+
+    name: str
+    public_id: str
+
+    def address(self, handle: str) -> str:
+        """Return where its button leads in this sign-in."""
+        path = reverse("identity:external_login", args=[self.public_id])
+        return f"{path}?{urlencode({'transaction': handle})}"
+
+
+def offered(request: Request, row: LoginTransaction) -> tuple[Offered, ...]:
     """Return the sources that the sign-in page offers to this browser."""
-    query = urlencode({"transaction": handle})
-    return [
-        {
-            "name": upstreams.label_of(upstream),
-            "url": f"{reverse('identity:external_login', args=[upstream.public_id])}?{query}",
-        }
-        for upstream in upstreams.list_for_page(
-            tenant=row.tenant,
-            user_agent=request.context.user_agent,
-        )
-    ]
+    found = upstreams.list_for_page(tenant=row.tenant, user_agent=request.context.user_agent)
+    return tuple(Offered(upstreams.label_of(upstream), upstream.public_id) for upstream in found)
 
 
 def notice(request: Request) -> str:

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from identity import budgets, cookies, policies
 from identity.browser import interaction
 from identity.browser.interaction import sign_in_page
+from identity.browser.kept_pages import KeptPage
 from identity.budgets import Budget
 from identity.errors import IdentityError, StateInvalid
 from identity.http import Request
@@ -71,16 +72,27 @@ def show_password(
     status: int = 200,
 ) -> HttpResponse:
     """Ask for name and password."""
-    form = form or LoginForm(initial={"identifier": row.data.get("login_hint", "")})
-    context = {
-        "application_name": row.application.name if row.application else "",
+    application_name = row.application.name if row.application else ""
+    offered, notice = external.offered(request, row), external.notice(request)
+    login_hint = row.data.get("login_hint", "")
+    if form is None and error is None and not login_hint and not notice:
+        page = _PASSWORD_PAGE.answer(request, (application_name, offered), (handle,))
+        return steps.with_targets(page, row)
+    context = {**_password_page(application_name, offered, handle), "notice": notice}
+    context["form"] = form or LoginForm(initial={"identifier": login_hint})
+    return steps.render_page(request, _PASSWORD_PAGE.template, row, handle, error=error, status=status, **context)
+
+
+def _password_page(application_name: str, offered: tuple[external.Offered, ...], handle: str) -> dict[str, Any]:
+    return {
+        "form": LoginForm(initial={"transaction": handle}),
+        "application_name": application_name,
         "forgot_password_url": steps.forgot_password_address(handle),
-        "upstreams": external.buttons(request, row, handle),
-        "notice": external.notice(request),
+        "upstreams": [{"name": each.name, "url": each.address(handle)} for each in offered],
     }
-    return steps.render_page(
-        request, "identity/login.html", row, handle, form=form, error=error, status=status, **context
-    )
+
+
+_PASSWORD_PAGE = KeptPage("identity/login.html", _password_page)
 
 
 def show_second_factor(

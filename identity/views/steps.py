@@ -54,8 +54,7 @@ def follow(request: Request, outcome: login.LoginOutcome, handle: str) -> HttpRe
     response = HttpResponseRedirect(outcome.next_url or reverse("identity:account"))
     if outcome.session_handle:
         cookies.set_session(response, request, outcome.session_handle)
-    allow_form_targets(response, outcome.transaction.data.get("return_origins") or [])
-    return response
+    return with_targets(response, outcome.transaction)
 
 
 def render_page(
@@ -75,5 +74,10 @@ def render_page(
         add_refusal(form, error)
     response = render(request, template, {"form": form, **context}, status=status)
     set_retry_after(response, error)
+    return with_targets(response, row)
+
+
+def with_targets(response: HttpResponse, row: LoginTransaction) -> HttpResponse:
+    """Let the page's forms lead to where the sign-in leads at last."""
     allow_form_targets(response, row.data.get("return_origins") or [])
     return response
