@@ -225,21 +225,23 @@ class Update(_Statement, Generic[M]):
         return _Plan(sql, params, lambda row: tuple(convert(row)), returning)
 
 
-def write(*rows: Model, gate: Bound | None = None, besides: Sequence[Bound] = (), keys: bool = False) -> bool:
+def write(*rows: Model, gate: Bound | Sequence[Bound] = (), besides: Sequence[Bound] = (), keys: bool = False) -> bool:
     """Insert the rows, all or none; with a gate, only where it holds, and return whether it did.
 
-    gate: an Update that has to change a row, or a Select that has to find one. besides: Updates that run with the
+    gate: an Update that has to change a row, or a Select that has to find one. Of several each is tried where the one
+    before it held, and what that one wrote stays; only the first may be a Select. besides: Updates that run with the
     inserts; whether they change anything decides nothing. No row may be changed by two of them. On PostgreSQL all of it
     sees the database as it was before, so one cannot find what another wrote.
     keys: set the rows' primary keys, which the database makes; without, the instances stay as they are.
     Signals are not sent and `save` is not called, so it is for rows that have no such rules. Raises IntegrityError.
     """
+    gates = (gate,) if isinstance(gate, Bound) else gate
     if connection.vendor != "postgresql":
-        return _write_in_turn(rows, gate=gate, besides=besides, keys=keys)
-    bounds = [*(() if gate is None else (gate,)), *besides]
+        return _write_in_turn(rows, gates=gates, besides=besides, keys=keys)
+    bounds = [*gates, *besides]
     plans = tuple(bound.statement.plan(bound.values) for bound in bounds)
     inserts = tuple(_insert_into(type(row)) for row in rows)
-    sql = _chain(gate is not None, keys, plans, inserts)
+    sql = _chain(len(gates), keys, plans, inserts)
     params: list[Any] = []
     for bound, plan in zip(bounds, plans, strict=True):
         params += plan.bound(bound.values)
@@ -255,9 +257,9 @@ def write(*rows: Model, gate: Bound | None = None, besides: Sequence[Bound] = ()
     return made is not None
 
 
-def _write_in_turn(rows: Sequence[Model], *, gate: Bound | None, besides: Sequence[Bound], keys: bool) -> bool:
+def _write_in_turn(rows: Sequence[Model], *, gates: Sequence[Bound], besides: Sequence[Bound], keys: bool) -> bool:
     with transaction.atomic():
-        if gate is not None and not gate.statement.holds(gate.values):
+        if not all(gate.statement.holds(gate.values) for gate in gates):
             return False
         for bound in besides:
             bound.statement.holds(bound.values)
@@ -275,26 +277,23 @@ def _take_key(row: Model, key: Any) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _chain(is_gated: bool, has_keys: bool, plans: tuple[_Plan, ...], inserts: tuple[_Insert, ...]) -> str:
-    """Spell one statement of a gate, Updates and inserts. PostgreSQL runs each named part, read or not."""
+def _chain(gates: int, has_keys: bool, plans: tuple[_Plan, ...], inserts: tuple[_Insert, ...]) -> str:
+    """Spell one statement of gates, Updates and inserts. PostgreSQL runs each named part, read or not."""
     named, only_if = [], ""
-    if is_gated:
-        gate, *plans_beside = plans
-        # A Select has rows by itself.
-        named.append(f"gate AS ({gate.sql}{' RETURNING 1' if gate.returning is not None else ''})")
-        only_if = "EXISTS (SELECT 1 FROM gate)"
-    else:
-        plans_beside = list(plans)
-    # The condition of an UPDATE is its end, and there always is one.
-    named += [f"u{number} AS ({plan.sql}{only_if and f' AND {only_if}'})" for number, plan in enumerate(plans_beside)]
+    for number, gate in enumerate(plans[:gates]):
+        # The condition of an UPDATE is its end, and there always is one. A Select has rows by itself.
+        returning = " RETURNING 1" if gate.returning is not None else ""
+        named.append(f"g{number} AS ({gate.sql}{only_if and f' AND {only_if}'}{returning})")
+        only_if = f"EXISTS (SELECT 1 FROM g{number})"  # noqa: S608
+    named += [f"u{number} AS ({plan.sql}{only_if and f' AND {only_if}'})" for number, plan in enumerate(plans[gates:])]
     bodies = [f"{insert.head} SELECT {insert.casts}{only_if and f' WHERE {only_if}'}" for insert in inserts]
-    if has_keys:
+    if has_keys or not bodies:
         named += [
             f"w{number} AS ({body} RETURNING {insert.key})"
             for number, (insert, body) in enumerate(zip(inserts, bodies, strict=True))
         ]
         made = ", ".join(f"(SELECT {insert.key} FROM w{number})" for number, insert in enumerate(inserts))  # noqa: S608
-        last = f"SELECT {made}{only_if and f' WHERE {only_if}'}"
+        last = f"SELECT {made or 1}{only_if and f' WHERE {only_if}'}"
     else:
         named += [f"w{number} AS ({body})" for number, body in enumerate(bodies[:-1])]
         last = bodies[-1]

@@ -177,3 +177,39 @@ def test_an_expression_is_no_value(token: AccessToken) -> None:
     token.scope = F("id")
     with pytest.raises(TypeError, match="scope"):
         write(token)
+
+
+_GREET = Update(lambda pk, epoch, now: (User.objects.filter(pk=pk, epoch=epoch), {"last_login": now}))
+
+
+@pytest.mark.parametrize("keys", [False, True])
+def test_of_several_gates_each_is_tried_behind_the_one_before(
+    keys: bool, token: AccessToken, session: SSOSession
+) -> None:
+    now, person = timezone.now(), session.user
+    closed, opened = _GREET.bind(person.pk, 9, now), _GREET.bind(person.pk, 0, now)
+    end = _END.bind(session.pk, now)
+    assert not write(event(session), gate=[closed, end], keys=keys)
+    session.refresh_from_db()
+    assert session.ended_at is None
+    told = event(session)
+    with CaptureQueriesContext(connection) as captured:
+        assert write(told, gate=[opened, end], keys=keys)
+    assert len(statements_of(captured)) == (1 if connection.vendor == "postgresql" else 3)
+    session.refresh_from_db()
+    person.refresh_from_db()
+    assert (session.ended_at, person.last_login, AuditEvent.objects.count()) == (now, now, 1)
+    later = now + timedelta(seconds=1)
+    assert not write(token, gate=[_GREET.bind(person.pk, 0, later), end], keys=keys)
+    person.refresh_from_db()
+    assert (person.last_login, AccessToken.objects.count()) == (later, 0)
+
+
+def test_updates_run_together_without_a_row_too(session: SSOSession) -> None:
+    now = timezone.now()
+    greet, end = _GREET.bind(session.user_id, 0, now), _END.bind(session.pk, now)
+    assert write(besides=[greet, end])
+    session.refresh_from_db()
+    session.user.refresh_from_db()
+    assert (session.ended_at, session.user.last_login) == (now, now)
+    assert not write(gate=end, besides=[greet])
