@@ -110,9 +110,14 @@ def read_server() -> Server:
     return Server(
         host=env.str("HOST", default="127.0.0.1"),
         port=env.int("PORT", default=8000),
-        workers=env.int("WEB_CONCURRENCY", default=os.cpu_count() or 1),
+        workers=env.int("WEB_CONCURRENCY", default=cores()),
         threads=env.int("WEB_THREADS", default=4),
     )
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_lines(path: Path | None) -> dict[str, str]:

@@ -25,6 +25,8 @@ from gunicorn import http, util
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
+from identity.passwords import turns
+
 HEAD_SECONDS = 10  # to the first byte of a connection, and from that of a request to the end of its head
 BODY_SECONDS = 30  # from there to the end of its body
 LEAVE_SECONDS = 2  # for the client to read a refusal of what it is still sending
@@ -194,6 +196,7 @@ class Worker(ThreadWorker):
             self._turn_away(conn)
             return
         conn.is_whole = arrival.is_whole
+        conn.received_at = time.monotonic()
         conn.target = _target(arrival.data)
         if arrival.head_end < 0 and len(arrival.data) > HEAD_BYTES:
             task = self.tpool.submit(self._refuse, conn, errors.LimitRequestHeaders("head"))
@@ -211,6 +214,7 @@ class Worker(ThreadWorker):
     def handle(self, conn: Any) -> Any:
         """Answer a request that is whole, in a thread."""
         self._asked.target = conn.target  # `handle_error` is told of the socket only
+        turns.begin_request(conn.received_at)
         return super().handle(conn)
 
     def _refuse(self, conn: Any, error: Exception) -> bool:

@@ -47,6 +47,9 @@ _RANGES: dict[str, tuple[Any, Any]] = {
     "session_retention": (timedelta(days=1), timedelta(days=3650)),
     "gateway_timeout_seconds": (0.1, 10),
     "sent_message_retention": (timedelta(hours=1), timedelta(days=366)),
+    "password_hashes_at_once": (1, 1000),
+    "password_queue_length": (0, 100_000),
+    "password_queue_seconds": (0.1, 60),
     "process_cache_seconds": (0, 5),  # decision 22 promises 5 s to operators who switch something off
     "rsa_key_bits": (2048, 8192),
     "key_rotation_interval": (timedelta(0), timedelta(days=3650)),

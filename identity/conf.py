@@ -55,6 +55,12 @@ class IdentityConf:
     password_confirmation_lifetime: timedelta = timedelta(minutes=10)
     password_confirmation_grace: timedelta = timedelta(minutes=50)
 
+    # Turns at hashing passwords (ADR 28), of each process: how many run at once, how many may wait, and for how long
+    # after their request was received.
+    password_hashes_at_once: int = 1
+    password_queue_length: int = 100
+    password_queue_seconds: float = 3.0
+
     # Decision 22: how old clients and keys may be in a process.
     process_cache_seconds: int = 5
 

@@ -163,4 +163,6 @@ class IdTokenFailed(IdentityError):
 
 
 class SystemBusy(IdentityError):
-    """Something we depend on is away (COM.0002)."""
+    """Something we depend on is away, or more is asked than can be done now (COM.0002)."""
+
+    retry_after_seconds: ClassVar[int] = 5

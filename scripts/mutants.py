@@ -187,19 +187,17 @@ MUTANTS = [
     Mutant(
         "credentials: the password is compared before the try is counted",
         "identity/sign_in/authentication.py",
-        "    attempt = throttle.admit(tenant=tenant, user=resolved.user, name=resolved.name, context=context)\n"
-        "    user = resolved.user\n",
-        "    credentials.check_password(user=resolved.user, password=password)\n"
-        "    attempt = throttle.admit(tenant=tenant, user=resolved.user, name=resolved.name, context=context)\n"
-        "    user = resolved.user\n",
+        "        attempt = throttle.admit(tenant=tenant, user=user, name=resolved.name, context=context)\n",
+        "        credentials.check_password(user=user, password=password)\n"
+        "        attempt = throttle.admit(tenant=tenant, user=user, name=resolved.name, context=context)\n",
         "tests/pages/test_sign_in.py",
     ),
     Mutant(
         "credentials: a disabled person is told before the password",
         "identity/sign_in/authentication.py",
-        "    user = resolved.user\n    if not credentials",
+        "    user = resolved.user\n    with turn",
         "    user = resolved.user\n    if user is not None and not user.is_usable:\n"
-        '        raise AccountDisabled(log_detail="")\n    if not credentials',
+        '        raise AccountDisabled(log_detail="")\n    with turn',
         "tests/pages/test_sign_in.py",
     ),
     Mutant(

@@ -6,7 +6,7 @@ what a given environment would give.
 
 from typing import Any
 
-from config.env import BASE_DIR, VAR_DIR, Environment, database_config, email_config
+from config.env import BASE_DIR, VAR_DIR, Environment, cores, database_config, email_config, read_server
 from config.logging import logging_config
 from config.settings.admin_theme import admin_theme
 
@@ -306,6 +306,8 @@ def identity(env: Environment) -> Settings:
         "forwarded_host_header": env.forwarded_host_header,
         "request_id_header": env.request_id_header,
         "shared_host": env.shared_host,
+        # One a core, over all processes; where there are more processes than cores, one a process.
+        "password_hashes_at_once": max(1, cores() // read_server().workers),
         # A development machine has no gateway for text messages; elsewhere each tenant has its own (docs/messages.md).
         "sms_senders": ("identity.messaging.senders.console.ConsoleSender",) if env.debug else (),
     }

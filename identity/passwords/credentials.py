@@ -31,6 +31,7 @@ from identity.messaging import phone
 from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, User
 from identity.passwords import weak_passwords
 from identity.passwords.hashers import LegacyHasher
+from identity.passwords.turns import turn
 from identity.retries import retried
 from identity.sso import access
 from identity.texts import is_storable, prepared_password
@@ -62,30 +63,34 @@ def check_password(*, user: User | None, password: str) -> bool:
     A hash of another system, or of weaker parameters, is replaced by ours when the password was right. A wrong one
     costs our hash beside the other, too: never less than that of an unknown user. It costs more where the other
     system's was slow, until the first sign-in. What has two forms costs twice, whoever is asked for.
+    Raises SystemBusy, before anything is compared.
     """
     forms = _forms(password)
-    if user is None or not user.has_usable_password() or not _is_hashable(password):
-        for _form in forms:
-            hashers.make_password("x" * min(len(password), _MAX_CHECKED_LENGTH))
-        return False
-    stored = user.password
+    with turn():
+        if user is None or not user.has_usable_password() or not _is_hashable(password):
+            for _form in forms:
+                hashers.make_password("x" * min(len(password), _MAX_CHECKED_LENGTH))
+            return False
+        stored = user.password
+        is_right, upgraded = _compare(forms, stored)
+    # Conditional: a password that was changed meanwhile is not put back.
+    if upgraded and User.objects.filter(pk=user.pk, password=stored).update(password=upgraded):
+        user.password = upgraded
+    return is_right
+
+
+def _compare(forms: tuple[str, ...], stored: str) -> tuple[bool, str]:
+    """Tell whether one of the forms is the password, and which hash takes the place of the stored one, "" for none."""
     prepared = forms[0]
-
-    def upgrade(_raw: str) -> None:
-        # Conditional: a password that was changed meanwhile is not put back.
-        encoded = hashers.make_password(prepared)
-        if User.objects.filter(pk=user.pk, password=stored).update(password=encoded):
-            user.password = encoded
-
-    if hashers.check_password(prepared, stored, setter=upgrade):
-        return True
+    is_right, is_old = hashers.verify_password(prepared, stored)
+    if is_right:
+        return True, hashers.make_password(prepared) if is_old else ""
     if any(hashers.check_password(typed, stored) for typed in forms[1:]):
-        upgrade(password)
-        return True
+        return True, hashers.make_password(prepared)
     if _is_cheaper_when_wrong(stored):
         for form in forms:
             hashers.make_password(form)
-    return False
+    return False, ""
 
 
 def is_same(one: str, other: str) -> bool:
@@ -197,7 +202,8 @@ def change_password(*, user: User, old_password: str, new_password: str, context
 def hash_new(*, user: User, password: str, policy: PasswordPolicy | None = None) -> str:
     """Check a first password of a user who is not stored yet, and hash it."""
     check_policy(password, user=user, policy=policy or policies.password_policy(user.tenant))
-    return hashers.make_password(prepared_password(password))
+    with turn():
+        return hashers.make_password(prepared_password(password))
 
 
 def remove_password(*, user: User) -> None:
@@ -212,9 +218,10 @@ def _replace(
     policy = policies.password_policy(user.tenant)
     before = user.password
     check_policy(password, user=user, policy=policy)
-    _check_history(password, user=user, policy=policy)
     # Slow on purpose, so before the transaction.
-    encoded = hashers.make_password(prepared_password(password))
+    with turn():
+        _check_history(password, user=user, policy=policy)
+        encoded = hashers.make_password(prepared_password(password))
     _store(
         user=user,
         before=before,

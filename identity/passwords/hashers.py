@@ -23,6 +23,7 @@ from django.contrib.auth.hashers import (
 from django.utils.translation import gettext_noop as _
 
 from identity.crypto import constant_time_equal
+from identity.passwords import turns
 
 
 class Argon2id(Argon2PasswordHasher):
@@ -31,6 +32,14 @@ class Argon2id(Argon2PasswordHasher):
     time_cost = 2
     memory_cost = 19 * 1024  # KiB
     parallelism = 1
+
+    def encode(self, password: str, salt: str) -> str:
+        """Hash in a thread that keeps the memory for the next hash."""
+        return turns.in_hashing_thread(super().encode, password, salt)
+
+    def verify(self, password: str, encoded: str) -> bool:
+        """Hash and compare, likewise."""
+        return turns.in_hashing_thread(super().verify, password, encoded)
 
 
 class BCrypt(BCryptPasswordHasher):

@@ -14,6 +14,7 @@ from identity.errors import CredentialsRefused, IdentityError
 from identity.events import EventType
 from identity.models import SSOSession, User, VerificationPurpose
 from identity.passwords import credentials
+from identity.passwords.turns import turn
 from identity.sign_in import verification
 from identity.sso import sessions
 
@@ -77,12 +78,16 @@ def set_password_of(
 def _change_counted(
     *, user: User, old_password: str, new_password: str, context: RequestContext, actor: Any
 ) -> throttle.Attempt:
-    # A wrong old password is a guess like any other (S30).
-    attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
+    attempt = None
     try:
-        credentials.change_password(user=user, old_password=old_password, new_password=new_password, context=context)
+        with turn():
+            # A wrong old password is a guess like any other (S30).
+            attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
+            credentials.change_password(
+                user=user, old_password=old_password, new_password=new_password, context=context
+            )
     except IdentityError as error:
-        if not isinstance(error, CredentialsRefused):
+        if attempt is not None and not isinstance(error, CredentialsRefused):
             throttle.succeed(attempt)
         audit.record(
             EventType.PASSWORD_CHANGE,

@@ -18,6 +18,7 @@ from identity.messaging import phone
 from identity.models import Tenant, User, VerificationPurpose
 from identity.models.users import make_email_key, make_user_key
 from identity.passwords import credentials
+from identity.passwords.turns import turn
 from identity.sign_in import verification
 from identity.statements import Select
 from identity.texts import without_invisible
@@ -86,13 +87,16 @@ _BY_MOBILE = Select(
 def check_password_login(*, tenant: Tenant, identifier: str, password: str, context: RequestContext) -> User:
     """Return the person that name and password prove.
 
-    Raises AccountLocked or TooManyRequests before anything is compared, CredentialsRefused for an unknown name and
-    for a wrong password, and AccountDisabled only after the right password (decision 24).
+    Raises SystemBusy before anything is counted, AccountLocked or TooManyRequests before anything is compared,
+    CredentialsRefused for an unknown name and for a wrong password, and AccountDisabled only after the right password
+    (decision 24).
     """
     resolved = resolve(identifier, tenant=tenant)
-    attempt = throttle.admit(tenant=tenant, user=resolved.user, name=resolved.name, context=context)
     user = resolved.user
-    if not credentials.check_password(user=user, password=password) or user is None:
+    with turn():
+        attempt = throttle.admit(tenant=tenant, user=user, name=resolved.name, context=context)
+        is_right = credentials.check_password(user=user, password=password)
+    if not is_right or user is None:
         remaining = throttle.remaining_of_name(attempt, name=resolved.name)
         raise CredentialsRefused(None, remaining, log_detail=f"user={user.pk if user else None}")
     if not user.is_usable:
@@ -105,10 +109,12 @@ def check_password_login(*, tenant: Tenant, identifier: str, password: str, cont
 def check_password_of(user: User, *, password: str, context: RequestContext) -> None:
     """Check the password of somebody already known, who does something sensitive.
 
-    Raises AccountLocked, TooManyRequests or CredentialsRefused.
+    Raises SystemBusy, AccountLocked, TooManyRequests or CredentialsRefused.
     """
-    attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
-    if not credentials.check_password(user=user, password=password):
+    with turn():
+        attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
+        is_right = credentials.check_password(user=user, password=password)
+    if not is_right:
         raise CredentialsRefused(None, attempt.remaining, log_detail=f"user={user.pk}")
     throttle.succeed(attempt)
 

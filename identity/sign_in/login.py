@@ -34,6 +34,7 @@ from identity.models import (
     VerificationPurpose,
 )
 from identity.passwords import credentials
+from identity.passwords.turns import turn
 from identity.sign_in import authentication, machine, registration, verification
 from identity.sign_in.factors import table
 from identity.sign_in.factors.base import Begun, Factor, remember
@@ -141,7 +142,7 @@ def submit_registration(step: SignInStep, *, mobile: str, verification_code: str
         if authentication.resolve_mobile(mobile, tenant=tenant).user is not None:
             # In another spelling too, which the database would not know for the same number.
             raise AlreadyExists("USER.0030", log_detail="attribute=mobile")
-        with transaction.atomic():
+        with turn(), transaction.atomic():
             verification.spend(proved)
             row.user = registration.register(tenant=tenant, mobile=mobile, context=step.context, **person)
             outcome = machine.advance(row, step, proved=assurance.TEXT_MESSAGE)

@@ -33,6 +33,7 @@ from identity.models import (
     VerificationPurpose,
 )
 from identity.passwords import credentials
+from identity.passwords.turns import turn
 from identity.retries import retried
 from identity.sign_in import authentication, captcha, machine, verification
 from identity.sign_in.factors import table
@@ -175,7 +176,7 @@ def _spend_and_set(
     context: RequestContext,
 ) -> None:
     """Spend the code and what was begun with it, if anything was, and set the password: all of it or nothing."""
-    with transaction.atomic():
+    with turn(), transaction.atomic():
         verification.spend(proved)
         if row is not None:
             machine.close(copy(row), state=LoginState.SUCCESS, session=None)

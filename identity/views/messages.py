@@ -17,6 +17,7 @@ from identity.errors import (
     PasswordRefused,
     SendFailed,
     StateInvalid,
+    SystemBusy,
     TooManyRequests,
     ValueRequired,
     VerificationRefused,
@@ -36,6 +37,8 @@ def explain(error: IdentityError) -> str:
         ) % {"count": minutes}
     if isinstance(error, TooManyRequests):
         return _("Too many attempts. Please wait a little and try again.")
+    if isinstance(error, SystemBusy):
+        return _("Too many people are signing in right now. Please try again in a few seconds.")
     if isinstance(error, VerificationRefused):
         return _("The code is not right, or it is no longer valid.")
     if isinstance(error, SendFailed):
@@ -80,13 +83,15 @@ def explain_password(error: IdentityError) -> str:
 
 
 def status_of(error: IdentityError) -> int:
-    """Return the status of the page: 429 where waiting helps, else 400."""
+    """Return the status of the page: 429 or 503 where waiting helps, else 400."""
+    if isinstance(error, SystemBusy):
+        return 503
     return 429 if isinstance(error, AccountLocked | TooManyRequests) else 400
 
 
 def retry_after_seconds(error: IdentityError) -> int | None:
     """Return how long to wait, where waiting helps."""
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | SystemBusy):
         return error.retry_after_seconds
     if isinstance(error, AccountLocked):
         minutes, seconds = error.params

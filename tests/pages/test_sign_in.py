@@ -9,10 +9,19 @@ from django.contrib.auth.hashers import make_password
 from django.test import Client
 from django.utils import timezone
 
-from identity.models import AuditEvent, LoginTransaction, PasswordPolicy, SessionEndReason, SSOSession, User
+from identity.models import (
+    AttemptCounter,
+    AuditEvent,
+    LoginTransaction,
+    PasswordPolicy,
+    SessionEndReason,
+    SSOSession,
+    User,
+)
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
 from tests.pages.conftest import Browser, alert_of, next_query, transaction_of
 from tests.support.hashers import CountedArgon2id
+from tests.support.turns import turns_taken
 
 
 def test_right_password_signs_in_and_leads_to_the_account(browser, alice):
@@ -334,3 +343,33 @@ def test_no_log_line_of_a_refused_sign_in_holds_what_was_typed(alice, caplog):
             continue  # never logged in production: statements with their parameters
         assert name.lower() not in told, told
         assert password.lower() not in told, told
+
+
+@pytest.mark.parametrize("name", ["alice", "nobody"])
+@pytest.mark.parametrize("password", [PASSWORD, "wrong"])
+@pytest.mark.security("S30", "S33")
+def test_where_too_many_passwords_are_hashed_everybody_is_told_to_come_back_and_nothing_counts(
+    browser, alice, name, password
+):
+    handle = browser.open_login()
+    with turns_taken():
+        response = browser.sign_in(name, password, transaction=handle)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert alert_of(response).endswith("Too many people are signing in right now. Please try again in a few seconds.")
+    assert f'value="{name}"' in response.text
+    assert not AttemptCounter.objects.exists()
+    event = AuditEvent.objects.latest("pk")
+    assert (event.event_type, event.outcome, event.reason) == ("login:password", "refused", "COM.0002")
+    assert browser.sign_in(alice, transaction=transaction_of(response)).status_code == 302  # the same page goes on
+
+
+@pytest.mark.security("S30")
+def test_an_own_password_is_not_changed_where_too_many_are_hashed_and_nothing_counts(signed_in, alice):
+    AttemptCounter.objects.all().delete()
+    form = {"old_password": "wrong", "new_password": "Silent-Bridge-58", "repeat_password": "Silent-Bridge-58"}
+    with turns_taken():
+        response = signed_in.post("/account/password", form)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert not AttemptCounter.objects.exists()
+    event = AuditEvent.objects.latest("pk")
+    assert (event.event_type, event.outcome, event.reason) == ("password:change", "refused", "COM.0002")

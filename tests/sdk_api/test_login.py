@@ -27,6 +27,7 @@ from oidc_provider.clients import registration
 from tests.factories import PASSWORD, make_application, make_tenant
 from tests.factories.oidc import make_client
 from tests.sdk_api.phone import Phone, make_phone
+from tests.support.turns import turns_taken
 
 NEW_PASSWORD = "Amber-Meadow-77"
 DEVICE = {"error_code": "PARAM.0001", "error_msg": "Incomplete device information."}
@@ -459,3 +460,13 @@ def test_a_session_lasts_seven_days(phone: Phone) -> None:
         assert phone.profile(phone.sign(token)).status_code == 200
     with time_machine.travel(timezone.now() + timedelta(days=7, seconds=1)):
         assert told(phone.profile(phone.sign(token))) == (400, "PARAM.0030")
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "wrong"])
+@pytest.mark.security("S30", "S33")
+def test_an_app_is_told_to_come_back_where_too_many_passwords_are_hashed(phone: Phone, password: str) -> None:
+    with turns_taken():
+        response = phone.login(password=password)
+    assert (told(response), response["Retry-After"]) == ((503, "COM.0002"), "5")
+    event = AuditEvent.objects.latest("pk")
+    assert (event.event_type, event.outcome, event.reason) == ("login:password", "refused", "COM.0002")

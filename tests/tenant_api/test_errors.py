@@ -18,6 +18,7 @@ from identity.errors import IdentityError
 from identity.models import AuditEvent
 from identity.views.product_api import STATUSES
 from tenant_api.views import base
+from tests.support.turns import turns_taken
 from tests.tenant_api.world import Call, World, new_user
 
 
@@ -120,3 +121,14 @@ def test_secrets_are_neither_logged_nor_audited(world: World, caplog: pytest.Log
 def test_a_wrong_setting_is_reported_by_name(settings: dict[str, Any], identifier: str) -> None:
     with override_settings(TENANT_API=settings):
         assert identifier in {message.id for message in run_checks()}
+
+
+@pytest.mark.django_db
+def test_a_user_is_made_when_there_is_a_turn_at_hashing_and_else_told_to_come_back(world: World) -> None:
+    assert world.token
+    with turns_taken():
+        response = world.call("createUser")
+    assert (response.status_code, response.json()["error_code"], response["Retry-After"]) == (503, "COM.0002", "5")
+    event = AuditEvent.objects.latest("pk")
+    assert (event.event_type, event.outcome, event.reason) == ("user:create", "refused", "COM.0002")
+    assert world.call("createUser").status_code == 201
