@@ -7,7 +7,8 @@ every gain of rights (S27); `sid` is the public name of the session and stays.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -51,6 +52,7 @@ __all__ = [
     "join",
     "join_once",
     "joined_by",
+    "joining",
     "list_ended",
     "list_open",
     "refresh",
@@ -318,6 +320,24 @@ def join_once(
     join(session, application, protocol=protocol, client_ref=client_ref, data=data)
     # Remember only on commit: a rolled-back join must not be cached.
     transaction.on_commit(partial(_remember_joined, key))
+
+
+@contextmanager
+def joining(
+    session: SSOSession,
+    application: Application,
+    *,
+    protocol: str,
+    client_ref: str,
+    data: dict[str, Any] | None = None,
+) -> Iterator[None]:
+    """Do the same with what is written inside, in one transaction; none is opened where nothing is to be done."""
+    if (session.sid, protocol, client_ref, json.dumps(data, sort_keys=True)) in _joined:
+        yield
+        return
+    with transaction.atomic():
+        join_once(session, application, protocol=protocol, client_ref=client_ref, data=data)
+        yield
 
 
 def _remember_joined(key: tuple[str, str, str, str]) -> None:

@@ -12,9 +12,10 @@ from identity import audit, crypto
 from identity.database import is_unavailable
 from identity.errors import IdentityError
 from identity.events import EventType
-from identity.models import SSOSession
+from identity.models import AuditEvent, SSOSession
 from identity.retries import retried
 from identity.sso import access
+from identity.statements import write
 from oidc_provider.authorization import checks, participation
 from oidc_provider.authorization.request import AuthorizationRequest
 from oidc_provider.errors import Fault, OAuthError, from_domain
@@ -68,22 +69,22 @@ def _approve(
         nonce=request.nonce,
         claims=request.claims,
     )
+    event = audit.describe(
+        EventType.AUTHORIZATION_GRANT,
+        tenant=facts.tenant,
+        actor=user,
+        target=client,
+        application=client.catalogue_entry,
+        client_id=client.client_id,
+        dialect=facts.dialect.name,
+        sid=session.sid,
+        context=facts.request,
+        details={"scopes": list(scopes), "response_type": sorted(request.response_type)},
+    )
     try:
-        with transaction.atomic():
-            parameters = _code(request, basis) if request.response_type == {"code"} else _tokens(request, basis)
-            participation.join(session, client, issuer=facts.issuer)
-            audit.record(
-                EventType.AUTHORIZATION_GRANT,
-                tenant=facts.tenant,
-                actor=user,
-                target=client,
-                application=client.catalogue_entry,
-                client_id=client.client_id,
-                dialect=facts.dialect.name,
-                sid=session.sid,
-                context=facts.request,
-                details={"scopes": list(scopes), "response_type": sorted(request.response_type)},
-            )
+        with participation.joining(session, client, issuer=facts.issuer):
+            give = _code if request.response_type == {"code"} else _tokens
+            parameters = give(request, basis, event)
     except DatabaseError as error:
         if is_unavailable(error):
             raise  # The database is away, busy or behind: 503, by the middleware.
@@ -105,10 +106,10 @@ def _check_user(request: AuthorizationRequest, *, session: SSOSession, facts: Fa
         raise OAuthError(Fault.SUBJECT_MISMATCH, log_detail=f"user={user.pk}")
 
 
-def _code(request: AuthorizationRequest, basis: Basis) -> dict[str, Any]:
+def _code(request: AuthorizationRequest, basis: Basis, event: AuditEvent) -> dict[str, Any]:
     """Give a code of 256 random bits (RFC6749-4.1.2, S10)."""
     value = crypto.new_handle()
-    rows.store_code(
+    code = rows.make_code(
         value,
         basis=basis,
         redirect_uri=request.redirect_uri,
@@ -116,15 +117,18 @@ def _code(request: AuthorizationRequest, basis: Basis) -> dict[str, Any]:
         code_challenge=request.code_challenge,
         code_challenge_method=request.code_challenge_method,
     )
+    write(code, event)
     return {"code": value}
 
 
-def _tokens(request: AuthorizationRequest, basis: Basis) -> dict[str, Any]:
+def _tokens(request: AuthorizationRequest, basis: Basis, event: AuditEvent) -> dict[str, Any]:
     """Give an id_token, and with it an access token if it is asked for (OIDCC-3.2.2.5, RFC6749-4.2.2); never more."""
     answer = tokens.bearer(basis) if "token" in request.response_type else {}
     if request.state:
         answer["state"] = request.state
     answer["id_token"] = id_tokens.sign(answer, basis=basis)
-    if "token" in request.response_type:
-        tokens.keep(answer, basis=basis, grant_type=tokens.IMPLICIT)
+    with transaction.atomic():
+        if "token" in request.response_type:
+            tokens.keep(answer, basis=basis, grant_type=tokens.IMPLICIT)
+        write(event)
     return answer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from identity import origins
 from identity.models import SessionParticipant, SSOSession
 from identity.sso import sessions
@@ -11,13 +13,13 @@ from oidc_provider.models import Client
 PROTOCOL = "oidc"
 
 
-def join(session: SSOSession, client: Client, *, issuer: str) -> None:
-    """Note that the session was used to sign in to the client's application. In the caller's transaction.
+def joining(session: SSOSession, client: Client, *, issuer: str) -> AbstractContextManager[None]:
+    """Note that the session was used to sign in to the client's application, with what is written inside.
 
     issuer: under which the client knows us, for what it is told of the session's end.
     """
     entry, data = client.catalogue_entry, {"iss": issuer}
-    sessions.join_once(session, entry, protocol=PROTOCOL, client_ref=client.client_id, data=data)
+    return sessions.joining(session, entry, protocol=PROTOCOL, client_ref=client.client_id, data=data)
 
 
 def of(session: SSOSession) -> list[tuple[Client, SessionParticipant]]:

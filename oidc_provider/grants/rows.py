@@ -9,26 +9,28 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from identity import audit, crypto
 from identity.errors import AccountDisabled, ApplicationDisabled, IdentityError, StateInvalid
 from identity.events import EventType
-from identity.models import SSOSession, Tenant, User
+from identity.models import AuditEvent, SSOSession, Tenant, User
 from identity.purging import Purger
 from identity.retries import retried
 from identity.sso import access
-from identity.statements import Select
+from identity.statements import Select, Update, write
 from oidc_provider.clients import cached
 from oidc_provider.conf import conf
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.grants.basis import Basis, refresh_token_grace
 from oidc_provider.models import AccessToken, AuthorizationCode, Client, ClientAssertion, RefreshToken
 from oidc_provider.wire.facts import Facts
+
+G = TypeVar("G", AuthorizationCode, RefreshToken)
 
 CODE_PURPOSE = "oidc_provider.authorization_code"
 TOKEN_PURPOSE = "oidc_provider.token"
@@ -39,7 +41,7 @@ def token_hashes(token: str) -> list[str]:
     return crypto.keyed_hashes(token, purpose=TOKEN_PURPOSE)
 
 
-# Storing ---------------------------------------------------------------------------------------------------
+# Making ----------------------------------------------------------------------------------------------------
 
 
 class Replayed(OAuthError):
@@ -50,7 +52,7 @@ class Replayed(OAuthError):
         self.family = family
 
 
-def store_code(
+def make_code(
     value: str,
     *,
     basis: Basis,
@@ -59,11 +61,11 @@ def store_code(
     code_challenge: str,
     code_challenge_method: str,
 ) -> AuthorizationCode:
-    """Keep a code with everything that its redemption must find unchanged (S10, RFC6749-4.1.2)."""
+    """Return the row of a code with everything that its redemption must find unchanged (S10, RFC6749-4.1.2)."""
     dialect = basis.facts.dialect
     if basis.auth_time is None:
         raise LookupError("A code is given to a user who signed in.")
-    row = AuthorizationCode(
+    return AuthorizationCode(
         code_hash=crypto.keyed_hash(value, purpose=CODE_PURPOSE),
         user=basis.user,
         application=basis.client,
@@ -85,8 +87,6 @@ def store_code(
         is_offline="offline_access" in basis.scopes or dialect.refresh_outlives_session,
         epoch=basis.epoch,
     )
-    row.save(force_insert=True)
-    return row
 
 
 _CODE = Select(
@@ -115,17 +115,28 @@ def load_refresh_token(value: str) -> RefreshToken | None:
     return _REFRESH_TOKEN.first(token_hashes(value))
 
 
-def store_tokens(answer: Mapping[str, Any], *, basis: Basis, source: AuthorizationCode | RefreshToken | None) -> bool:
-    """Spend what is exchanged, and keep what it gives. In the caller's transaction.
+def store_tokens(
+    answer: Mapping[str, Any], *, basis: Basis, source: AuthorizationCode | RefreshToken | None, event: AuditEvent
+) -> None:
+    """Spend what is exchanged, keep what the answer gives, and record it: one statement, which is a transaction.
 
-    Return whether what was exchanged had been used before, within its grace. Raises Replayed.
+    Raises Replayed, and OAuthError or IdentityError where what is exchanged ended a moment ago.
     """
+    given = [*_make_tokens(answer, basis=basis, source=source), event]
+    if source is None:
+        write(*given)
+    elif isinstance(source, AuthorizationCode):
+        _spend_code(source, given)
+    elif source.superseded_at is not None or not write(*given, gate=_SUPERSEDE.bind(source.pk, timezone.now())):
+        # A second use that is let pass; one after the grace is a token:reuse.
+        event.details |= {"is_within_grace": True, "family": str(basis.family)}
+        _use_again(source, given, started_at=basis.started_at, client=basis.client)
+
+
+def _make_tokens(
+    answer: Mapping[str, Any], *, basis: Basis, source: AuthorizationCode | RefreshToken | None
+) -> list[Model]:
     now = timezone.now()
-    is_within_grace = False
-    if isinstance(source, AuthorizationCode):
-        _spend_code(source, now=now)
-    elif source is not None:
-        is_within_grace = _supersede(source, now=now, started_at=basis.started_at, client=basis.client)
     common: dict[str, Any] = {
         "application": basis.client,
         "dialect": basis.facts.dialect.name,
@@ -135,29 +146,29 @@ def store_tokens(answer: Mapping[str, Any], *, basis: Basis, source: Authorizati
         "claims": basis.claims,
         "is_offline": basis.is_offline,
         "epoch": basis.epoch,
+        "user": basis.user,
     }
-    AccessToken(
+    access_token = AccessToken(
         **common,
         token_checksum=crypto.keyed_hash(answer["access_token"], purpose=TOKEN_PURPOSE),
-        user=basis.user,
         scope=" ".join(basis.scopes),
         audience=audience(basis.scopes, basis.client),
         expires=now + timedelta(seconds=answer["expires_in"]),
-    ).save(force_insert=True)
-    if "refresh_token" in answer and source is not None:
-        RefreshToken(
-            **common,
-            token_checksum=crypto.keyed_hash(answer["refresh_token"], purpose=TOKEN_PURPOSE),
-            user=basis.user,
-            # RFC6749-6: the next one has the scope of the one before, whatever this request narrowed.
-            scope=source.scope,
-            # Rotation does not lengthen the life of a family.
-            expires=source.expires if isinstance(source, RefreshToken) else now + basis.lifetimes.refresh_token,
-            auth_time=source.auth_time,
-            acr=source.acr,
-            amr=source.amr,
-        ).save(force_insert=True)
-    return is_within_grace
+    )
+    if "refresh_token" not in answer or source is None:
+        return [access_token]
+    refresh_token = RefreshToken(
+        **common,
+        token_checksum=crypto.keyed_hash(answer["refresh_token"], purpose=TOKEN_PURPOSE),
+        # RFC6749-6: the next one has the scope of the one before, whatever this request narrowed.
+        scope=source.scope,
+        # Rotation does not lengthen the life of a family.
+        expires=source.expires if isinstance(source, RefreshToken) else now + basis.lifetimes.refresh_token,
+        auth_time=source.auth_time,
+        acr=source.acr,
+        amr=source.amr,
+    )
+    return [access_token, refresh_token]
 
 
 def audience(scopes: Sequence[str], client: Client) -> list[str]:
@@ -165,27 +176,63 @@ def audience(scopes: Sequence[str], client: Client) -> list[str]:
     return list(dict.fromkeys(client.audiences[name] for name in scopes if name in client.audiences))
 
 
-def _spend_code(row: AuthorizationCode, *, now: datetime) -> None:
-    if not AuthorizationCode.objects.filter(pk=row.pk, consumed_at=None).update(consumed_at=now):
-        raise Replayed(Fault.AUTHORIZATION_CODE_REPLAYED, family=row.family, log_detail=f"code={row.pk}")
+# Spending --------------------------------------------------------------------------------------------------
 
 
-def _supersede(row: RefreshToken, *, now: datetime, started_at: datetime, client: Client) -> bool:
-    """Note that the token was used, the first time; within its grace it gives a sibling of what it gave then.
+def _counting(rows: QuerySet[G]) -> QuerySet[G]:
+    """Narrow grants to those whose person and session still count, asked in the moment of the write (S26, S48).
 
-    Return whether it was within its grace. Two tabs, or a retry after an answer that was lost, must not end the grant
-    (decision 51). What counts is when the request came in, however long it waited for its turn. Each way is an UPDATE
-    of the row, so whoever revokes the family waits for the sibling and takes it along (S14).
+    The gate was asked when the row was read. What ended since then is seen here, or the epoch makes dead what is given.
     """
-    live = RefreshToken.objects.filter(pk=row.pk, revoked=None)
-    if row.superseded_at is None and live.filter(superseded_at=None).update(superseded_at=now):
-        return False
+    person = User.objects.filter(pk=OuterRef("user_id"), epoch=OuterRef("epoch"))
+    ended = SSOSession.objects.filter(pk=OuterRef("session_id")).exclude(ended_at=None)
+    return rows.filter(Exists(person), Q(is_offline=True) | ~Exists(ended))
+
+
+_SPEND_CODE = Update(
+    lambda pk, now: (
+        _counting(AuthorizationCode.objects.filter(pk=pk, consumed_at=None)),
+        {"consumed_at": now},
+    )
+)
+_SUPERSEDE = Update(
+    lambda pk, now: (
+        _counting(RefreshToken.objects.filter(pk=pk, revoked=None, superseded_at=None)),
+        {"superseded_at": now},
+    )
+)
+# An UPDATE, though it changes nothing: whoever revokes the family waits for the sibling and takes it along (S14).
+_USE_AGAIN = Update(
+    lambda pk, since: (
+        _counting(RefreshToken.objects.filter(pk=pk, revoked=None, superseded_at__gt=since)),
+        {"superseded_at": F("superseded_at")},
+    )
+)
+
+
+def _spend_code(code: AuthorizationCode, given: Sequence[Model]) -> None:
+    if write(*given, gate=_SPEND_CODE.bind(code.pk, timezone.now())):
+        return
+    fresh = AuthorizationCode.objects.filter(pk=code.pk).first()
+    if fresh is not None and fresh.consumed_at is not None:
+        raise Replayed(Fault.AUTHORIZATION_CODE_REPLAYED, family=code.family, log_detail=f"code={code.pk}")
+    raise StateInvalid(log_detail=f"code={code.pk} ended a moment ago")
+
+
+def _use_again(token: RefreshToken, given: Sequence[Model], *, started_at: datetime, client: Client) -> None:
+    """Give a sibling of what the token gave when it was used first, within its grace (decision 51).
+
+    Two tabs, or a retry after an answer that was lost, must not end the grant. What counts is when the request came in,
+    however long it waited for its turn.
+    """
     grace = refresh_token_grace(client)
-    if grace and live.filter(superseded_at__gt=started_at - grace).update(superseded_at=F("superseded_at")):
-        return True
-    if not live.exists():
-        raise OAuthError(Fault.REFRESH_TOKEN_REVOKED, log_detail=f"token={row.pk} a moment ago")
-    raise Replayed(Fault.REFRESH_TOKEN_REPLAYED, family=row.family, log_detail=f"token={row.pk}")
+    if grace and write(*given, gate=_USE_AGAIN.bind(token.pk, started_at - grace)):
+        return
+    fresh = RefreshToken.objects.filter(pk=token.pk, revoked=None).first()
+    if fresh is None:
+        raise OAuthError(Fault.REFRESH_TOKEN_REVOKED, log_detail=f"token={token.pk} a moment ago")
+    check_first_use(fresh, started_at=started_at, client=client)
+    raise StateInvalid(log_detail=f"token={token.pk} ended a moment ago")
 
 
 def check_first_use(row: RefreshToken, *, started_at: datetime, client: Client) -> None:

@@ -1,7 +1,7 @@
 """Give tokens for what a grant found: make them, spend what is exchanged, keep them, record it.
 
-In the caller's transaction. The order is part of the contract: an id_token is signed before the one statement that
-spends what is exchanged, so that no row is held while a key works.
+The order is part of the contract: an id_token is signed before the one statement that spends what is exchanged, so that
+no row is held while a key works.
 """
 
 from __future__ import annotations
@@ -46,14 +46,9 @@ def bearer(basis: Basis) -> Answer:
 def keep(
     answer: Answer, *, basis: Basis, grant_type: str, source: AuthorizationCode | RefreshToken | None = None
 ) -> None:
-    """Spend what is exchanged, keep what the answer gives, and record it."""
-    is_within_grace = rows.store_tokens(answer, basis=basis, source=source)
-    details: dict[str, Any] = {"grant_type": grant_type, "scopes": list(basis.scopes)}
-    if is_within_grace:
-        # A second use that was let pass; one after the grace is a token:reuse.
-        details |= {"is_within_grace": True, "family": str(basis.family)}
+    """Spend what is exchanged, keep what the answer gives, and record it: one statement, which is a transaction."""
     client, facts = basis.client, basis.facts
-    audit.record(
+    event = audit.describe(
         EventType.TOKEN_GRANT,
         tenant=facts.tenant,
         actor=client,
@@ -63,5 +58,6 @@ def keep(
         sid=basis.session.sid if basis.session else "",
         application=client.catalogue_entry,
         context=facts.request,
-        details=details,
+        details={"grant_type": grant_type, "scopes": list(basis.scopes)},
     )
+    rows.store_tokens(answer, basis=basis, source=source, event=event)

@@ -1,4 +1,4 @@
-"""What every token request passes (RFC6749-3.2), whatever its grant: the client, the grant's rule, one transaction.
+"""What every token request passes (RFC6749-3.2), whatever its grant: the client, and the grant's rule.
 
 A grant is one file and one line here.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-
-from django.db import transaction
 
 from identity.errors import IdentityError
 from identity.events import EventType
@@ -72,15 +70,14 @@ def _check_grant_type(grant_type: str, *, client: Client, facts: Facts) -> None:
 
 @retried
 def _exchange(grant_type: str, params: Parameters, *, client: Client, facts: Facts) -> Answer:
-    """Let the grant answer, in one transaction.
+    """Let the grant answer; what it writes is one statement or one transaction.
 
     What came back although it had been used ends what it once gave, after the rollback and only for a client that
     proved itself (RFC6749-4.1.2, RFC9700-4.14.2).
     """
     asked = TokenRequest(params=params, client=client, facts=facts)
     try:
-        with transaction.atomic():
-            return GRANTS[grant_type](asked)
+        return GRANTS[grant_type](asked)
     except IdentityError as error:
         raise rows.not_usable(error) from None
     except rows.Replayed as replayed:

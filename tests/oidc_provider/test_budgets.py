@@ -1,4 +1,4 @@
-"""Statements per request (performance.md): transactions and the audit's one INSERT are not counted."""
+"""Round trips to the database per request (performance.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oidc_provider.grants import pkce
 from oidc_provider.models import Consent
 from tests.factories.oidc import CALLBACK, make_session
 from tests.support.machine import VERIFIER, Machine
-from tests.support.statements import statements
+from tests.support.statements import round_trips
 
 pytestmark = pytest.mark.django_db
 
@@ -30,33 +30,30 @@ def warm(new_machine: Callable[..., Machine]) -> Machine:
     return machine
 
 
-def test_client_credentials_takes_one_statement(warm: Machine) -> None:
-    assert len(statements(lambda: warm.token(grant_type="client_credentials"))) == 1
+def test_client_credentials_takes_one_round_trip(warm: Machine) -> None:
+    assert round_trips(lambda: warm.token(grant_type="client_credentials"), elsewhere=2) <= 1
 
 
-def test_code_exchange_takes_four_statements(warm: Machine) -> None:
+def test_code_exchange_takes_two_round_trips(warm: Machine) -> None:
     code = warm.code(scope="openid profile email")
-    assert len(statements(lambda: warm.exchange(code))) == 4
+    assert round_trips(lambda: warm.exchange(code), elsewhere=5) <= 2
 
 
-def test_refresh_takes_at_most_five_statements(warm: Machine) -> None:
+def test_refresh_takes_two_round_trips(warm: Machine) -> None:
     token = warm.tokens()["refresh_token"]
-    assert len(statements(lambda: warm.refresh(token))) <= 5
+    assert round_trips(lambda: warm.refresh(token), elsewhere=5) <= 2
+    # A second tab: it is seen in the row that it comes within the grace.
+    assert round_trips(lambda: warm.refresh(token), elsewhere=5) <= 2
 
 
-def test_userinfo_takes_one_statement(warm: Machine) -> None:
+def test_userinfo_takes_one_round_trip(warm: Machine) -> None:
     token = warm.tokens(scope="openid profile email address phone")["access_token"]
-    assert len(statements(lambda: warm.userinfo(token))) == 1
+    assert round_trips(lambda: warm.userinfo(token), elsewhere=1) <= 1
 
 
-def test_introspection_takes_one_statement(warm: Machine) -> None:
+def test_introspection_takes_one_round_trip(warm: Machine) -> None:
     token = warm.tokens()["access_token"]
-    assert len(statements(lambda: warm.introspect(token))) == 1
-
-
-def test_an_approval_takes_two_statements_beside_the_session(warm: Machine) -> None:
-    # The third of the budget is the session with its user, which the middleware reads.
-    assert len(statements(warm.authorize)) == 2
+    assert round_trips(lambda: warm.introspect(token), elsewhere=1) <= 1
 
 
 def test_no_request_parses_keys_or_hashes_slowly(warm: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,19 +91,20 @@ def ask(machine: Machine) -> None:
     assert response["Location"].startswith(f"{CALLBACK}?code=")
 
 
-def test_authorize_takes_three_statements_for_who_is_signed_in(warm: Machine) -> None:
+def test_authorize_takes_two_round_trips_for_who_is_signed_in(
+    warm: Machine, django_capture_on_commit_callbacks: Any
+) -> None:
     assert warm.user is not None
     warm.client.catalogue_entry.skip_consent = True
     warm.client.catalogue_entry.save()
     context = RequestContext(tenant=warm.context.tenant)
-    _, handle = sessions.start(user=warm.user, amr=["pwd"], context=context)
-    warm.http.cookies["__Host-monban_session"] = handle
-    ask(warm)  # the first time the application joins the session
-    asked = statements(lambda: ask(warm))
-    assert len(asked) == 3, asked
+    _, warm.http.cookies["__Host-monban_session"] = sessions.start(user=warm.user, amr=["pwd"], context=context)
+    with django_capture_on_commit_callbacks(execute=True):
+        ask(warm)  # the first time the application joins the session
+    assert round_trips(lambda: ask(warm), elsewhere=3) <= 2
 
 
-def test_authorize_takes_three_statements_with_a_remembered_consent(
+def test_authorize_takes_one_more_for_a_remembered_consent(
     warm: Machine, django_capture_on_commit_callbacks: Any
 ) -> None:
     assert warm.user is not None
@@ -115,8 +113,7 @@ def test_authorize_takes_three_statements_with_a_remembered_consent(
     Consent.objects.create(user=warm.user, client=warm.client, scopes=["openid"], granted_at=timezone.now())
     with django_capture_on_commit_callbacks(execute=True):
         ask(warm)
-    asked = statements(lambda: ask(warm))
-    assert len(asked) == 3, asked
+    assert round_trips(lambda: ask(warm), elsewhere=4) <= 3
 
 
 def test_an_application_joins_a_session_once(warm: Machine, django_capture_on_commit_callbacks: Any) -> None:
@@ -136,7 +133,7 @@ def test_what_was_rolled_back_is_joined_again(
     assert warm.user is not None
     warm.session = make_session(warm.user)
     with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
-        patch.setattr("oidc_provider.authorization.approval.audit.record", fails)
+        patch.setattr("oidc_provider.authorization.approval.write", fails)
         with pytest.raises(RuntimeError):
             warm.code()
     assert not warm.session.participants.exists()
