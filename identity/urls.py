@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from identity.views import account, external, forgot_password, health, home, language, login, logout
+from identity.views import account, external, factors, forgot_password, health, home, language, login, logout
 
 app_name = "identity"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -19,6 +19,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account", account.overview, name="account"),
     path("account/password", account.change_password, name="change_password"),
     path("account/email", account.verify_email, name="verify_email"),
+    path("account/factors", factors.overview, name="factors"),
+    path("account/factors/app", factors.add_app, name="add_app"),
+    path("account/factors/recovery-codes", factors.new_recovery_codes, name="new_recovery_codes"),
+    path("account/factors/<str:public_id>/rename", factors.rename, name="rename_factor"),
+    path("account/factors/<str:public_id>/remove", factors.remove, name="remove_factor"),
     path("account/sessions/<str:sid>/end", account.end_session, name="end_session"),
     path("account/links/<str:link_id>/unlink", external.unlink, name="unlink_external"),
     path("account/consents/<slug:source>/<str:consent_id>/withdraw", account.withdraw_consent, name="withdraw_consent"),

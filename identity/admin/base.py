@@ -30,10 +30,9 @@ from unfold.paginator import InfinitePaginator as CountlessPaginator
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from identity.context import RequestContext
-from identity.directory import lockouts
 from identity.errors import IdentityError
 from identity.http import typed
-from identity.models import MFAMode, Tenant, User
+from identity.models import Tenant, User
 from identity.sign_in import reauthentication
 
 if TYPE_CHECKING:
@@ -399,14 +398,10 @@ class LockoutFields(ModelForm):
         label=gettext_lazy("Demand it although people are locked out"),
         required=False,
         widget=UnfoldBooleanSwitchWidget,
-        help_text=gettext_lazy("Asked for when people have no verified address that a code could go to."),
+        help_text=gettext_lazy(
+            "Asked for when people have neither a second factor nor a verified address that a code could go to."
+        ),
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        modes: Any = self.fields.get("mfa_mode")
-        if modes is not None and not lockouts.ENROLLABLE and self.instance.mfa_mode != MFAMode.IF_ENROLLED:
-            modes.choices = [choice for choice in modes.choices if choice[0] != MFAMode.IF_ENROLLED]
 
 
 class WrittenByService:

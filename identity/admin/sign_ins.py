@@ -9,13 +9,15 @@ from identity import delivery
 from identity.admin.base import ReadOnly, TabularInline, context_of, operator_of, writer_of
 from identity.models import (
     AttemptCounter,
+    AuthenticatorApp,
     Captcha,
     Delivery,
     Device,
+    FactorCeremony,
     LoginTransaction,
-    MFADevice,
     PasswordHistory,
     PendingRequest,
+    RecoveryCode,
     SessionEndReason,
     SessionParticipant,
     SpentNonce,
@@ -169,12 +171,35 @@ class AttemptCounterAdmin(ReadOnly):
     readonly_fields = fields
 
 
-@admin.register(MFADevice)
-class MFADeviceAdmin(ReadOnly):
+@admin.register(AuthenticatorApp)
+class AuthenticatorAppAdmin(ReadOnly):
     tenant_lookup = "user__tenant"
-    list_display = ("user", "kind", "name", "confirmed_at", "last_used_at")
+    list_display = ("user", "name", "algorithm", "created_at", "last_used_at")
     list_select_related = ("user",)
-    fields = ("user", "kind", "name", "confirmed_at", "last_used_at", "created_at")
+    search_fields = ("=user__user_key", "=user__public_id")
+    hidden_fields = ("secret_sealed",)
+    fields = ("user", "name", "algorithm", "created_at", "last_used_at")
+    readonly_fields = fields
+
+
+@admin.register(RecoveryCode)
+class RecoveryCodeAdmin(ReadOnly):
+    tenant_lookup = "user__tenant"
+    list_display = ("user", "created_at", "consumed_at")
+    list_select_related = ("user",)
+    search_fields = ("=user__user_key", "=user__public_id")
+    hidden_fields = ("code_hash",)
+    fields = ("user", "created_at", "consumed_at")
+    readonly_fields = fields
+
+
+@admin.register(FactorCeremony)
+class FactorCeremonyAdmin(ReadOnly):
+    list_display = ("created_at", "purpose", "user", "expires_at", "consumed_at")
+    list_filter = ("purpose",)
+    list_select_related = ("user",)
+    hidden_fields = ("secret_sealed",)
+    fields = ("tenant", "user", "purpose", "bound_to", "created_at", "expires_at", "consumed_at")
     readonly_fields = fields
 
 

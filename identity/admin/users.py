@@ -27,10 +27,10 @@ from identity.admin.base import (
 from identity.authority import Change
 from identity.directory import groups, users
 from identity.messaging import phone
-from identity.models import SessionEndReason, Tenant, User
+from identity.models import FactorKind, SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
 from identity.passwords import credentials
-from identity.sign_in import account
+from identity.sign_in import account, enrolment
 from identity.sso import access
 
 # What the form shows of the user's own columns; mobile and identity number are sealed and have fields of their own.
@@ -146,12 +146,13 @@ class UserAdmin(WrittenByService, LargeTable):
         "User name or its beginning, or a whole e-mail address, mobile number, employee id or id"
     )
     filter_horizontal = ("groups",)
-    actions_detail = ("unlock", "reset_password", "end_sessions", "switch", "delete_user")
+    actions_detail = ("unlock", "reset_password", "reset_factors", "end_sessions", "switch", "delete_user")
     readonly_fields = (
         "public_id",
         "masked_mobile",
         "masked_identity_number",
         "organizations",
+        "second_factors",
         "locked_until",
         "password_changed_at",
         "created_at",
@@ -222,7 +223,8 @@ class UserAdmin(WrittenByService, LargeTable):
                 },
             ),
         ]
-        password = ("password_must_change", *(("locked_until", "password_changed_at") if obj else ("password",)))
+        shown = ("second_factors", "locked_until", "password_changed_at") if obj else ("password",)
+        password = ("password_must_change", *shown)
         sets.append((_("Sign-in"), {"fields": password}))
         if request.user.is_superuser:
             sets.append((_("Operator"), {"fields": RIGHTS}))
@@ -254,6 +256,15 @@ class UserAdmin(WrittenByService, LargeTable):
         rows = user.memberships.select_related("organization").order_by("-is_primary", "pk")
         return ", ".join(f"{row.organization.name} ({row.organization.code})" for row in rows) or "-"
 
+    @admin.display(description=gettext_lazy("second factors"))
+    def second_factors(self, user: User) -> str:
+        """Tell them one by one, without anything secret."""
+        kinds = dict(FactorKind.choices)
+        rows = [f"{row.name} ({kinds[FactorKind(row.kind)]})" for row in enrolment.list_of(user)]
+        if left := enrolment.recovery_codes_left(user):
+            rows.append(_("%(count)d recovery codes") % {"count": left})
+        return ", ".join(rows) or "-"
+
     # Actions
 
     @action(description=gettext_lazy("Unlock"), url_path="unlock", permissions=["change"])
@@ -276,6 +287,20 @@ class UserAdmin(WrittenByService, LargeTable):
             title=_("Reset password"),
             text=_("A new password is made and shown once. The user is signed out everywhere and must choose another."),
             perform=lambda user, form: self._reset_password(request, user),
+        )
+
+    @action(description=gettext_lazy("Reset second factors"), url_path="reset-factors", permissions=["change"])
+    def reset_factors(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Remove what the person has lost; the next sign-in sets one up anew."""
+        return self.confirmed_action(
+            request,
+            object_id,
+            title=_("Reset second factors"),
+            text=_(
+                "Every second factor and recovery code is removed, and the user is signed out everywhere. Where the"
+                " tenant asks for a second factor, the next sign-in sets one up. Be sure who is asking for it."
+            ),
+            perform=lambda user, form: self._reset_factors(request, user),
         )
 
     @action(description=gettext_lazy("End sessions"), url_path="end-sessions", permissions=["change"])
@@ -336,6 +361,9 @@ class UserAdmin(WrittenByService, LargeTable):
 
     def _unlock(self, request: HttpRequest, user: User) -> None:
         throttle.unlock(user, context=context_of(request), actor=operator_of(request))
+
+    def _reset_factors(self, request: HttpRequest, user: User) -> None:
+        enrolment.reset(user=user, context=context_of(request), actor=operator_of(request))
 
     def _end_sessions(self, request: HttpRequest, user: User) -> None:
         access.revoke_everything(

@@ -1,6 +1,6 @@
 """Whom a demand for a second factor would keep out, asked before it is made (S50).
 
-A second factor is a code to a mailbox or telephone that the person has proved; other kinds have no enrolment yet.
+A second factor is what the person has enrolled, or a code to a mailbox or telephone that the person has proved.
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from identity.models import Application, ApplicationAccess, MFAKind, MFAMode, Tenant, User
-
-# What people can enrol by themselves. "If enrolled" asks nobody while it is empty, so it promises what is not there.
-ENROLLABLE: frozenset[MFAKind] = frozenset()
+from identity.models import Application, ApplicationAccess, MFAMode, Tenant, User
 
 
 @dataclass(frozen=True)
@@ -40,17 +37,14 @@ def check_mode(
 
     is_accepted: whoever sets it knows that people will be locked out.
     """
-    if mode == before:
-        return
-    if mode == MFAMode.IF_ENROLLED and not ENROLLABLE:
-        raise ValidationError({"mfa_mode": _("Nobody can enrol a factor yet, so nobody would be asked for one.")})
-    if mode != MFAMode.ALWAYS or is_accepted:
+    if mode in (before, MFAMode.NEVER, MFAMode.IF_ENROLLED) or is_accepted:
         return
     lockout = count(tenant=tenant, application=application)
     if lockout.people:
         text = _(
-            "%(people)d of %(all)d people have no verified e-mail address or mobile number and could not sign in any"
-            " more. Confirm it, or verify their addresses first."
+            "%(people)d of %(all)d people have no second factor and no verified e-mail address or mobile number. A"
+            " browser lets them set one up at their next sign-in; an app lets them in no more. Confirm it, or verify"
+            " their addresses first."
         )
         raise ValidationError({"mfa_mode": text % {"people": lockout.people, "all": lockout.of}}, code="lockout")
 
@@ -58,4 +52,4 @@ def check_mode(
 def _without_factor(people: QuerySet[User]) -> QuerySet[User]:
     mailbox = Q(email_verified=True) & ~Q(email="")
     telephone = Q(phone_number_verified=True) & ~Q(mobile_index="")
-    return people.exclude(mailbox | telephone)
+    return people.exclude(mailbox | telephone | ~Q(factor_kinds=""))

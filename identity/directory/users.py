@@ -30,10 +30,12 @@ from identity.messaging import phone
 from identity.models import (
     AppAccount,
     AttributeEditor,
+    AuthenticatorApp,
     ExternalIdentity,
+    FactorCeremony,
     Membership,
-    MFADevice,
     Organization,
+    RecoveryCode,
     SessionEndReason,
     Tenant,
     UniqueAttributeValue,
@@ -358,7 +360,8 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
         authority.check(Change.EXISTENCE, user=row, actor=actor)
         authority.check_superuser_left(without=row)
         access.close_old_epochs(user=row, reason=SessionEndReason.USER_DELETED, context=context, actor=actor)
-        for model in (AppAccount, ExternalIdentity, Membership, MFADevice, UniqueAttributeValue):
+        owned = (AuthenticatorApp, FactorCeremony, RecoveryCode)
+        for model in (AppAccount, ExternalIdentity, Membership, UniqueAttributeValue, *owned):
             model.objects.filter(user=row).delete()
         devices.forget_all(row)
         credentials.remove_password(user=row)
@@ -368,6 +371,7 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
         row.user_name, row.name = "", ""
         row.is_active, row.is_staff, row.is_superuser = False, False, False
         row.password_changed_at, row.password_must_change = None, False
+        row.factor_kinds, row.factor_required = "", False
         row.locked_until, row.deleted_at = None, timezone.now()
         row.epoch += 1
         row.save()

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 from django.conf import settings
+from django.db import close_old_connections
 
 from identity import crypto, policies
 from identity.conf import conf
@@ -182,6 +185,41 @@ def hand_over_once(message: Message, *, way: Route, envelope: Envelope, attempt:
 def envelope_of(*, user: User | None, target_masked: str, context: RequestContext, is_test: bool = False) -> Envelope:
     """Return what of a request stands with the message."""
     return Envelope(user, target_masked, context.request_id, is_test)
+
+
+def dispatch(deliver: Callable[[], object], *, is_beside_answer: bool) -> None:
+    """Hand a message over now, or beside the answer, so that a gateway's time tells nothing and nobody waits for it.
+
+    Beside the answer failures are only logged.
+    """
+    if is_beside_answer and conf.send_beside_answer:
+        _background().submit(_deliver_in_thread, deliver)
+    elif is_beside_answer:
+        _deliver_quietly(deliver)
+    else:
+        deliver()
+
+
+def _deliver_in_thread(deliver: Callable[[], object]) -> None:
+    close_old_connections()  # a thread of the pool has no request that would do it
+    _deliver_quietly(deliver)
+    close_old_connections()
+
+
+def _deliver_quietly(deliver: Callable[[], object]) -> None:
+    try:
+        deliver()
+    except SendFailed as error:
+        log.warning("message.not_sent", extra={"reason": error.log_detail})
+    except Exception:
+        # Nobody waits for this thread's answer, so the log is the only place where it can tell.
+        log.exception("message.send_error")
+
+
+@cache
+def _background() -> ThreadPoolExecutor:
+    """Return one small pool for the process, made after it has forked."""
+    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="send-message")
 
 
 # What was sent so long ago that nobody asks for it any more.

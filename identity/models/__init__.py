@@ -4,9 +4,17 @@ from identity.models.accounts import AccountType, AppAccount
 from identity.models.applications import Application, ApplicationAccess, AppOrganization
 from identity.models.attributes import AttributeDefinition, AttributeEditor, AttributeTarget, AttributeType
 from identity.models.audit import AppendOnlyError, AuditBatch, AuditEvent, AuditOutcome
-from identity.models.credentials import AttemptCounter, CounterKind, MFADevice, MFAKind, PasswordHistory
+from identity.models.credentials import AttemptCounter, CounterKind, PasswordHistory
 from identity.models.delivery import Delivery, DeliveryState, PendingRequest
 from identity.models.devices import Device
+from identity.models.factors import (
+    AuthenticatorApp,
+    CeremonyPurpose,
+    FactorCeremony,
+    FactorKind,
+    RecoveryCode,
+    TOTPAlgorithm,
+)
 from identity.models.ids import new_public_id
 from identity.models.keys import KeyPair, KeyState, KeyUse, SecretFingerprint
 from identity.models.messages import MessageGateway, MessageTemplate, SentMessage, SentState
@@ -51,13 +59,17 @@ __all__ = [
     "AuditBatch",
     "AuditEvent",
     "AuditOutcome",
+    "AuthenticatorApp",
     "Captcha",
+    "CeremonyPurpose",
     "CounterKind",
     "Delivery",
     "DeliveryState",
     "Device",
     "ExternalAccount",
     "ExternalIdentity",
+    "FactorCeremony",
+    "FactorKind",
     "FrontChannelState",
     "Gender",
     "IdentityType",
@@ -66,8 +78,6 @@ __all__ = [
     "KeyUse",
     "LoginState",
     "LoginTransaction",
-    "MFADevice",
-    "MFAKind",
     "MFAMode",
     "Membership",
     "MessageGateway",
@@ -78,6 +88,7 @@ __all__ = [
     "PasswordHistory",
     "PasswordPolicy",
     "PendingRequest",
+    "RecoveryCode",
     "SSOSession",
     "SSOTicket",
     "SecretFingerprint",
@@ -88,6 +99,7 @@ __all__ = [
     "SessionParticipant",
     "SessionPolicy",
     "SpentNonce",
+    "TOTPAlgorithm",
     "Tenant",
     "TenantDomain",
     "UniqueAttributeValue",

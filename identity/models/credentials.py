@@ -22,36 +22,6 @@ class PasswordHistory(models.Model):
         return f"old password {self.pk}"
 
 
-class MFAKind(models.TextChoices):
-    SMS = "sms", _("Text message")
-    EMAIL = "email", _("E-mail")
-    TOTP = "totp", _("Authenticator app")
-    PASSKEY = "passkey", _("Passkey")
-
-
-class MFADevice(models.Model):
-    """A second factor that a user has enrolled. Text message and e-mail go to the verified address of the user."""
-
-    user = models.ForeignKey(
-        "identity.User", on_delete=models.CASCADE, related_name="mfa_devices", verbose_name=_("user")
-    )
-    kind = models.CharField(_("kind"), max_length=16, choices=MFAKind.choices)
-    name = models.CharField(_("name"), max_length=100, blank=True, default="")
-    secret_sealed = models.TextField(_("secret, sealed"), blank=True, default="", editable=False)
-    data = models.JSONField(_("data"), blank=True, default=dict, editable=False)  # public parts, by kind
-    confirmed_at = models.DateTimeField(_("confirmed at"), null=True, blank=True)
-    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True)
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-
-    class Meta:
-        verbose_name = _("second factor")
-        verbose_name_plural = _("second factors")
-        indexes = [models.Index(fields=["user", "kind"], name="mfa_device_user_kind")]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.pk}"
-
-
 class CounterKind(models.TextChoices):
     ACCOUNT = "account", _("Account")
     UNKNOWN_NAME = "unknown_name", _("Unknown name")

@@ -62,6 +62,9 @@ class MessageTemplate(models.Model):
         return f"{self.channel} {self.purpose} {self.language}"
 
 
+NOTICE = "notice"  # of a message that carries no code: it tells what was done to the account
+
+
 class SentState(models.TextChoices):
     SENT = "sent", _("Taken by the gateway")
     REFUSED = "refused", _("Refused")
@@ -80,7 +83,9 @@ class SentMessage(models.Model):
     )
     gateway_name = models.CharField(_("gateway"), max_length=100)  # stays when the gateway is deleted
     channel = models.CharField(_("channel"), max_length=16, choices=VerificationChannel.choices)
-    purpose = models.CharField(_("purpose"), max_length=32, choices=VerificationPurpose.choices)
+    purpose = models.CharField(
+        _("purpose"), max_length=32, choices=[*VerificationPurpose.choices, (NOTICE, _("Notice"))]
+    )
     target_masked = models.CharField(_("sent to"), max_length=100)
     attempt = models.PositiveSmallIntegerField(_("attempt"))  # 1 is the first gateway that was asked
     is_test = models.BooleanField(_("test"), default=False)  # an operator's test message

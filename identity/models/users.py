@@ -165,6 +165,12 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     # Raised by the UPDATE that changes the password or the state. Whatever was granted carries its user's epoch of that
     # time and counts only while the two are equal, so one write ends everything, whoever was faster (S48, ADR 11).
     epoch = models.IntegerField(default=0, db_default=0, editable=False)
+    # Kinds of second factors that the person has enrolled, with spaces between them: what a sign-in has to know of them
+    # without a further query. `identity.sign_in.enrolment` writes it with the factors themselves.
+    factor_kinds = models.CharField(_("second factors"), max_length=100, blank=True, default="", db_default="")
+    factor_required = models.BooleanField(
+        _("must set up a second factor"), default=False, db_default=False
+    )  # at the next sign-in, after an operator has removed them
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True, editable=False)

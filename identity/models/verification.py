@@ -83,6 +83,7 @@ class LoginState(models.TextChoices):
 
     START = "START", _("Nothing proved yet")
     MFA_AUTH = "MFA_AUTH", _("Second factor needed")
+    FACTOR_ENROL = "FACTOR_ENROL", _("Second factor to be set up")
     PASSWORD_WARN = "PASSWORD_WARN", _("Password will expire soon")
     PASSWORD_EXPIRED = "PASSWORD_EXPIRED", _("Password must be changed")
     SOCIAL_BIND = "SOCIAL_BIND", _("External identity to be linked")

@@ -95,6 +95,37 @@ class VerificationCodeForm(TransactionForm):
     verification_code = _code_field()
 
 
+class FactorNameForm(forms.Form):
+    """What a person calls a factor."""
+
+    name = forms.CharField(label=_("Name"), max_length=100)
+
+
+class NewAppForm(VerificationCodeForm):
+    """An authenticator app that is being added: its first code, and what to call it."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=100,
+        required=False,
+        help_text=_("So that you know it again, such as the name of your telephone."),
+    )
+
+    field_order = ("verification_code", "name")
+
+
+class RecoveryCodeForm(TransactionForm):
+    """A code from the sheet."""
+
+    recovery_code = forms.CharField(
+        label=_("Recovery code"),
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false", "autofocus": True}
+        ),
+    )
+
+
 class MobileForm(TransactionForm):
     """A mobile number. Whether it is one is the tenant's rule."""
 

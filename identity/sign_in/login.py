@@ -1,7 +1,7 @@
 """The steps of signing in over LoginTransaction: browser pages and the SDK API drive the same ones.
 
-    START --password--> MFA_AUTH --code--> PASSWORD_EXPIRED --new password--> SUCCESS
-                                           PASSWORD_WARN --new password or skip--> SUCCESS
+    START --password--> MFA_AUTH --code-----------> PASSWORD_EXPIRED --new password--> SUCCESS
+                        FACTOR_ENROL --first code-> PASSWORD_WARN --new password or skip--> SUCCESS
 
 Order of checks: lock, credentials, disabled, and then what `machine.advance` asks.
 """
@@ -35,7 +35,7 @@ from identity.models import (
 )
 from identity.passwords import credentials
 from identity.passwords.turns import turn
-from identity.sign_in import authentication, machine, registration, verification
+from identity.sign_in import authentication, enrolment, machine, registration, verification
 from identity.sign_in.factors import table
 from identity.sign_in.factors.base import Begun, Factor, remember
 from identity.sign_in.machine import (
@@ -67,6 +67,7 @@ __all__ = [
     "purge_expired",
     "second_factor",
     "skip_password_warning",
+    "submit_enrolment",
     "submit_mobile_code",
     "submit_password",
     "submit_registration",
@@ -210,6 +211,23 @@ def submit_second_factor(step: SignInStep, response: Mapping[str, Any]) -> Login
         raise
     audit.record(EventType.LOGIN_SECOND_FACTOR, tenant=row.tenant, actor=user, target=user, context=step.context)
     return machine.advance(row, step, proved=factor.amr)
+
+
+def submit_enrolment(step: SignInStep, *, name: str, verification_code: str) -> LoginOutcome:
+    """Add the authenticator app whose code this is, for somebody without any second factor, and count it as proved.
+
+    Raises StateInvalid, also where a factor was added meanwhile and has to be proved (S28), and VerificationRefused.
+    """
+    row = machine.get(step, state=LoginState.FACTOR_ENROL)
+    enrolment.finish_totp(
+        user=machine.user_of(row),
+        owner=enrolment.owner_of(row),
+        name=name,
+        verification_code=verification_code,
+        context=step.context,
+        is_first=True,
+    )
+    return machine.advance(row, step, proved=assurance.ONE_TIME_CODE)
 
 
 def change_expired_password(step: SignInStep, *, new_password: str, old_password: str | None = None) -> LoginOutcome:

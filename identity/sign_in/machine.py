@@ -284,6 +284,9 @@ def advance(row: LoginTransaction, step: SignInStep, *, proved: str) -> LoginOut
         user=user, application=row.application, required_acr=row.data.get("required_acr", "")
     ):
         if not table.possible(row, user=user, amr=amr):
+            if row.channel == SessionKind.BROWSER:
+                move(row, to=LoginState.FACTOR_ENROL, user=user, amr=amr)
+                return LoginOutcome(LoginState.FACTOR_ENROL, row, user=user, next_url=row.next_url)
             without = AccessDenied(log_detail=f"user={user.pk} has no second factor")
             return deny(row, error=without, context=step.context)
         move(row, to=LoginState.MFA_AUTH, user=user, amr=amr)

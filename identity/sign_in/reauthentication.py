@@ -64,3 +64,9 @@ def is_recently_confirmed(session: SSOSession, *, with_grace: bool = False) -> b
     if with_grace:
         lifetime += conf.password_confirmation_grace
     return confirmed_at is not None and timezone.now() - confirmed_at < lifetime
+
+
+def is_fresh(session: SSOSession) -> bool:
+    """Return whether the person was proved within that time: by the password again, or by the whole sign-in."""
+    is_new = timezone.now() - session.authenticated_at < conf.password_confirmation_lifetime
+    return is_new or is_recently_confirmed(session)

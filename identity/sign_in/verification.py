@@ -7,23 +7,19 @@ Tries are counted before the code is compared, and one conditional UPDATE spends
 
 from __future__ import annotations
 
-import logging
 import math
 import secrets
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 
-from django.db import IntegrityError, close_old_connections, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
 from identity import audit, crypto, policies, throttle
-from identity.conf import conf
 from identity.context import RequestContext
 from identity.errors import SendFailed, TooManyRequests, ValueInvalid, VerificationRefused
 from identity.events import EventType
@@ -43,8 +39,6 @@ from identity.models.users import make_email_key, make_mobile_key
 from identity.purging import Purger
 from identity.texts import typed_code
 from identity.throttle import Limit
-
-log = logging.getLogger(__name__)
 
 DIGITS = 6
 LIFETIME = timedelta(minutes=5)
@@ -172,7 +166,7 @@ def send(
     envelope = messages.envelope_of(user=user, target_masked=target.masked, context=context)
     if is_deliverable:
         try:
-            _dispatch(
+            messages.dispatch(
                 lambda: messages.hand_over(message, ways=ways, envelope=envelope), is_beside_answer=is_beside_answer
             )
         except SendFailed:
@@ -371,34 +365,3 @@ def _open(
         details={"purpose": purpose, "channel": target.channel},
     )
     return row
-
-
-def _dispatch(deliver: Callable[[], object], *, is_beside_answer: bool) -> None:
-    if is_beside_answer and conf.send_beside_answer:
-        _background().submit(_deliver_in_thread, deliver)
-    elif is_beside_answer:
-        _deliver_quietly(deliver)
-    else:
-        deliver()
-
-
-def _deliver_in_thread(deliver: Callable[[], object]) -> None:
-    close_old_connections()  # a thread of the pool has no request that would do it
-    _deliver_quietly(deliver)
-    close_old_connections()
-
-
-def _deliver_quietly(deliver: Callable[[], object]) -> None:
-    try:
-        deliver()
-    except SendFailed as error:
-        log.warning("verification.not_sent", extra={"reason": error.log_detail})
-    except Exception:
-        # Nobody waits for this thread's answer, so the log is the only place where it can tell.
-        log.exception("verification.send_error")
-
-
-@cache
-def _background() -> ThreadPoolExecutor:
-    """Return one small pool for the process, made after it has forked."""
-    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="send-code")

@@ -18,7 +18,6 @@ from identity.models import (
     AppAccount,
     Application,
     ApplicationAccess,
-    MFADevice,
     MFAMode,
     SessionEndReason,
     SSOSession,
@@ -96,12 +95,12 @@ def mfa_mode(*, user: User, application: Application | None) -> MFAMode:
 
 
 def needs_second_factor(*, user: User, application: Application | None, required_acr: str = "") -> bool:
-    """Return whether this sign-in takes two factors. One query, and only where the mode is "if enrolled"."""
+    """Return whether this sign-in takes two factors."""
     if required_acr == assurance.MULTI_FACTOR:
         return True
     mode = mfa_mode(user=user, application=application)
     if mode == MFAMode.IF_ENROLLED:
-        return MFADevice.objects.filter(user=user).exclude(confirmed_at=None).exists()
+        return bool(user.factor_kinds) or user.factor_required
     return mode == MFAMode.ALWAYS
 
 

@@ -26,7 +26,7 @@ from identity.models import LoginState, LoginTransaction
 from identity.passwords import credentials
 from identity.sign_in import login
 from identity.sign_in.forms import LoginForm, NewPasswordForm, TransactionForm
-from identity.views import errors, external, next_urls, stale_forms, steps
+from identity.views import errors, external, factors, next_urls, stale_forms, steps
 from identity.views.messages import status_of
 from identity.views.steps import follow
 
@@ -118,7 +118,7 @@ def show_second_factor(
     context = {
         "masked_target": factor.hint(user),
         "is_sent": begun is not None,
-        "others": [{"channel": other.name, "masked": other.hint(user)} for other in login.other_second_factors(row)],
+        "others": [{"channel": other.name, "label": other.choice(user)} for other in login.other_second_factors(row)],
         "can_resend": seconds <= 0,
         "seconds_to_resend": max(seconds, 0),
         **((begun.data if begun else None) or {}),
@@ -237,6 +237,7 @@ PAGES: dict[str, Page] = {
     "account": show_accounts,
     "second_factor": show_second_factor,
     "new_password": show_new_password,
+    "enrol": factors.show_enrolment,
     "link": external.show_link,
 }
 ANSWERS: dict[str, Callable[[Request, LoginTransaction, str], login.LoginOutcome | HttpResponse]] = {
@@ -244,10 +245,12 @@ ANSWERS: dict[str, Callable[[Request, LoginTransaction, str], login.LoginOutcome
     "account": take_account,
     "second_factor": take_second_factor,
     "new_password": take_new_password,
+    "enrol": factors.take_enrolment,
     "link": external.take_link,
 }
 _STATE_PAGES = {
     LoginState.MFA_AUTH: "second_factor",
+    LoginState.FACTOR_ENROL: "enrol",
     LoginState.SOCIAL_BIND: "link",
     LoginState.USER_REGISTER: "link",
     LoginState.PASSWORD_WARN: "new_password",

@@ -16,15 +16,17 @@ from identity.keyring import keys
 from identity.models import (
     AttemptCounter,
     AuditBatch,
+    AuthenticatorApp,
     Captcha,
     Delivery,
     Device,
+    FactorCeremony,
     LoginTransaction,
     MessageGateway,
     MessageTemplate,
-    MFADevice,
     PasswordHistory,
     PendingRequest,
+    RecoveryCode,
     SentMessage,
     SessionParticipant,
     SpentNonce,
@@ -170,7 +172,18 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
         ),
         AttemptCounter.objects.create(tenant=tenant, kind="source", key_hash=hashed, window_started_at=now),
         SpentNonce.objects.create(tenant=tenant, key_hash=hashed, expires_at=later),
-        MFADevice.objects.create(user=user, kind="email"),
+        AuthenticatorApp.objects.create(
+            user=user, name="Telephone", secret_sealed=crypto.seal(secrets["handle"], purpose="authenticatorapp.secret")
+        ),
+        RecoveryCode.objects.create(user=user, code_hash=hashed),
+        FactorCeremony.objects.create(
+            tenant=tenant,
+            user=user,
+            purpose="enrol_totp",
+            bound_to=f"session {session.pk}",
+            secret_sealed=crypto.seal(secrets["handle"], purpose="factorceremony.secret"),
+            expires_at=later,
+        ),
         Device.objects.create(
             tenant=tenant, user=user, fingerprint_index=hashed, first_seen_at=now, last_seen_at=now, agent="App 1"
         ),

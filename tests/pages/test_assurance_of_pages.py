@@ -69,4 +69,6 @@ def test_without_a_second_factor_there_is_no_way_in(single, operator):
     handle = re.search(r'name="transaction" value="([^"]+)"', page.content.decode())
     assert handle
     form = {"identifier": "olga", "password": PASSWORD, "transaction": handle[1]}
-    assert single.post("/login", form).status_code == 403
+    step = single.post("/login", form)
+    assert "Set up a second step" in single.get(step["Location"]).content.decode()
+    assert single.get("/admin/").status_code == 302

@@ -15,6 +15,7 @@ from django.utils import timezone
 from identity.conf import current
 from identity.context import RequestContext
 from identity.directory import tenants
+from identity.messaging import messages
 from identity.models import AuditEvent, LoginTransaction, PasswordPolicy, SSOSession, VerificationCode
 from identity.sign_in import captcha, verification
 from tests.factories import PASSWORD, make_user
@@ -172,8 +173,6 @@ def test_asking_twice_by_two_names_does_not_tell_that_they_are_one_persons(tenan
 
 
 def test_sending_does_not_hold_up_the_answer(browser, alice, settings, monkeypatch):
-    from identity.sign_in import verification
-
     settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": True}
     submitted = []
 
@@ -181,8 +180,8 @@ def test_sending_does_not_hold_up_the_answer(browser, alice, settings, monkeypat
         def submit(self, work, *args):
             submitted.append((work, args))
 
-    monkeypatch.setattr(verification, "_background", Pool)
-    monkeypatch.setattr(verification, "close_old_connections", lambda: None)  # it runs in this test's own transaction
+    monkeypatch.setattr(messages, "_background", Pool)
+    monkeypatch.setattr(messages, "close_old_connections", lambda: None)  # it runs in this test's own transaction
     ask(browser, "alice")
     assert mail.outbox == []
     ((work, args),) = submitted

@@ -16,7 +16,6 @@ from identity.context import RequestContext
 from identity.models import (
     AuditEvent,
     LoginTransaction,
-    MFADevice,
     SessionPolicy,
     SSOSession,
     User,
@@ -249,21 +248,11 @@ def test_code_is_not_stored_nor_recorded_in_clear(browser, alice):
 def test_without_a_verified_mailbox_nobody_gets_past_the_rule(browser, tenant):
     user = make_user(tenant, email="x@example.org", email_verified=False)
     response = browser.sign_in(user)
-    assert response.status_code == 403
-    # The password was right, so the person may hear what is missing.
-    assert "no verified address" in response.content.decode()
-    assert LoginTransaction.objects.get().state == "ACCESS_DENIED"
+    # The password was right, so the person may hear what is missing, and set it up.
+    assert "Set up a second step" in browser.get(response["Location"]).content.decode()
+    assert mail.outbox == []
+    assert LoginTransaction.objects.get().state == "FACTOR_ENROL"
     assert SSOSession.objects.count() == 0
-
-
-def test_if_enrolled_asks_those_who_have_enrolled(tenant, alice):
-    SessionPolicy.objects.filter(tenant=tenant).update(mfa_mode="if_enrolled")
-    assert Browser().sign_in(alice)["Location"] == "/account"
-    device = MFADevice.objects.create(user=alice, kind="email")
-    assert Browser().sign_in(alice)["Location"] == "/account"
-    device.confirmed_at = timezone.now()
-    device.save()
-    assert "transaction=" in Browser().sign_in(alice)["Location"]
 
 
 def test_rule_of_the_application_wins_over_the_tenants(browser, tenant, alice):

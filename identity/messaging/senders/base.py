@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from identity import outbound
 from identity.conf import conf
-from identity.models import Tenant, VerificationChannel, VerificationPurpose
+from identity.models import Tenant, VerificationChannel
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -25,13 +25,13 @@ _MAX_SETTING_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One code on its way to one person. Never logged: it carries the code."""
+    """One code, or a notice, on its way to one person. Never logged: it may carry a code."""
 
     tenant: Tenant
     channel: VerificationChannel
-    purpose: VerificationPurpose
+    purpose: str  # of VerificationPurpose, or NOTICE
     target: str  # a mailbox, or a number in E.164
-    verification_code: str
+    verification_code: str  # "" in a notice
     valid_minutes: int
     language: str  # BCP 47
     subject: str  # of a mail; "" for a text message

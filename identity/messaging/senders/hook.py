@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from identity.messaging.senders.base import GatewayFacts, GatewayKind, Message, NotSent, Receipt, check_address, post
 from identity.models import VerificationChannel
+from identity.models.messages import NOTICE
 from identity.outbound import Response
 
 SECRET_PREFIX = "whsec_"
@@ -55,7 +56,7 @@ class HookSender:
 def document(message: Message) -> dict[str, Any]:
     """Return what the receiver gets."""
     return {
-        "type": "verification_code",
+        "type": "verification_code" if message.verification_code else NOTICE,
         "tenant": message.tenant.public_id,
         "channel": message.channel,
         "purpose": message.purpose,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from identity import throttle
 from identity.context import RequestContext
 from identity.models import LoginState, LoginTransaction, SessionKind, User
 from identity.sign_in.forms import TransactionForm
@@ -28,8 +30,8 @@ class Begun:
 class Factor(ABC):
     """A second factor. One object serves all sign-ins: what belongs to one of them stands in its row.
 
-    How a person comes to have the factor is not asked here: an address is verified elsewhere, and what is enrolled
-    has a page of its own, which writes an MFADevice that `is_enrolled` and `check` read.
+    How a person comes to have the factor is not asked here: an address is verified elsewhere, and `enrolment` adds what
+    is enrolled and notes its kind on the person's row, where `is_enrolled` reads it without a query.
     """
 
     name: ClassVar[str]  # on forms and in rows; never another one
@@ -46,6 +48,10 @@ class Factor(ABC):
     def hint(self, user: User) -> str:
         """Return what tells the person which one is meant, such as a masked number."""
 
+    def choice(self, user: User) -> str:
+        """Return what the button says that chooses this factor in place of another one."""
+        return self.hint(user)
+
     @abstractmethod
     def begin(self, row: LoginTransaction, *, user: User, context: RequestContext) -> Begun:
         """Ask for it in this sign-in: send a code, make a challenge. Raises TooManyRequests, SendFailed."""
@@ -61,6 +67,35 @@ class Factor(ABC):
         response: the form's fields by name. Every try is counted before it is looked at (S30).
         Raises AccountLocked, TooManyRequests, and the refusal of a wrong response.
         """
+
+
+class HeldCode(Factor):
+    """A code that the person has at hand: enrolled before, and nothing to begin."""
+
+    channels = frozenset({SessionKind.BROWSER})
+
+    def is_enrolled(self, user: User) -> bool:
+        """Return whether the person's row says so."""
+        return self.name in user.factor_kinds.split()
+
+    def begin(self, row: LoginTransaction, *, user: User, context: RequestContext) -> Begun:
+        """Ask for a code; there is nothing to be sent."""
+        return Begun()
+
+    def find_begun(self, row: LoginTransaction, *, user: User) -> Begun | None:
+        """Return that it may be answered at any time."""
+        return Begun()
+
+
+@contextmanager
+def counted(user: User, *, context: RequestContext) -> Iterator[None]:
+    """Count a try on the row that passwords count on, before anything is compared; a good one is taken back (S30).
+
+    Raises AccountLocked, TooManyRequests.
+    """
+    attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
+    yield
+    throttle.succeed(attempt)
 
 
 def remember(row: LoginTransaction, **values: Any) -> None:

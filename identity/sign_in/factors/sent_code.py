@@ -6,6 +6,8 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from identity.context import RequestContext
 from identity.models import LoginTransaction, SessionKind, User, VerificationPurpose
 from identity.sign_in import authentication, verification
@@ -30,6 +32,10 @@ class SentCode(Factor):
     def hint(self, user: User) -> str:
         """Return the address, masked."""
         return self.target(user).masked
+
+    def choice(self, user: User) -> str:
+        """Return what the button says that chooses it."""
+        return _("Send the code to %(target)s instead") % {"target": self.hint(user)}
 
     def begin(self, row: LoginTransaction, *, user: User, context: RequestContext) -> Begun:
         """Send a code. Raises TooManyRequests, SendFailed, and ValueInvalid (USER.0038) for a number out of reach."""

@@ -17,6 +17,20 @@ for (const button of document.querySelectorAll("[data-reveal]")) {
   });
 }
 
+// Copy and print what is shown once.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    const lines = [...document.querySelectorAll(`#${button.dataset.copy} > *`)].map((line) => line.textContent);
+    await navigator.clipboard.writeText(lines.join("\n"));
+    button.textContent = button.dataset.done;
+  });
+}
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
 // Choose a language by choosing it; the button is for browsers without this script.
 for (const form of document.querySelectorAll("form[data-submit-on-change]")) {
   form.querySelector("button").hidden = true;

@@ -1,0 +1,344 @@
+"""Second factors of a person: added, renamed and removed by the person, removed by an operator.
+
+Whoever calls this has asked the person for a fresh proof. Each change is audited in its transaction and told by mail
+after it. What a ceremony has made counts for one session or one sign-in under way, and once (S28, S29).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from identity import audit, authority, crypto, policies
+from identity.authority import Change
+from identity.context import RequestContext
+from identity.errors import NotAllowed, NotFound, StateInvalid, VerificationRefused
+from identity.events import EventType
+from identity.messaging import notices
+from identity.models import (
+    AuthenticatorApp,
+    CeremonyPurpose,
+    FactorCeremony,
+    FactorKind,
+    LoginTransaction,
+    MFAMode,
+    RecoveryCode,
+    SessionEndReason,
+    SSOSession,
+    TOTPAlgorithm,
+    User,
+)
+from identity.purging import Purger
+from identity.retries import retried
+from identity.sign_in.factors import kinds, recovery_code, table, totp
+from identity.sso import access, sessions
+from identity.texts import is_storable, trimmed
+
+CEREMONY_LIFETIME = timedelta(minutes=10)
+PER_KIND = 10  # of one person
+MAX_NAME_LENGTH = 100
+
+_CEREMONY = crypto.column_purpose(FactorCeremony, "secret_sealed")
+
+
+@dataclass(frozen=True)
+class NewApp:
+    """What an authenticator app is given to be added."""
+
+    secret: str  # base32
+    uri: str  # for the QR code
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """One factor of a person, without anything secret."""
+
+    kind: str
+    public_id: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+def owner_of(holder: SSOSession | LoginTransaction) -> str:
+    """Return what a ceremony is bound to: one session, or one sign-in under way."""
+    return f"{'session' if isinstance(holder, SSOSession) else 'sign-in'} {holder.pk}"
+
+
+def list_of(user: User) -> list[Enrolled]:
+    """Return the person's factors, the oldest first; recovery codes are counted by `recovery_codes_left`."""
+    apps = AuthenticatorApp.objects.filter(user=user).order_by("pk")
+    return [Enrolled(FactorKind.TOTP, app.public_id, app.name, app.created_at, app.last_used_at) for app in apps]
+
+
+def recovery_codes_left(user: User) -> int:
+    """Return how many recovery codes are not spent."""
+    return recovery_code.left(user) if FactorKind.RECOVERY_CODE in user.factor_kinds.split() else 0
+
+
+# Adding ----------------------------------------------------------------------------------------------------
+
+
+def begin_totp(*, user: User, owner: str) -> NewApp:
+    """Return the secret of the app that is being added: while it can be answered, the same one again."""
+    now = timezone.now()
+    FactorCeremony.objects.filter(bound_to=owner, purpose=CeremonyPurpose.ENROL_TOTP, expires_at__lte=now).delete()
+    row = _open_ceremony(user=user, owner=owner, purpose=CeremonyPurpose.ENROL_TOTP)
+    if row is None:
+        algorithm = TOTPAlgorithm.SHA1  # which every app knows; some read past the name of another one
+        made = json.dumps({"secret": totp.new_secret(algorithm), "algorithm": algorithm})
+        try:
+            with transaction.atomic():
+                row = FactorCeremony.objects.create(
+                    tenant=user.tenant,
+                    user=user,
+                    purpose=CeremonyPurpose.ENROL_TOTP,
+                    bound_to=owner,
+                    secret_sealed=crypto.seal(made, purpose=_CEREMONY),
+                    expires_at=now + CEREMONY_LIFETIME,
+                )
+        except IntegrityError:
+            # The page was opened twice at once: both show one secret.
+            row = _open_ceremony(user=user, owner=owner, purpose=CeremonyPurpose.ENROL_TOTP)
+            if row is None:
+                raise StateInvalid(log_detail=f"{owner} has an app of another person under way") from None
+    secret, algorithm = _made_for_app(row)
+    issuer = " ".join(user.tenant.name.split()).replace(":", " ")
+    return NewApp(secret, totp.uri(secret, algorithm=algorithm, issuer=issuer, account=user.user_name))
+
+
+@retried
+def finish_totp(
+    *, user: User, owner: str, name: str, verification_code: str, context: RequestContext, is_first: bool = False
+) -> AuthenticatorApp:
+    """Add the app whose code proves that it has the secret; that code is taken.
+
+    is_first: only for somebody who has no second factor, as in a sign-in that has not proved one (S28).
+    Raises StateInvalid, VerificationRefused, NotAllowed (MFA.0002), AuthorityRefused.
+    """
+    ceremony = _open_ceremony(user=user, owner=owner, purpose=CeremonyPurpose.ENROL_TOTP)
+    if ceremony is None:
+        raise StateInvalid(log_detail=f"{owner} has no app under way")
+    secret, algorithm = _made_for_app(ceremony)
+    now = timezone.now()
+    step = totp.matching_step(secret, verification_code, algorithm=algorithm, now=now)
+    if step is None:
+        raise VerificationRefused(log_detail=f"factor_ceremony={ceremony.pk} wrong code")
+    with transaction.atomic():
+        row = _locked(user)
+        _check_may_add(row, AuthenticatorApp, is_first=is_first)
+        _spend(ceremony, now=now)
+        app = AuthenticatorApp.objects.create(
+            user=row,
+            name=_name(name) or _("Authenticator app"),
+            secret_sealed=crypto.seal(secret, purpose=totp.SECRET),
+            algorithm=algorithm,
+            last_step=step,
+            last_used_at=now,
+        )
+        _note_added(row, kind=FactorKind.TOTP, factor=app, context=context)
+    _follow(user, row)
+    notices.send("factor_changed", user=user, context=context, event="added", factor=app.name)
+    return app
+
+
+@retried
+def make_recovery_codes(*, user: User, context: RequestContext) -> list[str]:
+    """Make ten codes, the only copy of which is returned; earlier ones are void.
+
+    Raises NotAllowed for somebody without another factor, in whose place the codes would be.
+    """
+    codes = [recovery_code.new_code() for _number in range(recovery_code.COUNT)]
+    with transaction.atomic():
+        row = _locked(user)
+        authority.check(Change.FACTOR, user=row, actor=user)
+        if not _own_kinds(row):
+            raise NotAllowed("MFA.0001", log_detail=f"user={row.pk} has no factor to recover")
+        RecoveryCode.objects.filter(user=row).delete()
+        RecoveryCode.objects.bulk_create(
+            [RecoveryCode(user=row, code_hash=recovery_code.hashes_of(code, user=row)[0]) for code in codes]
+        )
+        kinds.note(row)
+        audit.record(
+            EventType.RECOVERY_CODES, tenant=row.tenant, actor=user, target=row, context=context, details={"count": 10}
+        )
+    _follow(user, row)
+    notices.send("factor_changed", user=user, context=context, event="codes_made")
+    return codes
+
+
+def count_for_session(session: SSOSession, *, proved: str, context: RequestContext) -> str:
+    """Note that the session has proved the factor that it just added; return the session's new handle.
+
+    Otherwise whoever adds one would be asked for it at once. Raises StateInvalid, AccountDisabled.
+    """
+    amr = [*session.amr, *([proved] if proved not in session.amr else [])]
+    _renewed, handle = sessions.renew(session=session, amr=amr, context=context, is_step_up=True)
+    return handle
+
+
+# Changing --------------------------------------------------------------------------------------------------
+
+
+@retried
+def rename(*, user: User, public_id: str, name: str, context: RequestContext) -> None:
+    """Give one of the person's own factors another name. Raises NotFound, for other people's too."""
+    name = _name(name)
+    with transaction.atomic():
+        row = _locked(user)
+        authority.check(Change.FACTOR, user=row, actor=user)
+        kind, factor = _own(row, public_id)
+        if not name or name == factor.name:
+            return
+        before, factor.name = factor.name, name
+        factor.save(update_fields=["name"])
+        audit.record(
+            EventType.FACTOR_RENAME,
+            tenant=row.tenant,
+            actor=user,
+            target=row,
+            context=context,
+            details={"kind": kind, "factor": public_id},
+            personal={"name": [before, name]},
+        )
+    notices.send("factor_changed", user=user, context=context, event="renamed", factor=name)
+
+
+@retried
+def remove(*, user: User, public_id: str, context: RequestContext) -> None:
+    """Take one of the person's own factors away; with the last one go the recovery codes.
+
+    Raises NotFound, for other people's too, and NotAllowed (MFA.0001) where the tenant demands a factor and this is the
+    last one.
+    """
+    with transaction.atomic():
+        row = _locked(user)
+        authority.check(Change.FACTOR, user=row, actor=user)
+        kind, factor = _own(row, public_id)
+        name = factor.name
+        factor.delete()
+        kinds.note(row)
+        if not _own_kinds(row):
+            RecoveryCode.objects.filter(user=row).delete()
+            kinds.note(row)
+        mode = policies.session_policy(row.tenant).mfa_mode
+        if mode == MFAMode.ALWAYS and not any(each.is_enrolled(row) for each in table.FACTORS.values()):
+            raise NotAllowed("MFA.0001", log_detail=f"user={row.pk}")
+        audit.record(
+            EventType.FACTOR_REMOVE,
+            tenant=row.tenant,
+            actor=user,
+            target=row,
+            context=context,
+            details={"kind": kind, "factor": public_id},
+            personal={"name": name},
+        )
+    _follow(user, row)
+    notices.send("factor_changed", user=user, context=context, event="removed", factor=name)
+
+
+@retried
+def reset(*, user: User, context: RequestContext, actor: Any) -> None:
+    """Remove every factor, as an operator does for somebody who has lost them; the next sign-in sets one up.
+
+    Every session ends: one of them may be the finder's of a lost telephone. Raises AuthorityRefused (S46).
+    """
+    with transaction.atomic():
+        row = _locked(user)
+        authority.check(Change.FACTOR, user=row, actor=actor)
+        had = row.factor_kinds
+        for model in (AuthenticatorApp, RecoveryCode, FactorCeremony):
+            model.objects.filter(user=row).delete()
+        User.objects.filter(pk=row.pk).update(factor_kinds="", factor_required=True, epoch=F("epoch") + 1)
+        row.refresh_from_db(fields=["factor_kinds", "factor_required", "epoch"])
+        reason = SessionEndReason.ENDED_BY_OPERATOR
+        access.close_old_epochs(user=row, reason=reason, context=context, actor=actor)
+        audit.record(
+            EventType.FACTOR_RESET,
+            tenant=row.tenant,
+            actor=actor,
+            target=row,
+            context=context,
+            changes={"factor_kinds": [had, ""]},
+        )
+    _follow(user, row)
+    user.epoch = row.epoch
+    notices.send("factor_changed", user=user, context=context, event="reset")
+
+
+# Ceremonies that nobody can answer any more.
+purge_ceremonies = Purger(
+    lambda now: FactorCeremony.objects.filter(expires_at__lt=now - timedelta(days=1)), by="expires_at"
+)
+
+
+def _open_ceremony(*, user: User, owner: str, purpose: CeremonyPurpose) -> FactorCeremony | None:
+    rows = FactorCeremony.objects.filter(bound_to=owner, purpose=purpose, user=user, consumed_at=None)
+    return rows.filter(expires_at__gt=timezone.now()).first()
+
+
+def _spend(ceremony: FactorCeremony, *, now: datetime) -> None:
+    if not FactorCeremony.objects.filter(pk=ceremony.pk, consumed_at=None).update(consumed_at=now):
+        raise StateInvalid(log_detail=f"factor_ceremony={ceremony.pk} spent")
+
+
+def _made_for_app(ceremony: FactorCeremony) -> tuple[str, TOTPAlgorithm]:
+    made = json.loads(crypto.unseal(ceremony.secret_sealed, purpose=_CEREMONY))
+    return made["secret"], TOTPAlgorithm(made["algorithm"])
+
+
+def _locked(user: User) -> User:
+    people = User.objects.select_related("tenant__session_policy")
+    row: User = people.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
+    return row
+
+
+def _check_may_add(row: User, model: type[AuthenticatorApp], *, is_first: bool) -> None:
+    authority.check(Change.FACTOR, user=row, actor=row)
+    if is_first and any(each.is_enrolled(row) for each in table.FACTORS.values()):
+        raise StateInvalid(log_detail=f"user={row.pk} has a second factor to be proved first")
+    if model.objects.filter(user=row).count() >= PER_KIND:
+        raise NotAllowed("MFA.0002", log_detail=f"user={row.pk}")
+
+
+def _note_added(row: User, *, kind: FactorKind, factor: AuthenticatorApp, context: RequestContext) -> None:
+    kinds.note(row)
+    row.factor_required = False
+    User.objects.filter(pk=row.pk).update(factor_required=False)
+    audit.record(
+        EventType.FACTOR_ADD,
+        tenant=row.tenant,
+        actor=row,
+        target=row,
+        context=context,
+        details={"kind": kind, "factor": factor.public_id},
+        personal={"name": factor.name},
+    )
+
+
+def _own(row: User, public_id: str) -> tuple[FactorKind, AuthenticatorApp]:
+    found = AuthenticatorApp.objects.filter(user=row, public_id=public_id).first() if is_storable(public_id) else None
+    if found is None:
+        raise NotFound(log_detail=f"user={row.pk} has no such factor")
+    return FactorKind.TOTP, found
+
+
+def _own_kinds(row: User) -> Sequence[str]:
+    return [kind for kind in row.factor_kinds.split() if kind != FactorKind.RECOVERY_CODE]
+
+
+def _follow(user: User, row: User) -> None:
+    """Bring the caller's copy up to what was written."""
+    user.factor_kinds, user.factor_required = row.factor_kinds, row.factor_required
+
+
+def _name(name: str) -> str:
+    return trimmed(name.replace("\x00", ""))[:MAX_NAME_LENGTH]

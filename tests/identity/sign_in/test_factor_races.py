@@ -1,0 +1,61 @@
+"""A hundred tries at once with one proof of a second factor: one of them passes (S29)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pyotp
+import pytest
+from django.utils import timezone
+
+from identity.context import RequestContext
+from identity.errors import StateInvalid, VerificationRefused
+from identity.models import AuthenticatorApp, RecoveryCode, User
+from identity.sign_in import enrolment
+from identity.sign_in.factors import recovery_code, totp
+from tests.factories import make_tenant, make_user
+from tests.factories.factors import enrol
+from tests.support.at_once import at_once
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.security("S29")]
+
+TRIES = 100
+
+
+@pytest.fixture
+def user() -> User:
+    return make_user(make_tenant(), user_name="alice")
+
+
+def winners(answers: list[object]) -> int:
+    return sum(not isinstance(answer, VerificationRefused | StateInvalid) for answer in answers)
+
+
+@pytest.mark.spec("RFC6238-5.2")
+def test_of_a_hundred_who_send_one_time_step_one_passes(user: User) -> None:
+    _app, codes = enrol(user)
+    code = codes.at(timezone.now() + timedelta(seconds=30))  # good for the minute that this may take
+    answers = at_once(lambda _number: totp.take(user, code), times=TRIES, refusals=(VerificationRefused,))
+    assert winners(answers) == 1
+
+
+def test_of_a_hundred_who_send_one_recovery_code_one_passes(user: User) -> None:
+    enrol(user)
+    code = enrolment.make_recovery_codes(user=user, context=RequestContext(tenant=user.tenant))[0]
+    answers = at_once(lambda _number: recovery_code.take(user, code), times=TRIES, refusals=(VerificationRefused,))
+    assert winners(answers) == 1
+    assert RecoveryCode.objects.filter(consumed_at=None).count() == 9
+
+
+def test_of_a_hundred_who_answer_one_enrolment_one_adds_an_app(user: User) -> None:
+    context = RequestContext(tenant=user.tenant)
+    code = pyotp.TOTP(enrolment.begin_totp(user=user, owner="session 1").secret).now()
+    answers = at_once(
+        lambda _number: enrolment.finish_totp(
+            user=user, owner="session 1", name="", verification_code=code, context=context
+        ),
+        times=TRIES,
+        refusals=(VerificationRefused, StateInvalid),
+    )
+    assert winners(answers) == 1
+    assert AuthenticatorApp.objects.count() == 1
