@@ -13,10 +13,12 @@ choose_settings()
 # RFC 8414-3.1 puts the path of an issuer behind this one.
 _METADATA = "/.well-known/oauth-authorization-server"
 
-_answer = get_wsgi_application()
+_django = get_wsgi_application()
 
-from identity.keyring import secret_check  # noqa: E402 - models need the settings
+from config import lane  # noqa: E402 - models need the settings
+from identity.keyring import secret_check  # noqa: E402
 
+_answer = lane.before(_django)
 secret_check.prove_at_start()
 
 

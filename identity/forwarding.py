@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
 
 from django.http import HttpRequest
 
@@ -27,6 +29,10 @@ _MAX_GIVEN_ID_LENGTH = 100
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 
 
+# Where an arrival stands in the environ, once it was read. No header can write it: those are HTTP_….
+ARRIVAL_KEY = "monban.arrival"
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """Where one request came from."""
@@ -34,33 +40,52 @@ class Arrival:
     ip: str  # of the client; "" by a local socket without a proxy
     request_id: str  # ours
     given_request_id: str  # what the caller calls it; "" where it says nothing or the id is ours
+    scheme: str
+    host: str | None  # in its normal form; None without one
 
 
-def apply(request: HttpRequest) -> Arrival:
-    """Read the way of the request, and leave only what is believed on it: scheme, and Host in its normal form."""
-    peer = request.META.get("REMOTE_ADDR", "")
+def read(meta: Mapping[str, Any], *, scheme: str) -> Arrival:
+    """Read the way of a request. scheme: the one that the server spoke."""
+    peer = meta.get("REMOTE_ADDR", "")
     # Without an address the peer came by a local socket, which only a proxy of ours can open.
     is_proxy = _is_trusted(peer) if peer else bool(conf.trusted_proxies)
-    hops = _words(request, "HTTP_X_FORWARDED_FOR")
+    hops = _words(meta, "HTTP_X_FORWARDED_FOR")
     position, address = _client(parse_node(peer), hops) if is_proxy else (-1, parse_node(peer))
-    request_id = _named(request, conf.request_id_header) if is_proxy else ""
-    given = request.META.get(_GIVEN_REQUEST_ID, "")
+    request_id = _named(meta, conf.request_id_header) if is_proxy else ""
+    given = meta.get(_GIVEN_REQUEST_ID, "")
+    host = meta.get("HTTP_HOST")
     if is_proxy:
-        _apply_scheme(request, position=position, hops=len(hops))
-        host = _named(request, conf.forwarded_host_header)
-        if host and "," not in host:
-            request.META["HTTP_HOST"] = host
-    for name in (*_HEARSAY, _meta_name(conf.forwarded_host_header), _meta_name(conf.request_id_header)):
-        request.META.pop(name, None)
-    if "HTTP_HOST" in request.META:
-        request.META["HTTP_HOST"] = normal_host(request.META["HTTP_HOST"], scheme=request.scheme or "http")
+        scheme = _scheme(meta, position=position, hops=len(hops)) or scheme
+        forwarded = _named(meta, conf.forwarded_host_header)
+        if forwarded and "," not in forwarded:
+            host = forwarded
     if not _REQUEST_ID.fullmatch(request_id):
         request_id = uuid.uuid4().hex
     return Arrival(
         ip=str(address) if address else "",
         request_id=request_id,
         given_request_id="" if given == request_id else _UNPRINTABLE.sub("", given[:_MAX_GIVEN_ID_LENGTH]),
+        scheme=scheme,
+        host=None if host is None else normal_host(host, scheme=scheme),
     )
+
+
+def apply(request: HttpRequest) -> Arrival:
+    """Read the way of the request, and leave only what is believed on it: scheme, and Host in its normal form."""
+    arrival: Arrival = request.META.get(ARRIVAL_KEY) or read(request.META, scheme=request.scheme or "http")
+    request.META["wsgi.url_scheme"] = arrival.scheme
+    if hasattr(request, "scope"):
+        request.scope["scheme"] = arrival.scheme
+    if arrival.host is not None:
+        request.META["HTTP_HOST"] = arrival.host
+    for name in hearsay():
+        request.META.pop(name, None)
+    return arrival
+
+
+def hearsay() -> tuple[str, ...]:
+    """Return the names, in the environ, of the headers that nothing after this may read."""
+    return (*_HEARSAY, _meta_name(conf.forwarded_host_header), _meta_name(conf.request_id_header))
 
 
 def normal_host(host: str, *, scheme: str) -> str:
@@ -105,29 +130,26 @@ def _client(peer: IPv4Address | IPv6Address | None, hops: list[str]) -> tuple[in
     return found
 
 
-def _apply_scheme(request: HttpRequest, *, position: int, hops: int) -> None:
-    """Believe what the outermost of our proxies says of the scheme.
+def _scheme(meta: Mapping[str, Any], *, position: int, hops: int) -> str:
+    """Return what the outermost of our proxies says of the scheme, which is believed; "" where it says nothing.
 
     Proxies that append a word each, as to the addresses, say it where the client's address stands. Else the first word
     is the outermost proxy's, and inner proxies that speak http among themselves added theirs.
     """
-    words = [word.lower() for word in _words(request, "HTTP_X_FORWARDED_PROTO") if word]
+    words = [word.lower() for word in _words(meta, "HTTP_X_FORWARDED_PROTO") if word]
     if not words:
-        return
+        return ""
     scheme = words[position] if len(words) == hops and position >= 0 else words[0]
-    if scheme in _DEFAULT_PORTS:
-        if hasattr(request, "scope"):
-            request.scope["scheme"] = scheme
-        request.META["wsgi.url_scheme"] = scheme
+    return scheme if scheme in _DEFAULT_PORTS else ""
 
 
-def _words(request: HttpRequest, name: str) -> list[str]:
-    text: str = request.META.get(name, "")
+def _words(meta: Mapping[str, Any], name: str) -> list[str]:
+    text: str = meta.get(name, "")
     return [word.strip() for word in text.split(",")] if text else []
 
 
-def _named(request: HttpRequest, header: str) -> str:
-    value: str = request.META.get(_meta_name(header), "") if header else ""
+def _named(meta: Mapping[str, Any], header: str) -> str:
+    value: str = meta.get(_meta_name(header), "") if header else ""
     return value.strip()
 
 

@@ -10,6 +10,7 @@ from django.utils import translation
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 from identity.http import Request
+from identity.models import Tenant
 
 _SIMPLIFIED = "zh-hans"
 _TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
@@ -23,6 +24,11 @@ def choose_language(request: Request) -> str:
         getattr(request.context.tenant, "language", ""),
     ]
     return _first_supported(wishes, others)
+
+
+def language_of_program(accept_language: str, *, tenant: Tenant) -> str:
+    """Return the same for a caller without cookie and account. accept_language: the header's value."""
+    return _first_supported(_accepted(accept_language), [tenant.language])
 
 
 def language_of_refusal(request: Request) -> str:
@@ -87,6 +93,10 @@ def _hyphenated(tag: str) -> str:
 
 
 def _wishes_of_browser(request: Request) -> list[str]:
-    parsed = parse_accept_lang_header(request.headers.get("Accept-Language", "")[:500].replace("_", "-"))
-    accepted = [tag for tag, _quality in parsed if tag != "*"]
-    return [request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, ""), *accepted]
+    cookie = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+    return [cookie, *_accepted(request.headers.get("Accept-Language", ""))]
+
+
+def _accepted(accept_language: str) -> list[str]:
+    parsed = parse_accept_lang_header(accept_language[:500].replace("_", "-"))
+    return [tag for tag, _quality in parsed if tag != "*"]

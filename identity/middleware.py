@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -55,7 +55,7 @@ class RequestContextMiddleware:
         request.context = RequestContext(
             tenant=None,
             ip=arrival.ip,
-            user_agent=_user_agent(request),
+            user_agent=user_agent(request.META),
             request_id=arrival.request_id,
             given_request_id=arrival.given_request_id,
         )
@@ -74,7 +74,7 @@ class RequestContextMiddleware:
             return self.get_response(request)
         try:
             secret_check.prove()
-            tenant = _find_tenant(request)
+            tenant = find_tenant(request.get_host())
         except DatabaseError as error:
             if not is_unavailable(error):
                 raise
@@ -199,8 +199,8 @@ def _unavailable(request: Request, error: DatabaseError) -> HttpResponseBase:
     return errors.unavailable(request)
 
 
-def _find_tenant(request: Request) -> Tenant | None:
-    host = request.get_host()
+def find_tenant(host: str) -> Tenant | None:
+    """Return the tenant whom a host belongs to (decision 10)."""
     tenant = tenants.find_by_host(host)
     if tenant is None and conf.debug and _LOOPBACK_HOST.fullmatch(host):
         return tenants.find_default()
@@ -212,5 +212,6 @@ def _is_shared_host(request: Request) -> bool:
     return bool(conf.shared_host) and request.get_host() == conf.shared_host and request.path_info.startswith("/api/")
 
 
-def _user_agent(request: Request) -> str:
-    return _CONTROL_CHARACTERS.sub(" ", request.headers.get("User-Agent", ""))[:_MAX_USER_AGENT_LENGTH]
+def user_agent(meta: Mapping[str, Any]) -> str:
+    """Return what the client calls itself, as far as it is kept."""
+    return _CONTROL_CHARACTERS.sub(" ", meta.get("HTTP_USER_AGENT", ""))[:_MAX_USER_AGENT_LENGTH]

@@ -1,15 +1,11 @@
-"""Requests from the pages of clients: across origins (FETCH-3.2, CORS), and a sign-in that a script drives.
+"""Requests from the pages of clients: across origins (see `cors`), and a sign-in that a script drives.
 
-Published documents (discovery, keys) may be read from any page. The token, userinfo and revocation endpoints may
-be called from the origins that a client of this tenant registered. Cookies never take part there: no such answer
-carries Access-Control-Allow-Credentials, and none of these endpoints looks at a cookie. The scripted sign-in is the
-exception, and it is for pages of the same site only (decision 18).
+Cookies take part in the scripted sign-in only, and it is for pages of the same site only (decision 18).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from typing import Any
 
 from django.http import HttpResponse
@@ -17,93 +13,34 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from identity.http import Request
+from identity.views.machines import endpoint_of
 from oidc_provider import dialects
 from oidc_provider.clients import cached
+from oidc_provider.cors import PREFLIGHT_SECONDS
 from oidc_provider.dialects.base import Dialect, EndpointName
 from oidc_provider.wire import scripted
 
-PREFLIGHT_SECONDS = 600
-ALLOWED_HEADERS = "Authorization, Content-Type, Accept, Accept-Language"
-EXPOSED_HEADERS = "WWW-Authenticate, Retry-After"
 SCRIPT_HEADERS = "Content-Type, Accept, Accept-Language, X-Requested-With"
 
 
-class Origins(Enum):
-    """Which origins may call an endpoint (CORS)."""
-
-    ANY = "any"
-    REGISTERED = "registered"
-
-
-POLICIES = {
-    EndpointName.TOKEN: Origins.REGISTERED,
-    EndpointName.USERINFO: Origins.REGISTERED,
-    EndpointName.REVOKE: Origins.REGISTERED,
-    EndpointName.JWKS: Origins.ANY,
-    EndpointName.PUBLIC_KEY: Origins.ANY,
-    EndpointName.DISCOVERY: Origins.ANY,
-    EndpointName.OAUTH_METADATA: Origins.ANY,
-}
-
-
 class CORSMiddleware:
-    """Answer preflight requests and mark answers that a page of another origin may read."""
+    """Mark answers of endpoints that a page of another origin may read, pages of errors among them."""
 
     def __init__(self, get_response: Callable[[Request], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: Request) -> HttpResponseBase:
-        """Mark the answer of an endpoint that has a policy."""
+        """Mark the answer of an endpoint that is shared."""
         response = self.get_response(request)
-        endpoint = _endpoint(request)
-        if endpoint is not None:
-            self._mark(request, response, POLICIES[endpoint])
+        match = request.resolver_match
+        endpoint = endpoint_of(match.func) if match is not None else None
+        if endpoint is not None and endpoint.sharing is not None:
+            for name, value in endpoint.sharing.marks(request.headers.get("Origin"), request.context.tenant).items():
+                if name == "Vary":
+                    patch_vary_headers(response, [value])  # a page varies by more
+                else:
+                    response[name] = value
         return response
-
-    def process_view(
-        self, request: Request, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> HttpResponseBase | None:
-        """Answer a preflight request in place of the view, which knows its own methods only (FETCH-3.2.2)."""
-        endpoint = _endpoint(request)
-        is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-        if endpoint is None or not is_preflight:
-            return None
-        dialect: Dialect = kwargs["dialect"]
-        response = HttpResponse(status=204)
-        if _is_allowed(request, POLICIES[endpoint]):
-            response["Access-Control-Allow-Methods"] = ", ".join(dialect.endpoints[endpoint].methods)
-            response["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
-            response["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
-        return response
-
-    @staticmethod
-    def _mark(request: Request, response: HttpResponseBase, policy: Origins) -> None:
-        if policy is Origins.ANY:
-            response["Access-Control-Allow-Origin"] = "*"
-            return
-        # Caches must not hand one origin's answer to another.
-        patch_vary_headers(response, ["Origin"])
-        if _is_allowed(request, policy):
-            response["Access-Control-Allow-Origin"] = request.headers["Origin"]
-            response["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-
-
-def _endpoint(request: Request) -> EndpointName | None:
-    """Return the endpoint of the route, if it has a policy. Routes are named after endpoints, see `urls`."""
-    match = request.resolver_match
-    if match is None or match.app_name != "oidc_provider":
-        return None
-    name = (match.url_name or "").rpartition("-")[2]
-    return next((endpoint for endpoint in POLICIES if endpoint == name), None)
-
-
-def _is_allowed(request: Request, policy: Origins) -> bool:
-    if policy is Origins.ANY:
-        return True
-    origin = request.headers.get("Origin")
-    tenant = getattr(getattr(request, "context", None), "tenant", None)
-    # "null" can never be registered.
-    return origin is not None and tenant is not None and cached.is_web_origin(origin, tenant=tenant)
 
 
 class ScriptedSignInMiddleware:

@@ -10,16 +10,18 @@ from collections.abc import Callable
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 
+from identity.views.machines import view
 from oidc_provider import dialects
 from oidc_provider.authorization import consent_page
 from oidc_provider.authorization import views as authorization
+from oidc_provider.cors import SHARING
 from oidc_provider.dialects.base import Dialect, EndpointName
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.discovery import published
 from oidc_provider.logout import global_logout
 from oidc_provider.logout import views as logout
 from oidc_provider.token import exchange, introspection, revocation, userinfo
-from oidc_provider.wire import error_address, front, machine
+from oidc_provider.wire import error_address, machine
 
 app_name = "oidc_provider"
 
@@ -39,7 +41,7 @@ VIEWS: dict[EndpointName, Callable[..., HttpResponseBase]] = {
     EndpointName.LOGOUT: logout.logout,
     EndpointName.ERROR_PAGE: error_address.error_address,
     EndpointName.GLOBAL_LOGOUT: global_logout.global_logout,
-    **{name: front.view(answer, name) for name, answer in MACHINES.items()},
+    **{name: view(machine.endpoint(answer, name, sharing=SHARING.get(name))) for name, answer in MACHINES.items()},
 }
 
 

@@ -49,6 +49,7 @@ def core(env: Environment) -> Settings:
         "ALLOWED_HOSTS": ["*"],
         "ROOT_URLCONF": "config.urls",
         "WSGI_APPLICATION": "config.wsgi.application",
+        "MACHINE_LANE": env.machine_lane,
         "ASGI_APPLICATION": "config.asgi.application",
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
         "USE_TZ": True,

@@ -5,15 +5,16 @@ from __future__ import annotations
 from identity import budgets, origins
 from identity.budgets import Budget
 from identity.events import EventType
+from identity.machine import Answer, NothingHere
 from oidc_provider.discovery import found, metadata
 from oidc_provider.discovery.metadata import CACHE_SECONDS, Document
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.wire import machine
-from oidc_provider.wire.machine import Answer, Request
+from oidc_provider.wire.machine import Request
 
 # A copy at the reader is good for so long.
 _PUBLIC = {"Cache-Control": f"public, max-age={CACHE_SECONDS}"}
-_NOT_ALLOWED = Answer(405, {"Content-Type": "text/html; charset=utf-8", "Allow": "GET, HEAD"})
+_NOT_ALLOWED = Answer(405, {"Allow": "GET, HEAD"})
 
 
 def discovery(asked: Request) -> Answer:
@@ -41,7 +42,7 @@ def _published(asked: Request) -> Answer | None:
     if asked.method not in ("GET", "HEAD"):
         return _NOT_ALLOWED
     if not found.has_issuer(asked.context.tenant, asked.dialect, asked.app_code):
-        raise machine.NothingHere
+        raise NothingHere
     budgets.spend(Budget.DOCUMENTS, tenant=asked.tenant, context=asked.context)
     return None
 

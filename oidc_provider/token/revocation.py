@@ -22,7 +22,7 @@ def answer(asked: Request) -> machine.Answer:
     params = asked.form()
     facts = asked.facts
     end(params, read_credentials(asked.authorization, params, facts=facts), facts=facts)
-    return machine.Answer(200, {"Content-Type": "text/html; charset=utf-8", **machine.PRIVATE})
+    return machine.Answer(200, machine.PRIVATE)
 
 
 def end(params: Parameters, credentials: ClientCredentials, *, facts: Facts) -> None:

@@ -1,27 +1,25 @@
-"""What programs ask and what they are answered, refusals included, whichever front took the request.
-
-An endpoint for programs is one function from `Request` to `Answer`. A front makes the one of what it got, and sends the
-other: `wire.front` does so for Django's views.
-"""
+"""What programs ask of a dialect's endpoint and what they are answered, refusals included."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.http import parse_header_parameters
 
-from identity.context import RequestContext
+from identity import machine
 from identity.events import EventType
-from identity.models import Tenant
+from identity.machine import Answer as Answer  # noqa: PLC0414 - beside what makes them
+from identity.machine import NothingHere
 from oidc_provider.dialects.base import Dialect, EndpointName
 from oidc_provider.errors import Fault, OAuthError
 from oidc_provider.wire import spelling
 from oidc_provider.wire.facts import Facts
-from oidc_provider.wire.parameters import Parameters, from_form, from_text
+from oidc_provider.wire.parameters import Parameters, from_form, from_text, read
 
 JSON = "application/json"
 RETRY_AFTER_SECONDS = 10
@@ -39,30 +37,14 @@ _BEARER = frozenset(
 )
 
 
-class NothingHere(Exception):
-    """There is nothing at this address: the front says so in its own way, to whoever asked."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(machine.Request):
     """What a program asked of one endpoint of a dialect."""
 
-    method: str
-    query: str  # as it was sent
-    headers: Mapping[str, str]  # names in any case
-    read_body: Callable[[], bytes]  # called once somebody wants it; raises OAuthError
     endpoint: EndpointName
     dialect: Dialect
-    context: RequestContext
     app_code: str = ""  # of a dialect whose applications have an issuer each
     kid: str = ""  # of the address of one key
-
-    @property
-    def tenant(self) -> Tenant:
-        """The tenant of the host that was asked. Raises NothingHere on the one that all share (decision 10)."""
-        if self.context.tenant is None:
-            raise NothingHere
-        return self.context.tenant
 
     @property
     def facts(self) -> Facts:
@@ -94,16 +76,28 @@ class Request:
             raise OAuthError(Fault.METHOD)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a program is answered."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)  # in the order in which they are sent
-    body: bytes = b""
-
-
 Endpoint = Callable[[Request], Answer]
+
+
+def endpoint(answer: Endpoint, name: EndpointName, *, sharing: machine.Sharing | None = None) -> machine.Endpoint:
+    """Return the endpoint as the fronts call it: its route fixes the dialect."""
+
+    def of_dialect(asked: machine.Request, *, dialect: Dialect, app_code: str = "", kid: str = "") -> Answer:
+        return answer(
+            Request(
+                method=asked.method,
+                query=asked.query,
+                headers=asked.headers,
+                read_body=partial(read, asked.read_body),
+                context=asked.context,
+                endpoint=name,
+                dialect=dialect,
+                app_code=app_code,
+                kid=kid,
+            )
+        )
+
+    return machine.Endpoint(of_dialect, sharing)
 
 
 def json_answer(members: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] = PRIVATE) -> Answer:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import parse_qsl
 
+from identity.machine import BodyCutOff, BodyTooLarge
 from identity.texts import is_storable, single_spaced
 from oidc_provider.errors import Fault, OAuthError
 
@@ -59,6 +60,16 @@ class Parameters(dict[str, str]):
 
 
 # Reading ---------------------------------------------------------------------------------------------------
+
+
+def read(body: Callable[[], bytes]) -> bytes:
+    """Read the body of a request. Raises OAuthError for one that is too large, or cut off."""
+    try:
+        return body()
+    except BodyTooLarge:
+        raise OAuthError(Fault.BODY_TOO_LARGE) from None
+    except BodyCutOff:
+        raise OAuthError(Fault.MALFORMED_PARAMETER, log_detail="body cut off") from None
 
 
 def from_form(content_type: str, read_body: Callable[[], bytes]) -> Parameters:

@@ -16,13 +16,14 @@ from django.utils import timezone
 from identity.context import RequestContext
 from identity.models import AuditEvent
 from identity.sso import sessions
+from identity.views.machines import view
 from oidc_provider.clients.authentication import ASSERTION_TYPE
 from oidc_provider.dialects.base import EndpointName
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import ROWS, Fault
 from oidc_provider.grants import pkce
 from oidc_provider.token import exchange
-from oidc_provider.wire import front
+from oidc_provider.wire import machine as wire_machine
 from tests.factories.oidc import CALLBACK
 from tests.support.machine import FORM, VERIFIER, Machine, Signer, basic, end, end_the_grace
 
@@ -266,7 +267,7 @@ def test_a_view_that_meets_a_body_too_large_answers_as_the_protocol_does(machine
     request = RequestFactory().post("/oauth2/token", body, content_type=FORM)
     request.context = machine.context.request
     request.resolver_match = resolve("/oauth2/token")
-    response = front.view(exchange.answer, EndpointName.TOKEN)(request, dialect=STANDARD)
+    response = view(wire_machine.endpoint(exchange.answer, EndpointName.TOKEN))(request, dialect=STANDARD)
     row = ROWS[Fault.BODY_TOO_LARGE]
     assert response.status_code == 413
     assert json.loads(response.content) == {"error": row.error, "error_description": row.text}

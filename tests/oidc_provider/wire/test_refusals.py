@@ -16,10 +16,11 @@ from django.urls import resolve
 from identity.context import RequestContext
 from identity.events import EventType
 from identity.models import AuditEvent, Tenant
+from identity.views.machines import view
 from oidc_provider.dialects.base import Delivery, Dialect, EndpointName, Refusal
 from oidc_provider.dialects.standard import STANDARD
 from oidc_provider.errors import ROWS, Fault, OAuthError, RedirectTarget
-from oidc_provider.wire import front, machine
+from oidc_provider.wire import machine
 from oidc_provider.wire.refusals import refuse
 from tests.factories import make_tenant
 
@@ -49,7 +50,7 @@ def refuse_json(error: OAuthError, *, request: Any, dialect: Dialect) -> HttpRes
     def endpoint(asked: machine.Request) -> machine.Answer:
         return machine.refuse(error, asked, event=EventType.TOKEN_GRANT)
 
-    response = front.view(endpoint, EndpointName.TOKEN)(request, dialect=dialect)
+    response = view(machine.endpoint(endpoint, EndpointName.TOKEN))(request, dialect=dialect)
     assert isinstance(response, HttpResponse)
     return response
 
