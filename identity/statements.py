@@ -209,12 +209,7 @@ class Update(_Statement, Generic[M]):
             # The ORM would choose the rows by a sub-select. Who waited for another's change would find what it was
             # chosen for gone, and change it a second time.
             raise TypeError("An Update asks its own row; what it asks of others is an Exists.")
-        query.add_update_values(
-            {
-                name: value.of_column(meta.get_field(name)) if isinstance(value, _Placeholder) else value
-                for name, value in columns.items()
-            }
-        )
+        query.add_update_values({name: _of_column(value, meta.get_field(name)) for name, value in columns.items()})
         compiler = query.get_compiler(connection=connection)
         sql, params = _with_literals(*compiler.as_sql())
         if not self._returning:
@@ -368,6 +363,13 @@ def _placeholders(values: Sequence[Value]) -> list[Any]:
         else _Placeholder(_Place(index, None))
         for index, value in enumerate(values)
     ]
+
+
+def _of_column(value: Any, field: models.Field[Any, Any]) -> Any:
+    """Return a column's value as its field prepares it. A list is one value there: that of a JSON column."""
+    if isinstance(value, list) and value and all(isinstance(each, _Placeholder) for each in value):
+        return _Placeholder(_Place(value[0].place.index, None, field))
+    return value.of_column(field) if isinstance(value, _Placeholder) else value
 
 
 def _with_literals(sql: str, params: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import DurationField, F, Q, QuerySet
+from django.db.models import DurationField, F, Model, Q, QuerySet
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.utils import timezone
@@ -27,6 +28,7 @@ from identity.events import EventType
 from identity.models import AttemptCounter, CounterKind, PasswordPolicy, Tenant, User
 from identity.purging import Purger
 from identity.retries import retried
+from identity.statements import Update, write
 
 _PURPOSE = "attempt_counter"
 _NEVER_REACHED = 30_000  # by what only counts and never locks; the column holds it
@@ -70,13 +72,13 @@ def admit(*, tenant: Tenant, user: User | None, name: str, context: RequestConte
     source = source_of(context, person=f"{kind}:{key}")
     now = timezone.now()
     with transaction.atomic():
-        # Always the source first, so that two tries never wait for each other's rows.
-        by_source = Limit(policy.max_failures_per_source, window, lock)
-        if not _count(tenant=tenant, kind=CounterKind.SOURCE, key=source, limit=by_source, now=now):
+        by_source = _Try(tenant, CounterKind.SOURCE, source, Limit(policy.max_failures_per_source, window, lock))
+        by_account = _Try(tenant, kind, key, Limit(policy.max_failures, window, lock))
+        is_admitted, counter = _count_in_turn(by_source, by_account, now=now)
+        if not is_admitted:
             raise _too_many(tenant=tenant, kind=CounterKind.SOURCE, key=source, now=now)
-        if not _count(tenant=tenant, kind=kind, key=key, limit=Limit(policy.max_failures, window, lock), now=now):
+        if counter is None:
             raise _locked(tenant=tenant, kind=kind, key=key, now=now)
-        counter = _row(tenant=tenant, kind=kind, key=key)
         if user is not None and counter.locked_until is not None:
             User.objects.filter(pk=user.pk).update(locked_until=counter.locked_until)
             audit.record(
@@ -97,7 +99,7 @@ def remaining_of_name(attempt: Attempt, *, name: str) -> int:
     window = timedelta(seconds=policy.failure_window_seconds)
     with transaction.atomic():
         never = Limit(_NEVER_REACHED, window)
-        _count(tenant=attempt.tenant, kind=CounterKind.UNKNOWN_NAME, key=key, limit=never, now=timezone.now())
+        _count(_Try(attempt.tenant, CounterKind.UNKNOWN_NAME, key, never), now=timezone.now())
         rows = _rows(tenant=attempt.tenant, kind=CounterKind.UNKNOWN_NAME, key=key)
         tries = policy.max_failures - attempt.remaining
         if rows.filter(failures__gt=tries).update(failures=tries):
@@ -107,17 +109,17 @@ def remaining_of_name(attempt: Attempt, *, name: str) -> int:
 
 
 @retried
-def succeed(attempt: Attempt) -> None:
-    """Take a good try back: the account starts anew, the source is only given this one try back (S31)."""
-    with transaction.atomic():
-        _rows(tenant=attempt.tenant, kind=CounterKind.SOURCE, key=attempt.source).filter(failures__gt=0).update(
-            failures=F("failures") - 1, locked_until=None
-        )
-        if attempt.user is not None:
-            kind, key = _account_key(user=attempt.user, name="")
-            _rows(tenant=attempt.tenant, kind=kind, key=key).update(failures=0, locked_until=None)
-            # The condition reads the row and not the object: a failure at the same moment may have locked it since.
-            User.objects.filter(pk=attempt.user.pk).exclude(locked_until=None).update(locked_until=None)
+def succeed(attempt: Attempt, *rows: Model) -> None:
+    """Take a good try back: the account starts anew, the source is only given this one try back (S31).
+
+    rows: what is written with it, such as the event that tells of it.
+    """
+    tenant = attempt.tenant
+    taken_back = [_GIVE_ONE_BACK.bind(*_which(tenant, CounterKind.SOURCE, attempt.source))]
+    if attempt.user is not None:
+        taken_back.append(_BEGIN_ANEW.bind(*_which(tenant, *_account_key(user=attempt.user, name=""))))
+        taken_back.append(_SHOW_UNLOCKED.bind(attempt.user.pk))
+    write(*rows, besides=taken_back)
 
 
 @retried
@@ -164,7 +166,7 @@ def limit(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit, weight: 
     weight: 0 only asks whether there is room, by the same statements (S33).
     """
     now = timezone.now()
-    if not _count(tenant=tenant, kind=kind, key=key, limit=limit, now=now, weight=weight):
+    if not _count(_Try(tenant, kind, key, limit, weight), now=now):
         raise _too_many(tenant=tenant, kind=kind, key=key, now=now)
 
 
@@ -240,50 +242,128 @@ def _rows(*, tenant: Tenant, kind: CounterKind, key: str) -> QuerySet[AttemptCou
     return AttemptCounter.objects.filter(tenant=tenant, kind=kind, key_hash=_key_hash(tenant, kind, key))
 
 
-def _row(*, tenant: Tenant, kind: CounterKind, key: str) -> AttemptCounter:
-    return _rows(tenant=tenant, kind=kind, key=key).get()
+def _which(tenant: Tenant, kind: CounterKind, key: str) -> tuple[int, str, str]:
+    return tenant.pk, kind.value, _key_hash(tenant, kind, key)
 
 
-def _count(*, tenant: Tenant, kind: CounterKind, key: str, limit: Limit, now: datetime, weight: int = 1) -> bool:
-    """Count one event if the row admits it. The last admitted one sets the lock.
+def _counters(tenant: Any, kind: Any, key_hash: Any) -> QuerySet[AttemptCounter]:
+    return AttemptCounter.objects.filter(tenant=tenant, kind=kind, key_hash=key_hash)
 
-    One statement, written out: it is the same on both databases, and to build it anew from expressions takes ten
-    times as long as to run it.
-    """
-    instant = connection.ops.adapt_datetimefield_value
-    lock = instant(now + limit.lock) if limit.lock is not None else None
-    values = {
-        "tenant": tenant.pk,
-        "kind": kind.value,
-        "key": _key_hash(tenant, kind, key),
-        "now": instant(now),
-        "over": instant(now - limit.window),  # a window that began then, or before
-        "window": DurationField().get_db_prep_value(limit.window, connection),
-        "weight": weight,
-        "room": limit.count - weight,
-        "lock": lock,
-        "fresh_lock": (lock or instant(now + limit.window)) if limit.count <= weight else None,
-    }
-    end_of_window = connection.ops.combine_duration_expression("+", ["c.window_started_at", "%(window)s"])
+
+_GIVE_ONE_BACK = Update(
+    lambda *which: (
+        _counters(*which).filter(failures__gt=0),
+        {"failures": F("failures") - 1, "locked_until": None},
+    )
+)
+_BEGIN_ANEW = Update(lambda *which: (_counters(*which), {"failures": 0, "locked_until": None}))
+# The condition reads the row and not an object: a failure at the same moment may have locked it since.
+_SHOW_UNLOCKED = Update(lambda pk: (User.objects.filter(pk=pk).exclude(locked_until=None), {"locked_until": None}))
+
+
+# Counting --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Try:
+    """One event to be counted on one row."""
+
+    tenant: Tenant
+    kind: CounterKind
+    key: str
+    limit: Limit
+    weight: int = 1
+
+    def values(self, now: datetime, *, prefix: str = "") -> dict[str, Any]:
+        """Return the values of `_COUNT`."""
+        instant = connection.ops.adapt_datetimefield_value
+        limit = self.limit
+        lock = instant(now + limit.lock) if limit.lock is not None else None
+        tenant, kind, key_hash = _which(self.tenant, self.kind, self.key)
+        values = {
+            "tenant": tenant,
+            "kind": kind,
+            "key": key_hash,
+            "now": instant(now),
+            "over": instant(now - limit.window),  # a window that began then, or before
+            "window": DurationField().get_db_prep_value(limit.window, connection),
+            "weight": self.weight,
+            "room": limit.count - self.weight,
+            "lock": lock,
+            "fresh_lock": (lock or instant(now + limit.window)) if limit.count <= self.weight else None,
+        }
+        return {prefix + name: value for name, value in values.items()}
+
+
+class _Counted(NamedTuple):
+    """How a row stands that has counted."""
+
+    failures: int
+    locked_until: datetime | None
+
+
+def _count(one: _Try, *, now: datetime) -> bool:
+    """Count one event if the row admits it. The last admitted one sets the lock."""
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT.replace("{end_of_window}", end_of_window), values)
+        cursor.execute(_one_statement(connection.vendor), one.values(now))
         return bool(cursor.rowcount)
 
 
-# A new window begins when the old one is over, and when a lock has run out. Of two first tries at once, one inserts,
-# and the other counts on its row.
+def _count_in_turn(first: _Try, second: _Try, *, now: datetime) -> tuple[bool, _Counted | None]:
+    """Count on two rows in the caller's transaction, on the second one only where the first one admits.
+
+    Return whether it did, and how the second row stands; None where that one does not admit. Always in one order, so
+    that two tries never wait for each other's rows.
+    """
+    if connection.vendor != "postgresql":
+        is_admitted = _count(first, now=now)
+        if not (is_admitted and _count(second, now=now)):
+            return is_admitted, None
+        row = _rows(tenant=second.tenant, kind=second.kind, key=second.key).get()
+        return True, _Counted(row.failures, row.locked_until)
+    with connection.cursor() as cursor:
+        cursor.execute(_two_in_turn(), first.values(now, prefix="first_") | second.values(now, prefix="second_"))
+        is_admitted, failures, locked_until = cursor.fetchone()
+    return is_admitted, None if failures is None else _Counted(failures, locked_until)
+
+
+# One statement, written out: it is the same on both databases, and to build it anew from expressions takes ten times as
+# long as to run it. A new window begins when the old one is over, and when a lock has run out. Of two first tries at
+# once, one inserts, and the other counts on its row.
 _COUNT = """
 INSERT INTO identity_attemptcounter AS c (tenant_id, kind, key_hash, failures, window_started_at, locked_until)
-VALUES (%(tenant)s, %(kind)s, %(key)s, %(weight)s, %(now)s, %(fresh_lock)s)
+SELECT {tenant}, {kind}, {key}, {weight}, {now}, {fresh_lock} WHERE {only_if}
 ON CONFLICT (tenant_id, kind, key_hash) DO UPDATE SET
-    failures = CASE WHEN c.window_started_at <= %(over)s OR c.locked_until <= %(now)s THEN %(weight)s
-        ELSE c.failures + %(weight)s END,
-    window_started_at = CASE WHEN c.window_started_at <= %(over)s OR c.locked_until <= %(now)s THEN %(now)s
+    failures = CASE WHEN c.window_started_at <= {over} OR c.locked_until <= {now} THEN {weight}
+        ELSE c.failures + {weight} END,
+    window_started_at = CASE WHEN c.window_started_at <= {over} OR c.locked_until <= {now} THEN {now}
         ELSE c.window_started_at END,
-    locked_until = CASE WHEN c.window_started_at <= %(over)s OR c.locked_until <= %(now)s THEN %(fresh_lock)s
-        WHEN c.failures >= %(room)s THEN COALESCE(%(lock)s, {end_of_window}) END
-WHERE c.locked_until IS NULL OR c.locked_until <= %(now)s
+    locked_until = CASE WHEN c.window_started_at <= {over} OR c.locked_until <= {now} THEN {fresh_lock}
+        WHEN c.failures >= {room} THEN COALESCE({lock}, {end_of_window}) END
+WHERE c.locked_until IS NULL OR c.locked_until <= {now}
 """
+_VALUES = ("tenant", "kind", "key", "weight", "now", "fresh_lock", "over", "room", "lock", "window")
+
+
+def _counting(*, prefix: str = "", only_if: str = "true") -> str:
+    places = {name: f"%({prefix}{name})s" for name in _VALUES}
+    end_of_window = connection.ops.combine_duration_expression("+", ["c.window_started_at", places["window"]])
+    return _COUNT.format(**places, end_of_window=end_of_window, only_if=only_if)
+
+
+@cache
+def _one_statement(vendor: str) -> str:
+    return _counting()
+
+
+@cache
+def _two_in_turn() -> str:
+    admitted = "EXISTS (SELECT 1 FROM one)"
+    return (
+        f"WITH one AS ({_counting(prefix='first_')} RETURNING 1),"  # noqa: S608 - our own words
+        f" two AS ({_counting(prefix='second_', only_if=admitted)} RETURNING failures, locked_until)"
+        f" SELECT {admitted}, (SELECT failures FROM two), (SELECT locked_until FROM two)"
+    )
 
 
 def _seconds_left(*, tenant: Tenant, kind: CounterKind, key: str, now: datetime) -> int:

@@ -104,12 +104,8 @@ MUTANTS = [
     Mutant(
         "sign-in: a stale copy moves",
         "identity/sign_in/machine.py",
-        '"expires_at": now + STEP_LIFETIME}\n    if user is not None:\n        values["epoch"] = user.epoch\n'
-        '    if data is not None:\n        values["data"] = dict(data)\n'
-        "    still = LoginTransaction.objects.filter(pk=row.pk, state=row.state,",
-        '"expires_at": now + STEP_LIFETIME}\n    if user is not None:\n        values["epoch"] = user.epoch\n'
-        '    if data is not None:\n        values["data"] = dict(data)\n'
-        "    still = LoginTransaction.objects.filter(pk=row.pk,",
+        "LoginTransaction.objects.filter(pk=pk, state=state, finished_at=None",
+        "LoginTransaction.objects.filter(pk=pk, finished_at=None",
         "tests/identity/sign_in/test_login.py",
     ),
     Mutant(
@@ -152,15 +148,15 @@ MUTANTS = [
     Mutant(
         "throttle: a locked row still counts",
         "identity/throttle.py",
-        "WHERE c.locked_until IS NULL OR c.locked_until <= %(now)s",
-        "WHERE c.failures >= 0 OR c.locked_until <= %(now)s",
+        "WHERE c.locked_until IS NULL OR c.locked_until <= {now}",
+        "WHERE c.failures >= 0 OR c.locked_until <= {now}",
         "tests/identity/test_throttle.py tests/pages/test_sign_in.py",
     ),
     Mutant(
         "throttle: one more try than allowed",
         "identity/throttle.py",
-        '"room": limit.count - weight,',
-        '"room": limit.count - weight + 1,',
+        '"room": limit.count - self.weight,',
+        '"room": limit.count - self.weight + 1,',
         "tests/identity/test_throttle.py",
     ),
     Mutant(
@@ -173,8 +169,8 @@ MUTANTS = [
     Mutant(
         "throttle: one good try clears the source",
         "identity/throttle.py",
-        'failures=F("failures") - 1, locked_until=None',
-        "failures=0, locked_until=None",
+        '{"failures": F("failures") - 1, "locked_until": None}',
+        '{"failures": 0, "locked_until": None}',
         "tests/identity/test_throttle.py tests/identity/test_throttle_attacks.py",
     ),
     Mutant(

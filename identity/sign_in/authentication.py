@@ -11,9 +11,10 @@ from typing import Any
 
 from django.db.models import Q
 
-from identity import authority, crypto, throttle
+from identity import audit, authority, crypto, throttle
 from identity.context import RequestContext
 from identity.errors import AccountDisabled, CredentialsRefused, NotFound
+from identity.events import EventType
 from identity.messaging import phone
 from identity.models import Tenant, User, VerificationPurpose
 from identity.models.users import make_email_key, make_user_key
@@ -84,9 +85,17 @@ _BY_MOBILE = Select(
 )
 
 
-def check_password_login(*, tenant: Tenant, identifier: str, password: str, context: RequestContext) -> User:
+def check_password_login(
+    *,
+    tenant: Tenant,
+    identifier: str,
+    password: str,
+    context: RequestContext,
+    event: EventType | None = None,
+) -> User:
     """Return the person that name and password prove.
 
+    event: recorded with the success. A refusal is the caller's to record.
     Raises SystemBusy before anything is counted, AccountLocked or TooManyRequests before anything is compared,
     CredentialsRefused for an unknown name and for a wrong password, and AccountDisabled only after the right password
     (decision 24).
@@ -102,7 +111,8 @@ def check_password_login(*, tenant: Tenant, identifier: str, password: str, cont
     if not user.is_usable:
         # Not taken back: to whoever tries, a disabled account behaves like a wrong password.
         raise AccountDisabled(log_detail=f"user={user.pk}")
-    throttle.succeed(attempt)
+    told = [] if event is None else [audit.describe(event, tenant=tenant, actor=user, target=user, context=context)]
+    throttle.succeed(attempt, *told)
     return user
 
 

@@ -84,7 +84,11 @@ def submit_password(step: SignInStep, *, identifier: str, password: str) -> Logi
     row = machine.get(step, state=LoginState.START)
     try:
         user = authentication.check_password_login(
-            tenant=row.tenant, identifier=identifier, password=password, context=step.context
+            tenant=row.tenant,
+            identifier=identifier,
+            password=password,
+            context=step.context,
+            event=EventType.LOGIN_PASSWORD,
         )
     except IdentityError as error:
         machine.record_refusal(
@@ -92,7 +96,6 @@ def submit_password(step: SignInStep, *, identifier: str, password: str) -> Logi
         )
         raise
     row.user = user
-    audit.record(EventType.LOGIN_PASSWORD, tenant=row.tenant, actor=user, target=user, context=step.context)
     return machine.advance(row, step, proved=assurance.PASSWORD)
 
 

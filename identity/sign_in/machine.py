@@ -14,11 +14,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, Model, OuterRef, QuerySet
 from django.utils import timezone
 
 from identity import assurance, audit, crypto
@@ -28,6 +28,7 @@ from identity.events import EventType
 from identity.federation import external_identities
 from identity.models import (
     Application,
+    AuditEvent,
     LoginState,
     LoginTransaction,
     SessionEndReason,
@@ -42,7 +43,7 @@ from identity.retries import retried
 from identity.sign_in import authentication
 from identity.sign_in.factors import table
 from identity.sso import access, sessions
-from identity.statements import Select
+from identity.statements import Select, Update, write
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class SignInStep:
 
     handle: of the transaction. binding: the browser's or device's own handle, with which the transaction was begun.
     session: which this browser has already; None where it has none, and for apps.
+    row: the transaction, where the caller has found it for this very step.
     """
 
     handle: str
@@ -68,6 +70,7 @@ class SignInStep:
     context: RequestContext
     channel: str = SessionKind.BROWSER
     session: SSOSession | None = None
+    row: LoginTransaction | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def begin(
     required_acr: str = "",
     return_origins: Sequence[str] = (),
     session: SSOSession | None = None,
+    besides: Sequence[Model] = (),
 ) -> str:
     """Begin a sign-in and return its handle.
 
@@ -112,6 +116,7 @@ def begin(
     longer ago than that.
     session: the session of this browser; where it only lacks a factor, only that one is asked for.
     return_origins: where the steps may lead to at last; the pages' policy must let forms be redirected there.
+    besides: rows that are written with it, such as the request that waits for it.
     """
     data = {
         "login_hint": login_hint[:254].replace("\x00", ""),
@@ -129,6 +134,7 @@ def begin(
         next_url=next_url,
         application=application,
         data=data,
+        besides=besides,
     )
     if session is not None and _takes(row, session=session):
         step_up(row, session=session)
@@ -164,7 +170,7 @@ def is_done_by(session: SSOSession, *, row: LoginTransaction) -> bool:
 
 def finish_with(row: LoginTransaction, *, session: SSOSession) -> LoginOutcome:
     """Finish with the session that there is: nothing new was proved. Raises StateInvalid."""
-    close(row, state=LoginState.SUCCESS, session=session)
+    close(row, state=LoginState.SUCCESS)
     return LoginOutcome(LoginState.SUCCESS, row, user=session.user, next_url=row.next_url, session=session)
 
 
@@ -199,7 +205,7 @@ def find(step: SignInStep, *, include_over: bool = False) -> LoginTransaction | 
 
 
 def _begun(hashes: Any, tenant: Any, channel: Any) -> QuerySet[LoginTransaction]:
-    rows = LoginTransaction.objects.select_related("user", "application", "session")
+    rows = LoginTransaction.objects.select_related("user", "application")
     return rows.filter(handle_hash__in=hashes, tenant=tenant, channel=channel).order_by("pk")
 
 
@@ -229,10 +235,14 @@ def create(
     next_url: str = "",
     application: Application | None = None,
     user: User | None = None,
+    besides: Sequence[Model] = (),
 ) -> tuple[LoginTransaction, str]:
-    """Write a transaction at START; return it with its handle, which only the caller's browser or device keeps."""
+    """Write a transaction at START; return it with its handle, which only the caller's browser or device keeps.
+
+    besides: rows that are written with it.
+    """
     handle = crypto.new_handle()
-    row = LoginTransaction.objects.create(
+    row = LoginTransaction(
         handle_hash=crypto.hash_handle(handle, purpose=_HANDLE),
         tenant=tenant,
         user=user,
@@ -244,13 +254,14 @@ def create(
         expires_at=timezone.now() + START_LIFETIME,
         epoch=user.epoch if user is not None else 0,
     )
+    write(*besides, row, keys=True)
     return row, handle
 
 
 def get(step: SignInStep, *, state: LoginState | Sequence[LoginState]) -> LoginTransaction:
     """Return an open transaction in one of these states. Raises StateInvalid, whatever is wrong."""
     states = [state] if isinstance(state, LoginState) else list(state)
-    row = find(step)
+    row = copy(step.row) if step.row is not None else find(step)
     if row is None:
         raise StateInvalid(log_detail="login_transaction unknown, over, or of another browser")
     if row.state not in states:
@@ -312,9 +323,8 @@ def step_up(row: LoginTransaction, *, session: SSOSession) -> bool:
     if not table.possible(row, user=session.user, amr=session.amr):
         return False
     # What the session recorded counts; who begins this holds the session's handle (S28).
-    row.data = {**row.data, "step_up": session.pk}
-    LoginTransaction.objects.filter(pk=row.pk).update(data=row.data)
-    move(row, to=LoginState.MFA_AUTH, user=session.user, amr=list(session.amr))
+    data = {**row.data, "step_up": session.pk}
+    move(row, to=LoginState.MFA_AUTH, user=session.user, amr=session.amr, data=data)
     return True
 
 
@@ -331,43 +341,120 @@ def move(
     data: what the next step needs, in place of what the row holds.
     """
     now = timezone.now()
-    values: dict[str, Any] = {"state": to, "user": user, "amr": list(amr), "expires_at": now + STEP_LIFETIME}
-    if user is not None:
-        values["epoch"] = user.epoch
-    if data is not None:
-        values["data"] = dict(data)
-    still = LoginTransaction.objects.filter(pk=row.pk, state=row.state, finished_at=None, expires_at__gt=now)
-    if not still.update(**values):
+    moved = {
+        "state": to.value,
+        "amr": list(amr),
+        "expires_at": now + STEP_LIFETIME,
+        "epoch": row.epoch if user is None else user.epoch,
+        "user_id": None if user is None else user.pk,
+    }
+    if data is None:
+        is_first = _MOVE.run(row.pk, row.state, now, *moved.values())
+    else:
+        moved["data"] = dict(data)
+        is_first = _MOVE_WITH_DATA.run(row.pk, row.state, now, *moved.values())
+    if not is_first:
         raise StateInvalid(log_detail=f"login_transaction={row.pk} left {row.state}")
-    for name, value in values.items():
+    for name, value in moved.items():
         setattr(row, name, value)
+    row.user = user
 
 
-def close(row: LoginTransaction, *, state: LoginState, session: SSOSession | None) -> None:
+def close(row: LoginTransaction, *, state: LoginState) -> None:
     """Finish the transaction, once. Raises StateInvalid."""
     now = timezone.now()
-    values: dict[str, Any] = {"state": state, "amr": row.amr, "user": row.user, "session": session, "finished_at": now}
-    still = LoginTransaction.objects.filter(pk=row.pk, state=row.state, finished_at=None, expires_at__gt=now)
-    if not still.update(**values):
-        raise StateInvalid(log_detail=f"login_transaction={row.pk} finished or left {row.state}")
-    for name, value in values.items():
-        setattr(row, name, value)
+    if not _CLOSE.run(*_closing(row, state=state, now=now)):
+        raise _left(row)
+    row.state, row.finished_at = state, now
+
+
+def _closing(row: LoginTransaction, *, state: LoginState, now: datetime) -> tuple[Any, ...]:
+    return row.pk, row.state, now, state.value, row.user_id, row.amr
+
+
+def _left(row: LoginTransaction) -> StateInvalid:
+    return StateInvalid(log_detail=f"login_transaction={row.pk} finished or left {row.state}")
+
+
+def _open(pk: Any, state: Any, now: Any) -> QuerySet[LoginTransaction]:
+    """Return the row, where it still is in the state that this step was allowed for."""
+    return LoginTransaction.objects.filter(pk=pk, state=state, finished_at=None, expires_at__gt=now)
+
+
+_MOVE = Update(
+    lambda pk, state, now, to, amr, expires_at, epoch, user: (
+        _open(pk, state, now),
+        {"state": to, "amr": amr, "expires_at": expires_at, "epoch": epoch, "user": user},
+    )
+)
+_MOVE_WITH_DATA = Update(
+    lambda pk, state, now, to, amr, expires_at, epoch, user, data: (
+        _open(pk, state, now),
+        {"state": to, "amr": amr, "expires_at": expires_at, "epoch": epoch, "user": user, "data": data},
+    )
+)
+_CLOSE = Update(
+    lambda pk, state, now, to, user, amr: (
+        _open(pk, state, now),
+        {"state": to, "user": user, "amr": amr, "finished_at": now},
+    )
+)
+# The person as they were when they proved themselves, and able to act.
+_ENTER = Update(
+    lambda pk, epoch, now: (
+        User.objects.filter(
+            Exists(Tenant.objects.filter(pk=OuterRef("tenant"), is_active=True)),
+            pk=pk,
+            epoch=epoch,
+            is_active=True,
+            deleted_at=None,
+        ),
+        {"last_login": now},
+    )
+)
 
 
 @retried
 def finish(row: LoginTransaction, step: SignInStep) -> LoginOutcome:
-    """Open or renew the session, in the transaction that finishes the sign-in."""
-    proved_user, session, context = user_of(row), step.session, step.context
+    """Open or renew the session, in the transaction that finishes the sign-in.
+
+    The person is read and locked again: a step may come minutes after the password (S26). An end of all sessions at
+    this moment either waits, then finds the new session and tells its applications, or came first.
+    """
     row = copy(row)  # what a try that is broken off has set is set on the copy
+    is_plain = step.session is None and row.channel == SessionKind.BROWSER
+    if is_plain and not {"external", "step_up"} & row.data.keys():
+        session, session_handle = _begin_session(row, step)
+    else:
+        session, session_handle = _build_on(row, step)
+    return LoginOutcome(
+        LoginState.SUCCESS,
+        row,
+        user=session.user,
+        next_url=row.next_url,
+        session=session,
+        session_handle=session_handle,
+    )
+
+
+def _begin_session(row: LoginTransaction, step: SignInStep) -> tuple[SSOSession, str]:
+    """Open a browser's first session: one statement, in which the person and the transaction decide in turn."""
+    user, now = user_of(row), timezone.now()
+    session, started, handle = sessions.describe(user=user, amr=row.amr, context=step.context, kind=row.channel)
+    # Locks the person until they are written, and waits for whoever has.
+    gates = [_ENTER.bind(user.pk, user.epoch, now), _CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))]
+    if not write(session, started, _success(row, session, step.context), gate=gates, keys=True):
+        _read_again(user)
+        raise _left(row)
+    row.state, row.finished_at = LoginState.SUCCESS, now
+    return session, handle
+
+
+def _build_on(row: LoginTransaction, step: SignInStep) -> tuple[SSOSession, str]:
+    """Renew the browser's session, or end it for another person's; open an app's, or one of another provider's."""
+    session, context = step.session, step.context
     with transaction.atomic():
-        # Read and lock the person again: a step may come minutes after the password (S26). An end of all sessions at
-        # this moment either waits, then finds the new session and tells its applications, or came first.
-        people = User.objects.select_related("tenant__session_policy")
-        user = people.select_for_update(of=("self",), no_key=True).get(pk=proved_user.pk)
-        if not user.is_usable:
-            raise AccountDisabled(log_detail=f"user={user.pk}")
-        if user.epoch != proved_user.epoch:
-            raise StateInvalid(log_detail=f"user={user.pk} is in another epoch than at the proof")
+        user = _read_again(user_of(row), is_locked=True)
         if "external" in row.data:
             # Whoever came from another provider is linked now, when everything that is due was proved (S28).
             external_identities.link_parked(row.data["external"], user=user, tenant=row.tenant, context=context)
@@ -376,38 +463,51 @@ def finish(row: LoginTransaction, step: SignInStep) -> LoginOutcome:
         if "step_up" in row.data:
             if own is None or own.pk != row.data["step_up"]:
                 raise StateInvalid(log_detail=f"login_transaction={row.pk} is of another session")
-            opened, session_handle = sessions.renew(session=own, amr=row.amr, context=context, is_step_up=True)
+            opened, handle = sessions.renew(session=own, amr=row.amr, context=context, is_step_up=True)
         elif own is not None:
-            opened, session_handle = sessions.renew(session=own, amr=row.amr, context=context)
+            opened, handle = sessions.renew(session=own, amr=row.amr, context=context)
         else:
             if session is not None:
                 sessions.end(session, reason=SessionEndReason.REPLACED, context=context, actor=user)
-            opened, session_handle = sessions.start(user=user, amr=row.amr, context=context, kind=row.channel)
-        close(row, state=LoginState.SUCCESS, session=opened)
-        User.objects.filter(pk=user.pk).update(last_login=timezone.now())
-        audit.record(
-            EventType.LOGIN_SUCCESS,
-            tenant=row.tenant,
-            actor=user,
-            target=user,
-            application=row.application,
-            sid=opened.sid,
-            context=context,
-            details={"amr": opened.amr, "acr": opened.acr, "channel": row.channel},
-        )
-    return LoginOutcome(
-        LoginState.SUCCESS,
-        row,
-        user=user,
-        next_url=row.next_url,
-        session=opened,
-        session_handle=session_handle,
+            opened, handle = sessions.start(user=user, amr=row.amr, context=context, kind=row.channel)
+        now = timezone.now()
+        gates = [_CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))]
+        enter = _ENTER.bind(user.pk, user.epoch, now)
+        if not write(_success(row, opened, context), gate=gates, besides=[enter]):
+            raise _left(row)
+    row.state, row.finished_at = LoginState.SUCCESS, now
+    return opened, handle
+
+
+def _read_again(proved_user: User, *, is_locked: bool = False) -> User:
+    """Return the person as they are now. Raises AccountDisabled, and StateInvalid in another epoch than then."""
+    people = User.objects.select_related("tenant__session_policy")
+    if is_locked:
+        people = people.select_for_update(of=("self",), no_key=True)
+    user: User = people.get(pk=proved_user.pk)
+    if not user.is_usable:
+        raise AccountDisabled(log_detail=f"user={user.pk}")
+    if user.epoch != proved_user.epoch:
+        raise StateInvalid(log_detail=f"user={user.pk} is in another epoch than at the proof")
+    return user
+
+
+def _success(row: LoginTransaction, session: SSOSession, context: RequestContext) -> AuditEvent:
+    return audit.describe(
+        EventType.LOGIN_SUCCESS,
+        tenant=row.tenant,
+        actor=session.user,
+        target=session.user,
+        application=row.application,
+        sid=session.sid,
+        context=context,
+        details={"amr": session.amr, "acr": session.acr, "channel": row.channel},
     )
 
 
 def deny(row: LoginTransaction, *, error: AccessDenied, context: RequestContext) -> LoginOutcome:
     """Finish without a session, because a rule forbids one."""
-    close(row, state=LoginState.ACCESS_DENIED, session=None)
+    close(row, state=LoginState.ACCESS_DENIED)
     record_refusal(EventType.LOGIN_SUCCESS, row=row, error=error, context=context)
     return LoginOutcome(LoginState.ACCESS_DENIED, row, user=row.user, next_url=row.next_url, reason=error.error_code)
 

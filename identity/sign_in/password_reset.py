@@ -179,7 +179,7 @@ def _spend_and_set(
     with turn(), transaction.atomic():
         verification.spend(proved)
         if row is not None:
-            machine.close(copy(row), state=LoginState.SUCCESS, session=None)
+            machine.close(copy(row), state=LoginState.SUCCESS)
         credentials.set_password(user=user, password=new_password, context=context, actor=user)
 
 

@@ -26,6 +26,7 @@ from identity.errors import AccountDisabled, NotFound, StateInvalid
 from identity.events import EventType
 from identity.models import (
     Application,
+    AuditEvent,
     SessionEndReason,
     SessionKind,
     SessionParticipant,
@@ -38,10 +39,11 @@ from identity.purging import Purger
 from identity.retries import retried
 from identity.signals import session_ended
 from identity.sso import devices
-from identity.statements import Select
+from identity.statements import Select, write
 
 __all__ = [
     "ACR_VALUES",
+    "describe",
     "end",
     "end_all",
     "find_by_handle",
@@ -84,41 +86,57 @@ def start(
     amr: authentication methods in order of use, values of RFC8176-2; the assurance follows from them.
     Raises AccountDisabled if the user or the tenant is disabled.
     """
+    session, event, handle = describe(user=user, amr=amr, context=context, kind=kind)
+    with transaction.atomic():
+        if kind == SessionKind.SDK:
+            session.device_index = devices.record(user=user, context=context)
+        write(session, event, keys=True)
+    return session, handle
+
+
+def describe(
+    *,
+    user: User,
+    amr: Sequence[str],
+    context: RequestContext,
+    kind: str = SessionKind.BROWSER,
+) -> tuple[SSOSession, AuditEvent, str]:
+    """Return a session that is not open yet, the event that tells of it, and its handle: `write` opens it.
+
+    Raises AccountDisabled.
+    """
     if not user.is_usable:
         raise AccountDisabled(log_detail=f"user={user.pk}")
     now = timezone.now()
     handle = crypto.new_handle()
     idle, lifetime = _lifetimes(policies.session_policy(user.tenant), kind)
-    with transaction.atomic():
-        device_index = devices.record(user=user, context=context) if kind == SessionKind.SDK else ""
-        session = SSOSession.objects.create(
-            sid=crypto.new_handle(),
-            handle_hash=crypto.hash_handle(handle, purpose=HANDLE),
-            tenant=user.tenant,
-            user=user,
-            kind=kind,
-            amr=list(amr),
-            acr=acr_of(amr),
-            authenticated_at=now,
-            last_seen_at=now,
-            idle_expires_at=now + min(idle, lifetime),
-            expires_at=now + lifetime,
-            ip=context.ip or None,
-            user_agent=context.user_agent,
-            device_index=device_index,
-            # As it was read before the proof: what a change of the password meanwhile raised is not caught up with.
-            epoch=user.epoch,
-        )
-        audit.record(
-            EventType.SESSION_START,
-            tenant=user.tenant,
-            actor=user,
-            target=session,
-            sid=session.sid,
-            context=context,
-            details={"kind": kind, "amr": session.amr, "acr": session.acr},
-        )
-    return session, handle
+    session = SSOSession(
+        sid=crypto.new_handle(),
+        handle_hash=crypto.hash_handle(handle, purpose=HANDLE),
+        tenant=user.tenant,
+        user=user,
+        kind=kind,
+        amr=list(amr),
+        acr=acr_of(amr),
+        authenticated_at=now,
+        last_seen_at=now,
+        idle_expires_at=now + min(idle, lifetime),
+        expires_at=now + lifetime,
+        ip=context.ip or None,
+        user_agent=context.user_agent,
+        # As it was read before the proof: what a change of the password meanwhile raised is not caught up with.
+        epoch=user.epoch,
+    )
+    event = audit.describe(
+        EventType.SESSION_START,
+        tenant=user.tenant,
+        actor=user,
+        target=session,
+        sid=session.sid,
+        context=context,
+        details={"kind": kind, "amr": session.amr, "acr": session.acr},
+    )
+    return session, event, handle
 
 
 @retried

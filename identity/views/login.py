@@ -176,7 +176,7 @@ def take_password(request: Request, row: LoginTransaction, handle: str) -> login
         return show_password(request, row, handle, form=form, status=400)
     try:
         return login.submit_password(
-            steps.step(request, handle),
+            steps.step(request, handle, row),
             identifier=form.cleaned_data["identifier"],
             password=form.cleaned_data["password"],
         )
@@ -192,14 +192,14 @@ def take_second_factor(request: Request, row: LoginTransaction, handle: str) -> 
     form = form_of(request.POST)
     try:
         if "send_to" in request.POST:
-            login.choose_second_factor(steps.step(request, handle), name=request.POST["send_to"])
+            login.choose_second_factor(steps.step(request, handle, row), name=request.POST["send_to"])
             return HttpResponseRedirect(sign_in_page(handle))
         if "resend" in request.POST:
-            login.begin_second_factor(steps.step(request, handle))
+            login.begin_second_factor(steps.step(request, handle, row))
             return HttpResponseRedirect(sign_in_page(handle))
         if not form.is_valid():
             return show_second_factor(request, row, handle, form=form, status=400)
-        return login.submit_second_factor(steps.step(request, handle), form.cleaned_data)
+        return login.submit_second_factor(steps.step(request, handle, row), form.cleaned_data)
     except StateInvalid:
         raise
     except IdentityError as error:
@@ -212,11 +212,11 @@ def take_new_password(request: Request, row: LoginTransaction, handle: str) -> l
     form = NewPasswordForm(request.POST)
     try:
         if "skip" in request.POST:
-            return login.skip_password_warning(steps.step(request, handle))
+            return login.skip_password_warning(steps.step(request, handle, row))
         if not form.is_valid():
             return show_new_password(request, row, handle, form=form, status=400)
         return login.change_expired_password(
-            steps.step(request, handle), new_password=form.cleaned_data["new_password"]
+            steps.step(request, handle, row), new_password=form.cleaned_data["new_password"]
         )
     except StateInvalid:
         raise
@@ -229,7 +229,7 @@ def take_account(request: Request, row: LoginTransaction, handle: str) -> login.
     choice = request.POST.get("choice")
     if choice not in {"continue", "other"}:
         return show_accounts(request, row, handle, status=400)
-    return login.choose_account(steps.step(request, handle), goes_on=choice == "continue")
+    return login.choose_account(steps.step(request, handle, row), goes_on=choice == "continue")
 
 
 PAGES: dict[str, Page] = {

@@ -33,10 +33,10 @@ def find(request: Request, handle: str, *, include_over: bool = False) -> LoginT
     return login.find(step(request, handle), include_over=include_over)
 
 
-def step(request: Request, handle: str) -> SignInStep:
-    """Return this browser's step of the sign-in with this handle."""
+def step(request: Request, handle: str, row: LoginTransaction | None = None) -> SignInStep:
+    """Return this browser's step of the sign-in with this handle; row: of it, where it was found for this request."""
     binding = cookies.browser_binding(request)
-    return SignInStep(handle, binding, context=request.context, session=request.sso_session)
+    return SignInStep(handle, binding, context=request.context, session=request.sso_session, row=row)
 
 
 def forgot_password_address(handle: str) -> str:

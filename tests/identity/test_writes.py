@@ -79,6 +79,7 @@ def test_an_update_writes_what_the_orm_writes(token: AccessToken) -> None:
         "scope": "%s'; --",
         "user_id": None,
         "epoch": 7,
+        "audience": ["%s", "c"],
     }
     names = [name.removesuffix("_id") for name in values]
     by_value = Update(

@@ -256,15 +256,15 @@ def test_a_stale_copy_of_a_sign_in_cannot_be_moved_or_finished(tenant, alice):
         with pytest.raises(StateInvalid):
             machine.move(stale, to=to, user=alice, amr=["pwd", "sms"])
     with pytest.raises(StateInvalid):
-        machine.close(stale, state=LoginState.SUCCESS, session=None)
+        machine.close(stale, state=LoginState.SUCCESS)
     found = LoginTransaction.objects.get()
     assert (found.state, found.amr, found.finished_at) == (LoginState.MFA_AUTH, ["pwd"], None)
-    machine.close(row, state=LoginState.ACCESS_DENIED, session=None)
+    machine.close(row, state=LoginState.ACCESS_DENIED)
     for copy in (row, found):
         with pytest.raises(StateInvalid):
             machine.move(copy, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
         with pytest.raises(StateInvalid):
-            machine.close(copy, state=LoginState.SUCCESS, session=None)
+            machine.close(copy, state=LoginState.SUCCESS)
 
 
 @pytest.mark.security("S29")
@@ -275,7 +275,7 @@ def test_a_sign_in_that_ran_out_meanwhile_cannot_be_moved_or_finished(tenant, al
         with pytest.raises(StateInvalid):
             machine.move(row, to=LoginState.MFA_AUTH, user=alice, amr=["pwd"])
         with pytest.raises(StateInvalid):
-            machine.close(row, state=LoginState.SUCCESS, session=None)
+            machine.close(row, state=LoginState.SUCCESS)
 
 
 @pytest.mark.security("S26")
