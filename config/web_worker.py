@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import selectors
 import socket
 import struct
@@ -30,6 +31,7 @@ from identity.passwords import turns
 HEAD_SECONDS = 10  # to the first byte of a connection, and from that of a request to the end of its head
 BODY_SECONDS = 30  # from there to the end of its body
 LEAVE_SECONDS = 2  # for the client to read a refusal of what it is still sending
+LINGER_SECONDS = 2  # that a stopping process waits for the first byte of a connection that is open already
 STALLED_SECONDS = 10  # a client that takes, or gives a body beyond BODY_BYTES, is cut when it pauses for longer
 HEAD_BYTES = 64 * 1024
 BODY_BYTES = 1024 * 1024  # DATA_UPLOAD_MAX_MEMORY_SIZE: longer ones are refused by their length, unread
@@ -112,6 +114,7 @@ class Worker(ThreadWorker):
         self.leaving: dict[Any, float] = {}  # connection to the time until which it is drained
         self.held_bytes = 0  # counted by the loop alone
         self._next_look = 0.0
+        self._is_listening = True
         self._asked = threading.local()
 
     def load_wsgi(self) -> None:
@@ -119,6 +122,26 @@ class Worker(ThreadWorker):
         super().load_wsgi()
         # gunicorn would answer 500 for every address outside of it, the probes' among them.
         os.environ.pop("SCRIPT_NAME", None)
+
+    # Stopping ----------------------------------------------------------------------------------------------
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Accept connections, or not; where the process stops, take those that wait and close the listening socket.
+
+        gunicorn closes it when the last connection is done. Until then the system goes on taking connections for it,
+        which nobody accepts any more, and resets them at the end: a proxy has sent its request by then.
+        """
+        if not self._is_listening:
+            return
+        super().set_accept_enabled(enabled and self.alive)
+        if self.alive:
+            return
+        self._is_listening = False
+        for listener in self.sockets:
+            listener.setblocking(False)
+            while select.select([listener], [], [], 0)[0]:
+                self.accept(listener)
+            listener.close()
 
     # Arriving ----------------------------------------------------------------------------------------------
 
@@ -235,7 +258,8 @@ class Worker(ThreadWorker):
         self._next_look = now + 1
         for conn, arrival in list(self.arriving.items()):
             has_begun = bool(arrival.data)
-            if now >= arrival.deadline or (not self.alive and not has_begun):
+            linger_seconds = HEAD_SECONDS if self.alive or has_begun else LINGER_SECONDS
+            if now >= arrival.deadline - HEAD_SECONDS + linger_seconds:
                 self._forget(conn)
                 if has_begun:
                     self.log.info("request.too_slow")

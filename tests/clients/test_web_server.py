@@ -7,10 +7,7 @@ import logging
 import os
 import re
 import selectors
-import shutil
-import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +17,8 @@ import pytest
 import requests
 
 from config import web_worker
-from tests.clients.provider import ROOT, Provider, free_port, stop, wait_until_open
+from tests.clients.nginx import documented_nginx
+from tests.clients.provider import Provider
 
 pytestmark = [pytest.mark.client, pytest.mark.xdist_group("web_server")]
 
@@ -291,41 +289,8 @@ def test_localhost_in_capitals_is_the_developers_machine(server: Provider) -> No
 
 @pytest.fixture(scope="module")
 def proxy(server: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The documented nginx in front of the server, without TLS and on a port of its own; its address."""
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    if nginx is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("nginx is required here.")
-        pytest.skip("There is no nginx.")
-    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```nginx\n(.*?)```", page, re.S)
-    port = free_port()
-    example = re.sub(r" +ssl_certificate.*\n", "", example)
-    example = example.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace(
-        "server_name id.example.com;", "server_name _;"
-    )
-    # TLS ends here as far as the application is told.
-    example = example.replace("X-Forwarded-Proto $scheme", "X-Forwarded-Proto https")
-    example = example.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{server.port}")
-    directory = tmp_path_factory.mktemp("nginx")
-    temporary = "".join(
-        f"{kind}_temp_path {directory}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    configuration = directory / "nginx.conf"
-    configuration.write_text(
-        f"daemon off;\nmaster_process off;\npid {directory}/nginx.pid;\nerror_log {directory}/error.log;\n"
-        f"events {{}}\nhttp {{\naccess_log off;\n{temporary}{example}}}\n"
-    )
-    with (directory / "output.log").open("wb") as output:
-        process = subprocess.Popen(
-            [nginx, "-p", str(directory), "-c", str(configuration)], stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        wait_until_open(process, f"http://127.0.0.1:{port}/livez", directory / "output.log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        stop(process)
+    with documented_nginx(tmp_path_factory.mktemp("nginx"), [server.port]) as address:
+        yield address
 
 
 @pytest.mark.security("S51")
