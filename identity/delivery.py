@@ -25,10 +25,13 @@ from identity import audit, crypto, outbound, registry
 from identity.conf import conf
 from identity.context import RequestContext
 from identity.events import EventType
+from identity.lookups import Constant
 from identity.models import Application, Delivery, DeliveryState, Tenant
 from identity.purging import Purger
 
 log = logging.getLogger(__name__)
+
+_PENDING = Constant(DeliveryState.PENDING)  # as the index of what is due says it
 
 _MAX_ERROR_CHARACTERS = 200
 _SPARE = 8  # rows looked at beyond those that are wanted
@@ -173,7 +176,7 @@ class _Shares:
 
     def _look(self) -> None:
         now = timezone.now()
-        pending = Delivery.objects.filter(state=DeliveryState.PENDING).order_by()
+        pending = Delivery.objects.filter(state=_PENDING).order_by()
         by_share = pending.values_list("tenant_id", "application_id")
         due = by_share.filter(_is_free(now), next_attempt_at__lte=now).annotate(since=Min("next_attempt_at"))
         held = by_share.filter(claimed_until__gt=now).annotate(count=Count("pk"))
@@ -206,7 +209,7 @@ def claim(*, now: datetime, limit: int, of: Share | None = None) -> list[Deliver
 
     of: the tenant and application to which they belong; anybody's else.
     """
-    due = Delivery.objects.filter(_is_free(now), state=DeliveryState.PENDING, next_attempt_at__lte=now)
+    due = Delivery.objects.filter(_is_free(now), state=_PENDING, next_attempt_at__lte=now)
     if of is not None:
         tenant_id, application_id = of
         due = due.filter(tenant_id=tenant_id)

@@ -35,7 +35,7 @@ class CASService(ReadSafely):
     public_id = models.CharField(
         _("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id, editable=False
     )
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False, related_name="+", editable=False)
     application = models.ForeignKey(
         Application, on_delete=models.CASCADE, related_name="cas_services", verbose_name=_("application")
     )

@@ -70,7 +70,7 @@ class ServiceProvider(ReadSafely):
     public_id = models.CharField(
         _("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id, editable=False
     )
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False, related_name="+", editable=False)
     application = models.ForeignKey(
         Application, on_delete=models.CASCADE, related_name="saml_service_providers", verbose_name=_("application")
     )
@@ -307,7 +307,11 @@ class PersistentName(models.Model):
     """
 
     service_provider = models.ForeignKey(
-        ServiceProvider, on_delete=models.CASCADE, related_name="persistent_names", verbose_name=_("service provider")
+        ServiceProvider,
+        on_delete=models.CASCADE,
+        db_index=False,
+        related_name="persistent_names",
+        verbose_name=_("service provider"),
     )
     user = models.ForeignKey("identity.User", on_delete=models.CASCADE, related_name="+", verbose_name=_("user"))
     value = models.CharField(_("name identifier"), max_length=MAX_NAME_ID)
@@ -330,9 +334,15 @@ class SAMLSession(models.Model):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
     service_provider = models.ForeignKey(
-        ServiceProvider, on_delete=models.CASCADE, related_name="sessions", verbose_name=_("service provider")
+        ServiceProvider,
+        on_delete=models.CASCADE,
+        db_index=False,
+        related_name="sessions",
+        verbose_name=_("service provider"),
     )
-    session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, related_name="+", verbose_name=_("SSO session"))
+    session = models.ForeignKey(
+        SSOSession, on_delete=models.CASCADE, db_index=False, related_name="+", verbose_name=_("SSO session")
+    )
     session_index = models.CharField(_("session index"), max_length=64, unique=True)
     name_id_format = models.CharField(_("format of the name"), max_length=16, choices=formats.CHOICES)
     name_id = models.CharField(_("name identifier"), max_length=MAX_NAME_ID)

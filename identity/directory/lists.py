@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from django.db.models import Model, Prefetch, Q, QuerySet, prefetch_related_objects
 
 from identity.errors import NotAllowed, NotFound, ValueInvalid, ValueRequired
+from identity.lookups import equals
 from identity.messaging import phone
 from identity.models import (
     AccountType,
@@ -97,10 +98,10 @@ def find_user(
         "mobile_index": phone.mobile_index(mobile, tenant=tenant),
         "email_key": make_email_key(email),
     }
-    given = {column: value for column, value in wanted.items() if value}
+    given = [equals(column, value) for column, value in wanted.items() if value]
     if len(given) != 1:
         return None
-    user: User | None = User.objects.present().filter(tenant=tenant, **given).first()
+    user: User | None = User.objects.present().filter(*given, tenant=tenant).first()
     if user is not None:
         user.tenant = tenant
     return user

@@ -26,6 +26,7 @@ from identity.directory.attributes import Rule
 from identity.errors import AlreadyExists, IdentityError, NotFound, ValueInvalid, ValueRequired
 from identity.events import EventType
 from identity.integrity import check_references, refusing
+from identity.lookups import equals
 from identity.messaging import phone
 from identity.models import (
     AppAccount,
@@ -447,7 +448,7 @@ def _taken(user: User, broken: str) -> IdentityError:
 
     def is_taken(name: str) -> bool:
         value = getattr(user, columns[name])
-        return name == broken or bool(value and others.filter(**{columns[name]: value}).exists())
+        return name == broken or bool(value and others.filter(equals(columns[name], value)).exists())
 
     attribute = next(name for name in columns if is_taken(name))
     return AlreadyExists(attributes.BUILT_IN_UNIQUE[attribute], log_detail=f"attribute={attribute}")
@@ -465,14 +466,14 @@ def _refuse_foreign_names(user: User, *, written: Collection[str]) -> None:
         email_key = make_email_key(user.user_name)
         mobile_index = phone.mobile_index(user.user_name, tenant=user.tenant)
         as_addresses = (email_key, mobile_index)
-        foreign |= Q(email_key=email_key) | Q(mobile_index=mobile_index)
+        foreign |= equals("email_key", email_key) | equals("mobile_index", mobile_index)
     as_names: dict[str, set[str]] = {}
     if "email" in written and user.email:
         as_names["email"] = {make_user_key(user.email)}
     if "mobile" in written and user.mobile:
         as_names["mobile"] = set(phone.spellings(user.mobile, country=phone.country_of(user.tenant)))
     if as_names:
-        foreign |= Q(user_key__in=sorted(set[str]().union(*as_names.values())))
+        foreign |= equals("user_key__in", sorted(set[str]().union(*as_names.values())))
     others = User.objects.present().filter(foreign, tenant_id=user.tenant_id)
     if user.pk is not None:
         others = others.exclude(pk=user.pk)

@@ -27,6 +27,7 @@ from identity.events import EventType
 from identity.federation import upstreams
 from identity.federation.connectors.base import ExternalPerson, connectors
 from identity.integrity import refusing
+from identity.lookups import equals
 from identity.models import ExternalAccount, ExternalIdentity, Tenant, Upstream, User
 from identity.retries import retried
 from identity.texts import is_storable
@@ -56,7 +57,7 @@ def _by_subject(upstream: Upstream, person: ExternalPerson) -> ExternalIdentity 
     if not person.subject:
         return None
     rows = ExternalIdentity.objects.select_related("user__tenant__session_policy")
-    return rows.filter(**_scope(upstream), subject=person.subject).first()
+    return rows.filter(equals("subject", person.subject), **_scope(upstream)).first()
 
 
 def _account_of(upstream: Upstream, person: ExternalPerson) -> ExternalAccount | None:

@@ -22,11 +22,12 @@ class AppAccount(ReadSafely):
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)
     application = models.ForeignKey(
-        Application, on_delete=models.CASCADE, related_name="accounts", verbose_name=_("application")
+        Application, on_delete=models.CASCADE, db_index=False, related_name="accounts", verbose_name=_("application")
     )
     user = models.ForeignKey(
         "identity.User",
         on_delete=models.PROTECT,
+        db_index=False,
         null=True,
         blank=True,
         related_name="app_accounts",

@@ -24,7 +24,9 @@ class Application(ReadSafely):
     """Something people sign in to. One row, whatever protocols it speaks."""
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="applications", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="applications", verbose_name=_("tenant")
+    )
     code = models.CharField(_("code"), max_length=64, validators=[RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")])
     name = models.CharField(_("name"), max_length=100)
     description = models.CharField(_("description"), max_length=500, blank=True, default="")
@@ -72,7 +74,11 @@ class AppOrganization(models.Model):
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)
     application = models.ForeignKey(
-        Application, on_delete=models.CASCADE, related_name="organizations", verbose_name=_("application")
+        Application,
+        on_delete=models.CASCADE,
+        db_index=False,
+        related_name="organizations",
+        verbose_name=_("application"),
     )
     parent = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children", verbose_name=_("parent")

@@ -47,7 +47,9 @@ class AppendOnlyModel(models.Model):
 class AuditBatch(AppendOnlyModel):
     """A link of a tenant's chain: the hash over the rows of the batch and the batch before it."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, null=True, related_name="+", verbose_name=_("tenant")
+    )
     number = models.PositiveBigIntegerField(_("number"))  # from 1, without gaps
     row_count = models.PositiveIntegerField(_("rows"))
     previous_hash = models.CharField(_("hash before"), max_length=64, blank=True, default="")
@@ -74,7 +76,9 @@ class AuditEvent(AppendOnlyModel):
     `personal` may be erased (outside the hash); everything else is under the chain.
     """
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, verbose_name=_("tenant")
+    )
     at = models.DateTimeField(_("at"))
     event_type = models.CharField(_("event"), max_length=64)  # identity.events.EventType
     outcome = models.CharField(_("outcome"), max_length=16, choices=AuditOutcome.choices)
@@ -100,7 +104,7 @@ class AuditEvent(AppendOnlyModel):
             models.Index(fields=["tenant", "-id"], name="audit_event_tenant"),
             models.Index(fields=["tenant", "actor_id"], name="audit_event_actor"),
             models.Index(fields=["tenant", "target_id"], name="audit_event_target"),
-            models.Index(fields=["id"], condition=models.Q(batch=None), name="audit_event_unchained"),
+            models.Index(fields=["tenant", "id"], condition=models.Q(batch=None), name="audit_event_pending"),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from identity.models.tenants import Tenant
 class PasswordHistory(models.Model):
     """An earlier password hash, kept to refuse its reuse (PWD.0001)."""
 
-    user = models.ForeignKey("identity.User", on_delete=models.CASCADE, related_name="password_history")
+    user = models.ForeignKey("identity.User", on_delete=models.CASCADE, db_index=False, related_name="password_history")
     password = models.CharField(max_length=255)  # Django hasher format
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -38,7 +38,7 @@ class CounterKind(models.TextChoices):
 class AttemptCounter(models.Model):
     """Failed tries against one account, unknown name or source, for all factors together (S30, S31, decision 24)."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, db_index=False, related_name="+")
     kind = models.CharField(max_length=16, choices=CounterKind.choices)
     key_hash = models.CharField(max_length=64)  # keyed hash of the user's id, the name, the address or the target
     failures = models.PositiveIntegerField(default=0)

@@ -12,7 +12,9 @@ from identity.validators import validate_object
 class MessageGateway(ReadSafely):
     """One way out of the house. The ones of a channel are asked by position until one takes the message."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, db_index=False, related_name="+", verbose_name=_("tenant")
+    )
     name = models.CharField(_("name"), max_length=100)
     channel = models.CharField(_("channel"), max_length=16, choices=VerificationChannel.choices)
     kind = models.CharField(_("kind"), max_length=32)  # a name of identity.messaging.senders
@@ -41,7 +43,9 @@ class MessageGateway(ReadSafely):
 class MessageTemplate(models.Model):
     """A tenant's own text for one purpose in one language; without a row, Monban's own text is sent."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, db_index=False, related_name="+", verbose_name=_("tenant")
+    )
     channel = models.CharField(_("channel"), max_length=16, choices=VerificationChannel.choices)
     purpose = models.CharField(_("purpose"), max_length=32, choices=VerificationPurpose.choices)
     language = models.CharField(_("language"), max_length=16)  # BCP 47, one of settings.LANGUAGES
@@ -74,7 +78,9 @@ class SentState(models.TextChoices):
 class SentMessage(models.Model):
     """One message handed, or tried to be handed, to one gateway. Neither the code nor the whole target is in it."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, db_index=False, related_name="+", verbose_name=_("tenant")
+    )
     user = models.ForeignKey(
         "identity.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("user")
     )

@@ -21,7 +21,9 @@ class Organization(ReadSafely):
     """A node of the tenant's tree. `path` is materialised: "/<id>/…/<own id>/" (decision 4)."""
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="organizations", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, db_index=False, related_name="organizations", verbose_name=_("tenant")
+    )
     parent = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children", verbose_name=_("parent")
     )
@@ -61,7 +63,7 @@ class Membership(models.Model):
     """A user in an organisation; at most one membership of a user is the primary one."""
 
     user = models.ForeignKey(
-        "identity.User", on_delete=models.CASCADE, related_name="memberships", verbose_name=_("user")
+        "identity.User", on_delete=models.CASCADE, db_index=False, related_name="memberships", verbose_name=_("user")
     )
     organization = models.ForeignKey(
         Organization, on_delete=models.PROTECT, related_name="memberships", verbose_name=_("organisation")

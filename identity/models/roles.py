@@ -13,7 +13,7 @@ class AppRole(models.Model):
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)
     application = models.ForeignKey(
-        Application, on_delete=models.CASCADE, related_name="roles", verbose_name=_("application")
+        Application, on_delete=models.CASCADE, db_index=False, related_name="roles", verbose_name=_("application")
     )
     code = models.CharField(_("code"), max_length=50)
     name = models.CharField(_("name"), max_length=32, blank=True, default="")
@@ -32,7 +32,9 @@ class AppRole(models.Model):
 class AppRoleMember(models.Model):
     """An account that holds a role."""
 
-    role = models.ForeignKey(AppRole, on_delete=models.CASCADE, related_name="members", verbose_name=_("role"))
+    role = models.ForeignKey(
+        AppRole, on_delete=models.CASCADE, db_index=False, related_name="members", verbose_name=_("role")
+    )
     account = models.ForeignKey(AppAccount, on_delete=models.CASCADE, related_name="roles", verbose_name=_("account"))
 
     class Meta:

@@ -46,7 +46,7 @@ class SSOSession(models.Model):
     handle_hash = models.CharField(max_length=64, unique=True, editable=False)  # hex keyed hash of the handle
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
     user = models.ForeignKey(
-        "identity.User", on_delete=models.CASCADE, related_name="sso_sessions", verbose_name=_("user")
+        "identity.User", on_delete=models.CASCADE, db_index=False, related_name="sso_sessions", verbose_name=_("user")
     )
     kind = models.CharField(_("kind"), max_length=16, choices=SessionKind.choices, default=SessionKind.BROWSER)
     amr = models.JSONField(_("authentication methods"), default=list)  # RFC8176-2, in order of use
@@ -99,7 +99,7 @@ class SSOSession(models.Model):
 class SessionParticipant(models.Model):
     """An application that a session was used to sign in to; logout tells each of them."""
 
-    session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, related_name="participants")
+    session = models.ForeignKey(SSOSession, on_delete=models.CASCADE, db_index=False, related_name="participants")
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="+")
     protocol = models.CharField(max_length=16)  # "oidc", "cas", "saml"
     registration = models.CharField(max_length=255)  # client_id, CAS service id or SAML entity id

@@ -24,7 +24,9 @@ class Upstream(ReadSafely):
     """
 
     public_id = models.CharField(_("public id"), max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id)
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="upstreams", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, db_index=False, related_name="upstreams", verbose_name=_("tenant")
+    )
     kind = models.CharField(_("kind"), max_length=32)
     name = models.CharField(_("name"), max_length=100, blank=True, default="")  # "" shows the connector's own
     application = models.ForeignKey(
@@ -127,8 +129,12 @@ class ExternalAccount(models.Model):
         ExternalIdentity, on_delete=models.CASCADE, related_name="accounts", verbose_name=_("linked account")
     )
     # The identity's own, here for the constraints.
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", verbose_name=_("tenant"))
-    user = models.ForeignKey("identity.User", on_delete=models.CASCADE, related_name="+", verbose_name=_("user"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, db_index=False, related_name="+", verbose_name=_("tenant")
+    )
+    user = models.ForeignKey(
+        "identity.User", on_delete=models.CASCADE, db_index=False, related_name="+", verbose_name=_("user")
+    )
     namespace = models.CharField(_("namespace"), max_length=200)
     client_id = models.CharField(_("application id at the provider"), max_length=128)
     openid = models.CharField(_("person in that application"), max_length=128)

@@ -216,7 +216,6 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
             ),
         ]
         indexes = [
-            models.Index(fields=["tenant", "public_id"], name="user_tenant_public_id"),
             # The list of all users, whose late pages walk it.
             models.Index(fields=["tenant", "id"], condition=models.Q(deleted_at=None), name="user_tenant_present"),
         ]
@@ -272,7 +271,9 @@ class UserCount(models.Model):
 class UniqueAttributeValue(models.Model):
     """The value of one unique extended attribute of one user, so that the database keeps it unique."""
 
-    definition = models.ForeignKey("identity.AttributeDefinition", on_delete=models.CASCADE, related_name="+")
+    definition = models.ForeignKey(
+        "identity.AttributeDefinition", on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="unique_attribute_values")
     value_index = models.CharField(max_length=64)  # blind index of the value
 

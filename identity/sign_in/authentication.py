@@ -7,14 +7,12 @@ looks (S30, S31), and unknown, wrong and disabled cost the same work (S33).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from django.db.models import Q
 
 from identity import audit, authority, crypto, throttle
 from identity.context import RequestContext
 from identity.errors import AccountDisabled, CredentialsRefused, NotFound
 from identity.events import EventType
+from identity.lookups import equals
 from identity.messaging import phone
 from identity.models import Tenant, User, VerificationPurpose
 from identity.models.users import make_email_key, make_user_key
@@ -70,18 +68,13 @@ def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
     return Resolved(name=phone.canonical_number(mobile, tenant=tenant), user=user)
 
 
-def _is(column: str, value: Any) -> Q:
-    """Compare as the column's index does, which leaves out what is empty: so a prepared statement may use it."""
-    return Q(**{column: value}) & ~Q(**{column: ""})
-
-
 _BY_NAMES = Select(
     lambda name, email_key, mobile_index, tenant: User.objects.present().filter(
-        _is("user_key", name) | _is("email_key", email_key) | _is("mobile_index", mobile_index), tenant=tenant
+        equals("user_key", name) | equals("email_key", email_key) | equals("mobile_index", mobile_index), tenant=tenant
     )
 )
 _BY_MOBILE = Select(
-    lambda mobile_index, tenant: User.objects.present().filter(_is("mobile_index", mobile_index), tenant=tenant)[:1]
+    lambda mobile_index, tenant: User.objects.present().filter(equals("mobile_index", mobile_index), tenant=tenant)[:1]
 )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from identity.models import SSOSession, User
 from oidc_provider.conf import conf
 from oidc_provider.dialects.base import Dialect
-from oidc_provider.models import AuthorizationCode, Client, RefreshToken
+from oidc_provider.models import AuthorizationCode, Client, RefreshToken, new_family
 from oidc_provider.wire.facts import Facts
 
 
@@ -74,7 +74,7 @@ class Basis:
     amr: Sequence[str] = ()
     nonce: str = ""
     claims: Mapping[str, Any] = field(default_factory=dict)  # OIDCC-5.5
-    family: uuid.UUID = field(default_factory=uuid.uuid4)
+    family: uuid.UUID = field(default_factory=new_family)
     is_offline: bool = False  # the grant outlives its session (decision 14)
     epoch: int = 0
 
