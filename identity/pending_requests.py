@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from identity import crypto
 from identity.errors import StateInvalid
 from identity.models import PendingRequest, Tenant
+from identity.statements import Select, Update, write
 
 LIFETIME = timedelta(hours=1)
 # A page may stand open longer than its request is good. The request is kept on for as long, to be begun anew.
@@ -41,8 +43,17 @@ def park(*, tenant: Tenant, path: str, payload: dict[str, Any], binding: str, li
     path: of the endpoint that may take it back. payload: JSON types only. binding: the browser's own handle, which
     must come back with the request.
     """
+    row, handle = describe(tenant=tenant, path=path, payload=payload, binding=binding, lifetime=lifetime)
+    write(row)
+    return handle
+
+
+def describe(
+    *, tenant: Tenant, path: str, payload: dict[str, Any], binding: str, lifetime: timedelta = LIFETIME
+) -> tuple[PendingRequest, str]:
+    """Return the row of a request, for `statements.write` to keep with what else is begun for it, and its handle."""
     handle = crypto.new_handle()
-    PendingRequest.objects.create(
+    row = PendingRequest(
         handle_hash=crypto.hash_handle(handle, purpose=_HANDLE),
         binding_hash=crypto.hash_handle(binding, purpose=_BINDING),
         tenant=tenant,
@@ -50,7 +61,7 @@ def park(*, tenant: Tenant, path: str, payload: dict[str, Any], binding: str, li
         payload_sealed=crypto.seal(json.dumps(payload), purpose=_PAYLOAD),
         expires_at=timezone.now() + lifetime,
     )
-    return handle
+    return row, handle
 
 
 def peek(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) -> dict[str, Any]:
@@ -58,13 +69,12 @@ def peek(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) -> 
 
     bindings: what this browser holds; one of them must be the one it was parked with.
     """
-    row = _find(tenant=tenant, path=path, handle=handle, bindings=bindings)
-    return _payload(row)
+    return _payload(_find(tenant=tenant, path=path, handle=handle, bindings=bindings).payload_sealed)
 
 
 def consume(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) -> dict[str, Any]:
     """Spend a parked request. Raises StateInvalid if it is unknown, foreign, over or spent."""
-    return _spend(_find(tenant=tenant, path=path, handle=handle, bindings=bindings)).payload
+    return _spend(tenant=tenant, path=path, handle=handle, bindings=bindings).payload
 
 
 def take_up(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) -> Taken:
@@ -72,26 +82,29 @@ def take_up(*, tenant: Tenant, path: str, handle: str, bindings: Sequence[str]) 
 
     Raises StateInvalid if it is unknown, foreign, spent, or over for longer than KEPT_FOR.
     """
-    return _spend(_find(tenant=tenant, path=path, handle=handle, bindings=bindings, kept_for=KEPT_FOR))
+    return _spend(tenant=tenant, path=path, handle=handle, bindings=bindings, kept_for=KEPT_FOR)
 
 
-def _spend(row: PendingRequest) -> Taken:
-    # One conditional UPDATE: of two browsers' tabs that come back at once, one goes on.
-    if not PendingRequest.objects.filter(pk=row.pk, consumed_at=None).update(consumed_at=timezone.now()):
+def _spend(
+    *, tenant: Tenant, path: str, handle: str, bindings: Sequence[str], kept_for: timedelta = timedelta()
+) -> Taken:
+    """One conditional UPDATE decides: of two tabs of a browser that come back at once, one goes on."""
+    now = timezone.now()
+    handles = crypto.keyed_hashes(handle, purpose=_HANDLE)
+    browsers = [each for binding in bindings for each in crypto.keyed_hashes(binding, purpose=_BINDING)]
+    spent = _SPEND.rows(handles, browsers, tenant.pk, path, now - kept_for, now) if browsers else []
+    if not spent:
+        row = _find(tenant=tenant, path=path, handle=handle, bindings=bindings, kept_for=kept_for)
         raise StateInvalid(log_detail=f"pending_request={row.pk} spent")
-    return Taken(_payload(row), is_over=row.expires_at <= timezone.now())
+    payload_sealed, expires_at = spent[0]
+    return Taken(_payload(payload_sealed), is_over=expires_at <= now)
 
 
 def _find(
     *, tenant: Tenant, path: str, handle: str, bindings: Sequence[str], kept_for: timedelta = timedelta()
 ) -> PendingRequest:
-    row = PendingRequest.objects.filter(
-        handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE),
-        tenant=tenant,
-        path=path,
-        consumed_at=None,
-        expires_at__gt=timezone.now() - kept_for,
-    ).first()
+    hashes = crypto.keyed_hashes(handle, purpose=_HANDLE)
+    row = _OF_PATH.first(hashes, tenant.pk, path, timezone.now() - kept_for)
     if row is None:
         raise StateInvalid(log_detail="pending_request unknown, spent or expired")
     if not any(crypto.matches_keyed_hash(binding, row.binding_hash, purpose=_BINDING) for binding in bindings):
@@ -99,6 +112,22 @@ def _find(
     return row
 
 
-def _payload(row: PendingRequest) -> dict[str, Any]:
-    payload: dict[str, Any] = json.loads(crypto.unseal(row.payload_sealed, purpose=_PAYLOAD))
+def _open(handles: Any, tenant: Any, path: Any, since: Any) -> QuerySet[PendingRequest]:
+    return PendingRequest.objects.filter(
+        handle_hash__in=handles, tenant=tenant, path=path, consumed_at=None, expires_at__gt=since
+    )
+
+
+_OF_PATH = Select(lambda *which: _open(*which)[:1])
+_SPEND = Update(
+    lambda handles, browsers, tenant, path, since, now: (
+        _open(handles, tenant, path, since).filter(binding_hash__in=browsers),
+        {"consumed_at": now},
+    ),
+    returning=("payload_sealed", "expires_at"),
+)
+
+
+def _payload(sealed: str) -> dict[str, Any]:
+    payload: dict[str, Any] = json.loads(crypto.unseal(sealed, purpose=_PAYLOAD))
     return payload

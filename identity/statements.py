@@ -24,10 +24,10 @@ Elsewhere it is the same list in one transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache, lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from django.db import connection, models, transaction
@@ -220,22 +220,39 @@ class Update(_Statement, Generic[M]):
         return _Plan(sql, params, lambda row: tuple(convert(row)), returning)
 
 
-def write(*rows: Model, gate: Bound | Sequence[Bound] = (), besides: Sequence[Bound] = (), keys: bool = False) -> bool:
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """A row for `write` that may be there already: then it stays, and only some columns are written anew.
+
+    by: what the constraint says that makes it the same row.
+    """
+
+    row: Model
+    by: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+
+
+def write(
+    *rows: Model | Upsert, gate: Bound | Sequence[Bound] = (), besides: Sequence[Bound] = (), keys: bool = False
+) -> bool:
     """Insert the rows, all or none; with a gate, only where it holds, and return whether it did.
 
     gate: an Update that has to change a row, or a Select that has to find one. Of several each is tried where the one
     before it held, and what that one wrote stays; only the first may be a Select. besides: Updates that run with the
     inserts; whether they change anything decides nothing. No row may be changed by two of them. On PostgreSQL all of it
     sees the database as it was before, so one cannot find what another wrote.
-    keys: set the rows' primary keys, which the database makes; without, the instances stay as they are.
+    keys: set the rows' primary keys, which the database makes; without, the instances stay as they are. Not those of
+    an Upsert, which may write nothing.
     Signals are not sent and `save` is not called, so it is for rows that have no such rules. Raises IntegrityError.
     """
     gates = (gate,) if isinstance(gate, Bound) else gate
+    if keys and any(isinstance(row, Upsert) for row in rows):
+        raise TypeError("The key of an Upsert is not told.")
     if connection.vendor != "postgresql":
         return _write_in_turn(rows, gates=gates, besides=besides, keys=keys)
     bounds = [*gates, *besides]
     plans = tuple(bound.statement.plan(bound.values) for bound in bounds)
-    inserts = tuple(_insert_into(type(row)) for row in rows)
+    inserts = tuple(_insert_into(row) for row in rows)
     sql = _chain(len(gates), keys, plans, inserts)
     params: list[Any] = []
     for bound, plan in zip(bounds, plans, strict=True):
@@ -248,22 +265,24 @@ def write(*rows: Model, gate: Bound | Sequence[Bound] = (), besides: Sequence[Bo
             return bool(cursor.rowcount)
         made = cursor.fetchone()
     for row, key in zip(rows, made or (), strict=made is not None):
-        _take_key(row, key)
+        _take_key(cast(Model, row), key)
     return made is not None
 
 
-def _write_in_turn(rows: Sequence[Model], *, gates: Sequence[Bound], besides: Sequence[Bound], keys: bool) -> bool:
+def _write_in_turn(
+    rows: Sequence[Model | Upsert], *, gates: Sequence[Bound], besides: Sequence[Bound], keys: bool
+) -> bool:
     with transaction.atomic():
         if not all(gate.statement.holds(gate.values) for gate in gates):
             return False
         for bound in besides:
             bound.statement.holds(bound.values)
         for row in rows:
-            insert = _insert_into(type(row))
+            insert = _insert_into(row)
             with connection.cursor() as cursor:
-                cursor.execute(f"{insert.head} VALUES ({insert.places})", insert.params(row))
+                cursor.execute(f"{insert.head} VALUES ({insert.places}){insert.on_conflict}", insert.params(row))
                 if keys:
-                    _take_key(row, cursor.lastrowid)
+                    _take_key(cast(Model, row), cursor.lastrowid)
     return True
 
 
@@ -281,17 +300,17 @@ def _chain(gates: int, has_keys: bool, plans: tuple[_Plan, ...], inserts: tuple[
         named.append(f"g{number} AS ({gate.sql}{only_if and f' AND {only_if}'}{returning})")
         only_if = f"EXISTS (SELECT 1 FROM g{number})"  # noqa: S608
     named += [f"u{number} AS ({plan.sql}{only_if and f' AND {only_if}'})" for number, plan in enumerate(plans[gates:])]
-    bodies = [f"{insert.head} SELECT {insert.casts}{only_if and f' WHERE {only_if}'}" for insert in inserts]
-    if has_keys or not bodies:
-        named += [
-            f"w{number} AS ({body} RETURNING {insert.key})"
-            for number, (insert, body) in enumerate(zip(inserts, bodies, strict=True))
-        ]
+    where = only_if and f" WHERE {only_if}"
+    bodies = [f"{insert.head} SELECT {insert.casts}{where}{insert.on_conflict}" for insert in inserts]
+    if has_keys:
+        bodies = [f"{body} RETURNING {insert.key}" for insert, body in zip(inserts, bodies, strict=True)]
         made = ", ".join(f"(SELECT {insert.key} FROM w{number})" for number, insert in enumerate(inserts))  # noqa: S608
-        last = f"SELECT {made or 1}{only_if and f' WHERE {only_if}'}"
-    else:
-        named += [f"w{number} AS ({body})" for number, body in enumerate(bodies[:-1])]
-        last = bodies[-1]
+        last = f"SELECT {made}{where}"
+    elif bodies and not inserts[-1].on_conflict:
+        last = bodies.pop()
+    else:  # an Upsert may write nothing where the gate holds
+        last = f"SELECT 1{where}"
+    named += [f"w{number} AS ({body})" for number, body in enumerate(bodies)]
     return f"WITH {', '.join(named)} {last}" if named else last
 
 
@@ -304,9 +323,11 @@ class _Insert:
     casts: str  # for SELECT, where a value does not take the type of its column by itself
     key: str
     columns: tuple[tuple[str, type | None, models.Field[Any, Any]], ...]
+    on_conflict: str = ""
 
-    def params(self, row: Model) -> list[Any]:
+    def params(self, row: Model | Upsert) -> list[Any]:
         """Return the values of a row, each in the form that its field has in the database."""
+        row = row.row if isinstance(row, Upsert) else row
         values = row.__dict__
         return [
             values[name] if plain is not None and type(values[name]) is plain else _prepared(field, row)
@@ -332,8 +353,18 @@ def _prepared(field: models.Field[Any, Any], row: Model) -> Any:
     return field.get_db_prep_save(value, connection)
 
 
-def _insert_into(model: type[Model]) -> _Insert:
-    return _spelled_insert(model, connection.vendor)
+def _insert_into(row: Model | Upsert) -> _Insert:
+    if isinstance(row, Upsert):
+        return _spelled_upsert(type(row.row), connection.vendor, row.by, row.columns)
+    return _spelled_insert(type(row), connection.vendor)
+
+
+@cache
+def _spelled_upsert(model: type[Model], vendor: str, by: tuple[str, ...], columns: tuple[str, ...]) -> _Insert:
+    meta: Any = model._meta
+    same, anew = ([connection.ops.quote_name(meta.get_field(name).column) for name in names] for names in (by, columns))
+    then = f"UPDATE SET {', '.join(f'{column} = EXCLUDED.{column}' for column in anew)}" if anew else "NOTHING"
+    return replace(_spelled_insert(model, vendor), on_conflict=f" ON CONFLICT ({', '.join(same)}) DO {then}")
 
 
 @cache

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.utils import timezone
 
@@ -55,30 +55,30 @@ def issue(
     # CAS-3.7: letters, digits and hyphens only; 256 bits of chance.
     ticket = f"{PREFIX}{secrets.token_hex(32)}"
     now = timezone.now()
-    with transaction.atomic():
-        row = ServiceTicket.objects.create(
-            ticket_hash=crypto.keyed_hash(ticket, purpose=_HASH),
-            tenant=session.tenant,
-            service=service,
-            session=session,
-            service_url=service_url,
-            is_from_new_login=is_from_new_login,
-            created_at=now,
-            expires_at=now + service.ticket_lifetime,
-            epoch=session.epoch,
-        )
-        sessions.join_once(session, service.application, protocol=PROTOCOL, client_ref=service.public_id)
-        audit.record(
-            EventType.TICKET_GRANT,
-            tenant=session.tenant,
-            actor=session.user,
-            target=row,
-            application=service.application,
-            client_id=service.public_id,
-            dialect=PROTOCOL,
-            sid=session.sid,
-            context=context,
-        )
+    row = ServiceTicket(
+        ticket_hash=crypto.keyed_hash(ticket, purpose=_HASH),
+        tenant=session.tenant,
+        service=service,
+        session=session,
+        service_url=service_url,
+        is_from_new_login=is_from_new_login,
+        created_at=now,
+        expires_at=now + service.ticket_lifetime,
+        epoch=session.epoch,
+    )
+    event = audit.describe(
+        EventType.TICKET_GRANT,
+        tenant=session.tenant,
+        actor=session.user,
+        target=service,
+        application=service.application,
+        client_id=service.public_id,
+        dialect=PROTOCOL,
+        sid=session.sid,
+        context=context,
+    )
+    joined: dict[str, Any] = {"protocol": PROTOCOL, "client_ref": service.public_id}
+    sessions.write_joined(row, event, session=session, application=service.application, **joined)
     return ticket
 
 

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 
@@ -155,13 +156,15 @@ def ask(
     payload: dict[str, Any],
     **pages: Any,
 ) -> str:
-    """Park the request for the route that takes it up again, and begin the sign-in that leads there.
+    """Park the request for the route that takes it up again, and begin the sign-in that leads there: one statement.
 
     payload: of the request, with what will have been passed by then. pages: as in `begin`.
     Return the handle of the sign-in, whose page `sign_in_page` names.
     """
-    next_url = parking.park(request, route, payload)
-    return begin(request, next_url=next_url, step=step, demands=demands, application=application, **pages)
+    waiting, next_url = parking.describe(request, route, payload)
+    return begin(
+        request, next_url=next_url, step=step, demands=demands, application=application, besides=[waiting], **pages
+    )
 
 
 def begin(
@@ -174,6 +177,7 @@ def begin(
     login_hint: str = "",
     ui_locales: str = "",
     return_origins: Sequence[str] = (),
+    besides: Sequence[Model] = (),
 ) -> str:
     """Begin a sign-in of this browser; return its handle. The parameters are those of `login.begin`.
 
@@ -194,6 +198,7 @@ def begin(
         select_account=step is Step.SELECT_ACCOUNT,
         required_acr=demands.required_acr,
         return_origins=return_origins,
+        besides=besides,
     )
 
 

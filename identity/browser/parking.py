@@ -15,7 +15,9 @@ from identity.browser import answers
 from identity.budgets import Budget
 from identity.errors import StateInvalid
 from identity.http import Request, tenant_of
-from identity.pending_requests import Taken
+from identity.models import PendingRequest
+from identity.pending_requests import LIFETIME, Taken
+from identity.statements import write
 
 HANDLE_PARAMETER = "request"
 # The browser comes back at once after a POST, and when the person is done after a page of ours.
@@ -25,7 +27,28 @@ _MAX_HANDLE_LENGTH = 100
 
 def park(request: Request, route: str, payload: dict[str, Any]) -> str:
     """Keep a request; return the address, on our own site, where this browser may take it up again."""
-    return _park(request, route, payload, binding=cookies.browser_binding(request))
+    row, address = describe(request, route, payload)
+    write(row)
+    return address
+
+
+def describe(
+    request: Request, route: str, payload: dict[str, Any], *, binding: str = "", lifetime: timedelta = LIFETIME
+) -> tuple[PendingRequest, str]:
+    """Return the row of a request, for `statements.write` to keep, and the address where it may be taken up again.
+
+    binding: what the browser must hold then; "" for its own handle.
+    """
+    tenant, path = tenant_of(request), reverse(route)
+    budgets.spend(Budget.PARKED, tenant=tenant, context=request.context)
+    row, handle = pending_requests.describe(
+        tenant=tenant,
+        path=path,
+        payload=payload,
+        binding=binding or cookies.browser_binding(request),
+        lifetime=lifetime,
+    )
+    return row, f"{path}?{urlencode({HANDLE_PARAMETER: handle})}"
 
 
 def park_post(
@@ -37,7 +60,8 @@ def park_post(
 ) -> HttpResponse:
     """Keep what another site's page posted, which came without cookies, and let the browser come back with a GET."""
     binding = crypto.new_handle()
-    address = _park(request, route, payload, binding=binding, lifetime=POST_LIFETIME)
+    row, address = describe(request, route, payload, binding=binding, lifetime=POST_LIFETIME)
+    write(row)
     response = answers.redirect(request, address, caching=caching)
     cookies.set_parked(response, request, binding, max_age=int(POST_LIFETIME.total_seconds()))
     return response
@@ -83,13 +107,6 @@ def find(request: Request, *, is_answered: bool) -> Taken:
         except StateInvalid:
             pass  # over, or what `take_up` refuses
     return take_up(request)
-
-
-def _park(request: Request, route: str, payload: dict[str, Any], *, binding: str, **options: Any) -> str:
-    tenant, path = tenant_of(request), reverse(route)
-    budgets.spend(Budget.PARKED, tenant=tenant, context=request.context)
-    handle = pending_requests.park(tenant=tenant, path=path, payload=payload, binding=binding, **options)
-    return f"{path}?{urlencode({HANDLE_PARAMETER: handle})}"
 
 
 def _keys(request: Request) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -22,6 +23,7 @@ from identity.models import Application, SSOSession, SSOTicket, Tenant
 from identity.purging import Purger
 from identity.retries import retried
 from identity.sso import access, devices, sessions
+from identity.statements import write
 
 __all__ = ["PROTOCOL", "REFUSED", "Redeemed", "issue", "purge", "redeem"]
 
@@ -67,9 +69,7 @@ def issue(
             expires_at=now + lifetime,
             epoch=session.epoch,
         )
-        if application.pk != holder.pk:
-            sessions.join_once(session, application, protocol=PROTOCOL, client_ref=client_id)
-        audit.record(
+        event = audit.describe(
             EventType.TICKET_GRANT,
             tenant=session.tenant,
             actor=session.user,
@@ -80,6 +80,11 @@ def issue(
             sid=session.sid,
             context=context,
         )
+        if application.pk == holder.pk:
+            write(event)
+        else:
+            joined: dict[str, Any] = {"protocol": PROTOCOL, "client_ref": client_id}
+            sessions.write_joined(event, session=session, application=application, **joined)
     return ticket, lifetime
 
 

@@ -7,14 +7,13 @@ every gain of rights (S27); `sid` is the public name of the session and stays.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db import transaction
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from identity import audit, authority, crypto, policies
@@ -39,7 +38,7 @@ from identity.purging import Purger
 from identity.retries import retried
 from identity.signals import session_ended
 from identity.sso import devices
-from identity.statements import Select, write
+from identity.statements import Select, Upsert, write
 
 __all__ = [
     "ACR_VALUES",
@@ -52,9 +51,7 @@ __all__ = [
     "get_own",
     "has_joined",
     "join",
-    "join_once",
     "joined_by",
-    "joining",
     "list_ended",
     "list_open",
     "refresh",
@@ -62,11 +59,13 @@ __all__ = [
     "start",
     "touch",
     "vouched",
+    "write_joined",
 ]
 
 TOUCH_INTERVAL = timedelta(minutes=1)
 MAX_ENDED_SHOWN = 5
 MAX_JOINED_REMEMBERED = 10_000  # about 3 MB; forgetting only costs the statement again
+_SAME_PARTICIPANT = ("session", "protocol", "registration")
 _joined: set[tuple[str, str, str, str]] = set()  # sid, protocol, client_ref and data
 HANDLE = "sso_session.handle"
 HOLDER = "sdk"  # protocol of the participant that holds the session itself, by its session_token
@@ -303,59 +302,35 @@ def join(
 
     client_ref: client_id, CAS service id or SAML entity id. data: what that protocol's logout needs.
     """
-    key = {"session": session, "protocol": protocol, "registration": client_ref}
-    participant = SessionParticipant.objects.filter(**key).first()
-    if participant is None:
-        participant = SessionParticipant(**key, application=application, data=data or {})
-        try:
-            with transaction.atomic():
-                participant.save(force_insert=True)
-        except IntegrityError:
-            # The same browser opened the application twice at once; the other request's row serves both.
-            participant = SessionParticipant.objects.get(**key)
-    if data is not None and participant.data != data:
-        participant.data = data
-        participant.save(update_fields=["data"])
-    return participant
+    key = dict(zip(_SAME_PARTICIPANT, (session, protocol, client_ref), strict=True))
+    participant = SessionParticipant(**key, application=application, data=data or {})
+    write(Upsert(participant, by=_SAME_PARTICIPANT, columns=() if data is None else ("data",)))
+    return SessionParticipant.objects.get(**key)
 
 
-def join_once(
+def write_joined(
+    *rows: Model,
     session: SSOSession,
     application: Application,
-    *,
     protocol: str,
     client_ref: str,
     data: dict[str, Any] | None = None,
 ) -> None:
-    """Do the same in the caller's transaction, and ask the database once for each process.
+    """Note the same with the rows that a sign-in to the application gives: one statement.
 
-    A participant's row stays as long as its session, so a process that has seen it committed need not look again: the
-    second sign-in of a browser to the same application costs one statement less.
+    A participant's row stays as long as its session, so a process that has seen it committed does not write it again.
     """
     key = (session.sid, protocol, client_ref, json.dumps(data, sort_keys=True))
     if key in _joined:
+        write(*rows)
         return
-    join(session, application, protocol=protocol, client_ref=client_ref, data=data)
+    participant = SessionParticipant(
+        session=session, application=application, protocol=protocol, registration=client_ref, data=data or {}
+    )
+    # The same browser may open the application twice at once: one row serves both.
+    write(Upsert(participant, by=_SAME_PARTICIPANT, columns=() if data is None else ("data",)), *rows)
     # Remember only on commit: a rolled-back join must not be cached.
     transaction.on_commit(partial(_remember_joined, key))
-
-
-@contextmanager
-def joining(
-    session: SSOSession,
-    application: Application,
-    *,
-    protocol: str,
-    client_ref: str,
-    data: dict[str, Any] | None = None,
-) -> Iterator[None]:
-    """Do the same with what is written inside, in one transaction; none is opened where nothing is to be done."""
-    if (session.sid, protocol, client_ref, json.dumps(data, sort_keys=True)) in _joined:
-        yield
-        return
-    with transaction.atomic():
-        join_once(session, application, protocol=protocol, client_ref=client_ref, data=data)
-        yield
 
 
 def _remember_joined(key: tuple[str, str, str, str]) -> None:

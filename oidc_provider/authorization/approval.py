@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, transaction
@@ -12,10 +14,9 @@ from identity import audit, crypto
 from identity.database import is_unavailable
 from identity.errors import IdentityError
 from identity.events import EventType
-from identity.models import AuditEvent, SSOSession
+from identity.models import SSOSession
 from identity.retries import retried
 from identity.sso import access
-from identity.statements import write
 from oidc_provider.authorization import checks, participation
 from oidc_provider.authorization.request import AuthorizationRequest
 from oidc_provider.errors import Fault, OAuthError, from_domain
@@ -82,9 +83,9 @@ def _approve(
         details={"scopes": list(scopes), "response_type": sorted(request.response_type)},
     )
     try:
-        with participation.joining(session, client, issuer=facts.issuer):
-            give = _code if request.response_type == {"code"} else _tokens
-            parameters = give(request, basis, event)
+        keep = partial(participation.write, event, session=session, client=client, issuer=facts.issuer)
+        give = _code if request.response_type == {"code"} else _tokens
+        parameters = give(request, basis, keep)
     except DatabaseError as error:
         if is_unavailable(error):
             raise  # The database is away, busy or behind: 503, by the middleware.
@@ -106,7 +107,7 @@ def _check_user(request: AuthorizationRequest, *, session: SSOSession, facts: Fa
         raise OAuthError(Fault.SUBJECT_MISMATCH, log_detail=f"user={user.pk}")
 
 
-def _code(request: AuthorizationRequest, basis: Basis, event: AuditEvent) -> dict[str, Any]:
+def _code(request: AuthorizationRequest, basis: Basis, keep: Callable[..., None]) -> dict[str, Any]:
     """Give a code of 256 random bits (RFC6749-4.1.2, S10)."""
     value = crypto.new_handle()
     code = rows.make_code(
@@ -117,11 +118,11 @@ def _code(request: AuthorizationRequest, basis: Basis, event: AuditEvent) -> dic
         code_challenge=request.code_challenge,
         code_challenge_method=request.code_challenge_method,
     )
-    write(code, event)
+    keep(code)
     return {"code": value}
 
 
-def _tokens(request: AuthorizationRequest, basis: Basis, event: AuditEvent) -> dict[str, Any]:
+def _tokens(request: AuthorizationRequest, basis: Basis, keep: Callable[..., None]) -> dict[str, Any]:
     """Give an id_token, and with it an access token if it is asked for (OIDCC-3.2.2.5, RFC6749-4.2.2); never more."""
     answer = tokens.bearer(basis) if "token" in request.response_type else {}
     if request.state:
@@ -130,5 +131,5 @@ def _tokens(request: AuthorizationRequest, basis: Basis, event: AuditEvent) -> d
     with transaction.atomic():
         if "token" in request.response_type:
             tokens.keep(answer, basis=basis, grant_type=tokens.IMPLICIT)
-        write(event)
+        keep()
     return answer

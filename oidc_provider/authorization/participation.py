@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from typing import Any
+
+from django.db.models import Model
 
 from identity import origins
 from identity.models import SessionParticipant, SSOSession
@@ -13,13 +15,13 @@ from oidc_provider.models import Client
 PROTOCOL = "oidc"
 
 
-def joining(session: SSOSession, client: Client, *, issuer: str) -> AbstractContextManager[None]:
-    """Note that the session was used to sign in to the client's application, with what is written inside.
+def write(*rows: Model, session: SSOSession, client: Client, issuer: str) -> None:
+    """Write rows, and with them that the session was used to sign in to the client's application.
 
     issuer: under which the client knows us, for what it is told of the session's end.
     """
-    entry, data = client.catalogue_entry, {"iss": issuer}
-    return sessions.joining(session, entry, protocol=PROTOCOL, client_ref=client.client_id, data=data)
+    joined: dict[str, Any] = {"protocol": PROTOCOL, "client_ref": client.client_id, "data": {"iss": issuer}}
+    sessions.write_joined(*rows, session=session, application=client.catalogue_entry, **joined)
 
 
 def of(session: SSOSession) -> list[tuple[Client, SessionParticipant]]:

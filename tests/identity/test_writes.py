@@ -15,8 +15,8 @@ from django.utils import timezone
 from identity import audit
 from identity.context import RequestContext
 from identity.events import EventType
-from identity.models import AuditEvent, SSOSession, User
-from identity.statements import Select, Update, write
+from identity.models import AuditEvent, SessionParticipant, SSOSession, User
+from identity.statements import Select, Update, Upsert, write
 from oidc_provider.models import AccessToken
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.oidc import make_client, make_session
@@ -214,3 +214,22 @@ def test_updates_run_together_without_a_row_too(session: SSOSession) -> None:
     session.user.refresh_from_db()
     assert (session.ended_at, session.user.last_login) == (now, now)
     assert not write(gate=end, besides=[greet])
+
+
+@pytest.mark.parametrize("gate", [(), _OPEN], ids=["always", "behind a gate"])
+def test_a_row_that_is_there_already_stays_and_only_some_columns_are_written(gate: Any, session: SSOSession) -> None:
+    application = make_application(session.tenant)
+    other = make_application(session.tenant, code="other")
+    gates = gate and gate.bind(session.pk)
+    same = ("session", "protocol", "registration")
+
+    def joined(by: Any, data: dict[str, int]) -> SessionParticipant:
+        return SessionParticipant(session=session, application=by, protocol="oidc", registration="r", data=data)
+
+    for by, data, columns in ((application, {"a": 1}, ()), (other, {"a": 2}, ()), (other, {"a": 3}, ("data",))):
+        assert write(Upsert(joined(by, data), by=same, columns=columns), gate=gates)
+    assert write(event(session), Upsert(joined(other, {"a": 4}), by=same), gate=gates)
+    row = SessionParticipant.objects.get()
+    assert (row.application, row.data, AuditEvent.objects.count()) == (application, {"a": 3}, 1)
+    with pytest.raises(TypeError):
+        write(Upsert(joined(other, {}), by=same), keys=True)

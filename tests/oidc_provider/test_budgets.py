@@ -133,7 +133,7 @@ def test_what_was_rolled_back_is_joined_again(
     assert warm.user is not None
     warm.session = make_session(warm.user)
     with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
-        patch.setattr("oidc_provider.authorization.approval.write", fails)
+        patch.setattr("identity.sso.sessions.write", fails)
         with pytest.raises(RuntimeError):
             warm.code()
     assert not warm.session.participants.exists()
