@@ -1,5 +1,6 @@
 """gunicorn's configuration; it finds this file when started here (`gunicorn config.wsgi`)."""
 
+import gc
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -18,6 +19,16 @@ timeout = 30  # seconds a worker may be silent
 graceful_timeout = 30  # seconds for requests under way when the server stops
 keepalive = 75  # seconds; longer than a proxy's, so that the proxy is the side that closes
 control_socket_disable = True
+
+# The application is loaded once, and every process is forked from that one: they share what is never written.
+preload_app = True
+
+
+def when_ready(server: Any) -> None:
+    """Keep the collector off what the processes share: it writes to whatever it looks at."""
+    gc.collect()
+    gc.freeze()
+
 
 # Whether a request came by https is decided by RequestContextMiddleware, which knows TRUSTED_PROXIES. gunicorn would
 # believe any process on this machine.
