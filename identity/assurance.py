@@ -15,11 +15,22 @@ ACR_VALUES = (SINGLE_FACTOR, MULTI_FACTOR)
 PASSWORD = "pwd"
 ONE_TIME_CODE = "otp"  # a code sent by e-mail
 TEXT_MESSAGE = "sms"
+HARDWARE_KEY = "hwk"  # a passkey that stays on its device
+SOFTWARE_KEY = "swk"  # a passkey that its owner's devices share
+USER_VERIFIED = "user"  # recorded beside a key only, where the device asked who it is: by a finger, a face or a PIN
 FEDERATED = "fed"  # an account at another provider; RFC8176 has no word for it
 MULTIPLE_FACTORS = "mfa"
 
 # What a method shows: something the person knows, something the person has, or what somebody else vouches for.
-_KINDS = {PASSWORD: "knowledge", ONE_TIME_CODE: "possession", TEXT_MESSAGE: "possession", FEDERATED: "federation"}
+_KINDS = {
+    PASSWORD: "knowledge",
+    ONE_TIME_CODE: "possession",
+    TEXT_MESSAGE: "possession",
+    HARDWARE_KEY: "possession",
+    SOFTWARE_KEY: "possession",
+    USER_VERIFIED: "verification",
+    FEDERATED: "federation",
+}
 
 
 def acr_of(amr: Sequence[str]) -> str:

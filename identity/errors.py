@@ -122,6 +122,14 @@ class CaptchaRefused(VerificationRefused):
     code: ClassVar[str] = "CAPTCHA.0002"
 
 
+class PasskeyRefused(VerificationRefused):
+    """A passkey's answer is not what it must be. `reason` is the check that it failed: for the audit, never a page."""
+
+    def __init__(self, reason: str, *, log_detail: str = "") -> None:
+        super().__init__(log_detail=f"{reason} {log_detail}".strip())
+        self.reason = reason
+
+
 class SendFailed(IdentityError):
     """No gateway took the message."""
 

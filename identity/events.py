@@ -8,6 +8,7 @@ class EventType(StrEnum):
 
     LOGIN_PASSWORD = "login:password"
     LOGIN_MOBILE = "login:mobile"
+    LOGIN_PASSKEY = "login:passkey"
     LOGIN_SECOND_FACTOR = "login:second_factor"
     LOGIN_EXTERNAL = "login:external"
     LOGIN_SUCCESS = "login:success"
@@ -23,6 +24,7 @@ class EventType(StrEnum):
     FACTOR_ADD = "factor:add"
     FACTOR_RENAME = "factor:rename"
     FACTOR_REMOVE = "factor:remove"
+    FACTOR_COUNTER = "factor:counter"  # that of a passkey went back
     FACTOR_RESET = "factor:reset"
     RECOVERY_CODES = "factor:recovery_codes"
     VERIFICATION_SEND = "verification:send"

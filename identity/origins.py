@@ -24,6 +24,14 @@ def origin(context: RequestContext) -> str:
     return public_origin(context.tenant)
 
 
+def all_origins(context: RequestContext) -> frozenset[str]:
+    """Return every origin of the tenant: of each of its domains. One query, except with DEBUG on loopback."""
+    if conf.debug and _is_loopback(context.origin):
+        return frozenset({context.origin})
+    hosts = TenantDomain.objects.filter(tenant=context.tenant).values_list("host", flat=True)
+    return frozenset(f"https://{host}" for host in hosts)
+
+
 def base(context: RequestContext) -> str:
     """Return the address below which everything stands: the origin, and the path that we are deployed below, if any."""
     return origin(context) + path_prefix()

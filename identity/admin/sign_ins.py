@@ -15,6 +15,7 @@ from identity.models import (
     Device,
     FactorCeremony,
     LoginTransaction,
+    Passkey,
     PasswordHistory,
     PendingRequest,
     RecoveryCode,
@@ -179,6 +180,31 @@ class AuthenticatorAppAdmin(ReadOnly):
     search_fields = ("=user__user_key", "=user__public_id")
     hidden_fields = ("secret_sealed",)
     fields = ("user", "name", "algorithm", "created_at", "last_used_at")
+    readonly_fields = fields
+
+
+@admin.register(Passkey)
+class PasskeyAdmin(ReadOnly):
+    tenant_lookup = "user__tenant"
+    list_display = ("user", "name", "is_backup_eligible", "is_backed_up", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("=user__user_key", "=user__public_id")
+    hidden_fields = ("public_key", "credential_id")
+    fields = (
+        "user",
+        "name",
+        "algorithm",
+        "aaguid",
+        "attestation_format",
+        "transports",
+        "is_discoverable",
+        "is_user_verified",
+        "is_backup_eligible",
+        "is_backed_up",
+        "sign_count",
+        "created_at",
+        "last_used_at",
+    )
     readonly_fields = fields
 
 

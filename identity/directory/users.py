@@ -36,6 +36,7 @@ from identity.models import (
     FactorCeremony,
     Membership,
     Organization,
+    Passkey,
     RecoveryCode,
     SessionEndReason,
     Tenant,
@@ -361,7 +362,7 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
         authority.check(Change.EXISTENCE, user=row, actor=actor)
         authority.check_superuser_left(without=row)
         access.close_old_epochs(user=row, reason=SessionEndReason.USER_DELETED, context=context, actor=actor)
-        owned = (AuthenticatorApp, FactorCeremony, RecoveryCode)
+        owned = (AuthenticatorApp, FactorCeremony, Passkey, RecoveryCode)
         for model in (AppAccount, ExternalIdentity, Membership, UniqueAttributeValue, *owned):
             model.objects.filter(user=row).delete()
         devices.forget_all(row)

@@ -12,6 +12,7 @@ from identity.models.factors import (
     CeremonyPurpose,
     FactorCeremony,
     FactorKind,
+    Passkey,
     RecoveryCode,
     TOTPAlgorithm,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "MessageTemplate",
     "Organization",
     "OrganizationCategory",
+    "Passkey",
     "PasswordHistory",
     "PasswordPolicy",
     "PendingRequest",

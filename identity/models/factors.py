@@ -14,6 +14,7 @@ from identity.models.tenants import Tenant
 class FactorKind(models.TextChoices):
     """What people enrol by themselves. Codes to a proved mailbox or telephone need no enrolment."""
 
+    PASSKEY = "passkey", _("Passkey")
     TOTP = "totp", _("Authenticator app")
     RECOVERY_CODE = "recovery_code", _("Recovery codes")
 
@@ -48,6 +49,36 @@ class AuthenticatorApp(models.Model):
         return f"authenticator app {self.pk}"
 
 
+class Passkey(models.Model):
+    """A key pair of an authenticator of the person (WebAuthn). Binary values are base64url without padding."""
+
+    public_id = models.CharField(max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id, editable=False)
+    user = models.ForeignKey("identity.User", on_delete=models.CASCADE, related_name="passkeys", verbose_name=_("user"))
+    name = models.CharField(_("name"), max_length=100)
+    credential_id = models.CharField(_("credential id"), max_length=1364, editable=False)  # of at most 1023 bytes
+    public_key = models.TextField(editable=False)  # COSE key in CBOR
+    algorithm = models.IntegerField(_("algorithm"))  # of COSE: -7 is ES256
+    sign_count = models.BigIntegerField(_("signature counter"), default=0)
+    is_backup_eligible = models.BooleanField(_("may be copied to other devices"), default=False)
+    is_backed_up = models.BooleanField(_("copied to other devices"), default=False)
+    is_user_verified = models.BooleanField(_("asked for the person when it was added"), default=False)
+    is_discoverable = models.BooleanField(_("signs in without a name"), null=True, blank=True)  # None: not told
+    transports = models.JSONField(_("transports"), default=list, blank=True)
+    aaguid = models.CharField(_("AAGUID"), max_length=36, blank=True, default="")
+    attestation_format = models.CharField(_("attestation"), max_length=32, blank=True, default="")
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("passkey")
+        verbose_name_plural = _("passkeys")
+        # Of any person of any tenant (WebAuthn, "Registering a New Credential").
+        constraints = [models.UniqueConstraint(fields=["credential_id"], name="one_passkey_per_credential_id")]
+
+    def __str__(self) -> str:
+        return f"passkey {self.pk}"
+
+
 class RecoveryCode(models.Model):
     """A code on paper, for whoever has lost everything else. Only its keyed hash is kept; each is good once."""
 
@@ -69,10 +100,13 @@ class RecoveryCode(models.Model):
 
 class CeremonyPurpose(models.TextChoices):
     ENROL_TOTP = "enrol_totp", _("An authenticator app is being added")
+    ENROL_PASSKEY = "enrol_passkey", _("A passkey is being added")
+    PASSKEY_FACTOR = "passkey_factor", _("A passkey is asked for as the second factor")
+    PASSKEY_SIGN_IN = "passkey_sign_in", _("A passkey is asked for without a name")
 
 
 class FactorCeremony(models.Model):
-    """Something made for one person or browser to answer, once: the secret of an app that is being added.
+    """Something made for one person or browser to answer, once: an app's secret, or a challenge for a passkey.
 
     It counts for what it was made for only: one sign-in under way, or one session (S28, S29).
     """
@@ -89,8 +123,8 @@ class FactorCeremony(models.Model):
     consumed_at = models.DateTimeField(_("spent at"), null=True, blank=True)  # set once, by a conditional update
 
     class Meta:
-        verbose_name = _("enrolment under way")
-        verbose_name_plural = _("enrolments under way")
+        verbose_name = _("proof under way")
+        verbose_name_plural = _("proofs under way")
         constraints = [
             models.UniqueConstraint(
                 fields=["bound_to", "purpose"],

@@ -7,9 +7,10 @@ after it. What a ceremony has made counts for one session or one sign-in under w
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -17,10 +18,10 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from identity import audit, authority, crypto, policies
+from identity import assurance, audit, authority, crypto, policies
 from identity.authority import Change
 from identity.context import RequestContext
-from identity.errors import NotAllowed, NotFound, StateInvalid, VerificationRefused
+from identity.errors import NotAllowed, NotFound, PasskeyRefused, StateInvalid, VerificationRefused
 from identity.events import EventType
 from identity.messaging import notices
 from identity.models import (
@@ -28,25 +29,28 @@ from identity.models import (
     CeremonyPurpose,
     FactorCeremony,
     FactorKind,
-    LoginTransaction,
     MFAMode,
+    Passkey,
     RecoveryCode,
     SessionEndReason,
     SSOSession,
     TOTPAlgorithm,
     User,
 )
-from identity.purging import Purger
 from identity.retries import retried
-from identity.sign_in.factors import kinds, recovery_code, table, totp
+from identity.sign_in import webauthn
+from identity.sign_in.factors import aaguids, ceremonies, kinds, passkey, recovery_code, table, totp
+from identity.sign_in.webauthn import NewCredential
 from identity.sso import access, sessions
 from identity.texts import is_storable, trimmed
 
-CEREMONY_LIFETIME = timedelta(minutes=10)
 PER_KIND = 10  # of one person
 MAX_NAME_LENGTH = 100
 
-_CEREMONY = crypto.column_purpose(FactorCeremony, "secret_sealed")
+# What people give names to, in the order in which pages show it.
+_MODELS: Mapping[FactorKind, type[AuthenticatorApp] | type[Passkey]] = MappingProxyType(
+    {FactorKind.PASSKEY: Passkey, FactorKind.TOTP: AuthenticatorApp}
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,14 @@ class NewApp:
 
     secret: str  # base32
     uri: str  # for the QR code
+
+
+@dataclass(frozen=True)
+class Added:
+    """A factor that was added, and what adding it has shown."""
+
+    factor: AuthenticatorApp | Passkey
+    methods: Sequence[str]  # RFC8176-2
 
 
 @dataclass(frozen=True)
@@ -68,15 +80,19 @@ class Enrolled:
     last_used_at: datetime | None
 
 
-def owner_of(holder: SSOSession | LoginTransaction) -> str:
-    """Return what a ceremony is bound to: one session, or one sign-in under way."""
-    return f"{'session' if isinstance(holder, SSOSession) else 'sign-in'} {holder.pk}"
-
-
 def list_of(user: User) -> list[Enrolled]:
-    """Return the person's factors, the oldest first; recovery codes are counted by `recovery_codes_left`."""
-    apps = AuthenticatorApp.objects.filter(user=user).order_by("pk")
-    return [Enrolled(FactorKind.TOTP, app.public_id, app.name, app.created_at, app.last_used_at) for app in apps]
+    """Return the person's factors, the oldest of each kind first; `recovery_codes_left` counts recovery codes."""
+    return [
+        Enrolled(kind, row.public_id, row.name, row.created_at, row.last_used_at)
+        for kind, model in _MODELS.items()
+        if kind in user.factor_kinds.split()
+        for row in model._default_manager.filter(user=user).order_by("pk")
+    ]
+
+
+def passkeys_of(user: User) -> list[Passkey]:
+    """Return the person's passkeys, the oldest first."""
+    return list(Passkey.objects.filter(user=user).order_by("pk"))
 
 
 def recovery_codes_left(user: User) -> int:
@@ -89,28 +105,8 @@ def recovery_codes_left(user: User) -> int:
 
 def begin_totp(*, user: User, owner: str) -> NewApp:
     """Return the secret of the app that is being added: while it can be answered, the same one again."""
-    now = timezone.now()
-    FactorCeremony.objects.filter(bound_to=owner, purpose=CeremonyPurpose.ENROL_TOTP, expires_at__lte=now).delete()
-    row = _open_ceremony(user=user, owner=owner, purpose=CeremonyPurpose.ENROL_TOTP)
-    if row is None:
-        algorithm = TOTPAlgorithm.SHA1  # which every app knows; some read past the name of another one
-        made = json.dumps({"secret": totp.new_secret(algorithm), "algorithm": algorithm})
-        try:
-            with transaction.atomic():
-                row = FactorCeremony.objects.create(
-                    tenant=user.tenant,
-                    user=user,
-                    purpose=CeremonyPurpose.ENROL_TOTP,
-                    bound_to=owner,
-                    secret_sealed=crypto.seal(made, purpose=_CEREMONY),
-                    expires_at=now + CEREMONY_LIFETIME,
-                )
-        except IntegrityError:
-            # The page was opened twice at once: both show one secret.
-            row = _open_ceremony(user=user, owner=owner, purpose=CeremonyPurpose.ENROL_TOTP)
-            if row is None:
-                raise StateInvalid(log_detail=f"{owner} has an app of another person under way") from None
-    secret, algorithm = _made_for_app(row)
+    made = ceremonies.ensure(_enrolling(CeremonyPurpose.ENROL_TOTP, user, owner), tenant=user.tenant, make=_new_secret)
+    secret, algorithm = _made_for_app(made)
     issuer = " ".join(user.tenant.name.split()).replace(":", " ")
     return NewApp(secret, totp.uri(secret, algorithm=algorithm, issuer=issuer, account=user.user_name))
 
@@ -118,24 +114,26 @@ def begin_totp(*, user: User, owner: str) -> NewApp:
 @retried
 def finish_totp(
     *, user: User, owner: str, name: str, verification_code: str, context: RequestContext, is_first: bool = False
-) -> AuthenticatorApp:
+) -> Added:
     """Add the app whose code proves that it has the secret; that code is taken.
 
     is_first: only for somebody who has no second factor, as in a sign-in that has not proved one (S28).
     Raises StateInvalid, VerificationRefused, NotAllowed (MFA.0002), AuthorityRefused.
     """
-    ceremony = _open_ceremony(user=user, owner=owner, purpose=CeremonyPurpose.ENROL_TOTP)
-    if ceremony is None:
+    ceremony = _enrolling(CeremonyPurpose.ENROL_TOTP, user, owner)
+    made = ceremonies.find(ceremony)
+    if made is None:
         raise StateInvalid(log_detail=f"{owner} has no app under way")
-    secret, algorithm = _made_for_app(ceremony)
+    secret, algorithm = _made_for_app(made)
     now = timezone.now()
     step = totp.matching_step(secret, verification_code, algorithm=algorithm, now=now)
     if step is None:
-        raise VerificationRefused(log_detail=f"factor_ceremony={ceremony.pk} wrong code")
+        raise VerificationRefused(log_detail=f"{owner} wrong code of a new app")
     with transaction.atomic():
         row = _locked(user)
         _check_may_add(row, AuthenticatorApp, is_first=is_first)
-        _spend(ceremony, now=now)
+        if ceremonies.spend(ceremony) is None:
+            raise StateInvalid(log_detail=f"{owner} has added this app before")
         app = AuthenticatorApp.objects.create(
             user=row,
             name=_name(name) or _("Authenticator app"),
@@ -147,7 +145,80 @@ def finish_totp(
         _note_added(row, kind=FactorKind.TOTP, factor=app, context=context)
     _follow(user, row)
     notices.send("factor_changed", user=user, context=context, event="added", factor=app.name)
-    return app
+    return Added(app, (assurance.ONE_TIME_CODE,))
+
+
+def begin_passkey(*, user: User, owner: str, context: RequestContext) -> dict[str, Any]:
+    """Return PublicKeyCredentialCreationOptionsJSON for a passkey that is being added."""
+    ceremony = _enrolling(CeremonyPurpose.ENROL_PASSKEY, user, owner)
+    kept = json.loads(ceremonies.ensure(ceremony, tenant=user.tenant, make=lambda: passkey.new_challenge(context)))
+    present = Passkey.objects.filter(user=user).order_by("pk")
+    return {
+        "rp": {"id": kept["rp_id"], "name": user.tenant.name},
+        "user": {
+            "id": webauthn.encode(user.public_id.encode()),
+            "name": user.user_name,
+            "displayName": user.name or user.user_name,
+        },
+        "challenge": kept["challenge"],
+        "pubKeyCredParams": [{"type": "public-key", "alg": each} for each in webauthn.ALGORITHMS],
+        "timeout": passkey.TIMEOUT_MS,
+        "excludeCredentials": webauthn.descriptors([(row.credential_id, row.transports) for row in present]),
+        "authenticatorSelection": {
+            "residentKey": "preferred",
+            "requireResidentKey": False,
+            "userVerification": "preferred",
+        },
+        "attestation": "none",
+        "extensions": {"credProps": True},
+    }
+
+
+def finish_passkey(
+    *, user: User, owner: str, name: str, credential: str, context: RequestContext, is_first: bool = False
+) -> Added:
+    """Add the passkey that has answered the challenge, which is spent, whatever comes of it.
+
+    is_first: as in `finish_totp`. Raises StateInvalid, PasskeyRefused, NotAllowed (MFA.0002), AuthorityRefused.
+    """
+    answer = webauthn.read(credential)
+    made = ceremonies.spend(_enrolling(CeremonyPurpose.ENROL_PASSKEY, user, owner))
+    wanted = passkey.expected(made, context=context, needs_user_verification=False)
+    new = webauthn.verify_registration(answer, expected=wanted)
+    added = _add_passkey(user, new, name=name, context=context, is_first=is_first)
+    notices.send("factor_changed", user=user, context=context, event="added", factor=added.name)
+    key = assurance.SOFTWARE_KEY if new.is_backup_eligible else assurance.HARDWARE_KEY
+    return Added(added, (key, assurance.USER_VERIFIED) if new.is_user_verified else (key,))
+
+
+@retried
+def _add_passkey(user: User, new: NewCredential, *, name: str, context: RequestContext, is_first: bool) -> Passkey:
+    with transaction.atomic():
+        row = _locked(user)
+        _check_may_add(row, Passkey, is_first=is_first)
+        try:
+            with transaction.atomic():
+                added = Passkey.objects.create(
+                    user=row,
+                    name=_name(name) or aaguids.NAMES.get(new.aaguid) or _("Passkey"),
+                    credential_id=new.credential_id,
+                    public_key=new.public_key,
+                    algorithm=new.algorithm,
+                    sign_count=new.sign_count,
+                    is_backup_eligible=new.is_backup_eligible,
+                    is_backed_up=new.is_backed_up,
+                    is_user_verified=new.is_user_verified,
+                    is_discoverable=new.is_discoverable,
+                    transports=new.transports,
+                    aaguid=new.aaguid,
+                    attestation_format=new.attestation_format,
+                )
+        except IntegrityError:
+            # Step "credentialId is not registered for any user".
+            raise PasskeyRefused("duplicate") from None
+        _note_added(row, kind=FactorKind.PASSKEY, factor=added, context=context)
+    _follow(user, row)
+    return added
 
 
 @retried
@@ -175,12 +246,12 @@ def make_recovery_codes(*, user: User, context: RequestContext) -> list[str]:
     return codes
 
 
-def count_for_session(session: SSOSession, *, proved: str, context: RequestContext) -> str:
+def count_for_session(session: SSOSession, *, proved: Sequence[str], context: RequestContext) -> str:
     """Note that the session has proved the factor that it just added; return the session's new handle.
 
     Otherwise whoever adds one would be asked for it at once. Raises StateInvalid, AccountDisabled.
     """
-    amr = [*session.amr, *([proved] if proved not in session.amr else [])]
+    amr = [*session.amr, *(method for method in proved if method not in session.amr)]
     _renewed, handle = sessions.renew(session=session, amr=amr, context=context, is_step_up=True)
     return handle
 
@@ -255,7 +326,7 @@ def reset(*, user: User, context: RequestContext, actor: Any) -> None:
         row = _locked(user)
         authority.check(Change.FACTOR, user=row, actor=actor)
         had = row.factor_kinds
-        for model in (AuthenticatorApp, RecoveryCode, FactorCeremony):
+        for model in (AuthenticatorApp, Passkey, RecoveryCode, FactorCeremony):
             model.objects.filter(user=row).delete()
         User.objects.filter(pk=row.pk).update(factor_kinds="", factor_required=True, epoch=F("epoch") + 1)
         row.refresh_from_db(fields=["factor_kinds", "factor_required", "epoch"])
@@ -274,25 +345,18 @@ def reset(*, user: User, context: RequestContext, actor: Any) -> None:
     notices.send("factor_changed", user=user, context=context, event="reset")
 
 
-# Ceremonies that nobody can answer any more.
-purge_ceremonies = Purger(
-    lambda now: FactorCeremony.objects.filter(expires_at__lt=now - timedelta(days=1)), by="expires_at"
-)
+def _enrolling(purpose: CeremonyPurpose, user: User, owner: str) -> ceremonies.Key:
+    return ceremonies.Key(purpose, owner, user)
 
 
-def _open_ceremony(*, user: User, owner: str, purpose: CeremonyPurpose) -> FactorCeremony | None:
-    rows = FactorCeremony.objects.filter(bound_to=owner, purpose=purpose, user=user, consumed_at=None)
-    return rows.filter(expires_at__gt=timezone.now()).first()
+def _new_secret() -> str:
+    algorithm = TOTPAlgorithm.SHA1  # which every app knows; some read past the name of another one
+    return json.dumps({"secret": totp.new_secret(algorithm), "algorithm": algorithm})
 
 
-def _spend(ceremony: FactorCeremony, *, now: datetime) -> None:
-    if not FactorCeremony.objects.filter(pk=ceremony.pk, consumed_at=None).update(consumed_at=now):
-        raise StateInvalid(log_detail=f"factor_ceremony={ceremony.pk} spent")
-
-
-def _made_for_app(ceremony: FactorCeremony) -> tuple[str, TOTPAlgorithm]:
-    made = json.loads(crypto.unseal(ceremony.secret_sealed, purpose=_CEREMONY))
-    return made["secret"], TOTPAlgorithm(made["algorithm"])
+def _made_for_app(made: str) -> tuple[str, TOTPAlgorithm]:
+    kept = json.loads(made)
+    return kept["secret"], TOTPAlgorithm(kept["algorithm"])
 
 
 def _locked(user: User) -> User:
@@ -301,15 +365,15 @@ def _locked(user: User) -> User:
     return row
 
 
-def _check_may_add(row: User, model: type[AuthenticatorApp], *, is_first: bool) -> None:
+def _check_may_add(row: User, model: type[AuthenticatorApp] | type[Passkey], *, is_first: bool) -> None:
     authority.check(Change.FACTOR, user=row, actor=row)
     if is_first and any(each.is_enrolled(row) for each in table.FACTORS.values()):
         raise StateInvalid(log_detail=f"user={row.pk} has a second factor to be proved first")
-    if model.objects.filter(user=row).count() >= PER_KIND:
+    if model._default_manager.filter(user=row).count() >= PER_KIND:
         raise NotAllowed("MFA.0002", log_detail=f"user={row.pk}")
 
 
-def _note_added(row: User, *, kind: FactorKind, factor: AuthenticatorApp, context: RequestContext) -> None:
+def _note_added(row: User, *, kind: FactorKind, factor: AuthenticatorApp | Passkey, context: RequestContext) -> None:
     kinds.note(row)
     row.factor_required = False
     User.objects.filter(pk=row.pk).update(factor_required=False)
@@ -324,11 +388,12 @@ def _note_added(row: User, *, kind: FactorKind, factor: AuthenticatorApp, contex
     )
 
 
-def _own(row: User, public_id: str) -> tuple[FactorKind, AuthenticatorApp]:
-    found = AuthenticatorApp.objects.filter(user=row, public_id=public_id).first() if is_storable(public_id) else None
-    if found is None:
-        raise NotFound(log_detail=f"user={row.pk} has no such factor")
-    return FactorKind.TOTP, found
+def _own(row: User, public_id: str) -> tuple[FactorKind, AuthenticatorApp | Passkey]:
+    for kind, model in _MODELS.items() if is_storable(public_id) else ():
+        found = model._default_manager.filter(user=row, public_id=public_id).first()
+        if found is not None:
+            return kind, found
+    raise NotFound(log_detail=f"user={row.pk} has no such factor")
 
 
 def _own_kinds(row: User) -> Sequence[str]:

@@ -92,7 +92,7 @@ def submit_code(step: SignInStep, *, upstream: Upstream | None, authorization_co
         context=step.context,
         details={"kind": upstream.kind, "link": identity.public_id},
     )
-    return machine.advance(row, step, proved=assurance.FEDERATED)
+    return machine.advance(row, step, proved=[assurance.FEDERATED])
 
 
 def bind(step: SignInStep, *, mobile: str, verification_code: str) -> LoginOutcome:
@@ -160,7 +160,7 @@ def _link_by_text_message(row: LoginTransaction, step: SignInStep) -> LoginOutco
     users.mark_verified(user=machine.user_of(row), attribute="mobile", context=step.context)
     # The code is the one factor here. Whoever holds the telephone has an account at the provider too, so the account
     # that is being linked shows nothing: where two factors are due, linking is no way round them (S28).
-    return machine.advance(row, step, proved=assurance.TEXT_MESSAGE)
+    return machine.advance(row, step, proved=[assurance.TEXT_MESSAGE])
 
 
 def _register(row: LoginTransaction, *, mobile: str, context: RequestContext) -> User:
@@ -197,7 +197,7 @@ def link_by_password(step: SignInStep, *, identifier: str, password: str) -> Log
         raise
     row.user = user
     audit.record(EventType.LOGIN_PASSWORD, tenant=row.tenant, actor=user, target=user, context=step.context)
-    return machine.advance(row, step, proved=assurance.PASSWORD)
+    return machine.advance(row, step, proved=[assurance.PASSWORD])
 
 
 # The browser's page of linking -----------------------------------------------------------------------------

@@ -26,7 +26,12 @@ class LoginForm(TransactionForm):
         label=_("User name, e-mail or mobile number"),
         max_length=MAX_IDENTIFIER_LENGTH,
         widget=forms.TextInput(
-            attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", "autofocus": True}
+            attrs={
+                "autocomplete": "username webauthn",  # WebAuthn, "Autofill": passkeys stand among the names
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                "autofocus": True,
+            }
         ),
     )
     password = forms.CharField(
@@ -112,6 +117,20 @@ class NewAppForm(VerificationCodeForm):
     )
 
     field_order = ("verification_code", "name")
+
+
+class PasskeyForm(TransactionForm):
+    """What a passkey answered: the JSON that the browser makes of it."""
+
+    credential = forms.CharField(max_length=32_768, strip=False, widget=forms.HiddenInput)
+
+
+class NewPasskeyForm(PasskeyForm):
+    """A passkey that is being added, and what to call it."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=100, required=False, help_text=_("Empty: what its maker calls it.")
+    )
 
 
 class RecoveryCodeForm(TransactionForm):

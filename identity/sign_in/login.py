@@ -36,7 +36,7 @@ from identity.models import (
 from identity.passwords import credentials
 from identity.passwords.turns import turn
 from identity.sign_in import authentication, enrolment, machine, registration, verification
-from identity.sign_in.factors import table
+from identity.sign_in.factors import ceremonies, passkey, table
 from identity.sign_in.factors.base import Begun, Factor, remember
 from identity.sign_in.machine import (
     LoginOutcome,
@@ -69,6 +69,7 @@ __all__ = [
     "skip_password_warning",
     "submit_enrolment",
     "submit_mobile_code",
+    "submit_passkey",
     "submit_password",
     "submit_registration",
     "submit_second_factor",
@@ -96,7 +97,7 @@ def submit_password(step: SignInStep, *, identifier: str, password: str) -> Logi
         )
         raise
     row.user = user
-    return machine.advance(row, step, proved=assurance.PASSWORD)
+    return machine.advance(row, step, proved=[assurance.PASSWORD])
 
 
 def submit_mobile_code(step: SignInStep, *, mobile: str, verification_code: str) -> LoginOutcome:
@@ -122,7 +123,7 @@ def submit_mobile_code(step: SignInStep, *, mobile: str, verification_code: str)
         machine.record_refusal(EventType.LOGIN_MOBILE, row=row, error=error, mobile=mobile, context=step.context)
         raise
     row.user = user
-    return machine.advance(row, step, proved=assurance.TEXT_MESSAGE)
+    return machine.advance(row, step, proved=[assurance.TEXT_MESSAGE])
 
 
 def submit_registration(step: SignInStep, *, mobile: str, verification_code: str, **person: Any) -> LoginOutcome:
@@ -149,7 +150,7 @@ def submit_registration(step: SignInStep, *, mobile: str, verification_code: str
         with turn(), transaction.atomic():
             verification.spend(proved)
             row.user = registration.register(tenant=tenant, mobile=mobile, context=step.context, **person)
-            outcome = machine.advance(row, step, proved=assurance.TEXT_MESSAGE)
+            outcome = machine.advance(row, step, proved=[assurance.TEXT_MESSAGE])
     except IdentityError as error:
         row.user = None  # whoever was made is not, after the rollback
         machine.record_refusal(EventType.USER_CREATE, row=row, error=error, context=step.context)
@@ -208,29 +209,55 @@ def submit_second_factor(step: SignInStep, response: Mapping[str, Any]) -> Login
     row = machine.get(step, state=LoginState.MFA_AUTH)
     user, factor = machine.user_of(row), second_factor(row)
     try:
-        factor.check(row, response, user=user, context=step.context)
+        proved = factor.check(row, response, user=user, context=step.context)
     except IdentityError as error:
         machine.record_refusal(EventType.LOGIN_SECOND_FACTOR, row=row, error=error, context=step.context)
         raise
     audit.record(EventType.LOGIN_SECOND_FACTOR, tenant=row.tenant, actor=user, target=user, context=step.context)
-    return machine.advance(row, step, proved=factor.amr)
+    return machine.advance(row, step, proved=proved)
 
 
-def submit_enrolment(step: SignInStep, *, name: str, verification_code: str) -> LoginOutcome:
-    """Add the authenticator app whose code this is, for somebody without any second factor, and count it as proved.
+def submit_passkey(step: SignInStep, *, credential: str) -> LoginOutcome:
+    """Take what a passkey answered to a challenge of this sign-in, in place of name and password.
+
+    Raises StateInvalid, TooManyRequests, AccountLocked, PasskeyRefused, AccountDisabled.
+    """
+    row = machine.get(step, state=LoginState.START)
+    try:
+        user, proved = passkey.sign_in(row, credential, context=step.context)
+    except IdentityError as error:
+        machine.record_refusal(EventType.LOGIN_PASSKEY, row=row, error=error, context=step.context)
+        raise
+    row.user = user
+    audit.record(EventType.LOGIN_PASSKEY, tenant=row.tenant, actor=user, target=user, context=step.context)
+    return machine.advance(row, step, proved=proved)
+
+
+def submit_enrolment(step: SignInStep, *, name: str, verification_code: str = "", credential: str = "") -> LoginOutcome:
+    """Add a factor for somebody without any, and count it as proved: an app by its code, or a passkey by its answer.
 
     Raises StateInvalid, also where a factor was added meanwhile and has to be proved (S28), and VerificationRefused.
     """
     row = machine.get(step, state=LoginState.FACTOR_ENROL)
-    enrolment.finish_totp(
-        user=machine.user_of(row),
-        owner=enrolment.owner_of(row),
-        name=name,
-        verification_code=verification_code,
-        context=step.context,
-        is_first=True,
-    )
-    return machine.advance(row, step, proved=assurance.ONE_TIME_CODE)
+    user, owner = machine.user_of(row), ceremonies.owner_of(row)
+    try:
+        if credential:
+            added = enrolment.finish_passkey(
+                user=user, owner=owner, name=name, credential=credential, context=step.context, is_first=True
+            )
+        else:
+            added = enrolment.finish_totp(
+                user=user,
+                owner=owner,
+                name=name,
+                verification_code=verification_code,
+                context=step.context,
+                is_first=True,
+            )
+    except IdentityError as error:
+        machine.record_refusal(EventType.FACTOR_ADD, row=row, error=error, context=step.context)
+        raise
+    return machine.advance(row, step, proved=added.methods)
 
 
 def change_expired_password(step: SignInStep, *, new_password: str, old_password: str | None = None) -> LoginOutcome:

@@ -23,7 +23,14 @@ from django.utils import timezone
 
 from identity import assurance, audit, crypto
 from identity.context import RequestContext
-from identity.errors import AccessDenied, AccountDisabled, CredentialsRefused, IdentityError, StateInvalid
+from identity.errors import (
+    AccessDenied,
+    AccountDisabled,
+    CredentialsRefused,
+    IdentityError,
+    PasskeyRefused,
+    StateInvalid,
+)
 from identity.events import EventType
 from identity.federation import external_identities
 from identity.models import (
@@ -281,10 +288,10 @@ def user_of(row: LoginTransaction) -> User:
     return row.user
 
 
-def advance(row: LoginTransaction, step: SignInStep, *, proved: str) -> LoginOutcome:
-    """Go to the next state that applies, after one more factor was proved."""
+def advance(row: LoginTransaction, step: SignInStep, *, proved: Sequence[str]) -> LoginOutcome:
+    """Go to the next state that applies, after one more factor was proved: by these methods (RFC8176-2)."""
     user = user_of(row)
-    amr = [*row.amr, proved]
+    amr = [*row.amr, *proved]
     if row.channel == SessionKind.SDK and row.application is not None:
         # A browser's session is the tenant's: there the protocol asks, at once, and refuses in its own words.
         try:
@@ -548,6 +555,8 @@ def record_refusal(
 
 def _reason(error: IdentityError) -> str:
     # One code for two things on the wire, two reasons for those who answer for accounts.
+    if isinstance(error, PasskeyRefused):
+        return f"{error.error_code}:{error.reason}"
     if isinstance(error, CredentialsRefused) and error.log_detail == "user=None":
         return f"{error.error_code}:unknown"
     return error.error_code

@@ -9,7 +9,8 @@ from identity.keyring import keys
 from identity.messaging import messages
 from identity.models import PendingRequest
 from identity.registry import register_purger
-from identity.sign_in import captcha, enrolment, login, sso_tickets, verification
+from identity.sign_in import captcha, login, sso_tickets, verification
+from identity.sign_in.factors import ceremonies
 from identity.sso import devices, sessions
 
 # Parked requests that no browser can come back for.
@@ -27,7 +28,7 @@ register_purger("attempt_counters", throttle.purge_idle)
 register_purger("captchas", captcha.purge_expired)
 register_purger("deliveries", delivery.purge)
 register_purger("devices", devices.purge_unseen)
-register_purger("factor_ceremonies", enrolment.purge_ceremonies)
+register_purger("factor_ceremonies", ceremonies.purge)
 register_purger("keys", keys.purge)
 register_purger("login_transactions", login.purge_expired)
 register_purger("pending_requests", purge_pending_requests)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from urllib.parse import urlencode
 
 import segno
 from django import forms
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from identity import assurance, cookies
+from identity import assurance, cookies, origins
 from identity.browser import interaction
 from identity.browser.interaction import Demands, Step, sign_in_page
-from identity.decorators import session_required
-from identity.errors import IdentityError, NotFound, StateInvalid
+from identity.decorators import of_a_tenant, session_required
+from identity.errors import IdentityError, NotFound, PasskeyRefused, StateInvalid
 from identity.http import Request, SignedInRequest
-from identity.models import FactorKind, LoginTransaction
-from identity.sign_in import enrolment, login, reauthentication
-from identity.sign_in.factors import recovery_code
-from identity.sign_in.forms import FactorNameForm, NewAppForm
+from identity.models import FactorKind, LoginState, LoginTransaction
+from identity.sign_in import enrolment, login, reauthentication, webauthn
+from identity.sign_in.factors import ceremonies, passkey, recovery_code
+from identity.sign_in.forms import FactorNameForm, NewAppForm, NewPasskeyForm, PasskeyForm
 from identity.views import errors, stale_forms, steps
 from identity.views.messages import add_refusal, set_retry_after, status_of
 
@@ -76,29 +77,56 @@ def overview(request: SignedInRequest) -> HttpResponse:
 @fresh_proof_required
 def add_app(request: SignedInRequest) -> HttpResponse:
     """Add an authenticator app: its first code proves that it has the secret."""
-    user, owner = request.user, enrolment.owner_of(request.sso_session)
-    form = NewAppForm(request.POST or None)
+    owner = ceremonies.owner_of(request.sso_session)
+    return _add(
+        request,
+        partial(enrolment.finish_totp, user=request.user, owner=owner, context=request.context),
+        NewAppForm(request.POST or None),
+        "identity/factor_totp.html",
+        lambda: app_to_add(enrolment.begin_totp(user=request.user, owner=owner)),
+    )
+
+
+@stale_forms.leads_to(stale_forms.same_page)
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@session_required
+@fresh_proof_required
+def add_passkey(request: SignedInRequest) -> HttpResponse:
+    """Add a passkey: what it answers to our challenge proves that it has the key."""
+    user, owner, context = request.user, ceremonies.owner_of(request.sso_session), request.context
+    return _add(
+        request,
+        partial(enrolment.finish_passkey, user=user, owner=owner, context=context),
+        NewPasskeyForm(request.POST or None),
+        "identity/factor_passkey.html",
+        lambda: {"options": json.dumps(enrolment.begin_passkey(user=user, owner=owner, context=context))},
+    )
+
+
+def _add(
+    request: SignedInRequest,
+    add: Callable[..., enrolment.Added],
+    form: NewAppForm | NewPasskeyForm,
+    template: str,
+    begin: Callable[[], dict[str, Any]],
+) -> HttpResponse:
+    """Show the page that adds a factor, or take its answer. begin: makes what the page shows of a new one."""
     error: IdentityError | None = None
-    if request.method == "POST" and form.is_valid():
+    if form.is_bound and form.is_valid():
         try:
-            enrolment.finish_totp(user=user, owner=owner, context=request.context, **_typed(form))
+            added = add(**_typed(form))
         except IdentityError as refusal:
             error = refusal
             add_refusal(form, refusal)
         else:
-            handle = enrolment.count_for_session(
-                request.sso_session, proved=assurance.ONE_TIME_CODE, context=request.context
-            )
+            handle = enrolment.count_for_session(request.sso_session, proved=added.methods, context=request.context)
             response = _after_adding(request)
             cookies.set_session(response, request, handle)
             return response
-    context = {
-        "form": form,
-        **app_to_add(enrolment.begin_totp(user=user, owner=owner)),
-        "factors_url": reverse("identity:factors"),
-    }
     status = status_of(error) if error else 400 if form.is_bound else 200
-    response = render(request, "identity/factor_totp.html", context, status=status)
+    context = {"form": form, "factors_url": reverse("identity:factors"), **begin()}
+    response = render(request, template, context, status=status)
     set_retry_after(response, error)
     return response
 
@@ -177,12 +205,27 @@ def _overview(request: SignedInRequest, *, refusal: IdentityError | None = None)
         "form": form,
         "factors": factors,
         "add_app_url": reverse("identity:add_app"),
+        "add_passkey_url": reverse("identity:add_passkey"),
+        "signals": json.dumps(_signals(request)),
         "codes_left": left,
         "codes_are_few": bool(factors) and left <= recovery_code.WARN_AT,
         "codes_url": reverse("identity:new_recovery_codes"),
         "account_url": reverse("identity:account"),
     }
     return render(request, "identity/factors.html", context, status=status_of(refusal) if refusal else 200)
+
+
+def _signals(request: SignedInRequest) -> dict[str, Any]:
+    """Return what password managers are told of the person's passkeys (WebAuthn, Signal API)."""
+    user = request.user
+    has_any = FactorKind.PASSKEY in user.factor_kinds.split()
+    return {
+        "rpId": passkey.rp_id(request.context),
+        "userId": webauthn.encode(user.public_id.encode()),
+        "ids": [row.credential_id for row in enrolment.passkeys_of(user)] if has_any else [],
+        "name": user.user_name,
+        "displayName": user.name or user.user_name,
+    }
 
 
 def _after_adding(request: SignedInRequest) -> HttpResponse:
@@ -193,8 +236,8 @@ def _after_adding(request: SignedInRequest) -> HttpResponse:
     return show_codes(request, codes, next_url=reverse("identity:factors"))
 
 
-def _typed(form: NewAppForm) -> dict[str, Any]:
-    return {name: form.cleaned_data[name] for name in ("name", "verification_code")}
+def _typed(form: NewAppForm | NewPasskeyForm) -> dict[str, Any]:
+    return {name: value for name, value in form.cleaned_data.items() if name != "transaction"}
 
 
 def show_codes(request: Request, codes: list[str], *, next_url: str) -> HttpResponse:
@@ -208,6 +251,62 @@ def app_to_add(made: enrolment.NewApp) -> dict[str, Any]:
     groups = [made.secret[start : start + 4] for start in range(0, len(made.secret), 4)]
     # Nothing of it was typed: segno draws squares.
     return {"secret": " ".join(groups), "qr_code": mark_safe(svg), "app_uri": made.uri}  # noqa: S308
+
+
+# Signing in without a name ---------------------------------------------------------------------------------
+
+
+@never_cache
+@require_POST
+def sign_in_options(request: Request) -> HttpResponse:
+    """Make a challenge for the sign-in whose page a script is on, for a passkey in place of name and password."""
+    row = steps.find(request, request.POST.get("transaction", ""))
+    if row is None or row.state != LoginState.START:
+        return JsonResponse({"error": "over"}, status=400)
+    return JsonResponse(passkey.sign_in_options(row, context=request.context))
+
+
+def take_passkey(request: Request, handle: str) -> login.LoginOutcome:
+    """Take what a passkey answered on the page that asks for name and password. Raises IdentityError."""
+    form = PasskeyForm(request.POST)
+    if not form.is_valid():
+        raise PasskeyRefused("malformed", log_detail="form")
+    return login.submit_passkey(steps.step(request, handle), credential=form.cleaned_data["credential"])
+
+
+def unknown_passkey(request: Request, error: IdentityError) -> str:
+    """Return what a password manager is told of a passkey that nobody here has; "" after every other refusal."""
+    if not isinstance(error, PasskeyRefused) or error.reason != "unknown_credential":
+        return ""
+    answer = webauthn.read(request.POST["credential"])
+    return json.dumps({"rpId": passkey.rp_id(request.context), "unknown": answer.credential_id})
+
+
+# What others may ask of us ---------------------------------------------------------------------------------
+
+
+@of_a_tenant
+@require_safe
+def related_origins(request: Request) -> HttpResponse:
+    """Name the origins that use the passkeys of this RP ID (WebAuthn, "Related Origins")."""
+    return JsonResponse({"origins": sorted(origins.all_origins(request.context))})
+
+
+@of_a_tenant
+@require_safe
+def passkey_endpoints(request: Request) -> HttpResponse:
+    """Tell password managers where passkeys are made and managed (W3C, Passkey Endpoints)."""
+    origin = origins.origin(request.context)
+    return JsonResponse(
+        {"enroll": f"{origin}{reverse('identity:add_passkey')}", "manage": f"{origin}{reverse('identity:factors')}"}
+    )
+
+
+@of_a_tenant
+@require_safe
+def change_password_address(request: Request) -> HttpResponse:
+    """Lead password managers to where the password is changed (W3C, Change Password URL)."""
+    return HttpResponseRedirect(reverse("identity:change_password"))
 
 
 # In the middle of a sign-in --------------------------------------------------------------------------------
@@ -224,8 +323,10 @@ def show_enrolment(
 ) -> HttpResponse:
     """Ask somebody who has no second factor to add one (S28: only the state of the transaction leads here)."""
     assert row.user is not None
+    user, owner = row.user, ceremonies.owner_of(row)
     context = {
-        **app_to_add(enrolment.begin_totp(user=row.user, owner=enrolment.owner_of(row))),
+        **app_to_add(enrolment.begin_totp(user=user, owner=owner)),
+        "options": json.dumps(enrolment.begin_passkey(user=user, owner=owner, context=request.context)),
         "application_name": row.application.name if row.application else "",
     }
     form = form or NewAppForm()
@@ -235,16 +336,19 @@ def show_enrolment(
 
 
 def take_enrolment(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
-    """Add the app, and show the recovery codes where that ends the sign-in."""
-    form = NewAppForm(request.POST)
+    """Add an app or a passkey, and show the recovery codes where that ends the sign-in."""
+    is_passkey = bool(request.POST.get("credential"))
+    form = NewPasskeyForm(request.POST) if is_passkey else NewAppForm(request.POST)
+    shown = None if isinstance(form, NewPasskeyForm) else form
     try:
         if not form.is_valid():
-            return show_enrolment(request, row, handle, form=form, status=400)
+            error = PasskeyRefused("malformed") if is_passkey else None
+            return show_enrolment(request, row, handle, form=shown, error=error, status=400)
         outcome = login.submit_enrolment(steps.step(request, handle), **_typed(form))
     except StateInvalid:
         raise
-    except IdentityError as error:
-        return show_enrolment(request, row, handle, form=form, error=error, status=status_of(error))
+    except IdentityError as refusal:
+        return show_enrolment(request, row, handle, form=shown, error=refusal, status=status_of(refusal))
     if not outcome.session_handle or outcome.user is None:
         return outcome
     codes = enrolment.make_recovery_codes(user=outcome.user, context=request.context)

@@ -70,15 +70,16 @@ def show_password(
     form: LoginForm | None = None,
     error: IdentityError | None = None,
     status: int = 200,
+    signals: str = "",
 ) -> HttpResponse:
-    """Ask for name and password."""
+    """Ask for name and password. signals: what password managers are told (see `factors.unknown_passkey`)."""
     application_name = row.application.name if row.application else ""
     offered, notice = external.offered(request, row), external.notice(request)
     login_hint = row.data.get("login_hint", "")
     if form is None and error is None and not login_hint and not notice:
         page = _PASSWORD_PAGE.answer(request, (application_name, offered), (handle,))
         return steps.with_targets(page, row)
-    context = {**_password_page(application_name, offered, handle), "notice": notice}
+    context = {**_password_page(application_name, offered, handle), "notice": notice, "signals": signals}
     context["form"] = form or LoginForm(initial={"identifier": login_hint})
     return steps.render_page(request, _PASSWORD_PAGE.template, row, handle, error=error, status=status, **context)
 
@@ -170,7 +171,15 @@ def show_accounts(request: Request, row: LoginTransaction, handle: str, *, statu
 
 
 def take_password(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
-    """Check name and password."""
+    """Check name and password, or what a passkey has answered in their place."""
+    if request.POST.get("credential"):
+        try:
+            return factors.take_passkey(request, handle)
+        except StateInvalid:
+            raise
+        except IdentityError as error:
+            signals = factors.unknown_passkey(request, error)
+            return show_password(request, row, handle, error=error, status=status_of(error), signals=signals)
     form = LoginForm(request.POST)
     if not form.is_valid():
         return show_password(request, row, handle, form=form, status=400)

@@ -14,6 +14,7 @@ from identity.errors import (
     AccountLocked,
     CredentialsRefused,
     IdentityError,
+    PasskeyRefused,
     PasswordRefused,
     SendFailed,
     StateInvalid,
@@ -39,6 +40,8 @@ def explain(error: IdentityError) -> str:
         return _("Too many attempts. Please wait a little and try again.")
     if isinstance(error, SystemBusy):
         return _("Too many people are signing in right now. Please try again in a few seconds.")
+    if isinstance(error, PasskeyRefused):
+        return _("This passkey was not accepted. Try again, or choose another way.")
     if isinstance(error, VerificationRefused):
         return _("The code is not right, or it is no longer valid.")
     if isinstance(error, SendFailed):

@@ -24,6 +24,7 @@ from identity.models import (
     LoginTransaction,
     MessageGateway,
     MessageTemplate,
+    Passkey,
     PasswordHistory,
     PendingRequest,
     RecoveryCode,
@@ -176,6 +177,9 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
             user=user, name="Telephone", secret_sealed=crypto.seal(secrets["handle"], purpose="authenticatorapp.secret")
         ),
         RecoveryCode.objects.create(user=user, code_hash=hashed),
+        Passkey.objects.create(
+            user=user, name="Laptop", credential_id=crypto.new_handle(), public_key=secrets["handle"], algorithm=-7
+        ),
         FactorCeremony.objects.create(
             tenant=tenant,
             user=user,

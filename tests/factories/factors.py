@@ -18,5 +18,5 @@ def enrol(user: User, name: str = "Telephone") -> tuple[AuthenticatorApp, pyotp.
     context, owner = RequestContext(tenant=user.tenant), f"test {user.pk}"
     with time_machine.travel(timezone.now() - timedelta(hours=1)):
         codes = pyotp.TOTP(enrolment.begin_totp(user=user, owner=owner).secret)
-        app = enrolment.finish_totp(user=user, owner=owner, name=name, verification_code=codes.now(), context=context)
-    return app, codes
+        added = enrolment.finish_totp(user=user, owner=owner, name=name, verification_code=codes.now(), context=context)
+    return AuthenticatorApp.objects.get(pk=added.factor.pk), codes

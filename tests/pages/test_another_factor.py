@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -46,9 +46,12 @@ class Grid(Factor):
     def find_begun(self, row: LoginTransaction, *, user: User) -> Begun | None:
         return Begun() if "cell" in row.data else None
 
-    def check(self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext) -> None:
+    def check(
+        self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext
+    ) -> Sequence[str]:
         if f"{response['row']}{response['column']}" != f"C{row.data['cell']}":
             raise VerificationRefused
+        return (self.amr,)
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ from identity.models import (
     User,
 )
 from identity.sign_in import enrolment
-from identity.sign_in.factors import recovery_code, totp
+from identity.sign_in.factors import ceremonies, recovery_code, totp
 from tests.factories import PASSWORD, make_tenant, make_user
 from tests.factories.factors import enrol
 from tests.pages.conftest import Browser, handle_in
@@ -463,13 +463,13 @@ def test_nobody_enrols_in_a_sign_in_whose_factor_is_not_proved(browser, tenant, 
     enrol(alice)
     handle = handle_in(browser.sign_in(alice))
     row = LoginTransaction.objects.get()
-    made = enrolment.begin_totp(user=alice, owner=enrolment.owner_of(row))
+    made = enrolment.begin_totp(user=alice, owner=ceremonies.owner_of(row))
     code = pyotp.TOTP(made.secret).now()
     assert give(browser, handle, code, name="Thief").status_code == 400
     with pytest.raises(StateInvalid):
         enrolment.finish_totp(
             user=alice,
-            owner=enrolment.owner_of(row),
+            owner=ceremonies.owner_of(row),
             name="Thief",
             verification_code=code,
             context=RequestContext(tenant=tenant),
@@ -527,8 +527,8 @@ def test_enrolment_in_another_browser_is_refused(browser, bare):
 def test_ceremonies_that_are_over_are_purged(alice):
     enrolment.begin_totp(user=alice, owner="session 1")
     now = timezone.now()
-    assert enrolment.purge_ceremonies(now + timedelta(hours=24), 10) == 0
-    assert enrolment.purge_ceremonies(now + timedelta(hours=25), 10) == 1
+    assert ceremonies.purge(now + timedelta(hours=24), 10) == 0
+    assert ceremonies.purge(now + timedelta(hours=25), 10) == 1
     assert not FactorCeremony.objects.exists()
 
 

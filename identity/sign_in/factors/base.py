@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,10 +61,13 @@ class Factor(ABC):
         """Return what is open for this very sign-in, None where it has to begin."""
 
     @abstractmethod
-    def check(self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext) -> None:
-        """Check the response and spend what it was made for, so that it counts once (S29).
+    def check(
+        self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext
+    ) -> Sequence[str]:
+        """Check the response and spend what it was made for, so that it counts once (S29); return what it shows.
 
-        response: the form's fields by name. Every try is counted before it is looked at (S30).
+        response: the form's fields by name. Every try is counted before it is looked at (S30). What it shows are
+        values of RFC8176-2, as they are recorded.
         Raises AccountLocked, TooManyRequests, and the refusal of a wrong response.
         """
 

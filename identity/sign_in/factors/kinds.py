@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from identity.models import AuthenticatorApp, FactorKind, RecoveryCode, User
+from identity.models import AuthenticatorApp, FactorKind, Passkey, RecoveryCode, User
 
 
 def note(user: User) -> None:
     """Read what the person has, and write it on the row and on this copy, in the transaction that changed it."""
-    found: list[str] = [FactorKind.TOTP] if AuthenticatorApp.objects.filter(user=user).exists() else []
+    found: list[str] = []
+    if Passkey.objects.filter(user=user).exists():
+        found.append(FactorKind.PASSKEY)
+    if AuthenticatorApp.objects.filter(user=user).exists():
+        found.append(FactorKind.TOTP)
     if RecoveryCode.objects.filter(user=user, consumed_at=None).exists():
         found.append(FactorKind.RECOVERY_CODE)
     user.factor_kinds = " ".join(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -72,11 +72,14 @@ class Recovery(HeldCode):
         """Return what the button says that chooses it."""
         return _("Use a recovery code instead")
 
-    def check(self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext) -> None:
+    def check(
+        self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext
+    ) -> Sequence[str]:
         """Check and spend a code. A wrong one counts like a wrong password (S30)."""
         with counted(user, context=context):
             take(user, response["recovery_code"])
         notices.send("factor_changed", user=user, context=context, event="code_used", left=left(user))
+        return (self.amr,)
 
 
 def _plain(code: str) -> str:

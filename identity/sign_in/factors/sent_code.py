@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -55,7 +55,9 @@ class SentCode(Factor):
         sent = verification.find_open(tenant=row.tenant, purpose=_PURPOSE, target=self.target(user))
         return Begun(sent.resend_at) if sent is not None and sent.pk == row.data.get(_SENT) else None
 
-    def check(self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext) -> None:
+    def check(
+        self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext
+    ) -> Sequence[str]:
         """Check and spend the code. A wrong one counts like a wrong password. Raises VerificationRefused too."""
         proved = authentication.check_code(
             user,
@@ -66,6 +68,7 @@ class SentCode(Factor):
             bound_to=_owner_of_code(row),
         )
         verification.spend(proved)
+        return (self.amr,)
 
 
 def _owner_of_code(row: LoginTransaction) -> str:

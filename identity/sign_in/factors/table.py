@@ -10,6 +10,7 @@ from identity.errors import StateInvalid
 from identity.models import LoginTransaction, User
 from identity.sign_in.factors.base import Factor
 from identity.sign_in.factors.mail_code import MailCode
+from identity.sign_in.factors.passkey import PasskeyAnswer
 from identity.sign_in.factors.recovery_code import Recovery
 from identity.sign_in.factors.text_message import TextMessage
 from identity.sign_in.factors.totp import AuthenticatorCode
@@ -18,7 +19,7 @@ TEXT_MESSAGE = TextMessage()
 
 # By name, the one that is taken without a choice first.
 FACTORS: Mapping[str, Factor] = MappingProxyType(
-    {factor.name: factor for factor in (AuthenticatorCode(), TEXT_MESSAGE, MailCode(), Recovery())}
+    {factor.name: factor for factor in (PasskeyAnswer(), AuthenticatorCode(), TEXT_MESSAGE, MailCode(), Recovery())}
 )
 
 

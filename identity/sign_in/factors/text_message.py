@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from identity import assurance
@@ -28,7 +28,9 @@ class TextMessage(SentCode):
         """Return the person's telephone."""
         return verification.mobile_of(user)
 
-    def check(self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext) -> None:
+    def check(
+        self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext
+    ) -> Sequence[str]:
         """Check the code, and the number where the protocol names it again.
 
         Raises ValueInvalid (MOBILE.0002) for another number than the person's, before the code is looked at.
@@ -38,4 +40,4 @@ class TextMessage(SentCode):
             named = verification.mobile_target(mobile, tenant=user.tenant)
             if not verification.is_same(self.target(user), named, tenant=user.tenant):
                 raise ValueInvalid("MOBILE.0002", log_detail=f"user={user.pk} has another number")
-        super().check(row, response, user=user, context=context)
+        return super().check(row, response, user=user, context=context)

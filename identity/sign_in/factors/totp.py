@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -86,10 +86,13 @@ class AuthenticatorCode(HeldCode):
         """Return what the button says that chooses it."""
         return _("Use your authenticator app instead")
 
-    def check(self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext) -> None:
+    def check(
+        self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext
+    ) -> Sequence[str]:
         """Check the code and take its time step. A wrong one counts like a wrong password (S30)."""
         with counted(user, context=context):
             take(user, response["verification_code"])
+        return (self.amr,)
 
 
 def _codes(secret: str, algorithm: TOTPAlgorithm) -> pyotp.TOTP:
