@@ -26,13 +26,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
+from types import NoneType
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
-from django.db import connection, models, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
 from django.db.models import Expression, Model, QuerySet
-from django.db.models.query import get_related_populators
+from django.db.models.base import ModelState
+from django.db.models.signals import post_init, pre_init
 from django.db.models.sql import UpdateQuery
 
 Value = Any  # str, int, bool, datetime, date or UUID; or a list of one of them; in a column, what its field takes
@@ -80,7 +82,7 @@ class _Placeholder(Expression):
         return _Placeholder(_Place(self.place.index, self.place.position, field))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Plan:
     """One spelling of a statement, for lists of certain lengths."""
 
@@ -89,9 +91,9 @@ class _Plan:
     make: Callable[[Row], Any]
     returning: str | None = None  # of an UPDATE: its last words, "" where it returns nothing
 
-    @property
-    def text(self) -> str:
-        return self.sql + (self.returning or "")
+    @cached_property
+    def text(self) -> Text:
+        return Text(self.sql + (self.returning or ""))
 
     def bound(self, values: Sequence[Value]) -> list[Any]:
         return [param.value(values) if type(param) is _Place else param for param in self.params]
@@ -140,17 +142,13 @@ class Select(_Statement, Generic[M]):
     def first(self, *values: Value) -> M | None:
         """Return the first row, or None. The queryset says which one that is, and is sliced to one."""
         plan = self.plan(values)
-        with connection.cursor() as cursor:
-            cursor.execute(plan.text, plan.bound(values))
-            row = cursor.fetchone()
-        return None if row is None else plan.make(row)
+        rows, _ = _run(plan.text, plan.bound(values))
+        return plan.make(rows[0]) if rows else None
 
     def all(self, *values: Value) -> list[M]:
         """Return all rows."""
         plan = self.plan(values)
-        with connection.cursor() as cursor:
-            cursor.execute(plan.text, plan.bound(values))
-            rows = cursor.fetchall()
+        rows, _ = _run(plan.text, plan.bound(values))
         return [plan.make(row) for row in rows]
 
     def queryset(self, *values: Value) -> QuerySet[M]:
@@ -182,16 +180,14 @@ class Update(_Statement, Generic[M]):
     def run(self, *values: Value) -> int:
         """Return how many rows it changed."""
         plan = self.plan(values)
-        with connection.cursor() as cursor:
-            cursor.execute(plan.text, plan.bound(values))
-            return len(cursor.fetchall()) if plan.returning else int(cursor.rowcount)
+        rows, count = _run(plan.text, plan.bound(values))
+        return len(rows) if plan.returning else count
 
     def rows(self, *values: Value) -> list[Row]:
         """Return the columns of `returning` of each row that it changed, read as the ORM reads them."""
         plan = self.plan(values)
-        with connection.cursor() as cursor:
-            cursor.execute(plan.text, plan.bound(values))
-            return [plan.make(row) for row in cursor.fetchall()]
+        rows, _ = _run(plan.text, plan.bound(values))
+        return [plan.make(row) for row in rows]
 
     def by_orm(self, *values: Value) -> int:
         """Run it as the ORM would."""
@@ -253,20 +249,17 @@ def write(
     bounds = [*gates, *besides]
     plans = tuple(bound.statement.plan(bound.values) for bound in bounds)
     inserts = tuple(_insert_into(row) for row in rows)
-    sql = _chain(len(gates), keys, plans, inserts)
+    text = _chain(len(gates), keys, plans, inserts)
     params: list[Any] = []
     for bound, plan in zip(bounds, plans, strict=True):
         params += plan.bound(bound.values)
     for insert, row in zip(inserts, rows, strict=True):
         params += insert.params(row)
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        if not keys:
-            return bool(cursor.rowcount)
-        made = cursor.fetchone()
-    for row, key in zip(rows, made or (), strict=made is not None):
-        _take_key(cast(Model, row), key)
-    return made is not None
+    made, count = _run(text, params)
+    if keys and made:
+        for row, key in zip(rows, made[0], strict=True):
+            _take_key(cast(Model, row), key)
+    return count > 0
 
 
 def _write_in_turn(
@@ -291,7 +284,7 @@ def _take_key(row: Model, key: Any) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _chain(gates: int, has_keys: bool, plans: tuple[_Plan, ...], inserts: tuple[_Insert, ...]) -> str:
+def _chain(gates: int, has_keys: bool, plans: tuple[_Plan, ...], inserts: tuple[_Insert, ...]) -> Text:
     """Spell one statement of gates, Updates and inserts. PostgreSQL runs each named part, read or not."""
     named, only_if = [], ""
     for number, gate in enumerate(plans[:gates]):
@@ -311,7 +304,7 @@ def _chain(gates: int, has_keys: bool, plans: tuple[_Plan, ...], inserts: tuple[
     else:  # an Upsert may write nothing where the gate holds
         last = f"SELECT 1{where}"
     named += [f"w{number} AS ({body})" for number, body in enumerate(bodies)]
-    return f"WITH {', '.join(named)} {last}" if named else last
+    return Text(f"WITH {', '.join(named)} {last}" if named else last)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -322,7 +315,7 @@ class _Insert:
     places: str  # for VALUES
     casts: str  # for SELECT, where a value does not take the type of its column by itself
     key: str
-    columns: tuple[tuple[str, type | None, models.Field[Any, Any]], ...]
+    columns: tuple[tuple[str, frozenset[type], models.Field[Any, Any]], ...]
     on_conflict: str = ""
 
     def params(self, row: Model | Upsert) -> list[Any]:
@@ -330,20 +323,30 @@ class _Insert:
         row = row.row if isinstance(row, Upsert) else row
         values = row.__dict__
         return [
-            values[name] if plain is not None and type(values[name]) is plain else _prepared(field, row)
+            values[name] if type(values[name]) in plain else _prepared(field, row)
             for name, plain, field in self.columns
         ]
 
 
-# What the database takes as it is, by the kind of the field.
+# What PostgreSQL takes as it is, by the kind of the field.
 _PLAIN: Mapping[str, type] = {
     "BigAutoField": int,
     "BooleanField": bool,
     "CharField": str,
+    "DateTimeField": datetime,
     "IntegerField": int,
     "BigIntegerField": int,
     "TextField": str,
+    "UUIDField": UUID,
 }
+
+
+def _plain_types(field: Any) -> frozenset[type]:
+    """Return the types of values that need no preparation in this column."""
+    if connection.vendor != "postgresql" or getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return frozenset()
+    kind = _PLAIN.get(getattr(field, "target_field", field).get_internal_type(), NoneType)
+    return frozenset({kind, NoneType})
 
 
 def _prepared(field: models.Field[Any, Any], row: Model) -> Any:
@@ -380,11 +383,32 @@ def _spelled_insert(model: type[Model], vendor: str) -> _Insert:
         # Without the length: a cast would cut what is too long, and an insert refuses it.
         casts=", ".join(f"%s::{str(field.cast_db_type(connection)).partition('(')[0]}" for field in fields),
         key=quote(meta.pk.column),
-        columns=tuple(
-            (field.attname, _PLAIN.get(getattr(field, "target_field", field).get_internal_type()), field)
-            for field in fields
-        ),
+        columns=tuple((field.attname, _plain_types(field), field) for field in fields),
     )
+
+
+class Text:
+    """The text of a statement, with %s for each parameter."""
+
+    __slots__ = ("numbered", "sql")
+
+    def __init__(self, sql: str) -> None:
+        first, *rest = sql.split("%s")
+        numbered = first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+        self.sql, self.numbered = sql, numbered.replace("%%", "%").encode()
+
+
+def _run(text: Text, params: Sequence[Any]) -> tuple[list[Row], int]:
+    """Return the rows of a statement, and how many rows it wrote or found."""
+    our: Any = connections[DEFAULT_DB_ALIAS]
+    # Our backend for PostgreSQL has a shorter way than its cursors (config/postgresql).
+    if (run_prepared := getattr(our, "run_prepared", None)) is not None:
+        answer: tuple[list[Row], int] | None = run_prepared(text.numbered, params)
+        if answer is not None:
+            return answer
+    with our.cursor() as cursor:
+        cursor.execute(text.sql, params)
+        return (cursor.fetchall() if cursor.description else []), cursor.rowcount
 
 
 def _placeholders(values: Sequence[Value]) -> list[Any]:
@@ -436,19 +460,57 @@ def _converter(compiler: Any, expressions: Sequence[Any]) -> Callable[[Row], lis
 
 def _maker(compiler: Any) -> Callable[[Row], Any]:
     """Return what makes instances of rows, as ModelIterable does."""
-    select, info, alias = compiler.select, compiler.klass_info, connection.alias
+    select, info = compiler.select, compiler.klass_info
     convert = _converter(compiler, [column[0] for column in select])
     fields = info["select_fields"]
     start, end = fields[0], fields[-1] + 1
-    names = [column[0].target.attname for column in select[start:end]]
-    populators = get_related_populators(info, select, alias)  # type: ignore[call-arg] # stubs of a later Django
-    model = info["model"]
+    make_own = _instances(info["model"], [column[0].target.attname for column in select[start:end]])
+    beside = [_beside(related, select) for related in info.get("related_klass_infos", ())]
 
     def make(row: Row) -> Any:
         found = convert(row)
-        instance = model.from_db(alias, names, found[start:end])
-        for populator in populators:
-            populator.populate(found, instance)
+        instance = make_own(found[start:end])
+        for fill_in in beside:
+            fill_in(found, instance)
+        return instance
+
+    return make
+
+
+def _beside(info: Mapping[str, Any], select: Any) -> Callable[[list[Any], Any], None]:
+    """Return what makes the instance of the other side of a join, and those beside that, as RelatedPopulator does."""
+    fields, model = info["select_fields"], info["model"]
+    start, end = fields[0], fields[-1] + 1
+    names = [column[0].target.attname for column in select[start:end]]
+    key, make_own = start + names.index(model._meta.pk.attname), _instances(model, names)
+    set_here, set_there = info["local_setter"], info["remote_setter"]
+    beside = [_beside(related, select) for related in info.get("related_klass_infos", ())]
+
+    def fill_in(found: list[Any], owner: Any) -> None:
+        if found[key] is None:
+            set_here(owner, None)
+            return
+        instance = make_own(found[start:end])
+        for further in beside:
+            further(found, instance)
+        set_here(owner, instance)
+        set_there(instance, owner)
+
+    return fill_in
+
+
+def _instances(model: Any, names: Sequence[str]) -> Callable[[list[Any]], Any]:
+    """Return what makes an instance of values; where nobody listens to it being made, without setting one by one."""
+    alias = connection.alias
+    is_own = model.__init__ is not Model.__init__ or model.from_db.__func__ is not Model.from_db.__func__  # type: ignore[attr-defined]
+    if is_own or pre_init.has_listeners(model) or post_init.has_listeners(model):
+        return lambda values: model.from_db(alias, names, values)
+
+    def make(values: list[Any]) -> Any:
+        instance = model.__new__(model)
+        state = ModelState()
+        state.adding, state.db = False, alias
+        instance.__dict__.update(zip(names, values, strict=True), _state=state)
         return instance
 
     return make

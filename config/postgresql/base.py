@@ -1,18 +1,24 @@
-"""A connection that stays open is asked whether it still lives before its first use in a request.
+"""A connection that is cheap to ask.
 
-Django asks with a `SELECT 1`, a round trip for every request that asks anything. The socket knows it for nothing: what
-the other side has closed has something to read, and what is idle has not. A connection that rested longer than the
-other side may have been lost without a word (a host that crashed, a firewall that forgot), so it is asked as before.
+One that stays open is asked whether it still lives before its first use in a request. Django asks with a `SELECT 1`, a
+round trip for every request that asks anything. The socket knows it for nothing: what the other side has closed has
+something to read, and what is idle has not. A connection that rested longer than the other side may have been lost
+without a word (a host that crashed, a firewall that forgot), so it is asked as before.
+
+Statements of `identity.statements` go by their names past the cursors (`prepared`).
 """
 
 from __future__ import annotations
 
 import select
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
+
+from config.postgresql.prepared import Kept, Row
 
 RESTED_SECONDS = 30.0
 # In the middle of a statement, or of a transaction that failed: whoever was there does not come back.
@@ -23,6 +29,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """One connection."""
 
     _last_used = float("-inf")
+    _kept: Kept | None = None
 
     def is_usable(self) -> bool:
         """Tell whether the connection still lives."""
@@ -43,3 +50,37 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = super().get_new_connection(conn_params)
         self._last_used = time.monotonic()
         return connection
+
+    def run_prepared(self, text: bytes, params: Sequence[Any]) -> tuple[list[Row], int] | None:
+        """Return the rows of a statement that the server keeps, and how many it wrote or found.
+
+        text: with $1 and so on for its parameters. None where a cursor has to ask: for somebody who listens to
+        statements, without prepared statements (a pooler that shares connections), and with the first statement of a
+        transaction, which psycopg begins with it.
+        """
+        if self.execute_wrappers or self.queries_logged:
+            return None
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        raw: Any = self.connection
+        has_begun = raw.autocommit or raw.pgconn.transaction_status != TransactionStatus.IDLE
+        if not has_begun or raw.prepare_threshold is None:
+            return None
+        self.validate_no_broken_transaction()
+        kept = self._kept
+        if kept is None or kept.raw is not raw:
+            kept = self._kept = Kept(raw)
+        with self.wrap_database_errors:
+            return kept.run(text, params)
+
+    def _rollback(self) -> None:
+        self._doubt()
+        super()._rollback()  # type: ignore[misc] # unknown to the stubs
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        self._doubt()
+        super()._savepoint_rollback(sid)  # type: ignore[misc] # unknown to the stubs
+
+    def _doubt(self) -> None:
+        if self._kept is not None:
+            self._kept.is_doubtful = True
