@@ -55,7 +55,7 @@ test: $(VENV)/dev.stamp ## Run every test: on SQLite, or on the PostgreSQL of DA
 	$(PYTHON) -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 test-fast: $(VENV)/dev.stamp ## Run what needs no browser, stock client or other server, nor generated requests, on SQLite
-	@env -u DATABASE_URL $(PYTHON) -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m 'not browser and not client' \
+	@env -u DATABASE_URL $(PYTHON) -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m 'not browser and not client' \
 		--ignore tests/tenant_api/test_fuzz.py $(PYTEST_ARGS)
 
 coverage: $(VENV)/dev.stamp ## Run the tests with branch coverage

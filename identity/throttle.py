@@ -28,7 +28,7 @@ from identity.events import EventType
 from identity.models import AttemptCounter, CounterKind, PasswordPolicy, Tenant, User
 from identity.purging import Purger
 from identity.retries import retried
-from identity.statements import Update, write
+from identity.statements import Select, Update, write
 
 _PURPOSE = "attempt_counter"
 _NEVER_REACHED = 30_000  # by what only counts and never locks; the column holds it
@@ -183,9 +183,7 @@ def limit_client(*, tenant: Tenant, client_id: str, per_minute: int | None) -> N
 
 def raise_limit(*, tenant: Tenant, kind: CounterKind, count: int) -> None:
     """Lift the locks of a kind whose limit is higher now than what was counted."""
-    AttemptCounter.objects.filter(tenant=tenant, kind=kind, failures__lt=count).exclude(locked_until=None).update(
-        locked_until=None
-    )
+    _LIFT.run(tenant.pk, kind.value, count)
 
 
 def source_of(context: RequestContext, *, person: str = "") -> str:
@@ -214,7 +212,7 @@ def _lift_with_the_limit(*, instance: PasswordPolicy, **kwargs: object) -> None:
     raise_limit(tenant=tenant, kind=CounterKind.SOURCE, count=instance.max_failures_per_source)
     for kind in (CounterKind.ACCOUNT, CounterKind.UNKNOWN_NAME):
         raise_limit(tenant=tenant, kind=kind, count=instance.max_failures)
-    for user in User.objects.filter(tenant=tenant, locked_until__gt=timezone.now()).iterator():
+    for user in _LOCKED_USERS.all(tenant.pk, timezone.now()):
         kind, key = _account_key(user=user, name="")
         if _rows(tenant=tenant, kind=kind, key=key).filter(locked_until=None).exists():
             User.objects.filter(pk=user.pk).update(locked_until=None)
@@ -256,6 +254,13 @@ _GIVE_ONE_BACK = Update(
         {"failures": F("failures") - 1, "locked_until": None},
     )
 )
+_LIFT = Update(
+    lambda tenant, kind, count: (
+        AttemptCounter.objects.filter(tenant=tenant, kind=kind, failures__lt=count).exclude(locked_until=None),
+        {"locked_until": None},
+    )
+)
+_LOCKED_USERS = Select(lambda tenant, now: User.objects.filter(tenant=tenant, locked_until__gt=now))
 _BEGIN_ANEW = Update(lambda *which: (_counters(*which), {"failures": 0, "locked_until": None}))
 # The condition reads the row and not an object: a failure at the same moment may have locked it since.
 _SHOW_UNLOCKED = Update(lambda pk: (User.objects.filter(pk=pk).exclude(locked_until=None), {"locked_until": None}))

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,23 @@ from pytest_django.plugin import DjangoDbBlocker
 from tests.support import templates
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0"}
+
+
+_AHEAD = pytest.StashKey[subprocess.Popen[bytes]]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Begin with the template at once, where several processes will ask for it after they have collected."""
+    config = session.config
+    is_first = bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
+    if is_first and not config.option.collectonly:
+        config.stash[_AHEAD] = templates.make_ahead()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave no process behind."""
+    if ahead := session.config.stash.get(_AHEAD, None):
+        ahead.wait()
 
 
 @pytest.fixture(scope="session")

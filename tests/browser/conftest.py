@@ -11,7 +11,6 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -20,7 +19,6 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 
 from tests.clients.provider import Provider, RelyingPartyProcess, tail
 
-HERE = Path(__file__).parent
 CHROMIUM_ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -38,7 +36,7 @@ PAGE_TIMEOUT_MS = 15_000
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if HERE in item.path.parents:
+        if item.nodeid.startswith("tests/browser/"):
             item.add_marker(pytest.mark.browser)
             # One server and one browser for all: with several test processes, the same one takes them all.
             item.add_marker(pytest.mark.xdist_group("browser"))

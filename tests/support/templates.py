@@ -78,6 +78,13 @@ def postgresql_database(url: str) -> str:
     return name
 
 
+def make_ahead() -> subprocess.Popen[bytes]:
+    """Let a process of its own make the template while test processes still collect; they find it, or wait for it."""
+    make = "import os; from tests.support import templates as t; url = os.environ.get('DATABASE_URL', ''); "
+    make += "t.postgresql_database(url) if url.startswith('postgres') else t.sqlite_file()"
+    return subprocess.Popen([sys.executable, "-c", make], cwd=ROOT, stderr=subprocess.DEVNULL)
+
+
 @cache
 def digests() -> tuple[str, str]:
     """Tell the state of the migrations with the locked packages, and the state of all code of ours."""
