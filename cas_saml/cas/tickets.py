@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cas_saml import addresses
@@ -23,6 +23,7 @@ from identity.models import SSOSession, Tenant
 from identity.purging import Purger
 from identity.retries import retried
 from identity.sso import access, sessions
+from identity.statements import Select, Update, write
 from identity.texts import is_storable
 
 PROTOCOL = "cas"
@@ -95,17 +96,18 @@ def consume(
     if ticket.startswith(_PROXY_PREFIX):
         raise CASError(Fault.PROXY_TICKET)
     service_url = addresses.without_leftovers(service_url)
-    row = _spend(tenant=tenant, ticket=ticket, service_url=service_url)
-    service, session = row.service, row.session
-    session.tenant = session.user.tenant = service.application.tenant = tenant
-    _check(row, service_url=service_url, renew=renew, pgt_url=pgt_url)
-    application = service.application
+    row = _find(tenant=tenant, ticket=ticket, service_url=service_url)
+    service, session, application = row.service, row.session, row.service.application
     try:
+        _check(row, service_url=service_url, renew=renew, pgt_url=pgt_url)
         access.check(session=session, application=application, epoch=row.epoch)
-    except IdentityError as error:
-        raise from_domain(error, service_ref=service.public_id) from error
-    profile = Profile(user=session.user, application=application)
-    audit.record(
+    except (CASError, IdentityError) as error:
+        if not _SPEND.run(row.pk, timezone.now(), ""):
+            raise _spent(row) from error
+        if isinstance(error, IdentityError):
+            raise from_domain(error, service_ref=service.public_id) from error
+        raise
+    event = audit.describe(
         EventType.TICKET_VALIDATE,
         tenant=tenant,
         actor=session.user,
@@ -116,34 +118,45 @@ def consume(
         sid=session.sid,
         context=context,
     )
+    if not write(event, gate=_SPEND.bind(row.pk, timezone.now(), crypto.seal(ticket, purpose=_SEALED))):
+        raise _spent(row)
+    profile = Profile(user=session.user, application=application)
     return Validated(ticket=row, service=service, session=session, user_name=profile.account_name, profile=profile)
 
 
-def _spend(*, tenant: Tenant, ticket: str, service_url: str) -> ServiceTicket:
-    """One conditional UPDATE decides: of a hundred questions with one ticket, one goes on (CAS-3.1.1)."""
+def _find(*, tenant: Tenant, ticket: str, service_url: str) -> ServiceTicket:
     if len(ticket) > MAX_LENGTH or not is_storable(ticket) or not is_storable(service_url):
         raise CASError(Fault.TICKET)
-    now = timezone.now()
-    hashes = crypto.keyed_hashes(ticket, purpose=_HASH)
-    # As `clocks.is_over` judges below.
-    is_short = Q(expires_at__gt=now - clocks.TOLERANCE, expires_at__lt=F("created_at") + clocks.SHORT)
-    is_in_time = Q(expires_at__gt=now) | is_short
-    is_good = When(is_in_time, service_url=service_url, then=Value(crypto.seal(ticket, purpose=_SEALED)))
-    spent = ServiceTicket.objects.filter(ticket_hash__in=hashes, tenant=tenant, consumed_at=None).update(
-        consumed_at=now, session_index_sealed=Case(is_good, default=Value(""), output_field=TextField())
-    )
-    if not spent:
+    row = _UNSPENT.first(crypto.keyed_hashes(ticket, purpose=_HASH), tenant.pk)
+    if row is None:
         raise CASError(Fault.TICKET)
-    rows = ServiceTicket.objects.select_related("service__application", "session__user")
-    row = rows.get(ticket_hash__in=hashes, tenant=tenant)
-    if clocks.is_over(row.expires_at, made_at=row.created_at, now=now):
-        raise CASError(Fault.TICKET_EXPIRED, log_detail=f"ticket={row.pk}", service_ref=row.service.public_id)
+    row.session.tenant = row.session.user.tenant = row.service.application.tenant = tenant
     return row
+
+
+_UNSPENT = Select(
+    lambda hashes, tenant: ServiceTicket.objects.select_related("service__application", "session__user").filter(
+        ticket_hash__in=hashes, tenant=tenant, consumed_at=None
+    )[:1]
+)
+# One conditional UPDATE decides: of a hundred questions with one ticket, one goes on (CAS-3.1.1).
+_SPEND = Update(
+    lambda pk, now, sealed: (
+        ServiceTicket.objects.filter(pk=pk, consumed_at=None),
+        {"consumed_at": now, "session_index_sealed": sealed},
+    )
+)
+
+
+def _spent(row: ServiceTicket) -> CASError:
+    return CASError(Fault.TICKET, log_detail=f"ticket={row.pk} spent", service_ref=row.service.public_id)
 
 
 def _check(row: ServiceTicket, *, service_url: str, renew: bool, pgt_url: str) -> None:
     fault = None
-    if row.service_url != service_url:
+    if clocks.is_over(row.expires_at, made_at=row.created_at, now=timezone.now()):
+        fault = Fault.TICKET_EXPIRED
+    elif row.service_url != service_url:
         fault = Fault.SERVICE  # S44: the exact string
     elif not row.service.is_active:
         fault = Fault.SERVICE_DISABLED

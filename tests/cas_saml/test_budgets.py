@@ -6,9 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client as HttpClient
-from django.test.utils import CaptureQueriesContext
 
 from cas_saml.cas import services
 from cas_saml.models import CASService
@@ -17,7 +15,7 @@ from identity.sso import sessions
 from tests.factories import make_tenant, make_user
 from tests.factories.cas import make_cas_service, make_ticket
 from tests.factories.oidc import make_session
-from tests.support.statements import NOT_COUNTED
+from tests.support.statements import round_trips
 
 pytestmark = pytest.mark.django_db
 
@@ -29,16 +27,14 @@ def test_a_validation_takes_two_statements(endpoint: str) -> None:
     service = make_cas_service(tenant=tenant, attributes={"mail": "email", "birthday": "birth_date"})
     session = make_session(make_user(tenant))
 
-    def ask() -> Any:
-        params = {"service": service.url, "ticket": make_ticket(service, session)}
-        with CaptureQueriesContext(connection) as captured:
-            response = http.get(f"/api/v1/cas/{endpoint}", params, secure=True)
+    def ask(ticket: str) -> Any:
+        response = http.get(f"/api/v1/cas/{endpoint}", {"service": service.url, "ticket": ticket}, secure=True)
         assert b"yes" in response.content or b"authenticationSuccess" in response.content
-        return [query["sql"] for query in captured if not query["sql"].startswith(NOT_COUNTED)]
+        return response
 
-    ask()  # the process has read the tenant once
-    statements = ask()
-    assert [statement.split()[0] for statement in statements] == ["UPDATE", "SELECT"]
+    first, second = make_ticket(service, session), make_ticket(service, session)
+    ask(first)  # the process has read the tenant once
+    assert round_trips(lambda: ask(second), elsewhere=3) <= 2
 
 
 @pytest.mark.django_db(transaction=True)
@@ -46,22 +42,20 @@ def test_a_login_to_a_known_service_takes_two_statements() -> None:
     tenant = make_tenant()
     http = HttpClient(headers={"host": tenant.domains.get().host})
     service = make_cas_service(tenant=tenant)
-    _session, handle = sessions.start(user=make_user(tenant), amr=["pwd"], context=RequestContext(tenant=tenant))
+    session, handle = sessions.start(user=make_user(tenant), amr=["pwd"], context=RequestContext(tenant=tenant))
     http.cookies["__Host-monban_session"] = handle
 
-    def ask() -> list[str]:
-        with CaptureQueriesContext(connection) as captured:
-            response = http.get("/api/v1/cas/login", {"service": service.url}, secure=True)
+    def ask() -> Any:
+        response = http.get("/api/v1/cas/login", {"service": service.url}, secure=True)
         assert response["Location"].startswith(f"{service.url}?ticket=ST-")
-        return [query["sql"] for query in captured if not query["sql"].startswith(NOT_COUNTED)]
+        return response
 
-    first = ask()  # reads the tenant and the service, and joins the session
-    assert len([statement for statement in first if statement.startswith("INSERT")]) == 2
-    assert [statement.split()[0] for statement in ask()] == ["SELECT", "INSERT"]
+    ask()  # reads the tenant and the service, and joins the session
+    assert [row.registration for row in session.participants.all()] == [service.public_id]
+    assert round_trips(ask, elsewhere=3) <= 2
     service.is_active = False
     service.save()
-    with CaptureQueriesContext(connection):
-        assert http.get("/api/v1/cas/login", {"service": service.url}, secure=True).status_code == 400
+    assert http.get("/api/v1/cas/login", {"service": service.url}, secure=True).status_code == 400
 
 
 def test_what_another_process_changed_is_known_after_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
