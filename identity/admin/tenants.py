@@ -124,6 +124,7 @@ class TenantForm(ServiceForm):
             "allow_registration",
             "registration_organization",
             "encrypt_captcha",
+            "id_token_signed_response_alg",
         )
 
     def apply(self) -> Tenant:

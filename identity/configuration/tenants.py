@@ -28,6 +28,7 @@ TENANT_KEYS = (
     "localize_errors",
     "allow_registration",
     "encrypt_captcha",
+    "id_token_signed_response_alg",
 )
 DEFINITION_KEYS = ("label", "type", "choices", "pattern", "editable_by", "position")
 DEFINITION_FLAGS = {"required": "is_required", "unique": "is_unique"}

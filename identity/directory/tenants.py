@@ -43,6 +43,7 @@ _EDITABLE = (
     "allow_registration",
     "registration_organization",
     "encrypt_captcha",
+    "id_token_signed_response_alg",
     "is_active",
 )
 # What names a tenant and what it is to the installation: changed on purpose, by `update`, and not by a file.
@@ -207,6 +208,9 @@ def update(
             authority.check_superuser_elsewhere(row)
         if changes:
             row.save()
+        if "id_token_signed_response_alg" in changes:
+            # Published before a client that is registered with it has its first token.
+            transaction.on_commit(partial(keys.make_first, tenant=row, context=context))
         if domains is not None:
             before = list(row.domains.values_list("host", flat=True))
             after = _set_domains(row, domains)

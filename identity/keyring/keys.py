@@ -184,8 +184,8 @@ def decryption_keys(*, tenant: Tenant, known: Iterable[Key] | None = None) -> li
 
 
 def make_first(*, tenant: Tenant, context: RequestContext = SYSTEM) -> None:
-    """Make what every tenant has from the beginning, unless it is there."""
-    for use, alg in _FIRST:
+    """Make what every tenant has from the beginning, and what its new clients sign with, unless it is there."""
+    for use, alg in dict.fromkeys((*_FIRST, (KeyUse.SIG, tenant.id_token_signed_response_alg))):
         ensure(tenant=tenant, use=use, alg=alg, context=context)
 
 

@@ -12,6 +12,13 @@ from identity.validators import validate_language, validate_time_zone, validate_
 HOST_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$"
 
 
+class NewClientAlgorithm(models.TextChoices):
+    """RFC7518-3.1: what signs the id_tokens of clients that do not say otherwise."""
+
+    RS256 = "RS256", _("RS256: RSA, which every client verifies")
+    ES256 = "ES256", _("ES256: elliptic curve, a twelfth of the work")
+
+
 class Tenant(ReadSafely):
     """One customer: its people, applications, keys and policies. Chosen by host name (decision 10)."""
 
@@ -45,6 +52,17 @@ class Tenant(ReadSafely):
         _("give captchas a key"),
         default=False,
         help_text=_("Apps may then encrypt the position, as AJ-Captcha does; a plain one is taken too."),
+    )
+    id_token_signed_response_alg = models.CharField(
+        _("ID token signature of new clients"),
+        max_length=8,
+        choices=NewClientAlgorithm.choices,
+        default=NewClientAlgorithm.RS256,
+        db_default=NewClientAlgorithm.RS256,
+        help_text=_(
+            "For clients that are registered from now on and do not say otherwise. A signature takes 213 µs of a "
+            "processor with RS256 (2048 bits) and 17 µs with ES256. Dialects without ES256 keep RS256."
+        ),
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)

@@ -97,14 +97,17 @@ def register_client(
     """Register a client; return it with its secret, "" for one that has none. The secret is told this once.
 
     client_secret: the client's own, for a move from elsewhere; one is made if there is none.
-    values: of FIELDS; what is not said is what the documents of the client's dialect expect. Raises ValidationError by
-    field.
+    values: of FIELDS; what is not said is what the documents of the client's dialect expect, and the tenant's way to
+    sign. Raises ValidationError by field.
     """
     client = Client(
         tenant_id=catalogue_entry.tenant_id,
         catalogue_entry=catalogue_entry,
         **{**defaults_of(values.get("dialect")), **_known(values)},
     )
+    usual = catalogue_entry.tenant.id_token_signed_response_alg
+    if "id_token_signed_response_alg" not in values and usual in _spoken(client).signing_algorithms:
+        client.id_token_signed_response_alg = usual
     if client_id is not None:
         client.client_id = client_id
     secret = ""

@@ -17,6 +17,7 @@ from django.utils import timezone
 from cas_saml.models import ServiceProvider
 from identity.admin.base import ReadOnly, TenantScoped, WrittenByService, WrittenInline
 from identity.models import AuditEvent, Delivery, MessageGateway, MessagePolicy, Tenant, User
+from oidc_provider.models import Client
 from tests.admin.console import Console, Data
 from tests.factories import make_account, make_user
 from tests.factories.oidc import make_session
@@ -214,3 +215,13 @@ def test_the_event_of_a_new_client_has_pairs_and_a_page(console: Console) -> Non
     created = next(event for event in events if event.event_type == "client:create")
     assert all(isinstance(pair, list) and len(pair) == 2 for pair in created.changes.values())
     assert console.browser.get(console.page(created)).status_code == 200
+
+
+def test_a_client_that_is_connected_in_the_console_signs_as_the_tenant_says(console: Console) -> None:
+    page = console.page(console.tenant)
+    assert "17 µs" in console.browser.get(page).text
+    console.browser.post(page, console.form(page) | {"id_token_signed_response_alg": "ES256"})
+    data = {"new_name": "Wiki", "new_code": "wiki", "kind": "web", "dialect": "standard"}
+    data["redirect_uris"] = "https://wiki.example/callback"
+    console.browser.post(reverse("admin:oidc_provider_client_add"), data)
+    assert Client.objects.get(catalogue_entry__code="wiki").id_token_signed_response_alg == "ES256"

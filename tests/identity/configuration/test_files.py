@@ -516,3 +516,20 @@ def test_a_service_without_tls_takes_the_switch_and_the_mark(run: Any, is_intern
 
     with pytest.raises(CommandError):
         run(with_change(change))
+
+
+def test_a_file_says_how_new_clients_sign_and_changes_no_client_that_is_there(run: Any) -> None:
+    def content(algorithm: str, *names: str) -> dict[str, Any]:
+        clients = [
+            {"client_id": name, "client_secret": SECRET, "redirect_uris": ["https://app.example/callback"]}
+            for name in names
+        ]
+        tenant = {"code": "acme", "id_token_signed_response_alg": algorithm}
+        return {"tenant": tenant, "applications": [{"code": "wiki", "clients": clients}]}
+
+    run(content("ES256", "first"))
+    run(content("RS256", "first", "second"))
+    found = dict(Client.objects.values_list("client_id", "id_token_signed_response_alg"))
+    assert found == {"first": "ES256", "second": "RS256"}
+    with pytest.raises(CommandError, match="id_token_signed_response_alg"):
+        run(content("none"))

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from identity.context import SYSTEM
 from identity.directory import tenants
 from identity.errors import NotFound
+from identity.keyring import keys
 from identity.models import AuditEvent, KeyPair, Tenant, TenantDomain
 from tests.factories import make_tenant
 
@@ -128,3 +129,26 @@ def test_a_tenant_that_breaks_a_rule_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         tenants.create(context=SYSTEM, **values)
     assert Tenant.objects.count() == 1
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_the_key_that_new_clients_will_sign_with_is_published_before_there_is_one(
+    is_new: bool, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        if is_new:
+            tenant = tenants.create(code="acme", context=SYSTEM, id_token_signed_response_alg="ES256")
+        else:
+            tenant = make_tenant()
+            tenants.update(tenant=tenant, id_token_signed_response_alg="ES256", context=SYSTEM)
+    published = [(key.alg, key.state) for key in keys.public_keys(tenant=tenant)]
+    assert {("ES256", "active"), ("ES256", "next")} <= set(published)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "RS512", "", "es256"])
+@pytest.mark.security("S42")
+def test_new_clients_sign_with_nothing_else(algorithm: str) -> None:
+    tenant = make_tenant()
+    with pytest.raises(ValidationError) as refused:
+        tenants.update(tenant=tenant, id_token_signed_response_alg=algorithm, context=SYSTEM)
+    assert set(refused.value.message_dict) == {"id_token_signed_response_alg"}

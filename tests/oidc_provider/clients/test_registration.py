@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
+from identity.context import SYSTEM
+from identity.directory import tenants
 from identity.keyring import keys
 from identity.models import Application, AuditEvent, Tenant
 from oidc_provider.clients import authentication, registration
@@ -53,6 +55,27 @@ def test_an_own_secret_of_22_characters_is_taken(entry: Application) -> None:
         catalogue_entry=entry, redirect_uris=[CALLBACK], client_id="wiki", client_secret="x" * 22
     )
     assert secret == "x" * 22
+
+
+@pytest.mark.parametrize(
+    ("dialect", "expected"),
+    [("standard", "ES256"), ("tencent", "ES256"), ("topiam", "ES256"), ("pactera", "RS256"), ("oneaccess", "RS256")],
+)
+def test_a_new_client_signs_as_the_tenant_says_where_its_dialect_knows_that(
+    entry: Application, tenant: Tenant, dialect: str, expected: str
+) -> None:
+    before, _secret = registration.register_client(catalogue_entry=entry, redirect_uris=[CALLBACK], name="before")
+    tenants.update(tenant=tenant, id_token_signed_response_alg="ES256", context=SYSTEM)
+    entry.refresh_from_db()
+    values = {"catalogue_entry": entry, "redirect_uris": [CALLBACK], "dialect": dialect}
+    client, _secret = registration.register_client(**values)
+    assert client.id_token_signed_response_alg == expected
+    said, _secret = registration.register_client(
+        **{**values, "dialect": "standard"}, id_token_signed_response_alg="RS512"
+    )
+    assert said.id_token_signed_response_alg == "RS512"
+    before.refresh_from_db()
+    assert before.id_token_signed_response_alg == "RS256"
 
 
 @pytest.mark.parametrize("dialect", ["standard", "pactera", "tencent", "oneaccess"])
