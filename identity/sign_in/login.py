@@ -66,6 +66,7 @@ __all__ = [
     "other_second_factors",
     "purge_expired",
     "second_factor",
+    "second_factors",
     "skip_password_warning",
     "submit_enrolment",
     "submit_mobile_code",
@@ -162,7 +163,7 @@ def submit_registration(step: SignInStep, *, mobile: str, verification_code: str
 def choose_second_factor(step: SignInStep, *, name: str) -> None:
     """Choose the second factor, of those that there are. Raises StateInvalid."""
     row = machine.get(step, state=LoginState.MFA_AUTH)
-    if name not in [factor.name for factor in table.possible(row, user=machine.user_of(row), amr=row.amr)]:
+    if name not in second_factors(row):
         raise StateInvalid(log_detail=f"login_transaction={row.pk} has no such second factor")
     remember(row, second_factor=name)
 
@@ -170,6 +171,11 @@ def choose_second_factor(step: SignInStep, *, name: str) -> None:
 def second_factor(row: LoginTransaction) -> Factor:
     """Return the factor that is asked for. Raises StateInvalid if there is none (any more)."""
     return table.chosen(row, user=machine.user_of(row))
+
+
+def second_factors(row: LoginTransaction) -> list[str]:
+    """Return the names of all that could be taken."""
+    return [factor.name for factor in table.possible(row, user=machine.user_of(row), amr=row.amr)]
 
 
 def other_second_factors(row: LoginTransaction) -> list[Factor]:
@@ -195,19 +201,20 @@ def mobile_of_second_factor(step: SignInStep) -> str:
     Raises StateInvalid.
     """
     row = machine.get(step, state=LoginState.MFA_AUTH)
-    if second_factor(row) is not table.TEXT_MESSAGE:
+    if table.TEXT_MESSAGE not in table.possible(row, user=machine.user_of(row), amr=row.amr):
         raise StateInvalid(log_detail=f"login_transaction={row.pk} has no text message")
     return table.TEXT_MESSAGE.target(machine.user_of(row)).address
 
 
-def submit_second_factor(step: SignInStep, response: Mapping[str, Any]) -> LoginOutcome:
+def submit_second_factor(step: SignInStep, response: Mapping[str, Any], *, name: str = "") -> LoginOutcome:
     """Take the response to the second factor. A wrong one counts like a wrong password (S30).
 
-    response: as `Factor.check` of the one that is asked for takes it.
+    response: as `Factor.check` takes it. name: of the factor, where a protocol has a call for each, else "".
     Raises StateInvalid, TooManyRequests, AccountLocked, AccountDisabled, and the factor's own refusals.
     """
     row = machine.get(step, state=LoginState.MFA_AUTH)
-    user, factor = machine.user_of(row), second_factor(row)
+    user = machine.user_of(row)
+    factor = table.chosen(row, user=user, name=name)
     try:
         proved = factor.check(row, response, user=user, context=step.context)
     except IdentityError as error:

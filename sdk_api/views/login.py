@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from identity import policies
 from identity.errors import IdTokenFailed
 from identity.events import EventType
-from identity.models import LoginState, SessionEndReason, Tenant
+from identity.models import LoginState, SessionEndReason, Tenant, VerificationChannel
 from identity.sign_in import login
 from identity.sign_in.login import LoginOutcome, SignInStep
 from identity.sso import sessions
@@ -52,6 +52,10 @@ def _spell(outcome: LoginOutcome, *, handle: str, caller: Caller, id_token: str 
     body: dict[str, Any] = {"status": str(outcome.state)}
     if outcome.state in (*_UNDER_WAY, *_UNLINKED):
         body["state_token"] = issue_state_token(outcome.transaction, handle=handle, caller=caller)
+    if outcome.state == LoginState.MFA_AUTH:
+        methods = login.second_factors(outcome.transaction)
+        if methods != [VerificationChannel.SMS]:  # which is the only one that the document knows
+            body["mfa_methods"] = methods
     if outcome.state in _ABOUT_PASSWORDS:
         body["data"] = _password_rule(caller.tenant)
     if outcome.state in _UNLINKED:

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from identity.events import EventType
 from identity.messaging import phone
-from identity.models import LoginState
+from identity.models import FactorKind, LoginState, VerificationChannel
 from identity.sign_in import login
 from sdk_api.views.login import answer
 from sdk_api.views.password import StepView
@@ -34,7 +34,33 @@ class SecondFactorView(StepView):
     def post(self, request: HttpCall) -> Response:
         """Take the code."""
         body = self.required_with_mobile(verify_code="PARAM.0009")
-        outcome = login.submit_second_factor(
-            self.step, {"mobile": body["mobile"], "verification_code": body["verify_code"]}
-        )
+        response = {"mobile": body["mobile"], "verification_code": body["verify_code"]}
+        outcome = login.submit_second_factor(self.step, response, name=VerificationChannel.SMS)
         return answer(outcome, step=self.step, caller=self.caller)
+
+
+class HeldCodeView(StepView):
+    """Ours: a code that the person has at hand, of an authenticator app or of the sheet of recovery codes."""
+
+    event = EventType.LOGIN_SECOND_FACTOR
+    steps = (LoginState.MFA_AUTH,)
+    factor = ""
+    field = ""  # of the factor's form
+
+    def post(self, request: HttpCall) -> Response:
+        """Take the code."""
+        body = self.required(verify_code="PARAM.0009")
+        outcome = login.submit_second_factor(self.step, {self.field: body["verify_code"]}, name=self.factor)
+        return answer(outcome, step=self.step, caller=self.caller)
+
+
+class TOTPView(HeldCodeView):
+    """Take a code of an authenticator app."""
+
+    factor, field = FactorKind.TOTP, "verification_code"
+
+
+class RecoveryCodeView(HeldCodeView):
+    """Take a recovery code."""
+
+    factor, field = FactorKind.RECOVERY_CODE, "recovery_code"

@@ -9,9 +9,12 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from identity.context import RequestContext
 from identity.directory import tenants
 from identity.models import AuditEvent, MFAMode, SSOSession, User
+from identity.sign_in import enrolment
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
+from tests.factories.factors import enrol
 from tests.factories.oidc import make_client
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, Inbox, inbox, receive
 from tests.sdk_api.phone import Phone, make_phone
@@ -221,3 +224,50 @@ def test_the_state_token_of_an_earlier_step_opens_no_later_one(phone: Phone) -> 
     answers = [phone.post("pwd/update", form, X_state_token=token) for token in (earlier, body["state_token"])]
     assert (answers[0].status_code, answers[0].json()) == (400, INVALID_STATE)
     assert answers[1].json()["status"] == "SUCCESS"
+
+
+# What people have enrolled themselves: calls of ours -------------------------------------------------------------
+
+
+def prove_held(phone: Phone, token: str, code: str, path: str = "mfa/totp") -> Any:
+    return phone.post(path, {"verify_code": code}, X_state_token=token)
+
+
+def test_an_authenticator_app_is_the_second_factor() -> None:
+    phone = make_guarded_phone(MFAMode.IF_ENROLLED, mobile="")
+    _app, codes = enrol(phone.user)
+    body = phone.login().json()
+    assert (body["status"], body["mfa_methods"]) == ("MFA_AUTH", ["totp"])
+    token = body["state_token"]
+    assert phone.get("mobile-by-token", X_state_token=token).json() == INVALID_STATE
+    assert told(prove_held(phone, token, "")) == (400, "PARAM.0009")
+    assert told(prove_held(phone, token, "000000")) == (400, "CAPTCHA.0007")
+    assert told(prove_held(phone, token, "AAAAA-AAAAA", "mfa/recovery-code")) == (400, "PARAM.0014")
+    answer = prove_held(phone, token, codes.now())
+    assert answer.json()["status"] == "SUCCESS"
+    assert SSOSession.objects.get().amr == ["pwd", "otp"]
+    assert prove_held(phone, token, codes.now()).json() == INVALID_STATE
+
+
+def test_who_has_several_factors_takes_any_of_them() -> None:
+    phone = make_guarded_phone()
+    _app, codes = enrol(phone.user)
+    sheet = enrolment.make_recovery_codes(user=phone.user, context=RequestContext(tenant=phone.tenant))
+    body = phone.login().json()
+    assert body["mfa_methods"] == ["totp", "sms", "recovery_code"]
+    assert phone.get("mobile-by-token", X_state_token=body["state_token"]).json() == {"mobile": MOBILE}
+    assert prove(phone, body["state_token"], receive(phone, "OTP_REST_SMS")).json()["status"] == "SUCCESS"
+    token = phone.login().json()["state_token"]
+    assert prove_held(phone, token, sheet[0], "mfa/recovery-code").json()["status"] == "SUCCESS"
+    token = phone.login().json()["state_token"]
+    assert told(prove_held(phone, token, sheet[0], "mfa/recovery-code")) == (400, "CAPTCHA.0007")
+    assert prove_held(phone, token, codes.now()).json()["status"] == "SUCCESS"
+
+
+@pytest.mark.security("S30")
+def test_codes_of_an_app_count_on_the_row_of_passwords() -> None:
+    phone = make_guarded_phone(MFAMode.IF_ENROLLED)
+    enrol(phone.user)
+    token = phone.login().json()["state_token"]
+    answers = [prove_held(phone, token, "wrong").json()["error_code"] for _try in range(6)]
+    assert answers == ["CAPTCHA.0007"] * 5 + ["LOGIN.0001"]

@@ -75,8 +75,6 @@ class Factor(ABC):
 class HeldCode(Factor):
     """A code that the person has at hand: enrolled before, and nothing to begin."""
 
-    channels = frozenset({SessionKind.BROWSER})
-
     def is_enrolled(self, user: User) -> bool:
         """Return whether the person's row says so."""
         return self.name in user.factor_kinds.split()

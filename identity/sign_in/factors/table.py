@@ -34,12 +34,12 @@ def possible(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> list[F
     return [factor for factor in enrolled if assurance.acr_of([*amr, factor.amr]) == multi_factor]
 
 
-def chosen(row: LoginTransaction, *, user: User) -> Factor:
-    """Return the factor that this sign-in asks for: as was chosen, else the first.
+def chosen(row: LoginTransaction, *, user: User, name: str = "") -> Factor:
+    """Return the factor of this name; without one what this sign-in asks for: as was chosen, else the first.
 
     Raises StateInvalid if there is none (any more).
     """
-    found = possible(row, user=user, amr=row.amr)
+    found = [factor for factor in possible(row, user=user, amr=row.amr) if name in ("", factor.name)]
     if not found:
-        raise StateInvalid(log_detail=f"user={user.pk} has no second factor")
+        raise StateInvalid(log_detail=f"user={user.pk} has no second factor {name}")
     return next((factor for factor in found if factor.name == row.data.get("second_factor")), found[0])
