@@ -118,7 +118,7 @@ def _open(handles: Any, tenant: Any, path: Any, since: Any) -> QuerySet[PendingR
     )
 
 
-_OF_PATH = Select(lambda *which: _open(*which)[:1])
+_OF_PATH = Select(lambda handles, tenant, path, since: _open(handles, tenant, path, since)[:1])
 _SPEND = Update(
     lambda handles, browsers, tenant, path, since, now: (
         _open(handles, tenant, path, since).filter(binding_hash__in=browsers),

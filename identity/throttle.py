@@ -28,7 +28,7 @@ from identity.events import EventType
 from identity.models import AttemptCounter, CounterKind, PasswordPolicy, Tenant, User
 from identity.purging import Purger
 from identity.retries import retried
-from identity.statements import Select, Update, write
+from identity.statements import Update, write
 
 _PURPOSE = "attempt_counter"
 _NEVER_REACHED = 30_000  # by what only counts and never locks; the column holds it
@@ -212,7 +212,7 @@ def _lift_with_the_limit(*, instance: PasswordPolicy, **kwargs: object) -> None:
     raise_limit(tenant=tenant, kind=CounterKind.SOURCE, count=instance.max_failures_per_source)
     for kind in (CounterKind.ACCOUNT, CounterKind.UNKNOWN_NAME):
         raise_limit(tenant=tenant, kind=kind, count=instance.max_failures)
-    for user in _LOCKED_USERS.all(tenant.pk, timezone.now()):
+    for user in User.objects.filter(tenant=tenant, locked_until__gt=timezone.now()).iterator():
         kind, key = _account_key(user=user, name="")
         if _rows(tenant=tenant, kind=kind, key=key).filter(locked_until=None).exists():
             User.objects.filter(pk=user.pk).update(locked_until=None)
@@ -249,8 +249,8 @@ def _counters(tenant: Any, kind: Any, key_hash: Any) -> QuerySet[AttemptCounter]
 
 
 _GIVE_ONE_BACK = Update(
-    lambda *which: (
-        _counters(*which).filter(failures__gt=0),
+    lambda tenant, kind, key_hash: (
+        _counters(tenant, kind, key_hash).filter(failures__gt=0),
         {"failures": F("failures") - 1, "locked_until": None},
     )
 )
@@ -260,8 +260,9 @@ _LIFT = Update(
         {"locked_until": None},
     )
 )
-_LOCKED_USERS = Select(lambda tenant, now: User.objects.filter(tenant=tenant, locked_until__gt=now))
-_BEGIN_ANEW = Update(lambda *which: (_counters(*which), {"failures": 0, "locked_until": None}))
+_BEGIN_ANEW = Update(
+    lambda tenant, kind, key_hash: (_counters(tenant, kind, key_hash), {"failures": 0, "locked_until": None})
+)
 # The condition reads the row and not an object: a failure at the same moment may have locked it since.
 _SHOW_UNLOCKED = Update(lambda pk: (User.objects.filter(pk=pk).exclude(locked_until=None), {"locked_until": None}))
 

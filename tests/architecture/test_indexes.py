@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import itertools
-import json
-import pkgutil
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -19,28 +13,15 @@ from django.utils import timezone
 
 from identity.lookups import Constant, equals
 from identity.models import AuditEvent, Delivery, DeliveryState, ExternalIdentity, User
-from identity.statements import Select, Update
 from oidc_provider.models import AccessToken, AuthorizationCode, RefreshToken, new_family
+from tests.support.plans import every_statement, unserved, values_of
 
-OURS = ("config", "identity", "oidc_provider", "cas_saml", "tenant_api", "sdk_api", "miniapp")
 # Serve LIKE 'path%'.
 FOR_PREFIXES = {"app_organization_path_prefix", "organization_path_prefix"}
 
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="PostgreSQL's plans for statements that it keeps"
 )
-
-
-def every_statement() -> dict[str, Select[Any] | Update[Any]]:
-    """Every constant of ours that is a statement, by its full name."""
-    found = {}
-    for package in map(importlib.import_module, OURS):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not set(module.name.split(".")) & {"migrations", "management", "settings", "wsgi", "asgi"}:
-                for name, value in vars(importlib.import_module(module.name)).items():
-                    if isinstance(value, Select | Update):
-                        found[f"{module.name}.{name}"] = value
-    return found
 
 
 def look_ups() -> dict[str, QuerySet[Any]]:
@@ -66,41 +47,6 @@ def look_ups() -> dict[str, QuerySet[Any]]:
     }
 
 
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for below in plan.get("Plans", ()):
-        yield from nodes(below)
-
-
-def unserved(sql: str) -> list[str]:
-    """Plan a statement for all values (PREPARE, generic plan), and return the scans that are no look-up in an index."""
-    places = itertools.count(1)
-    text = "".join(part if part != "%s" else f"${next(places)}" for part in _parts(sql)).replace("%%", "%")
-    count = next(places) - 1
-    with connection.cursor() as cursor:
-        # Tables are empty here. What can only be read from its first row to its last is read so all the same.
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        cursor.execute(f"PREPARE asked AS {text}", None)
-        arguments = f"({', '.join(['NULL'] * count)})" if count else ""
-        cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE asked {arguments}", None)
-        (shown,) = cursor.fetchone()
-        cursor.execute("DEALLOCATE asked")
-        cursor.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL")
-        partial = {name for (name,) in cursor.fetchall()}
-    plan = (json.loads(shown) if isinstance(shown, str) else shown)[0]["Plan"]
-    return [
-        f"{node['Node Type']} {node.get('Relation Name', '')} {node.get('Index Name', '')}"
-        for node in nodes(plan)
-        if node["Node Type"] == "Seq Scan"
-        or ("Index Name" in node and "Index Cond" not in node and node["Index Name"] not in partial)
-    ]
-
-
-def _parts(sql: str) -> list[str]:
-    return [part for text in sql.split("%s") for part in (text, "%s")][:-1]
-
-
 @on_postgresql
 @pytest.mark.django_db
 def test_every_statement_keeps_an_index_whatever_the_values() -> None:
@@ -108,11 +54,7 @@ def test_every_statement_keeps_an_index_whatever_the_values() -> None:
     assert {"identity.sso.sessions._BY_HANDLE", "oidc_provider.grants.rows._ACCESS_TOKEN"} <= found.keys()
     refused = {}
     for name, statement in found.items():
-        # A list for what is asked for in several forms, one for each pepper.
-        values = [
-            ["one", "other"] if word.endswith("s") else "one" for word in inspect.signature(statement._build).parameters
-        ]
-        if scans := unserved(statement.plan(values).text):
+        if scans := unserved(statement.plan(values_of(statement)).text.sql):
             refused[name] = scans
     assert refused == {}
 
