@@ -16,9 +16,11 @@ _METADATA = "/.well-known/oauth-authorization-server"
 _django = get_wsgi_application()
 
 from config import lane  # noqa: E402 - models need the settings
+from identity import listening  # noqa: E402 - models need the settings
 from identity.keyring import secret_check  # noqa: E402
 
 _answer = lane.before(_django)
+listening.begin()
 secret_check.prove_at_start()
 
 

@@ -51,6 +51,8 @@ _RANGES: dict[str, tuple[Any, Any]] = {
     "password_queue_length": (0, 100_000),
     "password_queue_seconds": (0.1, 60),
     "process_cache_seconds": (0, 5),  # decision 22 promises 5 s to operators who switch something off
+    "copies_seconds": (0, 3600),
+    "copies_max_bytes": (1024 * 1024, 8 * 1024**3),
     "rsa_key_bits": (2048, 8192),
     "key_rotation_interval": (timedelta(0), timedelta(days=3650)),
     "retired_key_lifetime": (timedelta(minutes=1), timedelta(days=366)),

@@ -61,8 +61,11 @@ class IdentityConf:
     password_queue_length: int = 100
     password_queue_seconds: float = 3.0
 
-    # Decision 22: how old clients and keys may be in a process.
+    # Decision 22: how old what a process remembers of tenants, clients and keys may be; how old where it is told at
+    # once of every change (ADR 31); and how much memory it takes at most.
     process_cache_seconds: int = 5
+    copies_seconds: int = 300
+    copies_max_bytes: int = 64 * 1024 * 1024
 
     # What one source may have of one tenant, a minute and process, before it is told to wait (429). Generous: a company
     # behind one address starts its day within these.

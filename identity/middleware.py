@@ -20,7 +20,7 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
-from identity import cookies, forwarding
+from identity import cookies, forwarding, listening
 from identity.budgets import BudgetSpent
 from identity.conf import conf
 from identity.context import META_KEY, RequestContext
@@ -201,6 +201,7 @@ def _unavailable(request: Request, error: DatabaseError) -> HttpResponseBase:
 
 def find_tenant(host: str) -> Tenant | None:
     """Return the tenant whom a host belongs to (decision 10)."""
+    listening.ensure()
     tenant = tenants.find_by_host(host)
     if tenant is None and conf.debug and _LOOPBACK_HOST.fullmatch(host):
         return tenants.find_default()

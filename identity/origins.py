@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-import time
+from functools import partial
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from identity.conf import conf
 from identity.context import RequestContext
+from identity.copies import Copies
 from identity.models import Tenant, TenantDomain
 
-_copies: dict[int, tuple[float, str]] = {}
+_hosts: Copies[int, str] = Copies()
 
 
 def origin(context: RequestContext) -> str:
@@ -49,18 +50,14 @@ def path_prefix() -> str:
 
 def public_origin(tenant: Tenant) -> str:
     """Return the same without a request: `https://` and the tenant's first domain."""
-    copy = _copies.get(tenant.pk)
-    if copy is None or time.monotonic() - copy[0] >= conf.process_cache_seconds:
-        host = TenantDomain.objects.filter(tenant=tenant).values_list("host", flat=True).first()
-        if host is None:
-            raise LookupError(f"Tenant {tenant.pk} has no domain, so it has no origin.")
-        copy = _copies[tenant.pk] = (time.monotonic(), host)
-    return f"https://{copy[1]}"
+    host = _hosts.get(tenant.pk, partial(_first_host, tenant), tenant_id=tenant.pk)
+    if host is None:
+        raise LookupError(f"Tenant {tenant.pk} has no domain, so it has no origin.")
+    return f"https://{host}"
 
 
-def clear_cache() -> None:
-    """Forget every copy of this process."""
-    _copies.clear()
+def _first_host(tenant: Tenant) -> str | None:
+    return TenantDomain.objects.filter(tenant=tenant).values_list("host", flat=True).first()
 
 
 def _is_loopback(address: str) -> bool:

@@ -74,17 +74,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 @pytest.fixture(autouse=True)
 def fresh_process() -> None:
     """Begin as a process that has read nothing yet: the rows of the test before, and their ids, are gone."""
-    from identity import budgets, origins, outbound
-    from identity.directory import tenants
-    from identity.federation import upstreams
-    from identity.keyring import keys
-    from oidc_provider.clients import cached
+    from identity import budgets, copies, outbound
 
-    tenants.forget_cached()
+    copies.clear()
     budgets.clear()
     outbound.clear_circuits()
-    for module in (keys, cached, origins, upstreams):
-        module.clear_cache()
 
 
 @pytest.fixture(autouse=True)

@@ -1,38 +1,20 @@
-"""Find the service that an address belongs to, from a copy in the process.
+"""Find the service that an address belongs to, which is remembered (`identity.copies`, decision 22).
 
-It is a few seconds old at most (decision 22), and refuses nothing: where it holds no service for an address, the rows
-are read again. Copies are shared between threads: never write to one.
+A copy refuses nothing: where it holds no service for an address, the rows are read again.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
-
-from django.db import transaction
-from django.db.models.signals import post_delete, post_save
-
 from cas_saml import addresses
 from cas_saml.addresses import AddressInvalid
 from cas_saml.cas.models import CASService, ServiceMatch
-from identity.conf import conf
+from identity import copies
+from identity.copies import Copies
 from identity.errors import NotFound
 from identity.models import Application, Tenant
 
-
-@dataclass(frozen=True)
-class _Copy:
-    loaded_at: float
-    services: tuple[CASService, ...]  # of one origin, enabled
-
-    @property
-    def is_fresh(self) -> bool:
-        return 0 <= time.monotonic() - self.loaded_at < conf.process_cache_seconds
-
-
-_copies: dict[tuple[int, str], _Copy] = {}
+# The enabled services of a tenant and an origin.
+_of_origins: Copies[tuple[int, str], tuple[CASService, ...]] = Copies()
 
 
 def find(service_url: str, *, tenant: Tenant) -> CASService | None:
@@ -59,33 +41,21 @@ def get(service_url: str, *, tenant: Tenant) -> CASService:
     return service
 
 
-def clear_cache(**kwargs: Any) -> None:
-    """Forget every copy of this process."""
-    _copies.clear()
-
-
 def connect() -> None:
-    """Invalidate cached services when their rows change. Called once, by `apps.ready`."""
-    for sender in (CASService, Application):
-        post_save.connect(_changed, sender=sender, dispatch_uid=f"cas_saml.services.save.{sender.__name__}")
-        post_delete.connect(_changed, sender=sender, dispatch_uid=f"cas_saml.services.delete.{sender.__name__}")
+    """Forget services when their rows change. Called once, by `apps.ready`."""
+    copies.watch(CASService)
+    copies.watch(Application)
 
 
 def _of_origin(origin: str, *, tenant: Tenant, is_anew: bool) -> tuple[CASService, ...]:
     key = (tenant.pk, origin)
-    copy = _copies.get(key)
-    if is_anew or copy is None or not copy.is_fresh:
-        loaded_at = time.monotonic()
+    services = None if is_anew else _of_origins.find(key)
+    if services is None:
+        moment = copies.begin()
         rows = CASService.objects.select_related("application").filter(tenant=tenant, origin=origin, is_active=True)
-        copy = _Copy(loaded_at, tuple(rows))
-        for row in copy.services:
+        services = tuple(rows)
+        for row in services:
             row.application.tenant = tenant
-        if copy.services:  # Others are not remembered: anybody can invent origins.
-            _copies[key] = copy
-    return copy.services
-
-
-def _changed(**kwargs: Any) -> None:
-    # Now, for this transaction; and again when it has committed, for another thread may have read the old row since.
-    clear_cache()
-    transaction.on_commit(partial(clear_cache))
+        if services:  # Others are not remembered: anybody can invent origins.
+            _of_origins.keep(key, services, tenant_id=tenant.pk, since=moment)
+    return services

@@ -1,13 +1,11 @@
 """Tenants: making them, changing them, and finding the one a request is for.
 
-`find_by_host` runs at every request, so what it finds is kept in the process for `process_cache_seconds` and
-forgotten whenever a tenant, a domain or a policy is saved here (decision 22). That there is none is never kept: another
-process may have made it since. The rows it gives are shared between requests: nobody changes them.
+`find_by_host` runs at every request, so what it finds is remembered (`copies`, decision 22). That there is none is
+never kept: anybody can invent hosts. The rows it gives are shared between requests: nobody changes them.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,12 +13,11 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
-from django.db.models.signals import post_delete, post_save
 from django.utils.translation import gettext as _
 
-from identity import audit, authority
-from identity.conf import conf
+from identity import audit, authority, copies
 from identity.context import RequestContext
+from identity.copies import Copies
 from identity.directory import lockouts
 from identity.errors import NotFound
 from identity.events import EventType
@@ -31,8 +28,6 @@ from identity.retries import retried
 from identity.statements import Select
 from identity.texts import is_storable
 
-# More hosts than this only cost their query again.
-_CACHE_SIZE = 4096
 _MAX_HOST_LENGTH = 260  # a name of 253 characters and a port
 _EDITABLE = (
     "name",
@@ -49,7 +44,7 @@ _EDITABLE = (
 # What names a tenant and what it is to the installation: changed on purpose, by `update`, and not by a file.
 _OF_THE_INSTALLATION = ("code", "is_default")
 
-_by_host: dict[str, tuple[float, Tenant]] = {}  # host to (good until, monotonic; tenant)
+_by_host: Copies[str, Tenant] = Copies()
 _DEFAULT_KEY = ""  # never a host
 _POLICIES = ("password_policy", "session_policy", "message_policy")
 
@@ -94,12 +89,8 @@ def has_demo_data() -> bool:
 def mark_demo(tenant: Tenant) -> None:
     """Note that the tenant holds the demo's users."""
     Tenant.objects.filter(pk=tenant.pk).update(has_demo_data=True)
+    copies.changed(tenant.pk)
     tenant.has_demo_data = True
-
-
-def forget_cached(**kwargs: object) -> None:
-    """Forget what this process keeps about hosts."""
-    _by_host.clear()
 
 
 def _usable() -> QuerySet[Tenant]:
@@ -111,30 +102,19 @@ _DEFAULT = Select(lambda: _usable().filter(is_default=True)[:1])
 _BY_PUBLIC_ID = Select(lambda public_id: _usable().filter(public_id=public_id)[:1])
 
 
-def _cached(key: str, find: Callable[[], Tenant | None]) -> Tenant | None:
-    now = time.monotonic()
-    kept = _by_host.get(key)
-    if kept is not None and now < kept[0]:
-        return kept[1]
-    found = find()
+def _cached(key: str, read: Callable[[], Tenant | None]) -> Tenant | None:
+    found = _by_host.find(key)
     if found is None:
-        _by_host.pop(key, None)
-        return None
-    if len(_by_host) >= _CACHE_SIZE:
-        _by_host.clear()
-    _by_host[key] = (now + conf.process_cache_seconds, found)
+        moment = copies.begin()
+        found = read()
+        if found is not None:
+            _by_host.keep(key, found, tenant_id=found.pk, since=moment)
     return found
 
 
-def _forget_after_change(**kwargs: object) -> None:
-    forget_cached()
-    # Another thread may have read the old row again before this transaction commits.
-    transaction.on_commit(forget_cached)
-
-
-for _model in (Tenant, TenantDomain, PasswordPolicy, SessionPolicy, MessagePolicy):
-    for _signal in (post_save, post_delete):
-        _signal.connect(_forget_after_change, sender=_model, dispatch_uid=f"tenants.forget.{_model.__name__}")
+for _model in (TenantDomain, PasswordPolicy, SessionPolicy, MessagePolicy):
+    copies.watch(_model)
+copies.watch(Tenant, tenant="pk")
 
 
 # Writing ---------------------------------------------------------------------------------------------------

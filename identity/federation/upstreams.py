@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
-from django.db.models.signals import post_delete, post_save
 from django.utils.translation import gettext as _
 
-from identity import audit, crypto
-from identity.conf import conf
+from identity import audit, copies, crypto
 from identity.context import RequestContext
+from identity.copies import Copies
 from identity.errors import NotAllowed, NotFound
 from identity.events import EventType
 from identity.federation import connectors
@@ -39,7 +37,7 @@ EDITABLE = (  # what operators write as it is
     "is_active",
 )
 _MASK = "***"
-_copies: dict[int, tuple[float, list[Upstream]]] = {}  # tenant to (when, monotonic; rows)
+_on_pages: Copies[int, list[Upstream]] = Copies()  # by tenant
 
 
 # Choosing --------------------------------------------------------------------------------------------------
@@ -59,28 +57,16 @@ def list_for_page(*, tenant: Tenant, user_agent: str) -> list[Upstream]:
     return [row for row in known if connector_of(row).is_offered(_public_account(row), user_agent=user_agent)]
 
 
-def clear_cache(**kwargs: object) -> None:
-    """Forget every copy of this process."""
-    _copies.clear()
-
-
 def _on_page(tenant: Tenant) -> list[Upstream]:
-    """Return the rows from a copy that is a few seconds old at most: whoever presses a button is judged by the row."""
-    copy = _copies.get(tenant.pk)
-    if copy is None or time.monotonic() - copy[0] >= conf.process_cache_seconds:
-        rows = Upstream.objects.filter(tenant=tenant, on_sign_in_page=True, is_active=True).order_by("pk")
-        copy = _copies[tenant.pk] = (time.monotonic(), list(rows))
-    return copy[1]
+    """Return the rows, which are remembered: whoever presses a button is judged by the row."""
+
+    def read() -> list[Upstream]:
+        return list(Upstream.objects.filter(tenant=tenant, on_sign_in_page=True, is_active=True).order_by("pk"))
+
+    return _on_pages.get(tenant.pk, read, tenant_id=tenant.pk) or []
 
 
-def _forget_after_change(**kwargs: object) -> None:
-    clear_cache()
-    # Another thread may have read the old rows again before this transaction commits.
-    transaction.on_commit(clear_cache)
-
-
-for _signal in (post_save, post_delete):
-    _signal.connect(_forget_after_change, sender=Upstream, dispatch_uid="upstreams.forget")
+copies.watch(Upstream)
 
 
 def get_for_page(*, tenant: Tenant, public_id: str) -> Upstream:

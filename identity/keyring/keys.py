@@ -5,10 +5,11 @@ rotating waits for nothing: next becomes active, a new next is published, and th
 the last id_token it signed has expired. Revoking takes keys away at once, for emergencies. Keys for other algorithms
 than a tenant's first ones, and those of SAML, are made when something first needs them.
 
-Private keys are sealed PKCS #8 in rows. A process keeps a tenant's rows, and the keys it parsed, for
-`process_cache_seconds`; what is published is read from the database each time. So whatever key any process
-signs with is in every answer given before or after, and a revoked key may sign that much longer, but is
-published nowhere (decision 22). A copy in which a key is missing refuses nothing: the rows are read again first.
+Private keys are sealed PKCS #8 in rows. A process remembers a tenant's rows, and the keys it parsed (`copies`). What is
+published is read from the database each time, unless the process is told at once of every change; and a key that is
+newer than it takes to be told does not sign yet. So whatever key any process signs with is in every answer given before
+or after, and a revoked key may sign until the process hears of it, but is published nowhere (decision 22). A copy in
+which a key is missing refuses nothing: the rows are read again first.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import jwt
@@ -37,9 +38,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from identity import audit, crypto
+from identity import audit, copies, crypto, listening
 from identity.conf import conf
 from identity.context import SYSTEM, RequestContext
+from identity.copies import Copies
 from identity.events import EventType
 from identity.models import KeyPair, KeyState, KeyUse, Tenant
 from identity.purging import Purger
@@ -57,9 +59,8 @@ _FIRST = tuple((use, ALGORITHMS[use][0]) for use in (KeyUse.SIG, KeyUse.ENC))
 _PUBLIC_EXPONENT = 65537
 # RFC7638-3.2: the members a thumbprint is made of, in the order of their names.
 _THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y")}
-# How long a key that was made in a transaction is kept out of the process cache if that transaction does not
-# end by committing; longer than any transaction lives.
-_UNCOMMITTED_SECONDS = 30.0
+# How old a key is before it signs: by then every process that remembers keys has heard of it, or knows that it is deaf.
+_SETTLING = timedelta(seconds=copies.SILENCE_SECONDS + 0.5)
 _SPREAD = 0.1  # of the rotation interval, over which ages are spread
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -103,6 +104,11 @@ class Key:
             raise TypeError("a stored public key is private")
         return loaded
 
+    @cached_property
+    def is_settled(self) -> bool:
+        """Tell whether it may sign. Only a key that was made because none was there is asked for before."""
+        return not listening.is_wanted() or timezone.now() >= self.created_at + _SETTLING
+
     def is_published(self, now: datetime) -> bool:
         """Tell whether relying parties shall see it."""
         return self.state != KeyState.RETIRED or (self.published_until is not None and self.published_until > now)
@@ -116,11 +122,14 @@ def active(*, tenant: Tenant, use: str, alg: str) -> Key:
 
     Raises UnsupportedAlgorithm.
     """
-    for key in _cached(tenant.pk):
-        if (key.use, key.alg, key.state) == (use, alg, KeyState.ACTIVE):
-            return key
-    ensure(tenant=tenant, use=use, alg=alg)
-    return next(key for key in _load(tenant.pk) if (key.use, key.alg, key.state) == (use, alg, KeyState.ACTIVE))
+    wanted = (use, alg, KeyState.ACTIVE)
+    key = next((key for key in _cached(tenant.pk) if (key.use, key.alg, key.state) == wanted), None)
+    if key is None:
+        ensure(tenant=tenant, use=use, alg=alg)
+        key = next(key for key in _load(tenant.pk) if (key.use, key.alg, key.state) == wanted)
+    if use == KeyUse.SIG and not key.is_settled:
+        _wait_until_settled(key)
+    return key
 
 
 def sign(*, tenant: Tenant, alg: str, claims: Mapping[str, Any], typ: str = "JWT") -> str:
@@ -157,10 +166,10 @@ def find_published(*, tenant: Tenant, kid: str) -> Key | None:
 def public_keys(*, tenant: Tenant, use: str = KeyUse.SIG) -> list[Key]:
     """Return what is published: active, next, and retired keys whose last id_token may still be in use.
 
-    Read from the database each time, see above. A tenant without keys gets its first pair.
+    Of a copy only where the process is told at once of changes, see above. A tenant without keys gets its first pair.
     """
     now = timezone.now()
-    keys = _load(tenant.pk)
+    keys = _copies.find(tenant.pk, only_told=True) or _load(tenant.pk)
     if not any(key.use == use and key.state == KeyState.ACTIVE for key in keys):
         ensure(tenant=tenant, use=use, alg=ALGORITHMS[use][0])
         keys = _load(tenant.pk)
@@ -221,7 +230,7 @@ def ensure(*, tenant: Tenant, use: str, alg: str, context: RequestContext = SYST
         # Those of ours that were first; of the others nothing was stored.
         for row in KeyPair.objects.filter(kid__in=[row.kid for row in rows]).select_related("tenant").order_by("pk"):
             _record(EventType.KEY_CREATE, row, context=context, actor=None)
-        _forget_when_committed(tenant.pk)
+        copies.changed(tenant.pk)
 
 
 def rotate(
@@ -257,7 +266,7 @@ def rotate(
         new.save(update_fields=["state", "activated_at"])
         upcoming.save(force_insert=True)
         _record(EventType.KEY_ROTATE, new, context=context, actor=actor, retired=old.kid, published=upcoming.kid)
-        _forget_when_committed(tenant.pk)
+        copies.changed(tenant.pk)
     return new
 
 
@@ -285,7 +294,7 @@ def revoke(*, tenant: Tenant, use: str, alg: str, context: RequestContext = SYST
             revoked=[row.kid for row in live],
             published=fresh[1].kid,
         )
-        _forget_when_committed(tenant.pk)
+        copies.changed(tenant.pk)
     return fresh[0]
 
 
@@ -436,27 +445,16 @@ def _record(event: EventType, row: KeyPair, *, context: RequestContext, actor: A
 
 # The process's copy ----------------------------------------------------------------------------------------
 
-_copies: dict[int, tuple[float, tuple[Key, ...]]] = {}
-_uncommitted: dict[int, float] = {}  # tenant to the time until which its keys are not kept
-
-
-def clear_cache() -> None:
-    """Forget every copy of this process."""
-    _copies.clear()
-    _uncommitted.clear()
+_copies: Copies[int, tuple[Key, ...]] = Copies()
 
 
 def _cached(tenant_id: int) -> tuple[Key, ...]:
-    copy = _copies.get(tenant_id)
-    if copy is not None and 0 <= time.monotonic() - copy[0] < conf.process_cache_seconds:
-        return copy[1]
-    return _load(tenant_id)
+    return _copies.find(tenant_id) or _load(tenant_id)
 
 
 def _load(tenant_id: int) -> tuple[Key, ...]:
     """Read a tenant's live keys, newest first. What was parsed before is not parsed again."""
-    loaded_at = time.monotonic()
-    _, previous = _copies.get(tenant_id, (0.0, ()))
+    moment, previous = copies.begin(), _copies.find(tenant_id) or ()
     rows = (
         KeyPair.objects.filter(tenant_id=tenant_id)
         .exclude(state=KeyState.REVOKED)
@@ -465,9 +463,7 @@ def _load(tenant_id: int) -> tuple[Key, ...]:
         .values_list("kid", "use", "alg", "state", "published_until", "public_jwk", "created_at", "private_sealed")
     )
     keys = tuple(_with_parsed(Key(*row), previous) for row in rows)
-    # A key made in a transaction that is still open might never come to be: others must not sign with it.
-    if _uncommitted.get(tenant_id, 0.0) <= loaded_at:
-        _copies[tenant_id] = (loaded_at, keys)
+    _copies.keep(tenant_id, keys, tenant_id=tenant_id, since=moment)
     return keys
 
 
@@ -480,12 +476,12 @@ def _with_parsed(key: Key, previous: Iterable[Key]) -> Key:
     return key
 
 
-def _forget_when_committed(tenant_id: int) -> None:
-    _copies.pop(tenant_id, None)
-    _uncommitted[tenant_id] = time.monotonic() + _UNCOMMITTED_SECONDS
-    transaction.on_commit(partial(_forget, tenant_id))
+def _wait_until_settled(key: Key) -> None:
+    """Wait until every node publishes it: after an emergency, or when an algorithm is used for the first time."""
+    log.info("key.settling", extra={"kid": key.kid})
+    left = min(key.created_at + _SETTLING - timezone.now(), _SETTLING)  # clocks of nodes differ
+    time.sleep(max(left.total_seconds(), 0))
+    key.__dict__.pop("is_settled", None)
 
 
-def _forget(tenant_id: int) -> None:
-    _copies.pop(tenant_id, None)
-    _uncommitted.pop(tenant_id, None)
+copies.watch(KeyPair)

@@ -19,7 +19,7 @@ from django.apps import apps
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 
-from identity import audit, authority
+from identity import audit, authority, copies
 from identity.context import SYSTEM, RequestContext
 from identity.directory import tenants
 from identity.events import EventType
@@ -113,7 +113,7 @@ def remove(tenant: Tenant, *, context: RequestContext = SYSTEM, actor: Any = Non
                 context=context,
                 details={"removed": counts},
             )
-    tenants.forget_cached()
+    copies.changed(tenant.pk)
     return counts
 
 

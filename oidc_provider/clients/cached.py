@@ -1,55 +1,28 @@
-"""Find clients, from a copy in the process that is a few seconds old at most (decision 22).
+"""Find clients, which are remembered (`identity.copies`, decision 22): part of every request, and hardly ever changed.
 
-A client is part of every request, and hardly ever changes. Copies are shared between threads: never write to one.
 A copy refuses nothing: where it lacks what a request brings (a secret, an address, an origin), the rows are read
 again first, for another process may have registered it since. See `suffices`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.db.models import prefetch_related_objects
-from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.db.models.signals import m2m_changed
 
-from identity.conf import conf
+from identity import copies
+from identity.copies import Copies
 from identity.models import Application, Tenant
 from identity.statements import Select
 from identity.texts import is_storable
 from oidc_provider.models import ApiScope, AuthMethod, Client
 
-
-@dataclass(frozen=True)
-class _Copy:
-    loaded_at: float
-    client: Client
-
-    @property
-    def is_fresh(self) -> bool:
-        return 0 <= time.monotonic() - self.loaded_at < conf.process_cache_seconds
-
-
-@dataclass(frozen=True)
-class _Origins:
-    loaded_at: float
-    origins: frozenset[str]
-
-
-@dataclass(frozen=True)
-class _Public:
-    loaded_at: float
-    client_id: str
-
-
-_by_key: dict[int, _Copy] = {}
-_by_client_id: dict[str, int] = {}
-_origins: dict[tuple[int, frozenset[str]], _Origins] = {}
-_public: dict[tuple[int, str, str], _Public] = {}
+_by_pk: Copies[int, Client] = Copies()
+_pks: Copies[str, int] = Copies()  # by client_id
+_origins: Copies[tuple[int, frozenset[str]], frozenset[str]] = Copies()
+_public: Copies[tuple[int, str, str], str] = Copies()
 
 
 def find(*, client_id: str, tenant: Tenant, suffices: Callable[[Client], bool] | None = None) -> Client | None:
@@ -58,16 +31,15 @@ def find(*, client_id: str, tenant: Tenant, suffices: Callable[[Client], bool] |
     suffices: what the caller will ask of it. A copy of which it is not true is read anew, once; then it is the
     caller's to refuse.
     """
-    pk = _by_client_id.get(client_id)
-    copy = _by_key.get(pk) if pk is not None else None
-    is_good = copy is not None and copy.is_fresh and copy.client.client_id == client_id
-    if copy is None or not is_good or (suffices is not None and not suffices(copy.client)):
+    pk = _pks.find(client_id)
+    client = _by_pk.find(pk) if pk is not None else None
+    if client is None or client.client_id != client_id or (suffices is not None and not suffices(client)):
         if len(client_id) > 255 or not is_storable(client_id):
             return None
-        copy = _load(lambda: _BY_CLIENT_ID.first(client_id))
-    if copy is None or copy.client.tenant_id != tenant.pk:
+        client = _load(lambda: _BY_CLIENT_ID.first(client_id))
+    if client is None or client.tenant_id != tenant.pk:
         return None  # S36: another tenant's client does not exist here.
-    return copy.client
+    return client
 
 
 def find_tenant(*, client_id: str) -> str:
@@ -80,29 +52,23 @@ def find_tenant(*, client_id: str) -> str:
 
 def get(pk: int) -> Client:
     """Return the client of a token or code. Raises Client.DoesNotExist."""
-    copy = _by_key.get(pk)
-    if copy is None or not copy.is_fresh:
-        copy = _load(lambda: _BY_PK.first(pk))
-    if copy is None:
+    client = _by_pk.find(pk) or _load(lambda: _BY_PK.first(pk))
+    if client is None:
         raise Client.DoesNotExist
-    return copy.client
+    return client
 
 
 def find_public(*, app_code: str, dialect: str, tenant: Tenant) -> str:
     """Return the client_id of the application's public client of a dialect (decision 6), "" if it has none."""
-    key = (tenant.pk, dialect, app_code)
-    copy = _public.get(key)
-    if copy is None or not 0 <= time.monotonic() - copy.loaded_at < conf.process_cache_seconds:
-        if len(app_code) > 64 or not is_storable(app_code):
-            return ""
-        loaded_at = time.monotonic()
+    if len(app_code) > 64 or not is_storable(app_code):
+        return ""
+
+    def read() -> str | None:
         rows = Client.objects.filter(tenant=tenant, dialect=dialect, catalogue_entry__code=app_code)
         public = rows.filter(token_endpoint_auth_method=AuthMethod.NONE, is_active=True)
-        found = public.values_list("client_id", flat=True).first() or ""
-        if not found:
-            return ""  # Not remembered: anybody can invent codes.
-        copy = _public[key] = _Public(loaded_at, found)
-    return copy.client_id
+        return public.values_list("client_id", flat=True).first()
+
+    return _public.get((tenant.pk, dialect, app_code), read, tenant_id=tenant.pk) or ""
 
 
 def has_issuer(*, app_code: str, dialect: str, tenant: Tenant) -> bool:
@@ -138,23 +104,16 @@ def is_web_origin(origin: str, *, tenant: Tenant, dialects: frozenset[str] = fro
 
 def _web_origins(tenant: Tenant, dialects: frozenset[str], *, is_anew: bool) -> frozenset[str]:
     key = (tenant.pk, dialects)
-    copy = _origins.get(key)
-    if is_anew or copy is None or not 0 <= time.monotonic() - copy.loaded_at < conf.process_cache_seconds:
-        loaded_at = time.monotonic()
+    origins = None if is_anew else _origins.find(key)
+    if origins is None:
+        moment = copies.begin()
         rows = Client.objects.filter(tenant=tenant, is_active=True, catalogue_entry__is_active=True)
         if dialects:
             rows = rows.filter(dialect__in=dialects)
         found = rows.exclude(web_origins=[]).only("web_origins")
-        copy = _origins[key] = _Origins(loaded_at, frozenset(origin for row in found for origin in row.web_origins))
-    return copy.origins
-
-
-def clear_cache(**kwargs: Any) -> None:
-    """Forget every copy of this process."""
-    _by_key.clear()
-    _by_client_id.clear()
-    _origins.clear()
-    _public.clear()
+        origins = frozenset(origin for row in found for origin in row.web_origins)
+        _origins.keep(key, origins, tenant_id=tenant.pk, since=moment)
+    return origins
 
 
 _BY_CLIENT_ID = Select(
@@ -163,28 +122,24 @@ _BY_CLIENT_ID = Select(
 _BY_PK = Select(lambda pk: Client.objects.select_related("catalogue_entry").filter(pk=pk)[:1])
 
 
-def _load(look_up: Callable[[], Client | None]) -> _Copy | None:
-    loaded_at = time.monotonic()
+def _load(look_up: Callable[[], Client | None]) -> Client | None:
+    moment = copies.begin()
     client = look_up()
-    if client is None:
-        return None
-    prefetch_related_objects([client], "api_scopes")
-    copy = _by_key[client.pk] = _Copy(loaded_at, client)
-    _by_client_id[client.client_id] = client.pk
-    return copy
+    if client is not None:
+        prefetch_related_objects([client], "api_scopes")
+        _by_pk.keep(client.pk, client, tenant_id=client.tenant_id, since=moment)
+        _pks.keep(client.client_id, client.pk, tenant_id=client.tenant_id, since=moment)
+    return client
 
 
-def _changed(**kwargs: Any) -> None:
-    # Now, for this transaction; and again when it has committed, for another thread may have read the old row since.
-    clear_cache()
-    transaction.on_commit(partial(clear_cache))
+def _scopes_changed(instance: Client | ApiScope, **kwargs: Any) -> None:
+    copies.changed(instance.tenant_id)
 
 
 def connect() -> None:
-    """Invalidate cached clients when their rows change. Called once, by `apps.ready`."""
-    for sender in (Client, Application, ApiScope):
-        post_save.connect(_changed, sender=sender, dispatch_uid=f"oidc_provider.clients.cached.save.{sender.__name__}")
-        post_delete.connect(
-            _changed, sender=sender, dispatch_uid=f"oidc_provider.clients.cached.delete.{sender.__name__}"
-        )
-    m2m_changed.connect(_changed, sender=Client.api_scopes.through, dispatch_uid="oidc_provider.clients.cached.scopes")
+    """Forget clients when their rows change. Called once, by `apps.ready`."""
+    for model in (Client, Application, ApiScope):
+        copies.watch(model)
+    m2m_changed.connect(
+        _scopes_changed, sender=Client.api_scopes.through, dispatch_uid="oidc_provider.clients.cached.scopes"
+    )

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,8 +20,8 @@ from django.db import connections
 from django.db.models import F, Q
 from django.utils import timezone
 
-from identity import outbound
-from identity.conf import conf as identity_conf
+from identity import copies, outbound
+from identity.copies import Copies
 from oidc_provider.clients import jwk_sets
 from oidc_provider.clients.jwk_sets import PublicKey
 from oidc_provider.conf import conf
@@ -36,14 +34,8 @@ _MAX_BACKOFF_DOUBLINGS = 6
 _ROWS_AT_ONCE = 200
 
 
-@dataclass(frozen=True)
-class _Copy:
-    loaded_at: float  # monotonic
-    url: str
-    keys: tuple[PublicKey, ...]
-
-
-_copies: dict[int, _Copy] = {}
+# By client and address. The worker fetches them all the time, so nobody is told.
+_copies: Copies[tuple[int, str], tuple[PublicKey, ...]] = Copies(is_told=False)
 _fetching: set[int] = set()  # tenants for which a request of this process fetches
 _lock = threading.Lock()
 
@@ -53,17 +45,20 @@ def keys(client: Client, *, is_anew: bool = False) -> tuple[PublicKey, ...]:
 
     is_anew: those that were known did not fit; look whether there are others now.
     """
-    copy = _copies.get(client.pk)
-    is_fresh = copy is not None and time.monotonic() - copy.loaded_at < identity_conf.process_cache_seconds
-    if copy is not None and is_fresh and not is_anew and copy.url == client.jwks_uri and copy.keys:
-        return copy.keys
+    known = None if is_anew else _copies.find((client.pk, client.jwks_uri))
+    if known is not None:
+        return known
+    moment = copies.begin()
     row = PublishedKeys.objects.filter(client=client).first()
     now = timezone.now()
     is_known = row is not None and row.url == client.jwks_uri and row.fetched_at is not None
     is_stale = row is None or row.fetched_at is None or row.fetched_at < now - 2 * conf.jwks_cache_lifetime
     if not is_known or is_stale or is_anew:
         row = _fetch_in_a_request(client, now) or row
-    return _keep(client, row, now)
+    found = _usable(client, row, now)
+    if found:
+        _copies.keep((client.pk, client.jwks_uri), found, tenant_id=client.tenant_id, since=moment)
+    return found
 
 
 def fetch_due(*, executor: Executor, parallel: int, is_over: Callable[[], bool] = lambda: False) -> int:
@@ -88,11 +83,6 @@ def fetch_due(*, executor: Executor, parallel: int, is_over: Callable[[], bool] 
             future.result()
         fetched += len(chosen)
     return fetched
-
-
-def clear_cache() -> None:
-    """Forget every copy of this process."""
-    _copies.clear()
 
 
 def _prepare() -> None:
@@ -166,12 +156,11 @@ def _fetch_in_thread(client: Client) -> None:
         connections.close_all()  # The thread's own: nobody else could close them.
 
 
-def _keep(client: Client, row: PublishedKeys | None, now: datetime) -> tuple[PublicKey, ...]:
+def _usable(client: Client, row: PublishedKeys | None, now: datetime) -> tuple[PublicKey, ...]:
     """Return the keys of a row, none if its address has not answered for long: they may have been withdrawn."""
     found: tuple[PublicKey, ...] = ()
     is_ours = row is not None and row.url == client.jwks_uri and row.fetched_at is not None
     if row is not None and is_ours and row.fetched_at is not None and row.fetched_at > now - conf.jwks_max_age:
         with suppress(ValueError):
             found = jwk_sets.parse(row.jwks)
-    _copies[client.pk] = _Copy(time.monotonic(), client.jwks_uri, found)
     return found

@@ -9,11 +9,12 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from identity import copies
+from identity.copies import Copies
 from identity.keyring import keys
 from identity.models import KeyUse, Tenant
 from identity.sso.sessions import ACR_VALUES
@@ -48,10 +49,17 @@ class Document:
     etag: str
 
 
-@lru_cache(maxsize=1024)
-def discovery(dialect: Dialect, issuer: str, origin: str, app_code: str = "") -> Document:
+_discovery: Copies[tuple[str, str, str], Document] = Copies()
+_key_sets: Copies[tuple[int, str], Document] = Copies()
+
+
+def discovery(dialect: Dialect, issuer: str, origin: str, app_code: str = "", *, tenant: Tenant) -> Document:
     """Return the discovery document of an issuer (OIDCD-3, RFC8414-2)."""
-    return _document(describe(dialect, issuer=issuer, origin=origin, app_code=app_code))
+
+    def write() -> Document:
+        return _document(json.dumps(describe(dialect, issuer=issuer, origin=origin, app_code=app_code)))
+
+    return _discovery.get((dialect.name, issuer, origin), write, tenant_id=tenant.pk) or write()
 
 
 def describe(dialect: Dialect, *, issuer: str, origin: str, app_code: str = "") -> dict[str, Any]:
@@ -92,10 +100,16 @@ def describe(dialect: Dialect, *, issuer: str, origin: str, app_code: str = "") 
 
 
 def key_set(tenant: Tenant, dialect: Dialect) -> Document:
-    """Return the published keys (RFC7517-5), read from the database each time: no key signs before it is here."""
+    """Return the published keys (RFC7517-5). No key signs before it is here, see `keyring.keys`."""
+    known = _key_sets.find((tenant.pk, dialect.name), only_told=True)
+    if known is not None:
+        return known
+    moment = copies.begin()
     published = [key for key in keys.public_keys(tenant=tenant) if key.alg in dialect.signing_algorithms]
     members = [json.dumps(dict(key.jwk), sort_keys=True) for key in published]
-    return _serialised(f'{{"keys": [{", ".join(members)}]}}')
+    document = _document(f'{{"keys": [{", ".join(members)}]}}')
+    _key_sets.keep((tenant.pk, dialect.name), document, tenant_id=tenant.pk, since=moment)
+    return document
 
 
 def public_key(tenant: Tenant, kid: str, dialect: Dialect) -> dict[str, str] | None:
@@ -123,11 +137,6 @@ def _authentication(member: str, dialect: Dialect) -> dict[str, Any]:
     return found
 
 
-def _document(members: dict[str, Any]) -> Document:
-    return _serialised(json.dumps(members))
-
-
-@lru_cache(maxsize=1024)
-def _serialised(text: str) -> Document:
+def _document(text: str) -> Document:
     body = text.encode()
     return Document(body=body, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')

@@ -50,7 +50,7 @@ def _published(asked: Request) -> Answer | None:
 def _metadata(asked: Request) -> Document:
     origin = origins.base(asked.context)
     issuer = asked.dialect.issuer(origin, app_code=asked.app_code)
-    return metadata.discovery(asked.dialect, issuer, origin, asked.app_code)
+    return metadata.discovery(asked.dialect, issuer, origin, asked.app_code, tenant=asked.tenant)
 
 
 def _document(asked: Request, document: Document) -> Answer:

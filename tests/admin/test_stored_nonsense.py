@@ -16,9 +16,8 @@ from django.db.models import F
 from django.test import Client as Browser
 from django.urls import reverse
 
-from cas_saml.cas import services as cas_services
 from cas_saml.models import CASService, ServiceProvider
-from identity import origins
+from identity import copies
 from identity.context import SYSTEM
 from identity.directory import tenants
 from identity.models import (
@@ -53,8 +52,8 @@ OTHERS = [TenantDomain, MessageTemplate, AppRole, ApiScope]
 
 def forget() -> None:
     forget_everything()
-    origins.clear_cache()
-    cas_services.clear_cache()
+    copies.clear()
+    copies.clear()
 
 
 def nonsense(field: models.Field[Any, Any]) -> list[Any]:

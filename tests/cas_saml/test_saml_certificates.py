@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cas_saml.saml import certificates
 from cas_saml.saml.certificates import CertificateRefused
+from identity import copies
 from identity.keyring import keys
 from identity.models import KeyPair, KeyUse
 from tests.factories import make_tenant
@@ -30,7 +31,7 @@ def test_the_metadata_shows_what_signs_now_and_then_what_will():
     assert now == signing
     assert now.certificate != then.certificate
     keys.rotate(tenant=tenant, use=KeyUse.SAML, alg="RS256")
-    keys.clear_cache()
+    copies.clear()
     assert certificates.active(tenant=tenant) == then
     assert certificates.published(tenant=tenant)[0] == then
     assert now.kid not in {each.kid for each in certificates.published(tenant=tenant)}
@@ -42,7 +43,7 @@ def test_a_certificate_is_the_same_wherever_it_is_made(algorithm):
     tenant = make_tenant()
     first = certificates.active(tenant=tenant, algorithm=algorithm).certificate
     certificates._made.clear()
-    keys.clear_cache()
+    copies.clear()
     assert certificates.active(tenant=tenant, algorithm=algorithm).certificate == first
     first.verify_directly_issued_by(first)
     row = KeyPair.objects.get(kid=certificates.active(tenant=tenant, algorithm=algorithm).kid)
@@ -78,7 +79,7 @@ def test_keys_of_saml_are_in_no_jwk_set_and_age_without_being_rotated():
     kid = certificates.active(tenant=tenant).kid
     assert kid not in {key.kid for key in keys.public_keys(tenant=tenant)}
     assert keys.rotate_aged(now=datetime(2126, 1, 1, tzinfo=UTC)) == 1  # the one for id_tokens
-    keys.clear_cache()
+    copies.clear()
     assert certificates.active(tenant=tenant).kid == kid
 
 

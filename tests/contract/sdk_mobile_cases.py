@@ -9,7 +9,8 @@ from typing import Any
 import time_machine
 from django.utils import timezone
 
-from identity.directory import attributes, tenants
+from identity import copies
+from identity.directory import attributes
 from identity.models import (
     AttributeDefinition,
     AttributeEditor,
@@ -49,7 +50,7 @@ def new_phone(operation: str) -> Phone:
 
 def change_tenant(phone: Phone, **values: Any) -> None:
     Tenant.objects.filter(pk=phone.tenant.pk).update(**values)
-    tenants.forget_cached()
+    copies.clear()
 
 
 # Bodies: what each operation is sent, good but for `changes` -------------------------------------------------
@@ -182,7 +183,7 @@ def taken_badge(operation: str) -> Cause:
 def too_many_identical(operation: str, member: str) -> Cause:
     def cause(phone: Phone) -> Any:
         PasswordPolicy.objects.update(max_identical=2)
-        tenants.forget_cached()
+        copies.clear()
         return ask(phone, operation, **{member: "Ammmber-Meadow-7"})
 
     return cause

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from identity.keyring import keys
+from identity import copies
 from identity.models import KeyPair
 from oidc_provider.clients import registration
 from tests.factories import make_application
@@ -32,7 +32,7 @@ def ask(phone: Phone, operation: str, **changes: Any) -> Any:
 def lose_signing_keys() -> None:
     """As after a restart with another KEY_ENCRYPTION_KEYS."""
     KeyPair.objects.filter(use="sig").update(private_sealed="s1.00000000.AAAA")
-    keys.clear_cache()
+    copies.clear()
 
 
 def _with(operation: str, **changes: Any) -> Cause:

@@ -11,11 +11,11 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from identity import copies
 from identity.context import RequestContext
 from identity.directory import users
 from identity.models import AuditEvent, SessionEndReason, SessionKind, SSOSession, Tenant, User
 from identity.sso import access, sessions
-from oidc_provider.clients import cached
 from oidc_provider.clients.authentication import ASSERTION_TYPE
 from oidc_provider.models import AuthorizationCode, Consent
 from tests.factories import make_tenant, make_user
@@ -324,7 +324,7 @@ def test_a_disabled_mini_program_is_not_opened(agreed: App, what: str) -> None:
     row = client if what == "client" else client.catalogue_entry
     row.is_active = False
     row.save()
-    cached.clear_cache()
+    copies.clear()
     assert agreed.check().status_code == 400
     assert agreed.code().status_code == 400
 

@@ -11,6 +11,7 @@ from django.core.checks import run_checks
 from django.test import override_settings
 from django.utils import timezone
 
+from identity import copies
 from identity.errors import IdentityError, catalogue
 from identity.registry import purgers
 from oidc_provider import errors, public
@@ -129,7 +130,7 @@ def test_a_copy_of_a_client_is_five_seconds_old_at_most(machine: Machine, monkey
     tenant, client_id = machine.context.tenant, machine.client.client_id
     clock = [1000.0]
     monkeypatch.setattr(cached.time, "monotonic", lambda: clock[0])
-    cached.clear_cache()
+    copies.clear()
     cached.find(client_id=client_id, tenant=tenant)
     # As another process does it: no signal is heard here.
     type(machine.client).objects.filter(pk=machine.client.pk).update(is_active=False)

@@ -12,9 +12,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from identity import copies
 from identity.conf import current
 from identity.context import RequestContext
-from identity.directory import tenants
 from identity.messaging import messages
 from identity.models import AuditEvent, LoginTransaction, PasswordPolicy, SSOSession, VerificationCode
 from identity.sign_in import captcha, verification
@@ -124,7 +124,7 @@ def test_no_code_goes_to_an_operator(browser, alice, rights):
 def olga(tenant):
     """An operator with a proved mailbox and a proved number, in a tenant that allows the reset."""
     PasswordPolicy.objects.filter(tenant=tenant).update(operators_may_reset=True)
-    tenants.forget_cached()
+    copies.clear()
     proved = {"email": "olga@example.org", "email_verified": True, "mobile": MOBILE, "phone_number_verified": True}
     return make_user(tenant, user_name="olga", password=PASSWORD, is_staff=True, **proved)
 

@@ -12,9 +12,8 @@ from django.db.backends.utils import CursorWrapper
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
-from identity import middleware
+from identity import copies, middleware
 from identity.context import RequestContext
-from identity.directory import tenants
 from identity.models import AuditEvent, SSOSession, Tenant
 from identity.sign_in import login
 from tests.factories import make_tenant
@@ -94,7 +93,7 @@ def test_inactive_tenant_is_not_found(browser, tenant):
 
 def test_loopback_host_is_the_default_tenant_with_debug_only(browser, tenant, settings):
     Tenant.objects.filter(pk=tenant.pk).update(is_default=True)
-    tenants.forget_cached()
+    copies.clear()
     assert browser.get("/login", headers={"host": "localhost:8000"}).status_code == 404
     settings.IDENTITY = {**settings.IDENTITY, "debug": True}
     for host in ("localhost:8000", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000", "127.0.0.1"):
@@ -374,7 +373,7 @@ def lost_database() -> Iterator[None]:
 @pytest.mark.parametrize("is_cached", [True, False])
 def test_lost_database_is_503_with_retry_after(signed_in, is_cached):
     if not is_cached:
-        tenants.forget_cached()
+        copies.clear()
     with lost_database():
         for path in ("/account", "/login"):
             response = signed_in.get(path)

@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from PIL import Image
 
-from identity.directory import tenants
+from identity import copies
 from identity.models import AuditEvent, Captcha, Tenant, VerificationCode
 from identity.sign_in import captcha, puzzles
 from tests.factories import make_application, make_tenant
@@ -50,7 +50,7 @@ def encrypted(point: str, key: str) -> str:
 def keyed(phone: Phone) -> Phone:
     """An app in a tenant that gives captchas a key."""
     Tenant.objects.filter(pk=phone.tenant.pk).update(encrypt_captcha=True)
-    tenants.forget_cached()
+    copies.clear()
     return phone
 
 

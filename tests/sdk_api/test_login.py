@@ -12,8 +12,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from identity import crypto
-from identity.directory import tenants
+from identity import copies, crypto
 from identity.models import (
     ApplicationAccess,
     AuditEvent,
@@ -205,7 +204,7 @@ def test_x_l_chooses_the_language_where_the_tenant_says_so(phone: Phone) -> None
     before = phone.profile(None).json()["error_msg"]
     phone.tenant.localize_errors = True
     phone.tenant.save()
-    tenants.forget_cached()
+    copies.clear()
     assert before == "Signature invalid or expired."
     answer = phone.get("profile", X_signature=None, X_L="zh").json()
     assert (answer["error_code"], answer["error_msg"] != before) == ("PARAM.0030", True)

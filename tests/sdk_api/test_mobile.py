@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from identity.directory import tenants
+from identity import copies
 from identity.models import (
     ApplicationAccess,
     AttributeEditor,
@@ -337,7 +337,7 @@ def test_a_newcomer_lands_in_the_tenants_organisation(open_phone: Phone, is_chos
     guests = make_organization(open_phone.tenant)
     if is_chosen:
         Tenant.objects.filter(pk=open_phone.tenant.pk).update(registration_organization=guests)
-        tenants.forget_cached()
+        copies.clear()
     register(open_phone, receive(open_phone, "REGISTER_SMS", OTHER_MOBILE), user_name="bob")
     chosen = Organization.objects.get(memberships__user__user_name="bob")
     assert chosen == (guests if is_chosen else root)

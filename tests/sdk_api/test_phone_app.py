@@ -16,8 +16,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from identity import crypto
-from identity.directory import tenants
+from identity import copies, crypto
 from identity.models import MFAMode, PasswordPolicy, SessionPolicy, SSOSession, Tenant, UnknownUser, User
 from oidc_provider.clients import tenant_rights
 from oidc_provider.clients.authentication import SECRET_PURPOSE
@@ -115,7 +114,7 @@ def change(**values: Any) -> None:
         own = {name: value for name, value in values.items() if name in {field.name for field in model._meta.fields}}
         if own:
             model.objects.update(**own)
-    tenants.forget_cached()
+    copies.clear()
 
 
 def back_end(example: ModuleType, live_server: Any, client: Client) -> Any:

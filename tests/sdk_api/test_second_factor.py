@@ -9,8 +9,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from identity import copies
 from identity.context import RequestContext
-from identity.directory import tenants
 from identity.models import AuditEvent, MFAMode, SSOSession, User
 from identity.sign_in import enrolment
 from tests.factories import PASSWORD, make_application, make_tenant, make_user
@@ -205,7 +205,7 @@ def test_an_expired_password_is_still_to_be_changed_after_it() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_a_hundred_codes_at_once_one_opens_a_session() -> None:
     phone = make_guarded_phone(limits={"max_failures": 1000, "max_failures_per_source": 1000})
-    tenants.forget_cached()
+    copies.clear()
     token, code = begin(phone), receive(phone, "OTP_REST_SMS")
     answers = at_once(lambda _number: prove(phone, token, code).json().get("status", "refused"), times=100)
     assert sorted(answers) == ["SUCCESS"] + ["refused"] * 99

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from jwt.algorithms import RSAAlgorithm
 
-from identity import nonces
+from identity import copies, nonces
 from identity.keyring import keys
 from identity.models import AuditEvent, KeyPair, KeyState, SpentNonce, SSOSession
 from oidc_provider.models import Client
@@ -287,11 +287,11 @@ def test_an_app_with_the_old_key_goes_on_after_rotation_and_stops_after_revocati
     token, old = phone.sign_in(), phone.public_key()
     kinds = {"tenant": phone.tenant, "use": "enc", "alg": "RSA-OAEP-256"}
     keys.rotate(**kinds)
-    keys.clear_cache()
+    copies.clear()
     assert phone.public_key().public_numbers() != old.public_numbers()
     assert phone.profile(phone.encrypt(phone.plaintext(token), key=old)).status_code == 200
     keys.revoke(**kinds)
-    keys.clear_cache()
+    copies.clear()
     assert phone.profile(phone.encrypt(phone.plaintext(token), key=old)).json() == REFUSED
     assert KeyPair.objects.filter(state=KeyState.ACTIVE, use="enc").count() == 1
 
@@ -335,7 +335,7 @@ def test_every_refusal_reads_the_keys_anew(phone: Phone, header: str) -> None:
 
 def test_a_key_that_another_process_has_just_made_is_taken(phone: Phone) -> None:
     KeyPair.objects.filter(tenant=phone.tenant, use="enc").delete()
-    keys.clear_cache()
+    copies.clear()
     token = phone.sign_in()
     assert phone.profile("bm9uZQ").json() == REFUSED  # This process now knows that there is no key.
     make_keys(phone.tenant, use="enc", alg="RSA-OAEP-256")

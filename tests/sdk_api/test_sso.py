@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from identity.directory import tenants
+from identity import copies
 from identity.keyring import keys
 from identity.models import (
     AppAccount,
@@ -414,7 +414,7 @@ def test_a_refresh_replaces_the_session_token_and_keeps_the_session(phone: Phone
 
 def test_refreshing_ends_where_the_tenant_says_so(phone: Phone) -> None:
     SessionPolicy.objects.update(sdk_max_seconds=10 * 24 * 3600)
-    tenants.forget_cached()
+    copies.clear()
     with time_machine.travel("2026-11-22 09:00:00Z", tick=False) as clock:
         token = phone.sign_in()
         clock.shift(timedelta(days=6))
@@ -431,10 +431,10 @@ def test_refreshing_ends_where_the_tenant_says_so(phone: Phone) -> None:
 def test_a_session_that_would_not_be_opened_now_is_not_refreshed(phone: Phone, back_end: BackEnd) -> None:
     token = phone.sign_in()
     SessionPolicy.objects.update(mfa_mode=MFAMode.ALWAYS)
-    tenants.forget_cached()
+    copies.clear()
     assert back_end.refresh(token).json() == SESSION_TOKEN
     SessionPolicy.objects.update(mfa_mode=MFAMode.NEVER)
-    tenants.forget_cached()
+    copies.clear()
     assert back_end.refresh(token).status_code == 200
     access.revoke_everything(user=phone.user, reason="password_changed", context=_context(phone))
     assert back_end.refresh(token).json() == SESSION_TOKEN
@@ -444,7 +444,7 @@ def test_a_session_that_would_not_be_opened_now_is_not_refreshed(phone: Phone, b
 def test_a_session_that_would_not_be_opened_now_gives_no_id_token(phone: Phone) -> None:
     token = phone.sign_in()
     SessionPolicy.objects.update(mfa_mode=MFAMode.ALWAYS)
-    tenants.forget_cached()
+    copies.clear()
     refused = phone.post("session-token/refresh-id-token", "", X_signature=phone.sign(token))
     assert (refused.status_code, refused.json()["error_code"]) == (400, "LOGIN.0003")
 
@@ -515,7 +515,7 @@ def test_a_client_without_openid_gets_no_id_token(phone: Phone) -> None:
 def lose_signing_keys() -> None:
     """As after a restart with another KEY_ENCRYPTION_KEYS."""
     KeyPair.objects.filter(use="sig").update(private_sealed="s1.00000000.AAAA")
-    keys.clear_cache()
+    copies.clear()
 
 
 @pytest.mark.spec("OneAccess-3.2.5.1")

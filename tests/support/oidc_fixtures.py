@@ -7,13 +7,9 @@ from typing import Any
 
 import pytest
 
-from identity import origins
-from identity.directory import tenants
-from identity.keyring import keys
+from identity import copies
 from identity.models import Tenant, User
 from identity.sso import sessions
-from oidc_provider.clients import cached
-from oidc_provider.clients.keys import clear_cache as forget_jwks
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.keys import make_keys
 from tests.factories.oidc import make_client
@@ -22,9 +18,8 @@ from tests.support.machine import Machine
 
 def forget_everything() -> None:
     """As a process that has read nothing yet."""
-    caches = (cached.clear_cache, origins.clear_cache, keys.clear_cache, tenants.forget_cached)
-    for forget in (*caches, forget_jwks, sessions.forget_joined):
-        forget()
+    copies.clear()
+    sessions.forget_joined()
 
 
 @pytest.fixture(autouse=True)

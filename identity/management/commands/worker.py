@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.urls import set_script_prefix
 
-from identity import origins
+from identity import listening, origins
 from identity.conf import conf
 from identity.keyring import secret_check
 from identity.upkeep import upkeep
@@ -40,6 +40,8 @@ class Command(BaseCommand):
 
         previous = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
         log.info("worker.start")
+        listening.begin()
+        listening.ensure()
         try:
             self.prove_secrets(stop, is_patient=not options["once"])
             with ThreadPoolExecutor(

@@ -19,7 +19,7 @@ from django.db import IntegrityError, connection, connections, transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from identity import crypto, purging
+from identity import copies, crypto, purging
 from identity.events import EventType
 from identity.keyring import keys
 from identity.models import AuditEvent, KeyPair, KeyState, Tenant
@@ -31,9 +31,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def fresh_copies():
-    keys.clear_cache()
+    copies.clear()
     yield
-    keys.clear_cache()
+    copies.clear()
 
 
 @pytest.fixture
@@ -334,7 +334,7 @@ def test_private_halves_of_old_encryption_keys_are_destroyed(tenant):
 
 def test_signing_asks_the_database_once_in_five_seconds(tenant, monkeypatch, django_assert_num_queries):
     keys.ensure(tenant=tenant, use="sig", alg="ES256")
-    keys.clear_cache()  # as in another process
+    copies.clear()  # as in another process
     began = time.monotonic()
     for elapsed, queries in ((0, 1), (4.9, 0), (5.1, 1), (9.9, 0)):
         monkeypatch.setattr(time, "monotonic", lambda: began + elapsed)  # noqa: B023 - used before the next round
@@ -344,7 +344,7 @@ def test_signing_asks_the_database_once_in_five_seconds(tenant, monkeypatch, dja
 
 def test_a_key_is_parsed_once(tenant, monkeypatch):
     keys.ensure(tenant=tenant, use="sig", alg="ES256")
-    keys.clear_cache()
+    copies.clear()
     first = keys.active(tenant=tenant, use="sig", alg="ES256")
     parsed = first.private
     keys.public_keys(tenant=tenant)  # reads the rows again
@@ -362,12 +362,12 @@ def test_publishing_never_uses_the_copy(tenant, django_assert_num_queries):
 
 def test_an_unknown_kid_is_looked_for_in_the_database(tenant):
     keys.public_keys(tenant=tenant)
-    keys.clear_cache()
+    copies.clear()
     keys.active(tenant=tenant, use="sig", alg="RS256")  # fills the copy
-    copies = dict(keys._copies)
+    known = keys._copies.find(tenant.pk)
     keys.rotate(tenant=tenant, use="sig", alg="RS256")
-    keys.clear_cache()
-    keys._copies.update(copies)  # another process's copy, older than the rotation
+    copies.clear()
+    keys._copies.keep(tenant.pk, known, tenant_id=tenant.pk, since=copies.begin())  # another process's, of before
     for kid in states(tenant):
         assert keys.find_published(tenant=tenant, kid=kid) is not None
     assert keys.find_published(tenant=tenant, kid="unknown") is None
@@ -464,7 +464,7 @@ def start(target, *args):
 
 
 def in_process(target, results, *args):
-    keys.clear_cache()
+    copies.clear()
     try:
         results.put(target(*args))
     except BaseException as error:

@@ -21,7 +21,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from identity import crypto, delivery, pending_requests, purging, registry
+from identity import copies, crypto, delivery, pending_requests, purging, registry
 from identity.keyring import keys, resealing
 from identity.models import Delivery, KeyPair, PendingRequest, Tenant, User
 from identity.upkeep import upkeep
@@ -91,7 +91,7 @@ def test_the_worker_does_everything_it_is_for(monkeypatch):
     monkeypatch.setattr(registry, "_delivery_senders", {"test": lambda row: None})
     tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
     row = delivery.enqueue(tenant=tenant, kind="test", url="https://rp.example.test/", payload={})
-    keys.clear_cache()
+    copies.clear()
     keys.ensure(tenant=tenant, use="sig", alg="ES256")
     long_ago = timezone.now() - timedelta(days=91)
     KeyPair.objects.filter(state="active").update(activated_at=long_ago)
@@ -240,7 +240,7 @@ def test_every_purger_runs_on_an_empty_database():
 def test_what_services_seal_can_be_resealed():
     """Services spell the purpose of a column themselves; here the rule of crypto.column_purpose is held to them."""
     tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
-    keys.clear_cache()
+    copies.clear()
     with sealed_with(OLD):
         pending_requests.park(tenant=tenant, path="/oauth2/authorize", payload={"a": "b"}, binding="browser")
         keys.ensure(tenant=tenant, use="sig", alg="ES256")
@@ -272,7 +272,7 @@ def test_every_sealed_column_is_found():
 @pytest.fixture
 def sealed_rows(db):
     """A user and a key pair of the old encryption key."""
-    keys.clear_cache()
+    copies.clear()
     with sealed_with(OLD):
         tenant = Tenant.objects.create(code="upkeep", name="Upkeep")
         users = []
@@ -297,7 +297,7 @@ def test_resealing_lets_the_old_key_go(sealed_rows):
         again = StringIO()
         call_command("reseal", stdout=again)
         assert all(line.endswith(": 0 resealed, 0 unreadable") for line in again.getvalue().splitlines())
-    keys.clear_cache()
+    copies.clear()
     with sealed_with(NEW):
         assert [User.objects.get(pk=user.pk).mobile for user in users] == ["13812345670", "13812345671", "13812345672"]
         token = keys.sign(tenant=tenant, alg="ES256", claims={"sub": "alice"})

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.utils import timezone
 
-from identity import outbound
+from identity import copies, outbound
 from oidc_provider.clients import keys
 from oidc_provider.clients.authentication import ASSERTION_TYPE, hash_secret
 from oidc_provider.models import AccessToken, AuthorizationCode, Client, ClientAssertion, PublishedKeys, RefreshToken
@@ -406,7 +406,7 @@ def test_keys_outlive_an_address_that_is_down_for_an_hour_and_no_longer(
     fetched["document"] = outbound.TimedOut("client.example")
     for age, status in ((timedelta(minutes=50), 200), (timedelta(minutes=61), 401)):
         PublishedKeys.objects.update(fetched_at=timezone.now() - age, asked_at=None)
-        keys.clear_cache()
+        copies.clear()
         assert prove(fetching_machine, signer.assertion(fetching_machine)).status_code == status
 
 

@@ -13,6 +13,7 @@ from lxml import etree
 
 from cas_saml.saml import registration, requested_attributes
 from cas_saml.saml.certificates import to_pem as pem_of
+from identity import copies
 from identity.keyring import keys
 from identity.models import KeyUse, Tenant
 from tests.factories.saml import pem, provider_credential
@@ -37,7 +38,7 @@ def test_the_metadata_shows_the_current_certificate_and_the_next_one(
     assert len(before) == 2
     assert provider.sign_in(browser).assertion is not None  # checked with the first one
     keys.rotate(tenant=tenant, use=KeyUse.SAML, alg="RS256")
-    keys.clear_cache()
+    copies.clear()
     after = provider.idp_certificates()
     assert after[0] == before[1]
     assert after[1] not in before
