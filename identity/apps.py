@@ -13,6 +13,8 @@ class IdentityConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, the purgers and the sections of configuration files."""
         # All register themselves.
-        from identity import checks  # noqa: F401
+        from identity import listening
         from identity.configuration import messages, upstreams  # noqa: F401
         from identity.upkeep import purgers  # noqa: F401
+
+        listening.connect()

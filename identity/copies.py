@@ -107,6 +107,7 @@ class _Changed(threading.local):
 _store = _Store()
 _changed = _Changed()
 _publishers: list[Callable[[int | None], None]] = []
+_watched: set[str] = set()
 
 
 class Copies(Generic[K, V]):
@@ -158,6 +159,7 @@ class Copies(Generic[K, V]):
 
 def begin() -> Moment:
     """Return the moment at which somebody begins to read what shall be kept."""
+    _reads_rows()  # notices that a transaction is over
     return Moment(_store.generation, time.monotonic())
 
 
@@ -181,6 +183,7 @@ def forget(tenant_ids: Iterable[int | None]) -> None:
 def clear() -> None:
     """Forget everything, as a process that has just begun."""
     _changed.tenant_ids.clear()
+    _store.heard_at = float("-inf")
     _store.forget(None)
 
 
@@ -190,8 +193,14 @@ def watch(model: type[Model], *, tenant: str = "tenant_id") -> None:
     def tell(instance: Model, **kwargs: Any) -> None:
         changed(getattr(instance, tenant))
 
+    _watched.add(model._meta.label_lower)
     for signal in (post_save, post_delete):
         signal.connect(tell, sender=model, weak=False, dispatch_uid=f"copies.{model._meta.label}")
+
+
+def watched() -> frozenset[str]:
+    """Return the labels of the models that are watched: their tables tell other nodes, by a trigger."""
+    return frozenset(_watched)
 
 
 def publish_by(publisher: Callable[[int | None], None]) -> None:

@@ -2,7 +2,7 @@
 
 On PostgreSQL the tables tell: their triggers NOTIFY within the writing transaction, whatever wrote. A thread of each
 process listens on a connection of its own. Where REDIS_URL is set, a process publishes there after its commits, and
-listens there too: that serves where the database cannot tell (SQLite, or behind a pooler, which lends a connection
+listens there too: that serves where the database cannot tell (SQLite, or behind a pooler that lends a connection
 for one statement). Where neither is heard, copies are as old as `process_cache_seconds` allows.
 
 A listener proves twice a second that it would hear; silent for `copies.SILENCE_SECONDS`, it counts as deaf. Whenever
@@ -37,12 +37,16 @@ _listening_in = 0  # process id
 _lock = threading.Lock()
 
 
+def connect() -> None:
+    """Let every process publish what it changes, where there is a Redis. Called once, by `apps.ready`."""
+    if _redis_url():
+        copies.publish_by(_publish)
+
+
 def begin() -> None:
     """Let this process, and those that it becomes by forking, listen from their first request on."""
     global _wanted
     _wanted = True
-    if _redis_url():
-        copies.publish_by(_publish)
 
 
 def is_wanted() -> bool:
@@ -91,9 +95,9 @@ def _listen_to_postgresql() -> None:
         connection.execute(f"LISTEN {CHANNEL}")
         copies.clear()
         while True:
-            # What was told before this answer comes with it. A pooler shows another number, or lends another backend.
-            (backend,) = connection.execute("SELECT pg_backend_pid()").fetchone()
-            if backend != connection.info.backend_pid:
+            # What was told before this answer comes with it. A pooler may have lent another backend, which listens to
+            # nothing.
+            if (CHANNEL,) not in connection.execute("SELECT pg_listening_channels()").fetchall():
                 raise ConnectionError("behind a pooler")
             _forget(told)
             copies.hear()

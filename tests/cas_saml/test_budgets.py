@@ -65,5 +65,5 @@ def test_what_another_process_changed_is_known_after_five_seconds(monkeypatch: p
     CASService.objects.update(is_active=False)  # tells this process nothing
     assert services.find(service.url, tenant=tenant) == service
     now = time.monotonic()
-    monkeypatch.setattr("cas_saml.cas.services.time.monotonic", lambda: now + 5)
+    monkeypatch.setattr("identity.copies.time.monotonic", lambda: now + 5)
     assert services.find(service.url, tenant=tenant) is None

@@ -19,7 +19,7 @@ from django.urls import resolve
 
 from config import lane
 from config.lane import Lane
-from identity import budgets
+from identity import budgets, copies
 from identity.models import AuditEvent
 from identity.views.machines import endpoint_of
 from oidc_provider import dialects
@@ -175,6 +175,7 @@ def answer(application: Any, environ: Environ) -> tuple[Any, ...]:
     if "wsgi.input" in environ and isinstance(environ["wsgi.input"], BytesIO):
         environ["wsgi.input"].seek(0)
     budgets.clear()
+    copies.begin()  # the transactions of fixtures are over
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)  # the connection is the test's
     with transaction.atomic():

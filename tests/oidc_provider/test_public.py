@@ -129,7 +129,7 @@ def test_a_change_of_a_client_is_seen_at_the_next_request(machine: Machine, djan
 def test_a_copy_of_a_client_is_five_seconds_old_at_most(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant, client_id = machine.context.tenant, machine.client.client_id
     clock = [1000.0]
-    monkeypatch.setattr(cached.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(copies.time, "monotonic", lambda: clock[0])
     copies.clear()
     cached.find(client_id=client_id, tenant=tenant)
     # As another process does it: no signal is heard here.

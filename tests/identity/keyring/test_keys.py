@@ -19,7 +19,7 @@ from django.db import IntegrityError, connection, connections, transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from identity import copies, crypto, purging
+from identity import copies, crypto, listening, purging
 from identity.events import EventType
 from identity.keyring import keys
 from identity.models import AuditEvent, KeyPair, KeyState, Tenant
@@ -570,3 +570,28 @@ def test_the_audit_names_the_operator(tenant, change):
     event = AuditEvent.objects.latest("id")
     assert (event.actor_type, event.actor_id) == ("user", operator.public_id)
     assert "private" not in str(event.details)
+
+
+def test_a_new_key_signs_once_every_node_had_time_to_hear_of_it(tenant, monkeypatch):
+    slept = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    keys.ensure(tenant=tenant, use="sig", alg="ES256")
+    keys.sign(tenant=tenant, alg="ES256", claims={})
+    assert not slept  # nobody here remembers what is published
+    copies.clear()
+    monkeypatch.setattr(listening, "_wanted", True)
+    keys.sign(tenant=tenant, alg="ES256", claims={})
+    (seconds,) = slept
+    assert copies.SILENCE_SECONDS < seconds <= copies.SILENCE_SECONDS + 0.5
+    KeyPair.objects.update(created_at=timezone.now() - timedelta(seconds=10))
+    copies.clear()
+    keys.sign(tenant=tenant, alg="ES256", claims={})
+    assert len(slept) == 1
+
+
+def test_what_is_published_is_remembered_only_while_changes_are_told(tenant, django_assert_num_queries):
+    keys.ensure(tenant=tenant, use="sig", alg="RS256")
+    keys.public_keys(tenant=tenant)
+    copies.hear()
+    with django_assert_num_queries(0):
+        keys.public_keys(tenant=tenant)
