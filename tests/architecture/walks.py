@@ -22,7 +22,7 @@ HALL = (
     "config/", "identity/middleware.py", "identity/forwarding.py", "identity/context.py", "identity/cookies.py",
     "identity/database.py", "identity/languages.py", "identity/origins.py", "identity/retries.py", "identity/http.py",
     "identity/decorators.py", "identity/budgets.py", "identity/clocks.py", "identity/registry.py",
-    "identity/statements.py", "identity/directory/tenants.py", "identity/views/errors.py",
+    "identity/statements.py", "identity/lookups.py", "identity/directory/tenants.py", "identity/views/errors.py",
     "identity/browser/content_security.py", "identity/browser/kept_pages.py", "identity/views/context_processors.py",
     "oidc_provider/middleware.py", "identity/keyring/secret_check.py", "identity/passwords/turns.py",
     "identity/passwords/hashers.py", "identity/copies.py", "identity/listening.py", "identity/machine.py",
