@@ -51,7 +51,7 @@ _KNOWN_MIDDLEWARE = frozenset(
         "identity.middleware.RequestContextMiddleware",
         "django.middleware.security.SecurityMiddleware",
         "whitenoise.middleware.WhiteNoiseMiddleware",
-        "csp.middleware.CSPMiddleware",
+        "identity.middleware.ContentSecurityPolicyMiddleware",
         "django.contrib.sessions.middleware.SessionMiddleware",
         "oidc_provider.middleware.CORSMiddleware",
         "oidc_provider.middleware.ScriptedSignInMiddleware",

@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -100,6 +101,7 @@ def normal_host(host: str, *, scheme: str) -> str:
     return match["name"] if port in {"", _DEFAULT_PORTS.get(scheme)} else f"{match['name']}:{port}"
 
 
+@lru_cache(maxsize=1000)
 def parse_node(text: str) -> IPv4Address | IPv6Address | None:
     """Read the address of a hop, with or without port, brackets and quotes (RFC 7239-6); None for anything else."""
     text = text.strip()

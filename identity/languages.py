@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from django.conf import settings
 from django.utils import translation
@@ -12,23 +13,30 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from identity.http import Request
 from identity.models import Tenant
 
+_MAX_TAG_LENGTH, _MAX_HEADER_LENGTH = 35, 500
 _SIMPLIFIED = "zh-hans"
 _TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
 
 
 def choose_language(request: Request) -> str:
     """Return the best of our languages for this request, as a BCP 47 tag in lower case."""
-    wishes = [*request.GET.get("ui_locales", "")[:100].split(), *_wishes_of_browser(request)]
-    others = [
+    return _chosen(
+        request.GET.get("ui_locales", "")[:100],
+        request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")[: _MAX_TAG_LENGTH + 1],
+        request.headers.get("Accept-Language", "")[:_MAX_HEADER_LENGTH],
         getattr(request.user, "language", ""),
         getattr(request.context.tenant, "language", ""),
-    ]
-    return _first_supported(wishes, others)
+    )
+
+
+@lru_cache(maxsize=1000)  # browsers say the same in every request
+def _chosen(ui_locales: str, cookie: str, accept_language: str, *others: str) -> str:
+    return _first_supported([*ui_locales.split(), cookie, *_accepted(accept_language)], others)
 
 
 def language_of_program(accept_language: str, *, tenant: Tenant) -> str:
     """Return the same for a caller without cookie and account. accept_language: the header's value."""
-    return _first_supported(_accepted(accept_language), [tenant.language])
+    return _chosen("", "", accept_language[:_MAX_HEADER_LENGTH], tenant.language)
 
 
 def language_of_refusal(request: Request) -> str:
@@ -73,7 +81,7 @@ def _first_supported(wishes: Iterable[str], others: Iterable[str] = ()) -> str:
 
 
 def _nearest(tag: str) -> str | None:
-    if not tag or len(tag) > 35:
+    if not tag or len(tag) > _MAX_TAG_LENGTH:
         return None
     try:
         return translation.get_supported_language_variant(_hyphenated(tag))
@@ -98,5 +106,5 @@ def _wishes_of_browser(request: Request) -> list[str]:
 
 
 def _accepted(accept_language: str) -> list[str]:
-    parsed = parse_accept_lang_header(accept_language[:500].replace("_", "-"))
+    parsed = parse_accept_lang_header(accept_language[:_MAX_HEADER_LENGTH].replace("_", "-"))
     return [tag for tag, _quality in parsed if tag != "*"]

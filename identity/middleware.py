@@ -10,12 +10,17 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
+from csp.constants import HEADER as CSP_HEADER
+from csp.middleware import CSPMiddleware
+from csp.utils import build_policy
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.db import Error as DatabaseError
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
@@ -153,6 +158,31 @@ class SSOSessionMiddleware:
         session = request.sso_session
         if session is not None and not getattr(view, "is_machine_endpoint", False):
             sessions.touch(session)
+
+
+class ContentSecurityPolicyMiddleware(CSPMiddleware):
+    """Django-csp, which builds the header of each answer from the settings: here once for answers that ask the same."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Set the header, if nothing else has."""
+        is_shown_by_django = settings.DEBUG and response.status_code in (404, 500)
+        is_plain = response.__dict__.keys().isdisjoint(_OWN_POLICY) and not hasattr(request, "_csp_nonce")
+        if is_shown_by_django or not is_plain:
+            answered: HttpResponseBase = super().process_response(request, response)
+            return answered
+        update: dict[str, list[str]] = getattr(response, "_csp_update", {})
+        response.headers.setdefault(CSP_HEADER, _policy(tuple((name, *places) for name, places in update.items())))
+        return response
+
+
+# What makes an answer's policy another one than that of the settings with what `browser.content_security` allows.
+_OWN_POLICY = {"_csp_config", "_csp_replace", "_csp_exempt", "_csp_config_ro", "_csp_update_ro", "_csp_replace_ro"}
+
+
+@lru_cache(maxsize=1000)
+def _policy(update: tuple[tuple[str, ...], ...]) -> str:
+    """Return the header for what a page allows beside the settings: directives, each with its places."""
+    return build_policy(update={name: list(places) for name, *places in update})
 
 
 class LanguageMiddleware:

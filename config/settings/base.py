@@ -103,7 +103,7 @@ def apps() -> Settings:
             "identity.middleware.RequestContextMiddleware",
             "django.middleware.security.SecurityMiddleware",
             "whitenoise.middleware.WhiteNoiseMiddleware",
-            "csp.middleware.CSPMiddleware",
+            "identity.middleware.ContentSecurityPolicyMiddleware",
             "django.contrib.sessions.middleware.SessionMiddleware",  # the admin's own state; lazy elsewhere
             "oidc_provider.middleware.CORSMiddleware",
             "oidc_provider.middleware.ScriptedSignInMiddleware",  # before CsrfViewMiddleware, whose place it may take

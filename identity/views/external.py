@@ -17,7 +17,7 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -150,17 +150,19 @@ def offered(request: Request, row: LoginTransaction) -> tuple[Offered, ...]:
     return tuple(Offered(upstreams.label_of(upstream), upstream.public_id) for upstream in found)
 
 
+_NOTICES = {
+    "declined": gettext_lazy("You did not sign in there. Choose another way, or try again."),
+    "refused": gettext_lazy("The sign-in there did not work. Please try again."),
+    "busy": gettext_lazy("The other service does not answer. Try again later, or choose another way."),
+    "disabled": gettext_lazy("You cannot sign in with this account. Please ask your administrator."),
+    "failed": gettext_lazy("Too many attempts. Please wait a little and try again."),
+    "over": gettext_lazy("This page is out of date. Please start again."),
+}
+
+
 def notice(request: Request) -> str:
     """Return what the sign-in page says of a sign-in that came to nothing elsewhere."""
-    texts = {
-        "declined": _("You did not sign in there. Choose another way, or try again."),
-        "refused": _("The sign-in there did not work. Please try again."),
-        "busy": _("The other service does not answer. Try again later, or choose another way."),
-        "disabled": _("You cannot sign in with this account. Please ask your administrator."),
-        "failed": _("Too many attempts. Please wait a little and try again."),
-        "over": _("This page is out of date. Please start again."),
-    }
-    return str(texts.get(request.GET.get("notice", ""), ""))
+    return str(_NOTICES.get(request.GET.get("notice", ""), ""))
 
 
 # The account page ------------------------------------------------------------------------------------------

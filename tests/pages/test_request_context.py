@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from ipaddress import ip_network
 
 import pytest
+from csp.middleware import CSPMiddleware
 from django.db import OperationalError
 from django.db.backends.utils import CursorWrapper
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
 from identity import copies, middleware
+from identity.browser.content_security import allow_form_targets, allow_frames
 from identity.context import RequestContext
+from identity.middleware import ContentSecurityPolicyMiddleware
 from identity.models import AuditEvent, SSOSession, Tenant
 from identity.sign_in import login
 from tests.factories import make_tenant
@@ -474,3 +477,25 @@ def test_bare_address_leads_people_to_their_account(browser):
 def test_signing_out_where_nobody_is_signed_in_says_so(browser):
     assert browser.get("/logout")["Location"] == "/logged-out"
     assert browser.post("/logout", {"confirm": "yes"})["Location"] == "/logged-out"
+
+
+def test_the_policy_of_an_answer_is_built_once_and_is_the_one_of_django_csp(tenant: Tenant) -> None:
+    def headers_of(kind: type[CSPMiddleware], *, is_marked: str = "", has_nonce: bool = False) -> dict[str, str]:
+        request, response = RequestFactory().get("/"), HttpResponse()
+        allow_form_targets(response, ["https://example.org/cb", "myapp:/cb"])
+        allow_frames(response, ["https://example.org/a;b"])
+        if is_marked:
+            setattr(response, is_marked, {"img-src": ["'self'"]})
+        middleware = kind(lambda _request: response)
+        middleware.process_request(request)
+        if has_nonce:
+            assert str(request.csp_nonce)
+            request._csp_nonce = "n"
+        return dict(middleware.process_response(request, response).headers)
+
+    for options in ({}, {}, {"has_nonce": True}, *({"is_marked": name} for name in ("_csp_replace", "_csp_exempt"))):
+        assert headers_of(ContentSecurityPolicyMiddleware, **options) == headers_of(CSPMiddleware, **options)
+    assert (
+        "form-action 'self' https://example.org myapp: https:"
+        in headers_of(ContentSecurityPolicyMiddleware)["Content-Security-Policy"]
+    )
