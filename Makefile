@@ -17,8 +17,8 @@ export PYTHONUNBUFFERED = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast coverage check fmt lint types contracts django-check bench bench-tenant races fuzz docs \
-	docs-check messages messages-check locks-check lock clean
+.PHONY: help setup run test test-fast coverage check fmt lint types contracts django-check bench bench-tenant \
+	bench-growth races fuzz docs docs-check messages messages-check locks-check lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench: $(VENV)/dev.stamp ## Measure the protocol endpoints under gunicorn
 
 bench-tenant: $(VENV)/dev.stamp ## Measure the tenant API over a million users on PostgreSQL
 	$(PYTHON) -m bench.tenant $(BENCH_ARGS)
+
+bench-growth: $(VENV)/dev.stamp ## Measure whether operations cost the same over a million rows as over few
+	$(PYTHON) -m bench.growth --svg docs/growth.svg $(BENCH_ARGS)
 
 races: $(VENV)/dev.stamp ## Race revocation against use on two nodes over PostgreSQL, 100 tries each
 	$(PYTHON) -m tests.races $(RACES_ARGS)

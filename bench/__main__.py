@@ -1,10 +1,12 @@
 """Run the measurements and print a table.
 
     python -m bench [--duration 5] [--concurrency 8] [--operations refresh,userinfo] [--json FILE]
+                    [--beside oidc-provider]
 
 DATABASE_URL names the PostgreSQL to use (default: the local one); the databases made there are dropped at the end.
 The token operations are measured in every dialect. Three servers are measured one after the other: the real one; one
-with a cheap password hash, for the sign-in alone; and one that counts statements, which is not timed.
+with a cheap password hash, for the sign-in alone; and one that counts statements, which is not timed. `--beside`
+measures node-oidc-provider after them, from the npm registry and on the same PostgreSQL (see bench/peers).
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from bench.operations import (
     redeem,
     sign_in,
 )
+from bench.peers import node
 from bench.sdk import new_phone
 from bench.worker import Person, Target, Worker
 from tests.clients.provider import Provider, tail
@@ -53,6 +56,11 @@ ISSUER_PATHS = {
     "oneaccess": "/api/v1/oauth2",
 }
 TOKEN_OPERATIONS = ("code_exchange", "refresh")  # measured in every dialect
+SHARED_OPERATIONS = (
+    *("discovery", "jwks", "client_credentials", "code_exchange", "refresh", "userinfo", "introspection"),
+    *("authorize", "login_flow"),
+)
+CHEAP_LOGIN = "login_flow, cheap hash"
 BUSY_SHARE = 0.15  # other work above this share of the machine marks a figure
 
 
@@ -165,7 +173,7 @@ def people(count: int) -> list[Person]:
     return [Person(f"user{number}", f"Bench-{secrets.token_urlsafe(12)}-7x") for number in range(count)]
 
 
-async def new_worker(target: Target, person: Person, provider: Provider) -> Worker:
+async def new_worker(target: Target, person: Person, provider: Provider | node.Peer) -> Worker:
     """A worker whose browser is signed in and that holds tokens."""
     connection, browser = Connection("127.0.0.1", provider.port), Connection("127.0.0.1", provider.port)
     worker = Worker(target, person, connection, browser)
@@ -187,7 +195,7 @@ def verified_subject(target: Target, id_token: str) -> str:
 class Stopwatch:
     """Adds up time, CPU time and requests of the measured stretches."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider | node.Peer) -> None:
         assert provider.process is not None
         assert provider.database is not None
         self._root, self._database = provider.process.pid, provider.database
@@ -210,7 +218,9 @@ class Stopwatch:
         self.others += machine - server - backends
 
 
-async def measure(operation: Operation, workers: list[Worker], provider: Provider, duration: float) -> Figure:
+async def measure(
+    operation: Operation, workers: list[Worker], provider: Provider | node.Peer, duration: float
+) -> Figure:
     """Run the operation on all workers for the duration."""
     await stretch(operation, workers, WARM_UP_SECONDS)
     watch, requests = Stopwatch(provider), 0
@@ -290,6 +300,34 @@ async def statements(provider: Provider, operations: list[Operation]) -> list[St
     return found
 
 
+def beside(directory: Path, database_url: str, operations: list[Operation], arguments: Any) -> list[Figure]:
+    """What the peer needs for the operations that both have, and for the sign-in with a hash that costs nothing."""
+    shared = [each for each in operations if each.name in SHARED_OPERATIONS]
+    everybody = people(arguments.concurrency)
+
+    async def run(peer: node.Peer, target: Target, chosen: list[Operation]) -> list[Figure]:
+        workers = [await new_worker(target, person, peer) for person in everybody]
+        return [await measure(operation, workers, peer, arguments.duration) for operation in chosen]
+
+    with node.start(directory, database_url, everybody, is_cheap=False) as (peer, target):
+        measured = asyncio.run(run(peer, target, shared))
+    if flows := [replace(each, name=CHEAP_LOGIN) for each in shared if each.name == "login_flow"]:
+        with node.start(directory, database_url, everybody, is_cheap=True) as (peer, target):
+            measured += asyncio.run(run(peer, target, flows))
+    return measured
+
+
+def comparison(measured: list[Figure], of_peer: list[Figure]) -> str:
+    ours = {figure.operation: figure for figure in measured}
+    lines = ["| CPU ms, server + database | Monban | oidc-provider | ratio |", "|---|---|---|---|"]
+    for peer in of_peer:
+        our = ours[peer.operation]
+        ratio = (our.server_ms + our.database_ms) / (peer.server_ms + peer.database_ms)
+        cells = [f"{each.server_ms:.2f} + {each.database_ms:.2f}" for each in (our, peer)]
+        lines.append(f"| {peer.operation} | {cells[0]} | {cells[1]} | {ratio:.2f} |")
+    return "\n".join(lines)
+
+
 def table(measured: list[Figure], counted: list[Statements]) -> str:
     queries = {row.operation: row for row in counted}
     lines = [
@@ -316,6 +354,7 @@ def main() -> int:
     parser.add_argument("--duration", type=float, default=5.0, help="seconds for each operation")
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--operations", default="", help="names, separated by commas; default: all")
+    parser.add_argument("--beside", choices=["oidc-provider"], help="also measure this one, which npm installs")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
     names = arguments.operations.split(",") if arguments.operations else [each.name for each in OPERATIONS]
@@ -333,13 +372,20 @@ def main() -> int:
         if flows:
             with start(Path(directory), database_url, {"BENCH_CHEAP_HASH": "1"}) as provider:
                 (cheap,) = asyncio.run(figures(provider, flows, arguments.concurrency, arguments.duration))
-            measured.append(Figure(**{**asdict(cheap), "operation": "login_flow, cheap hash"}))
+            measured.append(Figure(**{**asdict(cheap), "operation": CHEAP_LOGIN}))
         with start(Path(directory), database_url, {"BENCH_COUNT_QUERIES": "1"}) as provider:
             counted = asyncio.run(statements(provider, [each for each in operations if each.name != "login_flow"]))
+        of_peer = beside(Path(directory), database_url, operations, arguments) if arguments.beside else []
     print(table(measured, counted))
     print("\n2 gunicorn workers, 4 threads each. * other work ran on the machine: requests/s is a lower bound.")
+    if of_peer:
+        print(f"\n{comparison(measured, of_peer)}")
     if arguments.json:
-        document = {"figures": [asdict(row) for row in measured], "statements": [asdict(row) for row in counted]}
+        document = {
+            "peer": [asdict(row) for row in of_peer],
+            "figures": [asdict(row) for row in measured],
+            "statements": [asdict(row) for row in counted],
+        }
         arguments.json.write_text(json.dumps(document, indent=1))
     over = [row.operation for row in counted if row.budget is not None and row.queries > row.budget]
     if over:

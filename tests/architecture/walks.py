@@ -17,7 +17,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("config", "identity", "oidc_provider", "cas_saml", "miniapp", "sdk_api", "tenant_api")
 # What every request passes on its way in and out. `statements` is how a statement reaches the database, as the ORM is:
-# the rule is the query that a file beside it spells. `turns` and `hashers` are how a hash is made, as Django's are.
+# the rule is the query that a file beside it spells, and `lookups` a word in it. `turns` and `hashers` are how a
+# hash is made, as Django's are.
 HALL = (
     "config/", "identity/middleware.py", "identity/forwarding.py", "identity/context.py", "identity/cookies.py",
     "identity/database.py", "identity/languages.py", "identity/origins.py", "identity/retries.py", "identity/http.py",

@@ -121,6 +121,7 @@ class Provider:
         settings: str = "config.settings.dev",
         environment: dict[str, str] | None = None,
         is_warm: bool = True,
+        database: OwnDatabase | None = None,
     ) -> None:
         self.directory = directory
         self.port = free_port()
@@ -128,10 +129,10 @@ class Provider:
         self.log = directory / "monban.log"
         self._workers, self._threads, self._log_requests = workers, threads, log_requests
         self._is_warm, self._warm = is_warm, None
-        self.database: OwnDatabase | None = None
-        if database_url.startswith("postgres"):
+        self.database = database
+        if database is None and database_url.startswith("postgres"):
             self.database = OwnDatabase(database_url, template=templates.postgresql_database(database_url))
-        else:
+        elif database is None:
             shutil.copyfile(templates.sqlite_file(), directory / "monban.sqlite3")
         own = {
             "DEBUG": "1",
