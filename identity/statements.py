@@ -235,8 +235,9 @@ def write(
 
     gate: an Update that has to change a row, or a Select that has to find one. Of several each is tried where the one
     before it held, and what that one wrote stays; only the first may be a Select. besides: Updates that run with the
-    inserts; whether they change anything decides nothing. No row may be changed by two of them. On PostgreSQL all of it
-    sees the database as it was before, so one cannot find what another wrote.
+    inserts, in this order, which is that of their locks; whether they change anything decides nothing. No row may be
+    changed by two of them. On PostgreSQL all of it sees the database as it was before, so one cannot find what another
+    wrote.
     keys: set the rows' primary keys, which the database makes; without, the instances stay as they are. Not those of
     an Upsert, which may write nothing.
     Signals are not sent and `save` is not called, so it is for rows that have no such rules. Raises IntegrityError.
@@ -292,7 +293,11 @@ def _chain(gates: int, has_keys: bool, plans: tuple[_Plan, ...], inserts: tuple[
         returning = " RETURNING 1" if gate.returning is not None else ""
         named.append(f"g{number} AS ({gate.sql}{only_if and f' AND {only_if}'}{returning})")
         only_if = f"EXISTS (SELECT 1 FROM g{number})"  # noqa: S608
-    named += [f"u{number} AS ({plan.sql}{only_if and f' AND {only_if}'})" for number, plan in enumerate(plans[gates:])]
+    after = ""
+    for number, plan in enumerate(plans[gates:]):
+        # By itself PostgreSQL begins with the last one, against the order in which others take locks on these rows.
+        named.append(f"u{number} AS ({plan.sql}{only_if and f' AND {only_if}'}{after} RETURNING 1)")
+        after = f" AND (SELECT count(*) FROM u{number}) >= 0"  # noqa: S608
     where = only_if and f" WHERE {only_if}"
     bodies = [f"{insert.head} SELECT {insert.casts}{where}{insert.on_conflict}" for insert in inserts]
     if has_keys:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db import connection, transaction
 from django.utils import timezone
 
+from identity import throttle
 from identity.context import RequestContext
 from identity.errors import AccountLocked, CredentialsRefused, TooManyRequests
 from identity.models import AttemptCounter, MessagePolicy, PasswordPolicy, VerificationCode, VerificationPurpose
 from identity.sign_in import authentication, login, password_reset, verification
 from identity.sign_in.login import SignInStep
 from tests.factories import make_tenant, make_user
+from tests.support.at_once import each_at_once
 
 
 @pytest.fixture
@@ -107,3 +111,38 @@ def test_the_count_that_is_told_goes_down_within_a_sign_in(tenant, alice):
         assert caught.value.params == (left - number,)
     with pytest.raises(AccountLocked):
         login.submit_password(SignInStep(handle, **proof), identifier="alice", password="wrong")
+
+
+@pytest.mark.security("S47")
+@pytest.mark.django_db(transaction=True)
+def test_a_good_try_is_taken_back_in_the_order_in_which_tries_count():
+    """Source before account: else whoever guesses at somebody's password locks up with them as they sign in."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer")
+    tenant = make_tenant()
+    alice = make_user(tenant)
+    context = RequestContext(tenant=tenant, ip="192.0.2.1")
+    attempt = throttle.admit(tenant=tenant, user=alice, name="", context=context)
+    is_held = threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            rows = AttemptCounter.objects.select_for_update(nowait=True)
+            rows.get(kind="source")
+            is_held.set()
+            while not _is_anybody_waiting():
+                threading.Event().wait(0.01)
+            rows.get(kind="account")
+
+    def take_back() -> None:
+        is_held.wait(timeout=30)
+        throttle.succeed(attempt)
+
+    each_at_once(hold, take_back)
+    assert set(AttemptCounter.objects.values_list("failures", flat=True)) == {0}
+
+
+def _is_anybody_waiting() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
