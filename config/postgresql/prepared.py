@@ -38,6 +38,9 @@ _WRITERS: Mapping[type, Callable[[Any], bytes | None]] = {
     UUID: lambda value: value.hex.encode(),
 }
 
+# SQLSTATE where what is kept is of no use: dropped, or a migration has changed the type of a column that it returns.
+_UNKNOWN_STATEMENT, _OTHER_COLUMNS = b"26000", b"0A000"
+
 
 class _Instant(Loader):
     """Read a timestamptz of a connection whose zone is UTC, which Django sees to."""
@@ -68,25 +71,32 @@ class Kept:
         if self.is_doubtful:
             self._look_what_is_kept()
         result = self._execute(text, values)
-        if result.status == ExecStatus.FATAL_ERROR and self._is_gone(result):
-            self._look_what_is_kept()
+        if result.status == ExecStatus.FATAL_ERROR and self._is_of_no_use(text, result):
             result = self._execute(text, values)
         if result.status == ExecStatus.TUPLES_OK:
             self._adapter.set_pgresult(result)
             return self._adapter.load_rows(0, result.ntuples, tuple), result.ntuples
         if result.status == ExecStatus.COMMAND_OK:
             return [], result.command_tuples or 0
-        # The schema may have changed under it: the next one is prepared anew.
-        self._names.pop(text, None)
         raise errors.error_from_result(result, encoding=self._encoding)
 
     def _execute(self, text: bytes, values: list[bytes | None]) -> Any:
         return self._pgconn.exec_prepared(self._names.get(text) or self._prepare(text), values)  # type: ignore[arg-type] # None is NULL
 
-    def _is_gone(self, result: Any) -> bool:
-        """Tell whether the statement is not kept any more, and nothing was spoilt by asking for it."""
-        is_unknown = result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"26000"
-        return is_unknown and self._pgconn.transaction_status == TransactionStatus.IDLE
+    def _is_of_no_use(self, text: bytes, result: Any) -> bool:
+        """Tell whether the statement failed because of what is kept, and may be run once more: then it is made anew.
+
+        After any other error the server keeps it, and so do we: to forget the name would leave a plan there each time.
+        """
+        state = result.error_field(psycopg.pq.DiagnosticField.SQLSTATE)
+        can_ask = self._pgconn.transaction_status == TransactionStatus.IDLE  # in a transaction all is lost
+        if state == _UNKNOWN_STATEMENT and can_ask:
+            self._look_what_is_kept()
+        elif state == _OTHER_COLUMNS and (name := self._names.pop(text, None)) is not None and can_ask:
+            self._pgconn.exec_(b"DEALLOCATE " + name)
+        else:
+            return False
+        return True
 
     def _look_what_is_kept(self) -> None:
         result = self._pgconn.exec_(b"SELECT name FROM pg_prepared_statements")

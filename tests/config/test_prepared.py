@@ -116,7 +116,7 @@ def test_nothing_is_asked_in_a_transaction_that_failed() -> None:
             _run(ONE, [])
 
 
-def test_a_column_of_another_type_costs_one_failure() -> None:
+def test_a_column_of_another_type_costs_one_failure_in_a_transaction() -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE changing (n integer) ON COMMIT DROP")
     text = Text("SELECT n FROM changing")
@@ -126,6 +126,33 @@ def test_a_column_of_another_type_costs_one_failure() -> None:
     with pytest.raises(Exception, match="cached plan"), transaction.atomic():
         _run(text, [])
     assert _run(text, []) == ([], 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_column_of_another_type_costs_no_failure_outside_of_a_transaction() -> None:
+    """As where a migration makes a column longer while the servers of before still run."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE longer (n varchar(5))")
+    text = Text("SELECT n FROM longer")
+    try:
+        _run(text, [])
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE longer ALTER COLUMN n TYPE varchar(50)")
+        assert _run(text, []) == ([], 0)
+        assert len([sql for sql in kept() if "FROM longer" in sql]) == 1
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE longer")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_refused_again_and_again_is_kept_once() -> None:
+    """Such as a client's assertion that is sent a second time: strangers must not fill the server's memory."""
+    text = Text("INSERT INTO identity_tenant (id) SELECT 1 WHERE %s::text = 'refused'")
+    for _ in range(3):
+        with pytest.raises(IntegrityError):
+            _run(text, ["refused"])
+    assert len([sql for sql in kept() if "refused" in sql]) == 1
 
 
 @pytest.mark.django_db(transaction=True)
