@@ -25,7 +25,7 @@ from identity.errors import IdentityError, NotFound, PasskeyRefused, StateInvali
 from identity.http import Request, SignedInRequest
 from identity.models import FactorKind, LoginState, LoginTransaction
 from identity.sign_in import enrolment, login, reauthentication, webauthn
-from identity.sign_in.factors import ceremonies, passkey, recovery_code
+from identity.sign_in.factors import ceremonies, passkey, recovery_code, table
 from identity.sign_in.forms import FactorNameForm, NewAppForm, NewPasskeyForm, PasskeyForm
 from identity.views import errors, stale_forms, steps
 from identity.views.messages import add_refusal, set_retry_after, status_of
@@ -41,8 +41,9 @@ def fresh_proof_required(view: View) -> View:
         session, user = request.sso_session, request.user
         is_form = request.method == "POST"
         back = reverse("identity:factors") if is_form else request.get_full_path()
-        if user.factor_kinds and assurance.acr_of(session.amr) != assurance.MULTI_FACTOR:
-            # Whatever the tenant asks for: who has a factor proves it before it is changed.
+        if table.is_lacking(session):
+            # Whatever the tenant asks for: who has a factor, a proved number or mailbox included, proves it before any
+            # is added or changed. One that the password alone adds would stand in for it everywhere (S28).
             demands = Demands(required_acr=assurance.MULTI_FACTOR)
             return _sign_in(request, interaction.begin(request, next_url=back, step=Step.STEP_UP, demands=demands))
         if reauthentication.is_fresh(session):

@@ -11,7 +11,8 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 
-from identity.models import Tenant, User
+from identity import assurance
+from identity.models import SSOSession, Tenant, User
 from tests.factories import PASSWORD, make_tenant, make_user
 
 HOST = "testserver"
@@ -95,3 +96,15 @@ def signed_in(browser: Browser, alice: User) -> Browser:
     """A browser in which alice is signed in."""
     assert browser.sign_in(alice).status_code == 302
     return browser
+
+
+def note_second_factor(user: User) -> None:
+    """Let the sessions of somebody have proved a code to the mailbox as well."""
+    SSOSession.objects.filter(user=user).update(amr=["pwd", "otp"], acr=assurance.MULTI_FACTOR)
+
+
+@pytest.fixture
+def signed_in_twice(signed_in: Browser, alice: User) -> Browser:
+    """A browser in which alice is signed in by two factors."""
+    note_second_factor(alice)
+    return signed_in

@@ -31,7 +31,7 @@ from identity.sign_in import enrolment
 from identity.sign_in.factors import ceremonies, recovery_code, totp
 from tests.factories import PASSWORD, make_tenant, make_user
 from tests.factories.factors import enrol
-from tests.pages.conftest import Browser, handle_in
+from tests.pages.conftest import Browser, handle_in, note_second_factor
 
 MULTI = "urn:monban:acr:multi-factor"
 
@@ -287,21 +287,23 @@ def test_few_codes_are_warned_of(browser, alice, with_codes):
 # On the account page ---------------------------------------------------------------------------------------
 
 
-def test_an_app_is_added_and_recovery_codes_are_shown_once(signed_in, tenant, alice):
+def test_an_app_is_added_and_recovery_codes_are_shown_once(signed_in_twice, tenant, alice):
     set_mode(tenant, "if_enrolled")
-    page = signed_in.get("/account/factors/app")
-    secret, cookie = secret_on(page), signed_in.session_cookie
+    page = signed_in_twice.get("/account/factors/app")
+    secret, cookie = secret_on(page), signed_in_twice.session_cookie
     assert "<svg" in page.content.decode()
-    assert secret_on(signed_in.get("/account/factors/app")) == secret
-    done = signed_in.post("/account/factors/app", {"verification_code": pyotp.TOTP(secret).now(), "name": " iPhone "})
+    assert secret_on(signed_in_twice.get("/account/factors/app")) == secret
+    done = signed_in_twice.post(
+        "/account/factors/app", {"verification_code": pyotp.TOTP(secret).now(), "name": " iPhone "}
+    )
     codes = codes_on(done)
     assert len(codes) == 10
     assert "no-store" in done["Cache-Control"]
     session, app = SSOSession.objects.get(), AuthenticatorApp.objects.get()
     assert (session.acr, app.name) == (MULTI, "iPhone")
-    assert signed_in.session_cookie != cookie
+    assert signed_in_twice.session_cookie != cookie
     assert secret not in app.secret_sealed
-    page = signed_in.get("/account/factors").content.decode()
+    page = signed_in_twice.get("/account/factors").content.decode()
     assert "iPhone" in page
     assert "10 recovery codes are left" in page
     assert not any(code in page for code in codes)
@@ -314,28 +316,28 @@ def test_an_app_is_added_and_recovery_codes_are_shown_once(signed_in, tenant, al
     assert "iPhone" in mail.outbox[0].body
 
 
-def test_a_wrong_code_adds_nothing(signed_in, alice):
-    secret = secret_on(signed_in.get("/account/factors/app"))
-    answer = signed_in.post("/account/factors/app", {"verification_code": wrong(pyotp.TOTP(secret))})
+def test_a_wrong_code_adds_nothing(signed_in_twice, alice):
+    secret = secret_on(signed_in_twice.get("/account/factors/app"))
+    answer = signed_in_twice.post("/account/factors/app", {"verification_code": wrong(pyotp.TOTP(secret))})
     assert answer.status_code == 400
     assert secret_on(answer) == secret
     assert not AuthenticatorApp.objects.exists()
 
 
 @pytest.mark.security("S29")
-def test_a_secret_is_good_for_one_app_and_ten_minutes(signed_in, alice):
-    secret = secret_on(signed_in.get("/account/factors/app"))
+def test_a_secret_is_good_for_one_app_and_ten_minutes(signed_in_twice, alice):
+    secret = secret_on(signed_in_twice.get("/account/factors/app"))
     with time_machine.travel(timezone.now() + timedelta(minutes=9)):
-        signed_in.get("/account/factors")
+        signed_in_twice.get("/account/factors")
     with time_machine.travel(timezone.now() + timedelta(minutes=10, seconds=1)):
-        signed_in.post("/confirm-password", {"password": PASSWORD})
+        signed_in_twice.post("/confirm-password", {"password": PASSWORD})
         form = {"verification_code": pyotp.TOTP(secret).now()}
-        assert signed_in.post("/account/factors/app", form).status_code == 400
-        fresh = secret_on(signed_in.get("/account/factors/app"))
+        assert signed_in_twice.post("/account/factors/app", form).status_code == 400
+        fresh = secret_on(signed_in_twice.get("/account/factors/app"))
         assert fresh != secret
         form = {"verification_code": pyotp.TOTP(fresh).now()}
-        assert signed_in.post("/account/factors/app", form).status_code == 200
-        assert signed_in.post("/account/factors/app", form).status_code == 400
+        assert signed_in_twice.post("/account/factors/app", form).status_code == 200
+        assert signed_in_twice.post("/account/factors/app", form).status_code == 400
     assert AuthenticatorApp.objects.count() == 1
 
 
@@ -344,6 +346,7 @@ def test_a_secret_made_in_one_session_is_no_good_in_another(tenant, alice):
     one, other = Browser(), Browser()
     one.sign_in(alice)
     other.sign_in(alice)
+    note_second_factor(alice)
     secret = secret_on(one.get("/account/factors/app"))
     other.get("/account/factors/app")
     assert other.post("/account/factors/app", {"verification_code": pyotp.TOTP(secret).now()}).status_code == 400
@@ -351,11 +354,11 @@ def test_a_secret_made_in_one_session_is_no_good_in_another(tenant, alice):
 
 @pytest.mark.security("S27")
 @pytest.mark.parametrize("path", ["/account/factors/app", "/account/factors/recovery-codes"])
-def test_factors_change_after_a_fresh_proof_only(signed_in, alice, path):
+def test_factors_change_after_a_fresh_proof_only(signed_in_twice, alice, path):
     with time_machine.travel(timezone.now() + timedelta(minutes=30)):
-        response = signed_in.post(path)
+        response = signed_in_twice.post(path)
         assert response["Location"].startswith("/confirm-password")
-        assert signed_in.get("/account/factors").status_code == 200
+        assert signed_in_twice.get("/account/factors").status_code == 200
 
 
 @pytest.mark.security("S28")
@@ -368,6 +371,30 @@ def test_who_has_a_factor_proves_it_before_it_is_changed_whatever_the_tenant_ask
     assert give(browser, handle_in(response), code_of(codes))["Location"] == "/account/factors"
     assert browser.post(f"/account/factors/{app.public_id}/remove")["Location"] == "/account/factors"
     assert not AuthenticatorApp.objects.exists()
+
+
+@pytest.mark.security("S28")
+@pytest.mark.parametrize("path", ["app", "passkey"])
+def test_a_stolen_password_adds_no_factor_beside_a_proved_mailbox(browser, alice, path):
+    """An application that always asks for two factors would take the thief's app in place of the code by mail."""
+    browser.sign_in(alice)
+    response = browser.get(f"/account/factors/{path}")
+    assert response["Location"].startswith("/login?transaction=")
+    handle = handle_in(response)
+    page = browser.get(f"/login?transaction={handle}")
+    sent = re.search(r"\b(\d{6})\b", mail.outbox[-1].body)
+    assert page.status_code == 200
+    assert browser.post(f"/account/factors/{path}", {"verification_code": sent[1], "name": ""}).status_code == 302
+    assert give(browser, handle, sent[1])["Location"] == f"/account/factors/{path}"
+    assert browser.get(f"/account/factors/{path}").status_code == 200
+
+
+@pytest.mark.security("S28")
+@pytest.mark.parametrize("person", [{"email_verified": False}, {"email": ""}])
+def test_who_can_prove_nothing_more_adds_the_first_factor_by_the_password(browser, alice, person):
+    User.objects.filter(pk=alice.pk).update(**person)
+    browser.sign_in(alice)
+    assert browser.get("/account/factors/app").status_code == 200
 
 
 def sign_in_with(browser: Browser, user: User, codes: pyotp.TOTP) -> None:
@@ -399,6 +426,7 @@ def test_factors_of_others_are_not_found(browser, tenant, alice, action):
     bob = make_user(tenant, user_name="bob")
     app, _codes = enrol(bob)
     browser.sign_in(alice)
+    note_second_factor(alice)
     for public_id in (app.public_id, "nothing"):
         assert browser.post(f"/account/factors/{public_id}/{action}", {"name": "Mine"}).status_code == 404
     assert AuthenticatorApp.objects.get().name == "Telephone"

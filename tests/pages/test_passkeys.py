@@ -28,7 +28,7 @@ from identity.sign_in import enrolment
 from identity.sign_in.factors import ceremonies
 from tests.factories import PASSWORD, make_tenant, make_user
 from tests.factories.factors import enrol
-from tests.pages.conftest import HOST, Browser, alert_of, handle_in, transaction_of
+from tests.pages.conftest import HOST, Browser, alert_of, handle_in, note_second_factor, transaction_of
 from tests.support.authenticator import UP, UV, Passkey
 
 ORIGIN = f"https://{HOST}"
@@ -83,13 +83,13 @@ def reason() -> str:
 # Adding ----------------------------------------------------------------------------------------------------
 
 
-def test_a_passkey_is_added_named_and_counts_for_the_session(signed_in, tenant, alice):
+def test_a_passkey_is_added_named_and_counts_for_the_session(signed_in_twice, tenant, alice):
     set_mode(tenant, "if_enrolled")
-    options = options_on(signed_in.get("/account/factors/passkey"))
+    options = options_on(signed_in_twice.get("/account/factors/passkey"))
     assert options["rp"] == {"id": HOST, "name": tenant.name}
     assert options["attestation"] == "none"
     key = Passkey(HOST, aaguid=bytes.fromhex("d548826e79b4db40a3d811116f7e8349"), is_synced=True)
-    done = signed_in.post("/account/factors/passkey", {"credential": key.create(options, ORIGIN), "name": ""})
+    done = signed_in_twice.post("/account/factors/passkey", {"credential": key.create(options, ORIGIN), "name": ""})
     assert "Your recovery codes" in done.content.decode()
     row = PasskeyRow.objects.get()
     assert (row.name, row.is_backup_eligible, row.is_backed_up, row.transports) == (
@@ -99,31 +99,31 @@ def test_a_passkey_is_added_named_and_counts_for_the_session(signed_in, tenant, 
         ["hybrid", "internal"],
     )
     assert (row.is_discoverable, row.attestation_format, row.algorithm) == (True, "none", -7)
-    assert SSOSession.objects.get().amr == ["pwd", "swk", "user"]
+    assert SSOSession.objects.get().amr == ["pwd", "otp", "swk", "user"]
     alice.refresh_from_db()
     assert alice.factor_kinds == "passkey recovery_code"
-    page = signed_in.get("/account/factors")
+    page = signed_in_twice.get("/account/factors")
     assert "Bitwarden" in page.content.decode()
     signals = json.loads(html.unescape(re.search(r'data-passkey-signals="([^"]+)"', page.content.decode())[1]))
     assert (signals["rpId"], signals["ids"]) == (HOST, [row.credential_id])
 
 
-def test_present_passkeys_are_excluded(signed_in, alice):
+def test_present_passkeys_are_excluded(signed_in_twice, alice):
     key = give_passkey(alice)
     SSOSession.objects.update(amr=["pwd", "otp"])
-    options = options_on(signed_in.get("/account/factors/passkey"))
+    options = options_on(signed_in_twice.get("/account/factors/passkey"))
     assert [each["id"] for each in options["excludeCredentials"]] == [PasskeyRow.objects.get().credential_id]
-    answer = signed_in.post("/account/factors/passkey", {"credential": key.create(options, ORIGIN)})
+    answer = signed_in_twice.post("/account/factors/passkey", {"credential": key.create(options, ORIGIN)})
     assert (answer.status_code, alert_of(answer)) == (400, REFUSED)
     assert PasskeyRow.objects.count() == 1
 
 
-def test_a_credential_id_belongs_to_one_person_of_one_tenant(signed_in):
+def test_a_credential_id_belongs_to_one_person_of_one_tenant(signed_in_twice):
     key = give_passkey(make_user(make_tenant()))
     key.rp_id = HOST
-    answer = signed_in.post(
+    answer = signed_in_twice.post(
         "/account/factors/passkey",
-        {"credential": key.create(options_on(signed_in.get("/account/factors/passkey")), ORIGIN)},
+        {"credential": key.create(options_on(signed_in_twice.get("/account/factors/passkey")), ORIGIN)},
     )
     assert answer.status_code == 400
     assert PasskeyRow.objects.count() == 1
@@ -132,31 +132,31 @@ def test_a_credential_id_belongs_to_one_person_of_one_tenant(signed_in):
 @pytest.mark.parametrize(
     "wrong", [{"origin": "https://evil.example"}, {"rp_id": "evil.example"}, {"flags": UV}, {"attestation": b"\xff"}]
 )
-def test_a_wrong_answer_adds_nothing_and_the_next_challenge_is_another_one(signed_in, wrong):
-    options = options_on(signed_in.get("/account/factors/passkey"))
+def test_a_wrong_answer_adds_nothing_and_the_next_challenge_is_another_one(signed_in_twice, wrong):
+    options = options_on(signed_in_twice.get("/account/factors/passkey"))
     key = Passkey(HOST)
     credential = key.create(options, wrong.pop("origin", ORIGIN), **wrong)
-    answer = signed_in.post("/account/factors/passkey", {"credential": credential})
+    answer = signed_in_twice.post("/account/factors/passkey", {"credential": credential})
     assert (answer.status_code, alert_of(answer)) == (400, REFUSED)
     assert options_on(answer)["challenge"] != options["challenge"]
     right = key.create(options, ORIGIN)
-    assert signed_in.post("/account/factors/passkey", {"credential": right}).status_code == 400
+    assert signed_in_twice.post("/account/factors/passkey", {"credential": right}).status_code == 400
     assert not PasskeyRow.objects.exists()
 
 
 @pytest.mark.parametrize("credential", ["", "x", "x" * 900_000, "{}", "\x00"])
-def test_what_is_no_credential_adds_nothing(signed_in, credential):
-    signed_in.get("/account/factors/passkey")
-    assert signed_in.post("/account/factors/passkey", {"credential": credential}).status_code == 400
+def test_what_is_no_credential_adds_nothing(signed_in_twice, credential):
+    signed_in_twice.get("/account/factors/passkey")
+    assert signed_in_twice.post("/account/factors/passkey", {"credential": credential}).status_code == 400
     assert not PasskeyRow.objects.exists()
 
 
 @pytest.mark.security("S29")
-def test_a_challenge_is_good_for_five_minutes(signed_in):
-    options = options_on(signed_in.get("/account/factors/passkey"))
+def test_a_challenge_is_good_for_five_minutes(signed_in_twice):
+    options = options_on(signed_in_twice.get("/account/factors/passkey"))
     with time_machine.travel(timezone.now() + timedelta(minutes=5, seconds=1)):
         credential = Passkey(HOST).create(options, ORIGIN)
-        assert signed_in.post("/account/factors/passkey", {"credential": credential}).status_code == 400
+        assert signed_in_twice.post("/account/factors/passkey", {"credential": credential}).status_code == 400
 
 
 @pytest.mark.security("S28")
@@ -164,20 +164,21 @@ def test_a_challenge_of_another_session_adds_nothing(tenant, alice):
     one, other = Browser(), Browser()
     one.sign_in(alice)
     other.sign_in(alice)
+    note_second_factor(alice)
     options = options_on(one.get("/account/factors/passkey"))
     other.get("/account/factors/passkey")
     credential = Passkey(HOST).create(options, ORIGIN)
     assert other.post("/account/factors/passkey", {"credential": credential}).status_code == 400
 
 
-def test_the_answer_may_come_from_another_host_of_the_tenant(signed_in, tenant):
+def test_the_answer_may_come_from_another_host_of_the_tenant(signed_in_twice, tenant):
     TenantDomain.objects.create(tenant=tenant, host="id.example.com", position=5)
     TenantDomain.objects.create(tenant=make_tenant(), host="id.example.net", position=5)
     for origin, status in (("https://id.example.net", 400), ("https://id.example.com", 200)):
-        options = options_on(signed_in.get("/account/factors/passkey"))
+        options = options_on(signed_in_twice.get("/account/factors/passkey"))
         assert options["rp"]["id"] == HOST
         credential = Passkey(HOST).create(options, origin)
-        assert signed_in.post("/account/factors/passkey", {"credential": credential}).status_code == status
+        assert signed_in_twice.post("/account/factors/passkey", {"credential": credential}).status_code == status
 
 
 # As the second factor --------------------------------------------------------------------------------------
