@@ -24,6 +24,7 @@ from django.utils import timezone
 from identity.context import RequestContext
 from identity.events import EventType
 from identity.models import Application, AuditBatch, AuditEvent, Tenant, User
+from identity.statements import new, write
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Happening(TypedDict, total=False):
 def record(event: EventType | str, **happening: Unpack[Happening]) -> AuditEvent:
     """Write one event: one INSERT and no look-up."""
     event_row = describe(event, **happening)
-    event_row.save()
+    write(event_row, keys=True)
     return event_row
 
 
@@ -89,7 +90,8 @@ def describe(event: EventType | str, **happening: Unpack[Happening]) -> AuditEve
     actor_type, actor_id = _actor(happening.get("actor"), context)
     target_type, target_id = _reference(happening.get("target"))
     changes = happening.get("changes") or {}
-    return AuditEvent(
+    return new(
+        AuditEvent,
         tenant_id=tenant.pk if tenant else None,
         at=timezone.now(),
         event_type=str(event),
@@ -215,8 +217,19 @@ def _plain(values: Mapping[str, Any] | None) -> dict[str, Any]:
     """Turn values into the very JSON that the database gives back, so that the hash is the same later."""
     if not values:
         return {}
+    if all(map(_is_plain, values.values())):
+        return dict(values)
     plain: dict[str, Any] = json.loads(json.dumps(dict(values), cls=DjangoJSONEncoder).replace("\\u0000", ""))
     return plain
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether JSON gives a value back as it is. Most are names, and lists of names."""
+    if type(value) is str:
+        return "\x00" not in value
+    return type(value) in (int, bool) or (
+        type(value) is list and all(type(v) is str and "\x00" not in v for v in value)
+    )
 
 
 def _mutable_events() -> models.QuerySet[AuditEvent]:

@@ -133,16 +133,17 @@ def _declared() -> dict[str, Any]:
 def _forget(*, setting: str, **kwargs: object) -> None:
     if setting == "IDENTITY":
         current.cache_clear()
+        vars(conf).clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="identity.conf")
 
 
 class _Conf:
-    """Reads each field from the settings in force, so that a module may keep a reference."""
+    """Reads each field from the settings in force, once, so that a module may keep a reference."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(current(), name)
+        return vars(self).setdefault(name, getattr(current(), name))
 
 
 conf = cast(IdentityConf, _Conf())

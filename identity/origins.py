@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from functools import partial
+from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -60,6 +60,7 @@ def _first_host(tenant: Tenant) -> str | None:
     return TenantDomain.objects.filter(tenant=tenant).values_list("host", flat=True).first()
 
 
+@lru_cache(maxsize=256)
 def _is_loopback(address: str) -> bool:
     host = urlsplit(address).hostname or ""
     try:

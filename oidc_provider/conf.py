@@ -80,16 +80,17 @@ def _forget(*, setting: str, **kwargs: object) -> None:
     global _current
     if setting == "OIDC_PROVIDER":
         _current = None
+        vars(conf).clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="oidc_provider.conf")
 
 
 class _Conf:
-    """Reads each field from the settings in force, so that a module may keep a reference."""
+    """Reads each field from the settings in force, once, so that a module may keep a reference."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(current(), name)
+        return vars(self).setdefault(name, getattr(current(), name))
 
 
 conf = cast(OIDCProviderConf, _Conf())

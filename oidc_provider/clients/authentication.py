@@ -188,16 +188,19 @@ def _authenticate(credentials: ClientCredentials, *, facts: Facts) -> Client:
     A client assertion is spent by this, whatever becomes of the request (S11).
     """
 
+    right: list[Client] = []
+
     def is_right(client: Client) -> bool:
         try:
-            _check_registered(client, credentials, facts=facts)
+            right.append(_check_registered(client, credentials, facts=facts))
         except OAuthError:
             return False
         return True
 
     # A refusal costs one reading of the rows, for a client that does not exist as well (S33).
     client = cached.find(client_id=credentials.client_id, tenant=facts.tenant, suffices=is_right)
-    client = _check_registered(client, credentials, facts=facts)
+    if client is None or client not in right:
+        client = _check_registered(client, credentials, facts=facts)
     if credentials.method == AuthMethod.PRIVATE_KEY_JWT:
         # RFC7523-3: it is addressed to the issuer or to the token endpoint.
         _check_assertion(client, credentials.assertion, audiences=facts.assertion_audiences)

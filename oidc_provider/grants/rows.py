@@ -22,7 +22,7 @@ from identity.models import AuditEvent, SSOSession, Tenant, User
 from identity.purging import Purger
 from identity.retries import retried
 from identity.sso import access
-from identity.statements import Select, Update, write
+from identity.statements import Select, Update, new, write
 from oidc_provider.clients import cached
 from oidc_provider.conf import conf
 from oidc_provider.errors import Fault, OAuthError
@@ -65,11 +65,12 @@ def make_code(
     dialect = basis.facts.dialect
     if basis.auth_time is None:
         raise LookupError("A code is given to a user who signed in.")
-    return AuthorizationCode(
+    return new(
+        AuthorizationCode,
         code_hash=crypto.keyed_hash(value, purpose=CODE_PURPOSE),
-        user=basis.user,
-        application=basis.client,
-        session=basis.session,
+        user_id=_key(basis.user),
+        application_id=basis.client.pk,
+        session_id=_key(basis.session),
         dialect=dialect.name,
         created=basis.started_at,
         expires=timezone.now() + basis.lifetimes.code,
@@ -138,17 +139,18 @@ def _make_tokens(
 ) -> list[Model]:
     now = timezone.now()
     common: dict[str, Any] = {
-        "application": basis.client,
+        "application_id": basis.client.pk,
         "dialect": basis.facts.dialect.name,
         "created": basis.started_at,
         "family": basis.family,
-        "session": basis.session,
+        "session_id": _key(basis.session),
         "claims": basis.claims,
         "is_offline": basis.is_offline,
         "epoch": basis.epoch,
-        "user": basis.user,
+        "user_id": _key(basis.user),
     }
-    access_token = AccessToken(
+    access_token = new(
+        AccessToken,
         **common,
         token_checksum=crypto.keyed_hash(answer["access_token"], purpose=TOKEN_PURPOSE),
         scope=" ".join(basis.scopes),
@@ -157,7 +159,8 @@ def _make_tokens(
     )
     if "refresh_token" not in answer or source is None:
         return [access_token]
-    refresh_token = RefreshToken(
+    refresh_token = new(
+        RefreshToken,
         **common,
         token_checksum=crypto.keyed_hash(answer["refresh_token"], purpose=TOKEN_PURPOSE),
         # RFC6749-6: the next one has the scope of the one before, whatever this request narrowed.
@@ -169,6 +172,10 @@ def _make_tokens(
         amr=source.amr,
     )
     return [access_token, refresh_token]
+
+
+def _key(row: Model | None) -> Any:
+    return None if row is None else row.pk
 
 
 def audience(scopes: Sequence[str], client: Client) -> list[str]:

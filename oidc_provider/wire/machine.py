@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +34,9 @@ _BEARER = frozenset(
         Fault.INSUFFICIENT_SCOPE,
     }
 )
+
+
+_JSON = DjangoJSONEncoder()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ def endpoint(answer: Endpoint, name: EndpointName, *, sharing: machine.Sharing |
 
 def json_answer(members: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] = PRIVATE) -> Answer:
     """Answer with a JSON object that nobody may keep."""
-    body = json.dumps(members, cls=DjangoJSONEncoder).encode()
+    body = _JSON.encode(members).encode()
     return Answer(status, {"Content-Type": JSON, **headers}, body)
 
 

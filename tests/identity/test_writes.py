@@ -16,7 +16,7 @@ from identity import audit
 from identity.context import RequestContext
 from identity.events import EventType
 from identity.models import AuditEvent, SessionParticipant, SSOSession, User
-from identity.statements import Select, Update, Upsert, write
+from identity.statements import Select, Update, Upsert, new, write
 from oidc_provider.models import AccessToken
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.oidc import make_client, make_session
@@ -233,3 +233,28 @@ def test_a_row_that_is_there_already_stays_and_only_some_columns_are_written(gat
     assert (row.application, row.data, AuditEvent.objects.count()) == (application, {"a": 3}, 1)
     with pytest.raises(TypeError):
         write(Upsert(joined(other, {}), by=same), keys=True)
+
+
+def test_a_new_row_is_what_the_constructor_makes(session: SSOSession) -> None:
+    application = make_client(make_application(session.tenant))
+    columns: dict[str, Any] = {
+        "application_id": application.pk,
+        "session_id": session.pk,
+        "token_checksum": "a",
+        "expires": timezone.now(),
+        "created": timezone.now(),
+        "family": uuid.uuid4(),
+    }
+    row, by_constructor = new(AccessToken, **columns), AccessToken(**columns)
+    assert state(row) == state(by_constructor)
+    assert (row._state.adding, row._state.db, row.pk) == (True, None, None)
+    assert row.session == session
+    assert new(AccessToken).family != new(AccessToken).family
+    assert new(AccessToken).claims is not new(AccessToken).claims
+    row.save()
+    assert AccessToken.objects.get() == row
+
+
+def test_a_new_row_has_no_other_columns_than_its_own() -> None:
+    with pytest.raises(TypeError, match="session"):
+        new(AccessToken, session=None)
