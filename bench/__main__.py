@@ -74,6 +74,7 @@ class Figure:
     server_ms: float  # CPU milliseconds a request, all server processes
     database_ms: float  # the same, all backends of our database
     disturbed: bool  # other work ran on the machine
+    worker_mb: float  # resident memory of the largest process, afterwards
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,9 @@ async def measure(
     operation: Operation, workers: list[Worker], provider: Provider | node.Peer, duration: float
 ) -> Figure:
     """Run the operation on all workers for the duration."""
-    await stretch(operation, workers, WARM_UP_SECONDS)
+    warm_ups = await stretch(operation, workers, WARM_UP_SECONDS)
+    while warm_ups < operation.warm_ups:
+        warm_ups += await stretch(operation, workers, WARM_UP_SECONDS)
     watch, requests = Stopwatch(provider), 0
     while watch.seconds < duration:
         await refill(operation, workers)
@@ -238,6 +241,7 @@ async def measure(
         watch.server / requests * 1000,
         watch.backends / requests * 1000,
         watch.others > BUSY_SHARE * watch.seconds * (os.cpu_count() or 1),
+        cpu.largest_mb(cpu.tree(provider.process.pid)) if provider.process is not None else 0.0,
     )
 
 
@@ -275,7 +279,10 @@ async def stretch(operation: Operation, workers: list[Worker], duration: float) 
 async def figures(provider: Provider, operations: list[Operation], concurrency: int, duration: float) -> list[Figure]:
     everybody = people(concurrency)
     found = []
-    for dialect, target in targets_of(provider, everybody).items():
+    targets = targets_of(provider, everybody)
+    if any(operation.of_many_tenants for operation in operations):
+        provider.manage("shell", "-v", "0", "-c", "from bench.tenants import fill; fill()")
+    for dialect, target in targets.items():
         chosen = operations_of(dialect, operations)
         workers = [await new_worker(target, person, provider) for person in everybody] if chosen else []
         found += [await measure(operation, workers, provider, duration) for operation in chosen]
@@ -343,6 +350,8 @@ def table(measured: list[Figure], counted: list[Statements]) -> str:
             f"| {figure.server_ms:.2f} | {figure.database_ms:.2f} | {number} | {budget} |"
         )
     for figure in measured:
+        if figure.operation.endswith(("_of_one", "_of_many")):
+            lines.append(f"\n{figure.operation}: a worker takes {figure.worker_mb:.0f} MB.")
         if decrypt_ms := queries[figure.operation].decrypt_ms if figure.operation in queries else 0.0:
             share = decrypt_ms / figure.server_ms
             lines.append(f"\n{figure.operation}: RSA decryption takes {decrypt_ms:.2f} ms of the server, {share:.0%}.")
@@ -368,13 +377,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="monban-bench-") as directory:
         with start(Path(directory), database_url, {}) as provider:
             measured = asyncio.run(figures(provider, operations, arguments.concurrency, arguments.duration))
+        uncounted = [each for each in operations if each.name == "login_flow" or each.of_many_tenants]
         flows = [each for each in operations if each.name == "login_flow"]
         if flows:
             with start(Path(directory), database_url, {"BENCH_CHEAP_HASH": "1"}) as provider:
                 (cheap,) = asyncio.run(figures(provider, flows, arguments.concurrency, arguments.duration))
             measured.append(Figure(**{**asdict(cheap), "operation": CHEAP_LOGIN}))
         with start(Path(directory), database_url, {"BENCH_COUNT_QUERIES": "1"}) as provider:
-            counted = asyncio.run(statements(provider, [each for each in operations if each.name != "login_flow"]))
+            counted = asyncio.run(statements(provider, [each for each in operations if each not in uncounted]))
         of_peer = beside(Path(directory), database_url, operations, arguments) if arguments.beside else []
     print(table(measured, counted))
     print("\n2 gunicorn workers, 4 threads each. * other work ran on the machine: requests/s is a lower bound.")

@@ -1,4 +1,4 @@
-"""CPU time of processes, from /proc."""
+"""CPU time and memory of processes, from /proc."""
 
 import os
 from collections.abc import Iterable
@@ -25,6 +25,12 @@ def seconds(pids: Iterable[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += sum(int(value) for value in fields[UTIME:CUTIME_AND_CSTIME_END])
     return ticks / TICKS_PER_SECOND
+
+
+def largest_mb(pids: Iterable[int]) -> float:
+    """Resident memory of the largest of the processes."""
+    pages = (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    return max(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def machine_seconds() -> float:

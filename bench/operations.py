@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
-from bench import saml, sdk
+from bench import saml, sdk, tenants
 from bench.http import Connection, Response, WrongAnswerError, check
 from bench.worker import Target, Worker
 
 MAX_LOGIN_STEPS = 8
+WARM_UPS = 6 * tenants.COUNT  # so that both processes have met nearly every tenant
 CAS_SERVICE = "http://127.0.0.1:9/cas"
 
 
@@ -189,6 +190,8 @@ class Operation:
     budget: int | None = None  # statements a request; None where no budget is set
     uses_codes: bool = False
     uses_tickets: bool = False
+    of_many_tenants: bool = False
+    warm_ups: int = 0  # requests before the measurement, where a second of them does not do
 
 
 OPERATIONS = (
@@ -199,6 +202,11 @@ OPERATIONS = (
     Operation("refresh", refresh, budget=5),
     Operation("userinfo", userinfo, budget=1),
     Operation("introspection", introspection, budget=1),
+    Operation("client_credentials_of_one", tenants.client_credentials_of_one, of_many_tenants=True),
+    Operation(
+        "client_credentials_of_many", tenants.client_credentials_of_many, of_many_tenants=True, warm_ups=WARM_UPS
+    ),
+    Operation("jwks_of_many", tenants.key_set_of_many, of_many_tenants=True, warm_ups=WARM_UPS),
     Operation("authorize", authorize, budget=3),
     Operation("cas_login_and_validate", cas_login_and_validate),
     Operation("saml_redirect_sso", saml.saml_redirect_sso),

@@ -232,10 +232,9 @@ def _unavailable(request: Request, error: DatabaseError) -> HttpResponseBase:
 def find_tenant(host: str) -> Tenant | None:
     """Return the tenant whom a host belongs to (decision 10)."""
     listening.ensure()
-    tenant = tenants.find_by_host(host)
-    if tenant is None and conf.debug and _LOOPBACK_HOST.fullmatch(host):
-        return tenants.find_default()
-    return tenant
+    if conf.debug and _LOOPBACK_HOST.fullmatch(host):
+        return tenants.find_by_loopback(host)
+    return tenants.find_by_host(host)
 
 
 def _is_shared_host(request: Request) -> bool:

@@ -12,8 +12,10 @@ from identity.conf import conf
 from identity.context import RequestContext
 from identity.copies import Copies
 from identity.models import Tenant, TenantDomain
+from identity.statements import Select
 
 _hosts: Copies[int, str] = Copies()
+_FIRST_DOMAIN = Select(lambda tenant: TenantDomain.objects.filter(tenant=tenant)[:1])
 
 
 def origin(context: RequestContext) -> str:
@@ -57,7 +59,8 @@ def public_origin(tenant: Tenant) -> str:
 
 
 def _first_host(tenant: Tenant) -> str | None:
-    return TenantDomain.objects.filter(tenant=tenant).values_list("host", flat=True).first()
+    domain = _FIRST_DOMAIN.first(tenant.pk)
+    return domain.host if domain is not None else None
 
 
 @lru_cache(maxsize=256)

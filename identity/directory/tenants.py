@@ -45,11 +45,17 @@ _EDITABLE = (
 _OF_THE_INSTALLATION = ("code", "is_default")
 
 _by_host: Copies[str, Tenant] = Copies()
+_by_loopback: Copies[str, Tenant] = Copies(is_told=False)  # somebody else may take the host
 _DEFAULT_KEY = ""  # never a host
 _POLICIES = ("password_policy", "session_policy", "message_policy")
 
 
 # Finding ---------------------------------------------------------------------------------------------------
+
+
+def find_by_loopback(host: str) -> Tenant | None:
+    """Return the tenant of a host on a developer's own machine: the default one, where it is nobody's."""
+    return _cached(host, lambda: find_by_host(host) or find_default(), _by_loopback)
 
 
 def find_by_host(host: str) -> Tenant | None:
@@ -102,13 +108,13 @@ _DEFAULT = Select(lambda: _usable().filter(is_default=True)[:1])
 _BY_PUBLIC_ID = Select(lambda public_id: _usable().filter(public_id=public_id)[:1])
 
 
-def _cached(key: str, read: Callable[[], Tenant | None]) -> Tenant | None:
-    found = _by_host.find(key)
+def _cached(key: str, read: Callable[[], Tenant | None], tenants: Copies[str, Tenant] = _by_host) -> Tenant | None:
+    found = tenants.find(key)
     if found is None:
         moment = copies.begin()
         found = read()
         if found is not None:
-            _by_host.keep(key, found, tenant_id=found.pk, since=moment)
+            tenants.keep(key, found, tenant_id=found.pk, since=moment)
     return found
 
 

@@ -45,6 +45,7 @@ from identity.copies import Copies
 from identity.events import EventType
 from identity.models import KeyPair, KeyState, KeyUse, Tenant
 from identity.purging import Purger
+from identity.statements import Select
 
 log = logging.getLogger(__name__)
 
@@ -446,6 +447,14 @@ def _record(event: EventType, row: KeyPair, *, context: RequestContext, actor: A
 # The process's copy ----------------------------------------------------------------------------------------
 
 _copies: Copies[int, tuple[Key, ...]] = Copies()
+_LIVE = Select(
+    lambda tenant, now: (
+        KeyPair.objects.filter(tenant=tenant)
+        .exclude(state=KeyState.REVOKED)
+        .exclude(state=KeyState.RETIRED, published_until__lte=now)
+        .order_by("-id")
+    )
+)
 
 
 def _cached(tenant_id: int) -> tuple[Key, ...]:
@@ -455,14 +464,23 @@ def _cached(tenant_id: int) -> tuple[Key, ...]:
 def _load(tenant_id: int) -> tuple[Key, ...]:
     """Read a tenant's live keys, newest first. What was parsed before is not parsed again."""
     moment, previous = copies.begin(), _copies.find(tenant_id) or ()
-    rows = (
-        KeyPair.objects.filter(tenant_id=tenant_id)
-        .exclude(state=KeyState.REVOKED)
-        .exclude(state=KeyState.RETIRED, published_until__lte=timezone.now())
-        .order_by("-id")
-        .values_list("kid", "use", "alg", "state", "published_until", "public_jwk", "created_at", "private_sealed")
+    rows = _LIVE.all(tenant_id, timezone.now())
+    keys = tuple(
+        _with_parsed(
+            Key(
+                row.kid,
+                row.use,
+                row.alg,
+                row.state,
+                row.published_until,
+                row.public_jwk,
+                row.created_at,
+                row.private_sealed,
+            ),
+            previous,
+        )
+        for row in rows
     )
-    keys = tuple(_with_parsed(Key(*row), previous) for row in rows)
     _copies.keep(tenant_id, keys, tenant_id=tenant_id, since=moment)
     return keys
 

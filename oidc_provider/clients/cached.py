@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import prefetch_related_objects
 from django.db.models.signals import m2m_changed
 
 from identity import copies
@@ -120,13 +119,17 @@ _BY_CLIENT_ID = Select(
     lambda client_id: Client.objects.select_related("catalogue_entry").filter(client_id=client_id)[:1]
 )
 _BY_PK = Select(lambda pk: Client.objects.select_related("catalogue_entry").filter(pk=pk)[:1])
+_API_SCOPES = Select(lambda client: ApiScope.objects.filter(clients=client))
 
 
 def _load(look_up: Callable[[], Client | None]) -> Client | None:
     moment = copies.begin()
     client = look_up()
     if client is not None:
-        prefetch_related_objects([client], "api_scopes")
+        # As prefetch_related_objects does, which spells its query anew each time.
+        scopes = client.api_scopes.all()
+        scopes._result_cache = _API_SCOPES.all(client.pk)
+        client._prefetched_objects_cache = {"api_scopes": scopes}
         _by_pk.keep(client.pk, client, tenant_id=client.tenant_id, since=moment)
         _pks.keep(client.client_id, client.pk, tenant_id=client.tenant_id, since=moment)
     return client
