@@ -13,11 +13,11 @@ from bench.worker import Worker
 COUNT = 1000
 
 
-async def client_credentials_of_one(worker: Worker) -> Response:
+async def of_one(worker: Worker) -> Response:
     return await _client_credentials(worker, 0)
 
 
-async def client_credentials_of_many(worker: Worker) -> Response:
+async def of_many(worker: Worker) -> Response:
     return await _client_credentials(worker, random.randrange(COUNT))
 
 

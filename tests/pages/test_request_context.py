@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 import pytest
 from csp.middleware import CSPMiddleware
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.db.backends.utils import CursorWrapper
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
@@ -370,6 +370,7 @@ def lost_database() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CursorWrapper, "execute", fail)
+        patch.setattr(type(connections["default"]), "run_prepared", lambda *args: None, raising=False)
         yield
 
 
