@@ -25,6 +25,7 @@ class EventType(StrEnum):
     FACTOR_RENAME = "factor:rename"
     FACTOR_REMOVE = "factor:remove"
     FACTOR_COUNTER = "factor:counter"  # that of a passkey went back
+    FACTOR_SKIP = "factor:skip"
     FACTOR_RESET = "factor:reset"
     RECOVERY_CODES = "factor:recovery_codes"
     VERIFICATION_SEND = "verification:send"

@@ -87,6 +87,14 @@ def validate_countries(codes: object) -> None:
         )
 
 
+def validate_factors(names: object) -> None:
+    """Refuse names that are no kinds of second factors, with spaces between them. Raises ValidationError."""
+    known = ("passkey", "totp", "sms", "email", "recovery_code")
+    for name in str(names).split():
+        if name not in known:
+            raise ValidationError(_("“%(name)s” is no kind of second factor."), params={"name": name})
+
+
 def validate_texts(value: object) -> None:
     """Refuse what is not a list of texts."""
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):

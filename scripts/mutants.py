@@ -133,8 +133,8 @@ MUTANTS = [
     Mutant(
         "sign-in: a text message is a second factor after a text message",
         "identity/sign_in/factors/table.py",
-        "return [factor for factor in enrolled if _makes_two_of(amr, factor)]",
-        "return enrolled or [factor for factor in enrolled if _makes_two_of(amr, factor)]",
+        "if found and not assurance.satisfies(present, level):",
+        "if found or able:",
         "tests/sdk_api/test_mobile.py tests/pages/test_second_factor.py",
     ),
     Mutant(

@@ -30,12 +30,9 @@ PASSWORD_CLASSES = frozenset({f"{_CLASSES}PasswordProtectedTransport", f"{_CLASS
 # What a request may name, and the level that it stands for.
 LEVELS: Mapping[str, str] = MappingProxyType(
     {
-        assurance.SINGLE_FACTOR: assurance.SINGLE_FACTOR,
-        assurance.MULTI_FACTOR: assurance.MULTI_FACTOR,
+        **assurance.LEVELS,
         UNSPECIFIED: assurance.SINGLE_FACTOR,
         **dict.fromkeys(sorted(PASSWORD_CLASSES), assurance.SINGLE_FACTOR),
-        "https://refeds.org/profile/sfa": assurance.SINGLE_FACTOR,
-        "https://refeds.org/profile/mfa": assurance.MULTI_FACTOR,
     }
 )
 EXACT, MINIMUM, MAXIMUM, BETTER = COMPARISONS = ("exact", "minimum", "maximum", "better")

@@ -9,9 +9,21 @@ from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from identity.models import Application, ApplicationAccess, MFAMode, Tenant, User
+from identity.models import Application, ApplicationAccess, FactorKind, MFAMode, Tenant, User
+
+_LOCKED_OUT = {
+    MFAMode.ALWAYS: gettext_lazy(
+        "%(people)d of %(all)d people have no second factor and no verified e-mail address or mobile number. A browser"
+        " lets them set one up at their next sign-in; an app lets them in no more. Confirm it, or verify their"
+        " addresses first."
+    ),
+    MFAMode.PHISHING_RESISTANT: gettext_lazy(
+        "%(people)d of %(all)d people have no passkey. A browser lets them add one at their next sign-in; an app lets"
+        " them in no more. Confirm it."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -22,12 +34,12 @@ class Lockout:
     of: int
 
 
-def count(*, tenant: Tenant, application: Application | None = None) -> Lockout:
-    """Count who could not come in if two factors were always asked for; of an application, those who may use it."""
+def count(*, tenant: Tenant, application: Application | None = None, mode: str = MFAMode.ALWAYS) -> Lockout:
+    """Count who could not come in if this was always asked for; of an application, those who may use it."""
     people = User.objects.present().filter(tenant=tenant, is_active=True)
     if application is not None and application.access == ApplicationAccess.ASSIGNED:
         people = people.filter(app_accounts__application=application, app_accounts__is_active=True)
-    return Lockout(_without_factor(people).count(), people.count())
+    return Lockout(_without_factor(people, mode).count(), people.count())
 
 
 def check_mode(
@@ -39,17 +51,15 @@ def check_mode(
     """
     if mode in (before, MFAMode.NEVER, MFAMode.IF_ENROLLED) or is_accepted:
         return
-    lockout = count(tenant=tenant, application=application)
+    lockout = count(tenant=tenant, application=application, mode=mode)
     if lockout.people:
-        text = _(
-            "%(people)d of %(all)d people have no second factor and no verified e-mail address or mobile number. A"
-            " browser lets them set one up at their next sign-in; an app lets them in no more. Confirm it, or verify"
-            " their addresses first."
-        )
+        text = _LOCKED_OUT[MFAMode.PHISHING_RESISTANT if mode == MFAMode.PHISHING_RESISTANT else MFAMode.ALWAYS]
         raise ValidationError({"mfa_mode": text % {"people": lockout.people, "all": lockout.of}}, code="lockout")
 
 
-def _without_factor(people: QuerySet[User]) -> QuerySet[User]:
+def _without_factor(people: QuerySet[User], mode: str) -> QuerySet[User]:
+    if mode == MFAMode.PHISHING_RESISTANT:
+        return people.exclude(factor_kinds__contains=FactorKind.PASSKEY)
     mailbox = Q(email_verified=True) & ~Q(email="")
     telephone = Q(phone_number_verified=True) & ~Q(mobile_index="")
     return people.exclude(mailbox | telephone | ~Q(factor_kinds=""))

@@ -46,7 +46,7 @@ class Application(ReadSafely):
     skip_consent = models.BooleanField(_("skip consent"), default=False)
     mfa_mode = models.CharField(
         _("second factor"),
-        max_length=16,
+        max_length=32,
         choices=MFAMode.choices,
         blank=True,
         default="",

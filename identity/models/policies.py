@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from identity.models.reading import ReadSafely
 from identity.models.tenants import Tenant
-from identity.validators import DAY, MINUTE, count, seconds, validate_countries
+from identity.validators import DAY, MINUTE, count, seconds, validate_countries, validate_factors
 
 
 class MFAMode(models.TextChoices):
@@ -17,6 +17,7 @@ class MFAMode(models.TextChoices):
     NEVER = "never", _("Never")
     IF_ENROLLED = "if_enrolled", _("If the user has enrolled one")
     ALWAYS = "always", _("Always")
+    PHISHING_RESISTANT = "phishing_resistant", _("Always, and by a passkey")
 
 
 class PasswordPolicy(ReadSafely):
@@ -115,7 +116,31 @@ class SessionPolicy(ReadSafely):
     sso_ticket_seconds = models.PositiveIntegerField(
         _("seconds an SSO ticket lasts"), default=300, validators=seconds(10, 9600)
     )
-    mfa_mode = models.CharField(_("second factor"), max_length=16, choices=MFAMode.choices, default=MFAMode.NEVER)
+    mfa_mode = models.CharField(_("second factor"), max_length=32, choices=MFAMode.choices, default=MFAMode.NEVER)
+    factors_allowed = models.CharField(
+        _("kinds of second factors allowed"),
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_factors],
+        help_text=_("Of passkey, totp, sms, email and recovery_code, with spaces between them. Empty: all."),
+    )
+    operators_need_own_factor = models.BooleanField(
+        _("operators need a passkey or an authenticator app"),
+        default=False,
+        db_default=False,
+        help_text=_("Superusers and operators, at every sign-in; a code by text message or mail is not enough."),
+    )
+    factor_grace_sign_ins = models.PositiveSmallIntegerField(
+        _("sign-ins without a second factor until one must be set up"),
+        default=0,
+        db_default=0,
+        validators=count(0, 100),
+    )
+    factor_grace_days = models.PositiveSmallIntegerField(
+        _("days without a second factor until one must be set up"), default=0, db_default=0, validators=count(0, 366)
+    )
 
     # A mode that is none was meant to ask for something, so everybody is asked. Whom that keeps out is let in by an
     # operator or, where it keeps out every operator, from the machine: `rescue_operator --email`, or `apply_config`.

@@ -171,6 +171,9 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     factor_required = models.BooleanField(
         _("must set up a second factor"), default=False, db_default=False
     )  # at the next sign-in, after an operator has removed them
+    # How much of the tenant's grace is used, before a second factor must be set up.
+    factor_asked_at = models.DateTimeField(null=True, blank=True, editable=False)  # first
+    factor_skips = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True, editable=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -95,6 +95,43 @@ def passkeys_of(user: User) -> list[Passkey]:
     return list(Passkey.objects.filter(user=user).order_by("pk"))
 
 
+def may_add(user: User) -> list[str]:
+    """Return the kinds that the tenant lets the person add."""
+    return [factor.name for factor in table.allowed(user) if factor.name in (*_MODELS, FactorKind.RECOVERY_CODE)]
+
+
+@dataclass(frozen=True)
+class Grace:
+    """How long somebody may go on without a second factor: for so many sign-ins, or until a day."""
+
+    sign_ins_left: int
+    until: datetime | None
+
+
+def grace_of(user: User) -> Grace | None:
+    """Return what is left of the tenant's grace; None where a factor must be set up now.
+
+    Never for operators who need one of their own, for whoever has a factor, nor after an operator's reset.
+    """
+    if user.factor_kinds or user.factor_required or access.needs_own_factor(user):
+        return None
+    policy, now = policies.session_policy(user.tenant), timezone.now()
+    sign_ins_left = max(policy.factor_grace_sign_ins - user.factor_skips, 0)
+    until = (user.factor_asked_at or now) + timedelta(days=policy.factor_grace_days)
+    if not sign_ins_left and until <= now:
+        return None
+    return Grace(sign_ins_left, until if until > now else None)
+
+
+def use_grace(user: User, *, context: RequestContext) -> None:
+    """Note that the person went on without a factor once more. Raises StateInvalid where somebody was faster."""
+    now = timezone.now()
+    row = User.objects.filter(pk=user.pk, factor_skips=user.factor_skips)
+    if not row.update(factor_skips=user.factor_skips + 1, factor_asked_at=user.factor_asked_at or now):
+        raise StateInvalid(log_detail=f"user={user.pk} skipped at the same moment")
+    audit.record(EventType.FACTOR_SKIP, tenant=user.tenant, actor=user, target=user, context=context)
+
+
 def recovery_codes_left(user: User) -> int:
     """Return how many recovery codes are not spent."""
     return recovery_code.left(user) if FactorKind.RECOVERY_CODE in user.factor_kinds.split() else 0
@@ -131,7 +168,7 @@ def finish_totp(
         raise VerificationRefused(log_detail=f"{owner} wrong code of a new app")
     with transaction.atomic():
         row = _locked(user)
-        _check_may_add(row, AuthenticatorApp, is_first=is_first)
+        _check_may_add(row, FactorKind.TOTP, is_first=is_first)
         if ceremonies.spend(ceremony) is None:
             raise StateInvalid(log_detail=f"{owner} has added this app before")
         app = AuthenticatorApp.objects.create(
@@ -195,7 +232,7 @@ def finish_passkey(
 def _add_passkey(user: User, new: NewCredential, *, name: str, context: RequestContext, is_first: bool) -> Passkey:
     with transaction.atomic():
         row = _locked(user)
-        _check_may_add(row, Passkey, is_first=is_first)
+        _check_may_add(row, FactorKind.PASSKEY, is_first=is_first)
         try:
             with transaction.atomic():
                 added = Passkey.objects.create(
@@ -233,6 +270,8 @@ def make_recovery_codes(*, user: User, context: RequestContext) -> list[str]:
         authority.check(Change.FACTOR, user=row, actor=user)
         if not _own_kinds(row):
             raise NotAllowed("MFA.0001", log_detail=f"user={row.pk} has no factor to recover")
+        if FactorKind.RECOVERY_CODE not in may_add(row):
+            raise NotAllowed("MFA.0003", log_detail=f"user={row.pk} recovery codes")
         RecoveryCode.objects.filter(user=row).delete()
         RecoveryCode.objects.bulk_create(
             [RecoveryCode(user=row, code_hash=recovery_code.hashes_of(code, user=row)[0]) for code in codes]
@@ -301,7 +340,8 @@ def remove(*, user: User, public_id: str, context: RequestContext) -> None:
             RecoveryCode.objects.filter(user=row).delete()
             kinds.note(row)
         mode = policies.session_policy(row.tenant).mfa_mode
-        if mode == MFAMode.ALWAYS and not any(each.is_enrolled(row) for each in table.FACTORS.values()):
+        is_needed = mode in (MFAMode.ALWAYS, MFAMode.PHISHING_RESISTANT) or access.needs_own_factor(row)
+        if is_needed and not _can_prove(row, mode):
             raise NotAllowed("MFA.0001", log_detail=f"user={row.pk}")
         audit.record(
             EventType.FACTOR_REMOVE,
@@ -365,11 +405,13 @@ def _locked(user: User) -> User:
     return row
 
 
-def _check_may_add(row: User, model: type[AuthenticatorApp] | type[Passkey], *, is_first: bool) -> None:
+def _check_may_add(row: User, kind: FactorKind, *, is_first: bool) -> None:
     authority.check(Change.FACTOR, user=row, actor=row)
-    if is_first and any(each.is_enrolled(row) for each in table.FACTORS.values()):
+    if kind not in may_add(row):
+        raise NotAllowed("MFA.0003", log_detail=f"user={row.pk} {kind}")
+    if is_first and any(each.is_enrolled(row) for each in table.allowed(row)):
         raise StateInvalid(log_detail=f"user={row.pk} has a second factor to be proved first")
-    if model._default_manager.filter(user=row).count() >= PER_KIND:
+    if _MODELS[kind]._default_manager.filter(user=row).count() >= PER_KIND:
         raise NotAllowed("MFA.0002", log_detail=f"user={row.pk}")
 
 
@@ -394,6 +436,13 @@ def _own(row: User, public_id: str) -> tuple[FactorKind, AuthenticatorApp | Pass
         if found is not None:
             return kind, found
     raise NotFound(log_detail=f"user={row.pk} has no such factor")
+
+
+def _can_prove(row: User, mode: str) -> bool:
+    """Return whether what the person has left is enough for the tenant's rule."""
+    if mode == MFAMode.PHISHING_RESISTANT:
+        return FactorKind.PASSKEY in row.factor_kinds.split()
+    return any(each.is_enrolled(row) for each in table.allowed(row))
 
 
 def _own_kinds(row: User) -> Sequence[str]:

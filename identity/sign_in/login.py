@@ -28,6 +28,7 @@ from identity.errors import (
 )
 from identity.events import EventType
 from identity.models import (
+    FactorKind,
     LoginState,
     LoginTransaction,
     User,
@@ -59,14 +60,17 @@ __all__ = [
     "change_expired_password",
     "choose_account",
     "choose_second_factor",
+    "enrollable",
     "find",
     "finish_with",
+    "grace_of",
     "is_done_by",
     "mobile_of_second_factor",
     "other_second_factors",
     "purge_expired",
     "second_factor",
     "second_factors",
+    "skip_enrolment",
     "skip_password_warning",
     "submit_enrolment",
     "submit_mobile_code",
@@ -247,10 +251,15 @@ def submit_enrolment(step: SignInStep, *, name: str, verification_code: str = ""
     """
     row = machine.get(step, state=LoginState.FACTOR_ENROL)
     user, owner = machine.user_of(row), ceremonies.owner_of(row)
+    kind = FactorKind.PASSKEY if credential else FactorKind.TOTP
+    if kind not in enrollable(row):
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} needs more than {kind}")
+    # S28: whoever has a factor has proved it before, or is let add none.
+    is_first = not assurance.satisfies(assurance.acr_of(row.amr), assurance.MULTI_FACTOR)
     try:
         if credential:
             added = enrolment.finish_passkey(
-                user=user, owner=owner, name=name, credential=credential, context=step.context, is_first=True
+                user=user, owner=owner, name=name, credential=credential, context=step.context, is_first=is_first
             )
         else:
             added = enrolment.finish_totp(
@@ -259,12 +268,34 @@ def submit_enrolment(step: SignInStep, *, name: str, verification_code: str = ""
                 name=name,
                 verification_code=verification_code,
                 context=step.context,
-                is_first=True,
+                is_first=is_first,
             )
     except IdentityError as error:
         machine.record_refusal(EventType.FACTOR_ADD, row=row, error=error, context=step.context)
         raise
     return machine.advance(row, step, proved=added.methods)
+
+
+def enrollable(row: LoginTransaction) -> list[str]:
+    """Return the names of the factors that may be set up in this sign-in."""
+    return [factor.name for factor in table.enrollable(row, user=machine.user_of(row), amr=row.amr)]
+
+
+def grace_of(row: LoginTransaction) -> enrolment.Grace | None:
+    """Return how long setting up a second factor may still be put off; None where it may not."""
+    is_asked_for = not assurance.satisfies(assurance.acr_of(row.amr), row.data.get("required_acr", ""))
+    return None if is_asked_for else enrolment.grace_of(machine.user_of(row))
+
+
+def skip_enrolment(step: SignInStep) -> LoginOutcome:
+    """Go on without a second factor, as long as the tenant's grace lasts. Raises StateInvalid."""
+    row = machine.get(step, state=LoginState.FACTOR_ENROL)
+    if grace_of(row) is None:
+        raise StateInvalid(log_detail=f"login_transaction={row.pk} has no grace")
+    enrolment.use_grace(machine.user_of(row), context=step.context)
+    row.data = {**row.data, machine.SKIPPED: True}
+    LoginTransaction.objects.filter(pk=row.pk, state=LoginState.FACTOR_ENROL, finished_at=None).update(data=row.data)
+    return machine.advance(row, step, proved=[])
 
 
 def change_expired_password(step: SignInStep, *, new_password: str, old_password: str | None = None) -> LoginOutcome:

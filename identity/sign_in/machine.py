@@ -59,6 +59,8 @@ START_LIFETIME = timedelta(minutes=30)
 STEP_LIFETIME = timedelta(minutes=10)
 MAX_FAILURES = 20  # of one transaction, whatever the counters of account and source say
 
+SKIPPED = "factor_skipped"  # in a sign-in's data: setting up a second factor was put off
+
 _HANDLE = "login_transaction.handle"
 _BINDING = "login_transaction.binding"
 
@@ -298,11 +300,11 @@ def advance(row: LoginTransaction, step: SignInStep, *, proved: Sequence[str]) -
             access.check(user=user, application=row.application)
         except AccessDenied as error:
             return deny(row, error=error, context=step.context)
-    if assurance.acr_of(amr) != assurance.MULTI_FACTOR and access.needs_second_factor(
-        user=user, application=row.application, required_acr=row.data.get("required_acr", "")
-    ):
+    required_acr = row.data.get("required_acr", "")
+    level = access.required_level(user=user, application=row.application, required_acr=required_acr)
+    if SKIPPED not in row.data and not assurance.satisfies(assurance.acr_of(amr), level):
         if not table.possible(row, user=user, amr=amr):
-            if row.channel == SessionKind.BROWSER:
+            if row.channel == SessionKind.BROWSER and table.enrollable(row, user=user, amr=amr):
                 move(row, to=LoginState.FACTOR_ENROL, user=user, amr=amr)
                 return LoginOutcome(LoginState.FACTOR_ENROL, row, user=user, next_url=row.next_url)
             without = AccessDenied(log_detail=f"user={user.pk} has no second factor")
@@ -447,7 +449,9 @@ def finish(row: LoginTransaction, step: SignInStep) -> LoginOutcome:
 def _begin_session(row: LoginTransaction, step: SignInStep) -> tuple[SSOSession, str]:
     """Open a browser's first session: one statement, in which the person and the transaction decide in turn."""
     user, now = user_of(row), timezone.now()
-    session, started, handle = sessions.describe(user=user, amr=row.amr, context=step.context, kind=row.channel)
+    session, started, handle = sessions.describe(
+        user=user, amr=row.amr, context=step.context, kind=row.channel, factor_skipped=SKIPPED in row.data
+    )
     # Locks the person until they are written, and waits for whoever has.
     gates = [_ENTER.bind(user.pk, user.epoch, now), _CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))]
     if not write(session, started, _success(row, session, step.context), gate=gates, keys=True):
@@ -472,11 +476,15 @@ def _build_on(row: LoginTransaction, step: SignInStep) -> tuple[SSOSession, str]
                 raise StateInvalid(log_detail=f"login_transaction={row.pk} is of another session")
             opened, handle = sessions.renew(session=own, amr=row.amr, context=context, is_step_up=True)
         elif own is not None:
-            opened, handle = sessions.renew(session=own, amr=row.amr, context=context)
+            opened, handle = sessions.renew(
+                session=own, amr=row.amr, context=context, factor_skipped=SKIPPED in row.data
+            )
         else:
             if session is not None:
                 sessions.end(session, reason=SessionEndReason.REPLACED, context=context, actor=user)
-            opened, handle = sessions.start(user=user, amr=row.amr, context=context, kind=row.channel)
+            opened, handle = sessions.start(
+                user=user, amr=row.amr, context=context, kind=row.channel, factor_skipped=SKIPPED in row.data
+            )
         now = timezone.now()
         gates = [_CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))]
         enter = _ENTER.bind(user.pk, user.epoch, now)

@@ -94,24 +94,37 @@ def mfa_mode(*, user: User, application: Application | None) -> MFAMode:
     return MFAMode(chosen or policies.session_policy(user.tenant).mfa_mode)
 
 
-def needs_second_factor(*, user: User, application: Application | None, required_acr: str = "") -> bool:
-    """Return whether this sign-in takes two factors."""
-    if required_acr == assurance.MULTI_FACTOR:
-        return True
+def required_level(*, user: User, application: Application | None, required_acr: str = "") -> str:
+    """Return the level of assurance that this person needs here, "" for none: the highest that anything asks for.
+
+    required_acr: what the request asks for.
+    """
     mode = mfa_mode(user=user, application=application)
-    if mode == MFAMode.IF_ENROLLED:
-        return bool(user.factor_kinds) or user.factor_required
-    return mode == MFAMode.ALWAYS
+    level = ""
+    if mode == MFAMode.PHISHING_RESISTANT:
+        level = assurance.PHISHING_RESISTANT
+    elif (
+        mode == MFAMode.ALWAYS
+        or needs_own_factor(user)
+        or (mode == MFAMode.IF_ENROLLED and (user.factor_kinds or user.factor_required))
+    ):
+        level = assurance.MULTI_FACTOR
+    return assurance.strongest(level, required_acr)
+
+
+def needs_own_factor(user: User) -> bool:
+    """Return whether the person is an operator, of whom the tenant demands a factor that no gateway carries."""
+    return policies.session_policy(user.tenant).operators_need_own_factor and authority.is_privileged(user)
 
 
 def is_sufficient(*, session: SSOSession, application: Application | None, required_acr: str = "") -> bool:
     """Return whether the factors recorded for the session are enough here (S28)."""
-    acr = assurance.acr_of(session.amr)
-    if not assurance.satisfies(acr, required_acr):
-        return False
-    if acr == assurance.MULTI_FACTOR:
+    acr, user = assurance.acr_of(session.amr), session.user
+    if assurance.satisfies(acr, required_level(user=user, application=application, required_acr=required_acr)):
         return True
-    return not needs_second_factor(user=session.user, application=application)
+    # Grace is the tenant's to give, and no request's: what one asks for is still to be proved.
+    is_in_grace = session.factor_skipped and not (user.factor_kinds or needs_own_factor(user))
+    return is_in_grace and assurance.satisfies(acr, required_acr)
 
 
 @retried

@@ -79,13 +79,15 @@ def start(
     amr: Sequence[str],
     context: RequestContext,
     kind: str = SessionKind.BROWSER,
+    factor_skipped: bool = False,
 ) -> tuple[SSOSession, str]:
     """Open a session; return it and its handle. Only the handle's hash is kept, so this is the only copy.
 
     amr: authentication methods in order of use, values of RFC8176-2; the assurance follows from them.
+    factor_skipped: the person has put off setting up a second factor, as the tenant's grace allows.
     Raises AccountDisabled if the user or the tenant is disabled.
     """
-    session, event, handle = describe(user=user, amr=amr, context=context, kind=kind)
+    session, event, handle = describe(user=user, amr=amr, context=context, kind=kind, factor_skipped=factor_skipped)
     with transaction.atomic():
         if kind == SessionKind.SDK:
             session.device_index = devices.record(user=user, context=context)
@@ -99,6 +101,7 @@ def describe(
     amr: Sequence[str],
     context: RequestContext,
     kind: str = SessionKind.BROWSER,
+    factor_skipped: bool = False,
 ) -> tuple[SSOSession, AuditEvent, str]:
     """Return a session that is not open yet, the event that tells of it, and its handle: `write` opens it.
 
@@ -117,6 +120,7 @@ def describe(
         kind=kind,
         amr=list(amr),
         acr=acr_of(amr),
+        factor_skipped=factor_skipped,
         authenticated_at=now,
         last_seen_at=now,
         idle_expires_at=now + min(idle, lifetime),
@@ -140,7 +144,12 @@ def describe(
 
 @retried
 def renew(
-    *, session: SSOSession, amr: Sequence[str], context: RequestContext, is_step_up: bool = False
+    *,
+    session: SSOSession,
+    amr: Sequence[str],
+    context: RequestContext,
+    is_step_up: bool = False,
+    factor_skipped: bool = False,
 ) -> tuple[SSOSession, str]:
     """Take note that the person of this session has proved themselves again; return it with a new handle.
 
@@ -157,6 +166,7 @@ def renew(
         "handle_hash": crypto.hash_handle(handle, purpose=HANDLE),
         "amr": list(amr),
         "acr": acr_of(amr),
+        "factor_skipped": factor_skipped,
         "last_seen_at": now,
         "ip": context.ip or None,
         "user_agent": context.user_agent,

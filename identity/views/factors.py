@@ -23,7 +23,7 @@ from identity.browser.interaction import Demands, Step, sign_in_page
 from identity.decorators import of_a_tenant, session_required
 from identity.errors import IdentityError, NotFound, PasskeyRefused, StateInvalid
 from identity.http import Request, SignedInRequest
-from identity.models import FactorKind, LoginState, LoginTransaction
+from identity.models import FactorKind, LoginState, LoginTransaction, User
 from identity.sign_in import enrolment, login, reauthentication, webauthn
 from identity.sign_in.factors import ceremonies, passkey, recovery_code, table
 from identity.sign_in.forms import FactorNameForm, NewAppForm, NewPasskeyForm, PasskeyForm
@@ -122,7 +122,7 @@ def _add(
             add_refusal(form, refusal)
         else:
             handle = enrolment.count_for_session(request.sso_session, proved=added.methods, context=request.context)
-            response = _after_adding(request)
+            response = _codes_once(request, request.user, next_url=reverse("identity:factors"))
             cookies.set_session(response, request, handle)
             return response
     status = status_of(error) if error else 400 if form.is_bound else 200
@@ -190,7 +190,7 @@ def _overview(request: SignedInRequest, *, refusal: IdentityError | None = None)
     form = forms.Form()
     if refusal is not None:
         add_refusal(form, refusal)
-    left = enrolment.recovery_codes_left(user)
+    left, kinds = enrolment.recovery_codes_left(user), enrolment.may_add(user)
     factors = [
         {
             "name": row.name,
@@ -205,10 +205,11 @@ def _overview(request: SignedInRequest, *, refusal: IdentityError | None = None)
     context = {
         "form": form,
         "factors": factors,
-        "add_app_url": reverse("identity:add_app"),
-        "add_passkey_url": reverse("identity:add_passkey"),
+        "add_app_url": reverse("identity:add_app") if FactorKind.TOTP in kinds else "",
+        "add_passkey_url": reverse("identity:add_passkey") if FactorKind.PASSKEY in kinds else "",
         "signals": json.dumps(_signals(request)),
         "codes_left": left,
+        "has_codes": FactorKind.RECOVERY_CODE in kinds,
         "codes_are_few": bool(factors) and left <= recovery_code.WARN_AT,
         "codes_url": reverse("identity:new_recovery_codes"),
         "account_url": reverse("identity:account"),
@@ -229,12 +230,12 @@ def _signals(request: SignedInRequest) -> dict[str, Any]:
     }
 
 
-def _after_adding(request: SignedInRequest) -> HttpResponse:
-    """Show recovery codes to whoever has none yet, else the list."""
-    if enrolment.recovery_codes_left(request.user):
-        return HttpResponseRedirect(reverse("identity:factors"))
-    codes = enrolment.make_recovery_codes(user=request.user, context=request.context)
-    return show_codes(request, codes, next_url=reverse("identity:factors"))
+def _codes_once(request: Request, user: User, *, next_url: str) -> HttpResponse:
+    """Show recovery codes to whoever has none yet and may have some; else go on."""
+    if enrolment.recovery_codes_left(user) or FactorKind.RECOVERY_CODE not in enrolment.may_add(user):
+        return HttpResponseRedirect(next_url)
+    codes = enrolment.make_recovery_codes(user=user, context=request.context)
+    return show_codes(request, codes, next_url=next_url)
 
 
 def _typed(form: NewAppForm | NewPasskeyForm) -> dict[str, Any]:
@@ -325,11 +326,13 @@ def show_enrolment(
     """Ask somebody who has no second factor to add one (S28: only the state of the transaction leads here)."""
     assert row.user is not None
     user, owner = row.user, ceremonies.owner_of(row)
-    context = {
-        **app_to_add(enrolment.begin_totp(user=user, owner=owner)),
-        "options": json.dumps(enrolment.begin_passkey(user=user, owner=owner, context=request.context)),
-        "application_name": row.application.name if row.application else "",
-    }
+    kinds = login.enrollable(row)
+    context: dict[str, Any] = {"grace": login.grace_of(row)}
+    if FactorKind.PASSKEY in kinds:
+        made = enrolment.begin_passkey(user=user, owner=owner, context=request.context)
+        context["options"] = json.dumps(made)
+    if FactorKind.TOTP in kinds:
+        context |= app_to_add(enrolment.begin_totp(user=user, owner=owner))
     form = form or NewAppForm()
     return steps.render_page(
         request, "identity/login_enrol.html", row, handle, form=form, error=error, status=status, **context
@@ -342,6 +345,8 @@ def take_enrolment(request: Request, row: LoginTransaction, handle: str) -> logi
     form = NewPasskeyForm(request.POST) if is_passkey else NewAppForm(request.POST)
     shown = None if isinstance(form, NewPasskeyForm) else form
     try:
+        if "skip" in request.POST:
+            return login.skip_enrolment(steps.step(request, handle))
         if not form.is_valid():
             error = PasskeyRefused("malformed") if is_passkey else None
             return show_enrolment(request, row, handle, form=shown, error=error, status=400)
@@ -352,7 +357,7 @@ def take_enrolment(request: Request, row: LoginTransaction, handle: str) -> logi
         return show_enrolment(request, row, handle, form=shown, error=refusal, status=status_of(refusal))
     if not outcome.session_handle or outcome.user is None:
         return outcome
-    codes = enrolment.make_recovery_codes(user=outcome.user, context=request.context)
-    response = show_codes(request, codes, next_url=outcome.next_url or reverse("identity:account"))
+    next_url = outcome.next_url or reverse("identity:account")
+    response = _codes_once(request, outcome.user, next_url=next_url)
     cookies.set_session(response, request, outcome.session_handle)
     return response

@@ -61,6 +61,7 @@ def explain(error: IdentityError) -> str:
 _BY_CODE = {
     "MFA.0001": gettext_lazy("This is your last second factor, and one is needed here. Add another one first."),
     "MFA.0002": gettext_lazy("You have as many of these as anybody may have. Remove one first."),
+    "MFA.0003": gettext_lazy("This kind of second step is not allowed here. Choose another one."),
     "RIGHT.0004": gettext_lazy("This password is not reset in this way. Ask another administrator."),
     "SOCIAL.0001": gettext_lazy(
         "This account, or another one of the same provider, is linked already. Unlink it first."

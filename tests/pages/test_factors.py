@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import timedelta
-from typing import Any
 
 import pyotp
 import pytest
@@ -32,6 +31,7 @@ from identity.sign_in.factors import ceremonies, recovery_code, totp
 from tests.factories import PASSWORD, make_tenant, make_user
 from tests.factories.factors import enrol
 from tests.pages.conftest import Browser, handle_in, note_second_factor
+from tests.pages.steps import give, secret_on
 
 MULTI = "urn:monban:acr:multi-factor"
 
@@ -52,16 +52,6 @@ def code_of(codes: pyotp.TOTP, *, steps: int = 0) -> str:
 def wrong(codes: pyotp.TOTP) -> str:
     near = {code_of(codes, steps=steps) for steps in (-1, 0, 1)}
     return next(code for code in ("000000", "000001", "000002", "000003") if code not in near)
-
-
-def give(browser: Browser, handle: str, code: str, **extra: Any) -> HttpResponse:
-    return browser.post("/login", {"transaction": handle, "verification_code": code, **extra})
-
-
-def secret_on(response: HttpResponse) -> str:
-    found = re.search(r'class="secret">([A-Z2-7 ]+)<', response.content.decode())
-    assert found, response.content.decode()
-    return found[1].replace(" ", "")
 
 
 def codes_on(response: HttpResponse) -> list[str]:

@@ -29,33 +29,15 @@ from identity.sign_in.factors import ceremonies
 from tests.factories import PASSWORD, make_tenant, make_user
 from tests.factories.factors import enrol
 from tests.pages.conftest import HOST, Browser, alert_of, handle_in, note_second_factor, transaction_of
+from tests.pages.passkeys import ORIGIN, give_passkey, options_on
 from tests.support.authenticator import UP, UV, Passkey
 
-ORIGIN = f"https://{HOST}"
 REFUSED = "This passkey was not accepted. Try again, or choose another way."
 
 
 @pytest.fixture(autouse=True)
 def mails(settings):
     settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": False}
-
-
-def options_on(response: HttpResponse, kind: str = "create") -> dict[str, Any]:
-    found = re.search(rf'data-passkey-{kind}="([^"]+)"', response.content.decode())
-    assert found, response.content.decode()
-    options: dict[str, Any] = json.loads(html.unescape(found[1]))
-    return options
-
-
-def give_passkey(user: User, **options: Any) -> Passkey:
-    """Add a passkey through the service."""
-    host = user.tenant.domains.get().host
-    key = Passkey(host, user_handle=user.public_id, **options)
-    context = RequestContext(tenant=user.tenant)
-    made = enrolment.begin_passkey(user=user, owner="test", context=context)
-    credential = key.create(made, f"https://{host}")
-    enrolment.finish_passkey(user=user, owner="test", name="", credential=credential, context=context)
-    return key
 
 
 def ask(browser: Browser, handle: str) -> dict[str, Any]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from identity import assurance
+from identity import assurance, policies
 from identity.errors import StateInvalid
-from identity.models import LoginTransaction, SSOSession, User
+from identity.models import FactorKind, LoginTransaction, SSOSession, User
 from identity.sign_in.factors.base import Factor
 from identity.sign_in.factors.mail_code import MailCode
 from identity.sign_in.factors.passkey import PasskeyAnswer
 from identity.sign_in.factors.recovery_code import Recovery
+from identity.sign_in.factors.sent_code import SentCode
 from identity.sign_in.factors.text_message import TextMessage
 from identity.sign_in.factors.totp import AuthenticatorCode
+from identity.sso import access
 
 TEXT_MESSAGE = TextMessage()
 
@@ -26,21 +28,49 @@ FACTORS: Mapping[str, Factor] = MappingProxyType(
 def is_lacking(session: SSOSession) -> bool:
     """Return whether the session is of one factor, and its person has another one that makes two of it."""
     user, amr = session.user, session.amr
-    if assurance.acr_of(amr) == assurance.MULTI_FACTOR:
+    if _is_multi(amr):
         return False
     return bool(user.factor_kinds) or any(
-        each.is_enrolled(user) and _makes_two_of(amr, each) for each in FACTORS.values()
+        each.is_enrolled(user) and _is_multi([*amr, each.amr]) for each in allowed(user)
     )
 
 
 def possible(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> list[Factor]:
     """Return what the person may take in this sign-in, the one that is taken without a choice first.
 
-    Only what makes two factors of what was proved already: after a sign-in by text message another one shows nothing
-    new (S28).
+    Only what leads on from what was proved already: after a sign-in by text message another one shows nothing new
+    (S28). What reaches the level that is needed here comes before what comes to two factors; where neither leads on,
+    nothing is left to take.
     """
-    enrolled = [each for each in FACTORS.values() if row.channel in each.channels and each.is_enrolled(user)]
-    return [factor for factor in enrolled if _makes_two_of(amr, factor)]
+    able = [each for each in allowed(user) if row.channel in each.channels and each.is_enrolled(user)]
+    present = assurance.acr_of(amr)
+    for level in (needed(row, user=user), assurance.MULTI_FACTOR):
+        found = [each for each in able if assurance.satisfies(assurance.acr_of([*amr, each.amr]), level)]
+        if found and not assurance.satisfies(present, level):
+            return found
+    return []
+
+
+def enrollable(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> list[Factor]:
+    """Return what somebody who has not enough could set up in this sign-in, to reach the level that is needed here."""
+    level = needed(row, user=user)
+    found = [each for each in allowed(user) if each.name in (FactorKind.PASSKEY, FactorKind.TOTP)]
+    return [each for each in found if assurance.satisfies(assurance.acr_of([*amr, each.amr]), level)]
+
+
+def needed(row: LoginTransaction, *, user: User) -> str:
+    """Return the level that this sign-in has to reach, "" for none."""
+    required_acr = row.data.get("required_acr", "")
+    return access.required_level(user=user, application=row.application, required_acr=required_acr)
+
+
+def allowed(user: User) -> list[Factor]:
+    """Return the factors that the person's tenant allows; of operators, perhaps only those that no gateway carries."""
+    names = policies.session_policy(user.tenant).factors_allowed.split() or list(FACTORS)
+    is_own_only = access.needs_own_factor(user)
+    return [
+        each for name, each in FACTORS.items() if name in names and not (is_own_only and isinstance(each, SentCode))
+    ]
 
 
 def chosen(row: LoginTransaction, *, user: User, name: str = "") -> Factor:
@@ -54,5 +84,5 @@ def chosen(row: LoginTransaction, *, user: User, name: str = "") -> Factor:
     return next((factor for factor in found if factor.name == row.data.get("second_factor")), found[0])
 
 
-def _makes_two_of(amr: Sequence[str], factor: Factor) -> bool:
-    return assurance.acr_of([*amr, factor.amr]) == assurance.MULTI_FACTOR
+def _is_multi(amr: Sequence[str]) -> bool:
+    return assurance.satisfies(assurance.acr_of(amr), assurance.MULTI_FACTOR)

@@ -19,6 +19,7 @@ FORMAT = "urn:oasis:names:tc:SAML:2.0:nameid-format:"
 OLD_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:"
 PASSWORD_CLASS = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 SINGLE, MULTI = "urn:monban:acr:single-factor", "urn:monban:acr:multi-factor"
+KEY = "urn:monban:acr:phishing-resistant"
 
 
 def policy(name_format: str | None = None, *, create: str | None = "true", qualifier: str | None = None) -> str:
@@ -381,7 +382,7 @@ def test_a_password_is_a_single_factor(provider: RegisteredParty, browser: Brows
     "content",
     [
         context("urn:oasis:names:tc:SAML:2.0:ac:classes:Kerberos"),
-        context(MULTI, comparison="better"),
+        context(KEY, comparison="better"),
         context().replace("><", "><saml:AuthnContextDeclRef>x</saml:AuthnContextDeclRef><"),
     ],
     ids=["unknown", "better", "declaration"],
@@ -389,6 +390,28 @@ def test_a_password_is_a_single_factor(provider: RegisteredParty, browser: Brows
 def test_a_context_that_nobody_reaches_here(provider: RegisteredParty, browser: Browser, content: str) -> None:
     assert ask(provider, browser, content).status == ("Responder", "NoAuthnContext")
     assert browser.sign_in_pages == 0
+
+
+@pytest.mark.spec("SAMLCore-3.3.2.2.1")
+@pytest.mark.security("S28")
+@pytest.mark.parametrize(
+    ("content", "amr", "stated"),
+    [
+        (context(KEY), ["pwd", "hwk"], KEY),
+        (context(MULTI, comparison="better"), ["swk", "user"], KEY),
+        (context(MULTI, comparison="minimum"), ["swk", "user"], KEY),
+        (context(MULTI), ["swk", "user"], MULTI),
+        (context(KEY, MULTI), ["pwd", "otp"], MULTI),
+        (context(MULTI, comparison="maximum"), ["swk", "user"], MULTI),
+    ],
+    ids=["exact", "better", "minimum", "exactly less", "either", "maximum"],
+)
+def test_a_passkey_is_stated_as_what_was_asked_for(
+    provider: RegisteredParty, browser: Browser, content: str, amr: list[str], stated: str
+) -> None:
+    provider.sign_in(browser)
+    SSOSession.objects.update(amr=amr)
+    assert ask(provider, browser, content).authn_class == stated
 
 
 @pytest.mark.spec("SAMLCore-3.3.2.2.1")
