@@ -109,16 +109,19 @@ def remaining_of_name(attempt: Attempt, *, name: str) -> int:
 
 
 @retried
-def succeed(attempt: Attempt, *rows: Model) -> None:
+def succeed(attempt: Attempt, *rows: Model, is_whole: bool = False) -> None:
     """Take a good try back: the account starts anew, the source is only given this one try back (S31).
 
-    rows: what is written with it, such as the event that tells of it.
+    rows: what is written with it, such as the event that tells of it. is_whole: a second factor was proved, or both at
+    once. Before that, the account of somebody who has enrolled one is given this one try back too: whoever knows the
+    password could clear the count of wrong codes with it, and guess for ever (S30).
     """
-    tenant = attempt.tenant
+    tenant, user = attempt.tenant, attempt.user
     taken_back = [_GIVE_ONE_BACK.bind(*_which(tenant, CounterKind.SOURCE, attempt.source))]
-    if attempt.user is not None:
-        taken_back.append(_BEGIN_ANEW.bind(*_which(tenant, *_account_key(user=attempt.user, name=""))))
-        taken_back.append(_SHOW_UNLOCKED.bind(attempt.user.pk))
+    if user is not None:
+        take_back = _BEGIN_ANEW if is_whole or not user.factor_kinds else _GIVE_ONE_BACK
+        taken_back.append(take_back.bind(*_which(tenant, *_account_key(user=user, name=""))))
+        taken_back.append(_SHOW_UNLOCKED.bind(user.pk))
     write(*rows, besides=taken_back)
 
 

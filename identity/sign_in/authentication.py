@@ -131,7 +131,7 @@ def check_code(
     context: RequestContext,
     bound_to: str = "",
 ) -> verification.Proved:
-    """Check a code that was sent to somebody already known; the caller spends what this returns.
+    """Check a second factor, a code that was sent to somebody already known; the caller spends what this returns.
 
     bound_to: as in `verification.send`.
     Counts on the same row as passwords do (S30). Raises AccountLocked, TooManyRequests or VerificationRefused.
@@ -145,7 +145,7 @@ def check_code(
         user=user,
         bound_to=bound_to,
     )
-    throttle.succeed(attempt)
+    throttle.succeed(attempt, is_whole=True)
     return proved
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from identity.context import RequestContext
 from identity.errors import NotAllowed, StateInvalid, VerificationRefused
 from identity.models import (
+    AttemptCounter,
     AuditEvent,
     AuthenticatorApp,
     FactorCeremony,
@@ -166,6 +167,33 @@ def test_wrong_codes_lock_the_account_like_wrong_passwords(browser, tenant, alic
     assert give(browser, handle, code_of(codes)).status_code == 429
     assert Browser().sign_in(alice).status_code == 429
     assert SSOSession.objects.count() == 0
+
+
+@pytest.mark.security("S30")
+def test_the_right_password_gives_no_further_guesses_at_codes(browser, tenant, alice):
+    set_mode(tenant, "if_enrolled")
+    _app, codes = enrol(alice)
+    tries = tenant.password_policy.max_failures
+    for _number in range(tries - 1):
+        handle = handle_in(browser.sign_in(alice))
+        assert give(browser, handle, wrong(codes)).status_code == 400
+    handle = handle_in(browser.sign_in(alice))
+    assert give(browser, handle, wrong(codes)).status_code == 400
+    assert browser.sign_in(alice).status_code == 429
+    assert give(browser, handle, code_of(codes)).status_code == 429
+
+
+@pytest.mark.security("S30")
+def test_a_whole_sign_in_begins_the_count_anew(browser, tenant, alice):
+    set_mode(tenant, "if_enrolled")
+    _app, codes = enrol(alice)
+    handle = handle_in(browser.sign_in(alice))
+    give(browser, handle, wrong(codes))
+    account = AttemptCounter.objects.get(kind="account")
+    assert account.failures == 1
+    assert give(browser, handle, code_of(codes)).status_code == 302
+    account.refresh_from_db()
+    assert account.failures == 0
 
 
 @pytest.mark.security("S29")

@@ -96,7 +96,7 @@ def counted(user: User, *, context: RequestContext) -> Iterator[None]:
     """
     attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
     yield
-    throttle.succeed(attempt)
+    throttle.succeed(attempt, is_whole=True)
 
 
 def remember(row: LoginTransaction, **values: Any) -> None:

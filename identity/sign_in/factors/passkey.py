@@ -134,7 +134,7 @@ def sign_in(row: LoginTransaction, credential: str, *, context: RequestContext) 
     methods = take(_passkey_of(user, answer), answer, expected=wanted, context=context)
     if not user.is_usable:
         raise AccountDisabled(log_detail=f"user={user.pk}")
-    throttle.succeed(attempt)
+    throttle.succeed(attempt, is_whole=True)
     return user, methods
 
 
