@@ -16,11 +16,13 @@ class CASSAMLConfig(AppConfig):
         from cas_saml.cas import config, logout, services, tickets
         from cas_saml.saml import config as saml_config
         from cas_saml.saml import logout as saml_logout
+        from cas_saml.saml import providers
         from identity.registry import register_purger
 
         register_purger("service_tickets", tickets.purge)
         config.connect()
         saml_config.connect()
         services.connect()
+        providers.connect()
         logout.connect()
         saml_logout.connect()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from identity import crypto
 from identity.models import SpentNonce, Tenant
 from identity.purging import Purger
+from identity.statements import Upsert, write
 
-__all__ = ["is_spent", "purge", "spend"]
+__all__ = ["is_spent", "purge", "spend", "use"]
 
 
 def is_spent(*, tenant: Tenant, purpose: str, parts: tuple[str, ...]) -> bool:
@@ -21,18 +21,22 @@ def is_spent(*, tenant: Tenant, purpose: str, parts: tuple[str, ...]) -> bool:
     return SpentNonce.objects.filter(key_hash__in=hashes, expires_at__gt=timezone.now()).exists()
 
 
+def use(*, tenant: Tenant, purpose: str, parts: tuple[str, ...], lifetime: timedelta) -> Upsert:
+    """Return the use of a nonce as a gate for `statements.write`, which holds for one request.
+
+    Where it does not, `spend` says whether that was a use that counts.
+    """
+    return _once(_row(tenant, purpose, parts, lifetime))
+
+
 def spend(*, tenant: Tenant, purpose: str, parts: tuple[str, ...], lifetime: timedelta) -> bool:
     """Use a nonce; return whether nobody had. Of any number of requests at once, one is told so."""
-    now = timezone.now()
-    key_hash = crypto.keyed_hash(_key(tenant, parts), purpose=_purpose(purpose))
-    try:
-        with transaction.atomic():
-            SpentNonce.objects.create(tenant=tenant, key_hash=key_hash, expires_at=now + lifetime)
-    except IntegrityError:
-        # A row that is over and not deleted yet is taken by one conditional UPDATE.
-        over = SpentNonce.objects.filter(key_hash=key_hash, expires_at__lte=now)
-        return bool(over.update(expires_at=now + lifetime))
-    return True
+    row = _row(tenant, purpose, parts, lifetime)
+    if write(gate=[_once(row)]):
+        return True
+    # A row that is over and not deleted yet is taken by one conditional UPDATE.
+    over = SpentNonce.objects.filter(key_hash=row.key_hash, expires_at__lte=timezone.now())
+    return bool(over.update(expires_at=row.expires_at))
 
 
 # Rows whose nonce may be used again.
@@ -45,3 +49,12 @@ def _key(tenant: Tenant, parts: tuple[str, ...]) -> str:
 
 def _purpose(purpose: str) -> str:
     return f"spent_nonce.{purpose}"
+
+
+def _row(tenant: Tenant, purpose: str, parts: tuple[str, ...], lifetime: timedelta) -> SpentNonce:
+    key_hash = crypto.keyed_hash(_key(tenant, parts), purpose=_purpose(purpose))
+    return SpentNonce(tenant=tenant, key_hash=key_hash, expires_at=timezone.now() + lifetime)
+
+
+def _once(row: SpentNonce) -> Upsert:
+    return Upsert(row, by=("key_hash",))

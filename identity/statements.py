@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache, cached_property, lru_cache, partial
@@ -161,7 +162,8 @@ class Select(_Statement, Generic[M]):
 
     def _spell(self, values: Sequence[Value]) -> _Plan:
         compiler = self._build(*_placeholders(values)).query.get_compiler(connection=connection)
-        sql, params = _with_literals(*compiler.as_sql())
+        with transaction.atomic() if compiler.query.select_for_update else nullcontext():  # the ORM demands one
+            sql, params = _with_literals(*compiler.as_sql())
         return _Plan(sql, params, _maker(compiler))
 
 
@@ -230,15 +232,18 @@ class Upsert:
 
 
 def write(
-    *rows: Model | Upsert, gate: Bound | Sequence[Bound] = (), besides: Sequence[Bound] = (), keys: bool = False
+    *rows: Model | Upsert,
+    gate: Bound | Sequence[Bound | Upsert] = (),
+    besides: Sequence[Bound] = (),
+    keys: bool = False,
 ) -> bool:
     """Insert the rows, all or none; with a gate, only where it holds, and return whether it did.
 
-    gate: an Update that has to change a row, or a Select that has to find one. Of several each is tried where the one
-    before it held, and what that one wrote stays; only the first may be a Select. besides: Updates that run with the
-    inserts, in this order, which is that of their locks; whether they change anything decides nothing. No row may be
-    changed by two of them. On PostgreSQL all of it sees the database as it was before, so one cannot find what another
-    wrote.
+    gate: an Update that has to change a row, a Select that has to find one, or an Upsert whose row must not have been
+    there. Of several each is tried where the one before it held, and what that one wrote stays; only the first may be a
+    Select. besides: Updates that run with the inserts, in this order, which is that of their locks; whether they change
+    anything decides nothing. No row may be changed by two of them. On PostgreSQL all of it sees the database as it was
+    before, so one cannot find what another wrote.
     keys: set the rows' primary keys, which the database makes; without, the instances stay as they are. Not those of
     an Upsert, which may write nothing.
     Signals are not sent and `save` is not called, so it is for rows that have no such rules. Raises IntegrityError.
@@ -248,15 +253,18 @@ def write(
         raise TypeError("The key of an Upsert is not told.")
     if not _is_postgresql():
         return _write_in_turn(rows, gates=gates, besides=besides, keys=keys)
-    bounds = [*gates, *besides]
-    plans = tuple(bound.statement.plan(bound.values) for bound in bounds)
-    inserts = tuple(_insert_into(row) for row in rows)
-    text = _chain(len(gates), keys, plans, inserts)
+    spelled: list[_Plan | _Insert] = []
     params: list[Any] = []
-    for bound, plan in zip(bounds, plans, strict=True):
-        params += plan.bound(bound.values)
-    for insert, row in zip(inserts, rows, strict=True):
-        params += insert.params(row)
+    for part in (*gates, *besides, *rows):
+        if isinstance(part, Bound):
+            plan = part.statement.plan(part.values)
+            spelled.append(plan)
+            params += plan.bound(part.values)
+        else:
+            insert = _insert_into(part)
+            spelled.append(insert)
+            params += insert.params(part)
+    text = _chain(len(gates), keys, tuple(spelled))
     made, count = _run(text, params)
     if keys and made:
         for row, key in zip(rows, made[0], strict=True):
@@ -265,21 +273,28 @@ def write(
 
 
 def _write_in_turn(
-    rows: Sequence[Model | Upsert], *, gates: Sequence[Bound], besides: Sequence[Bound], keys: bool
+    rows: Sequence[Model | Upsert], *, gates: Sequence[Bound | Upsert], besides: Sequence[Bound], keys: bool
 ) -> bool:
     # Without a savepoint, as one statement has none: what fails here fails in the transaction of the caller.
     with transaction.atomic(savepoint=False):
-        if not all(gate.statement.holds(gate.values) for gate in gates):
-            return False
+        for gate in gates:
+            if not (_insert(gate)[0] if isinstance(gate, Upsert) else gate.statement.holds(gate.values)):
+                return False
         for bound in besides:
             bound.statement.holds(bound.values)
         for row in rows:
-            insert = _insert_into(row)
-            with connection.cursor() as cursor:
-                cursor.execute(f"{insert.head} VALUES ({insert.places}){insert.on_conflict}", insert.params(row))
-                if keys:
-                    _take_key(cast(Model, row), cursor.lastrowid)
+            _, key = _insert(row)
+            if keys:
+                _take_key(cast(Model, row), key)
     return True
+
+
+def _insert(row: Model | Upsert) -> tuple[int, Any]:
+    """Insert one row; return how many were written, and its key."""
+    insert = _insert_into(row)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{insert.head} VALUES ({insert.places}){insert.on_conflict}", insert.params(row))
+        return cursor.rowcount, cursor.lastrowid
 
 
 def _take_key(row: Model, key: Any) -> None:
@@ -287,21 +302,21 @@ def _take_key(row: Model, key: Any) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _chain(gates: int, has_keys: bool, plans: tuple[_Plan, ...], inserts: tuple[_Insert, ...]) -> Text:
+def _chain(gates: int, has_keys: bool, parts: tuple[_Plan | _Insert, ...]) -> Text:
     """Spell one statement of gates, Updates and inserts. PostgreSQL runs each named part, read or not."""
     named, only_if = [], ""
-    for number, gate in enumerate(plans[:gates]):
-        # The condition of an UPDATE is its end, and there always is one. A Select has rows by itself.
-        returning = " RETURNING 1" if gate.returning is not None else ""
-        named.append(f"g{number} AS ({gate.sql}{only_if and f' AND {only_if}'}{returning})")
+    for number, gate in enumerate(parts[:gates]):
+        named.append(f"g{number} AS ({_where(gate, only_if)}{_telling(gate)})")
         only_if = f"EXISTS (SELECT 1 FROM g{number})"  # noqa: S608
+    updates = [part for part in parts[gates:] if isinstance(part, _Plan)]
+    inserts = [part for part in parts[gates:] if isinstance(part, _Insert)]
     after = ""
-    for number, plan in enumerate(plans[gates:]):
+    for number, update in enumerate(updates):
         # By itself PostgreSQL begins with the last one, against the order in which others take locks on these rows.
-        named.append(f"u{number} AS ({plan.sql}{only_if and f' AND {only_if}'}{after} RETURNING 1)")
+        named.append(f"u{number} AS ({_where(update, only_if)}{after} RETURNING 1)")
         after = f" AND (SELECT count(*) FROM u{number}) >= 0"  # noqa: S608
+    bodies = [_where(insert, only_if) for insert in inserts]
     where = only_if and f" WHERE {only_if}"
-    bodies = [f"{insert.head} SELECT {insert.casts}{where}{insert.on_conflict}" for insert in inserts]
     if has_keys:
         bodies = [f"{body} RETURNING {insert.key}" for insert, body in zip(inserts, bodies, strict=True)]
         made = ", ".join(f"(SELECT {insert.key} FROM w{number})" for number, insert in enumerate(inserts))  # noqa: S608
@@ -312,6 +327,19 @@ def _chain(gates: int, has_keys: bool, plans: tuple[_Plan, ...], inserts: tuple[
         last = f"SELECT 1{where}"
     named += [f"w{number} AS ({body})" for number, body in enumerate(bodies)]
     return Text(f"WITH {', '.join(named)} {last}" if named else last)
+
+
+def _where(part: _Plan | _Insert, condition: str) -> str:
+    """Return a part that does something only under a condition, "" for always."""
+    if isinstance(part, _Insert):
+        return f"{part.head} SELECT {part.casts}{condition and f' WHERE {condition}'}{part.on_conflict}"
+    # The condition of an UPDATE is its end, and there always is one.
+    return part.sql + (condition and f" AND {condition}")
+
+
+def _telling(gate: _Plan | _Insert) -> str:
+    # A Select has rows by itself.
+    return "" if isinstance(gate, _Plan) and gate.returning is None else " RETURNING 1"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

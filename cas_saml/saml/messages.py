@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -23,6 +24,7 @@ from cas_saml.saml.redirect import RedirectMessage
 from cas_saml.saml.xml import Element
 from identity import nonces
 from identity.models import Tenant
+from identity.statements import Upsert
 
 REQUEST, RESPONSE = "SAMLRequest", "SAMLResponse"
 _PARAMETERS = (REQUEST, RESPONSE, "RelayState")
@@ -119,10 +121,19 @@ def header(element: Element, *, name: str, endpoint: str, is_signed: bool) -> He
 
 def spend(message_id: str, *, provider: ServiceProvider) -> None:
     """Take a message once: its ID is a row from now on (S19). Raises MessageRefused."""
-    parts = (provider.public_id, message_id)
-    lifetime: timedelta = conf.saml_message_memory
-    if not nonces.spend(tenant=provider.tenant, purpose="saml_message", parts=parts, lifetime=lifetime):
+    if not nonces.spend(**_nonce(message_id, provider)):
         raise MessageRefused(Refusal.REPLAY, client_ref=provider.public_id)
+
+
+def use(message_id: str, *, provider: ServiceProvider) -> Upsert:
+    """Return the same as a gate for `statements.write`."""
+    return nonces.use(**_nonce(message_id, provider))
+
+
+def _nonce(message_id: str, provider: ServiceProvider) -> dict[str, Any]:
+    lifetime: timedelta = conf.saml_message_memory
+    parts = (provider.public_id, message_id)
+    return {"tenant": provider.tenant, "purpose": "saml_message", "parts": parts, "lifetime": lifetime}
 
 
 def boolean(element: Element, name: str) -> bool:

@@ -187,6 +187,11 @@ class ServiceProvider(ReadSafely):
             ),
         ]
 
+    @property
+    def is_enabled(self) -> bool:
+        """Whether it is answered at all: neither it nor its application is switched off."""
+        return self.is_active and self.application.is_active
+
     def __str__(self) -> str:
         return f"SAML service provider {self.public_id}"
 

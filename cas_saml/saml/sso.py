@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -23,6 +24,7 @@ from identity.events import EventType
 from identity.models import SSOSession, User
 from identity.retries import retried
 from identity.sso import access, sessions
+from identity.statements import Bound, Select, Upsert, write
 
 log = logging.getLogger(__name__)
 
@@ -130,14 +132,28 @@ def _transient(provider: ServiceProvider, session: SSOSession) -> str:
 
 def _told(provider: ServiceProvider, session: SSOSession, kind: str, value: str) -> SAMLSession:
     """Return the words by which the provider will speak of this session: the same ones each time."""
-    row, _created = SAMLSession.objects.get_or_create(
+    known = _TOLD.first(session.pk, provider.pk, kind, value)
+    if known is not None:
+        return known
+    row = SAMLSession(
+        tenant=session.tenant,
         session=session,
         service_provider=provider,
         name_id_format=kind,
         name_id=value,
-        defaults={"tenant": session.tenant, "session_index": xml.new_id()},
+        session_index=xml.new_id(),
     )
-    return row
+    if write(gate=[Upsert(row, by=("session", "service_provider", "name_id_format", "name_id"))]):
+        return row
+    # Of two requests at once, the second one finds what the first one made.
+    return SAMLSession.objects.get(session=session, service_provider=provider, name_id_format=kind, name_id=value)
+
+
+_TOLD = Select(
+    lambda session, provider, kind, name_id: SAMLSession.objects.filter(
+        session=session, service_provider=provider, name_id_format=kind, name_id=name_id
+    )[:1]
+)
 
 
 @retried
@@ -149,31 +165,44 @@ def _grant(
     statement: Statement,
     context: RequestContext,
 ) -> None:
+    event = audit.describe(
+        EventType.ASSERTION_GRANT,
+        tenant=session.tenant,
+        actor=session.user,
+        target=provider,
+        application=provider.application,
+        client_id=provider.public_id,
+        dialect=PROTOCOL,
+        sid=session.sid,
+        context=context,
+        details={"format": statement.name_id_format, "class": statement.authn_class},
+    )
+    # Locks the session: its end either waits and then tells this provider, or came first and refuses the sign-in.
+    gate: list[Bound | Upsert] = [_NOT_ENDED.bind(session.pk)]
+    if wanted.message_id:
+        gate.append(messages.use(wanted.message_id, provider=provider))
+    joined: dict[str, Any] = {
+        "session": session,
+        "application": provider.application,
+        "protocol": PROTOCOL,
+        "client_ref": provider.public_id,
+        "data": {"issuer": statement.issuer},
+    }
+    if sessions.write_joined(event, gate=gate, **joined):
+        return
+    if not SSOSession.objects.filter(pk=session.pk, ended_at=None).exists():
+        raise StateInvalid(log_detail=f"session={session.pk} ended")
     with transaction.atomic():
-        # Lock the session: its end either waits and then tells this provider, or came first and refuses the sign-in.
-        if not SSOSession.objects.select_for_update(no_key=True).filter(pk=session.pk, ended_at=None).exists():
-            raise StateInvalid(log_detail=f"session={session.pk} ended")
         if wanted.message_id:
+            # Refused, unless its use is so long ago that it is over.
             messages.spend(wanted.message_id, provider=provider)
-        sessions.join(
-            session,
-            provider.application,
-            protocol=PROTOCOL,
-            client_ref=provider.public_id,
-            data={"issuer": statement.issuer},
-        )
-        audit.record(
-            EventType.ASSERTION_GRANT,
-            tenant=session.tenant,
-            actor=session.user,
-            target=provider,
-            application=provider.application,
-            client_id=provider.public_id,
-            dialect=PROTOCOL,
-            sid=session.sid,
-            context=context,
-            details={"format": statement.name_id_format, "class": statement.authn_class},
-        )
+        if not sessions.write_joined(event, gate=gate[:1], **joined):
+            raise StateInvalid(log_detail=f"session={session.pk} ended")
+
+
+_NOT_ENDED = Select(
+    lambda pk: SSOSession.objects.select_for_update(no_key=True).filter(pk=pk, ended_at=None).only("pk")[:1]
+)
 
 
 def refuse(

@@ -38,7 +38,7 @@ from identity.purging import Purger
 from identity.retries import retried
 from identity.signals import session_ended
 from identity.sso import devices
-from identity.statements import Select, Upsert, write
+from identity.statements import Bound, Select, Upsert, write
 
 __all__ = [
     "ACR_VALUES",
@@ -325,22 +325,26 @@ def write_joined(
     protocol: str,
     client_ref: str,
     data: dict[str, Any] | None = None,
-) -> None:
+    gate: Sequence[Bound | Upsert] = (),
+) -> bool:
     """Note the same with the rows that a sign-in to the application gives: one statement.
 
+    gate: as `statements.write` takes it; return whether it held.
     A participant's row stays as long as its session, so a process that has seen it committed does not write it again.
     """
     key = (session.sid, protocol, client_ref, json.dumps(data, sort_keys=True))
     if key in _joined:
-        write(*rows)
-        return
+        return write(*rows, gate=gate)
     participant = SessionParticipant(
         session=session, application=application, protocol=protocol, registration=client_ref, data=data or {}
     )
     # The same browser may open the application twice at once: one row serves both.
-    write(Upsert(participant, by=_SAME_PARTICIPANT, columns=() if data is None else ("data",)), *rows)
+    joined = Upsert(participant, by=_SAME_PARTICIPANT, columns=() if data is None else ("data",))
+    if not write(joined, *rows, gate=gate):
+        return False
     # Remember only on commit: a rolled-back join must not be cached.
     transaction.on_commit(partial(_remember_joined, key))
+    return True
 
 
 def _remember_joined(key: tuple[str, str, str, str]) -> None:

@@ -46,14 +46,16 @@ def unknown(provider: RegisteredParty, browser: Browser) -> Any:
 
 def disabled(provider: RegisteredParty, browser: Browser) -> Any:
     assert provider.row is not None
-    type(provider.row.application).objects.update(is_active=False)
+    provider.row.application.is_active = False
+    provider.row.application.save()
     return start(browser, provider.entity_id, **JSON)
 
 
 def account(provider: RegisteredParty, browser: Browser) -> Any:
     assert provider.row is not None
     provider.sign_in(browser)
-    type(provider.row.application).objects.update(access="assigned")
+    provider.row.application.access = "assigned"
+    provider.row.application.save()
     return start(browser, provider.entity_id, **JSON)
 
 

@@ -20,6 +20,7 @@ KINDS = frozenset(
         "identity.tenant", "identity.tenantdomain", "identity.passwordpolicy", "identity.sessionpolicy",
         "identity.messagepolicy", "identity.application", "identity.keypair", "identity.upstream",
         "oidc_provider.client", "oidc_provider.apiscope", "cas_saml.casservice",
+        "cas_saml.serviceprovider",
     }
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from identity import audit
 from identity.context import RequestContext
 from identity.events import EventType
-from identity.models import AuditEvent, SessionParticipant, SSOSession, User
+from identity.models import AuditEvent, SessionParticipant, SpentNonce, SSOSession, User
 from identity.statements import Select, Update, Upsert, new, write
 from oidc_provider.models import AccessToken
 from tests.factories import make_application, make_tenant, make_user
@@ -258,3 +258,30 @@ def test_a_new_row_is_what_the_constructor_makes(session: SSOSession) -> None:
 def test_a_new_row_has_no_other_columns_than_its_own() -> None:
     with pytest.raises(TypeError, match="session"):
         new(AccessToken, session=None)
+
+
+@pytest.mark.parametrize("keys", [False, True])
+def test_a_row_may_be_a_gate_which_holds_once(keys: bool, session: SSOSession) -> None:
+    nonce = SpentNonce(tenant=session.tenant, key_hash="a" * 64, expires_at=timezone.now())
+    once = Upsert(nonce, by=("key_hash",))
+    visit = Update(lambda pk, agent: (SSOSession.objects.filter(pk=pk), {"user_agent": agent}))
+    assert write(event(session), gate=[_OPEN.bind(session.pk), once], besides=[visit.bind(session.pk, "1")], keys=keys)
+    assert not write(event(session), gate=[once], besides=[visit.bind(session.pk, "2")], keys=keys)
+    assert not write(gate=[once])
+    session.refresh_from_db()
+    assert (session.user_agent, SpentNonce.objects.count(), AuditEvent.objects.count()) == ("1", 1, 1)
+
+
+def test_behind_a_gate_that_does_not_hold_no_row_is_tried(session: SSOSession) -> None:
+    now = timezone.now()
+    _END.run(session.pk, now)
+    nonce = Upsert(SpentNonce(tenant=session.tenant, key_hash="a" * 64, expires_at=now), by=("key_hash",))
+    assert not write(event(session), gate=[_OPEN.bind(session.pk), nonce])
+    assert (SpentNonce.objects.count(), AuditEvent.objects.count()) == (0, 0)
+
+
+def test_a_gate_that_locks_is_spelled_outside_of_a_transaction_too(session: SSOSession) -> None:
+    locked = Select(lambda pk: SSOSession.objects.select_for_update(no_key=True).filter(pk=pk).only("pk")[:1])
+    assert write(event(session), gate=locked.bind(session.pk))
+    if connection.vendor == "postgresql":
+        assert "FOR NO KEY UPDATE" in locked.plan([session.pk]).text.sql

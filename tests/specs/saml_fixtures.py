@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cas_saml.models import ServiceProvider
+from identity import copies
 from identity.models import Tenant, User
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.saml import make_saml_keys, make_service_provider, private_key, provider_credential
@@ -26,6 +27,7 @@ class RegisteredParty(Party):
         """Change the registration."""
         assert self.row is not None
         ServiceProvider.objects.filter(pk=self.row.pk).update(**values)
+        copies.forget([self.row.tenant_id])
 
 
 NewProvider = Callable[..., RegisteredParty]

@@ -186,7 +186,8 @@ def test_a_disabled_provider_or_application_is_told_on_our_page(provider: Regist
     provider.change(is_active=False)
     assert refused(provider, browser) == "APP.0003"
     provider.change(is_active=True)
-    type(provider.row.application).objects.update(is_active=False)
+    provider.row.application.is_active = False
+    provider.row.application.save()
     assert refused(provider, browser) == "APP.0003"
 
 

@@ -15,7 +15,7 @@ from lxml import etree
 from cas_saml.saml import logout
 from identity import registry
 from identity.context import RequestContext
-from identity.models import Application, AuditEvent, Delivery, SessionParticipant, SSOSession, Tenant, User
+from identity.models import AuditEvent, Delivery, SessionParticipant, SSOSession, Tenant, User
 from identity.outbound import Response
 from identity.sso import sessions
 from tests.factories.saml import make_service_provider
@@ -326,7 +326,8 @@ def test_an_answer_counts_though_its_application_was_disabled_meanwhile(
     first.sign_in(browser)
     second.sign_in(browser)
     if what == "application":
-        Application.objects.filter(saml_service_providers=first.row).update(is_active=False)
+        first.row.application.is_active = False
+        first.row.application.save()
     place = go_on(browser, sign_out_here(browser))
     assert isinstance(place, Callback)
     _, params, request = query_message(place.response["Location"])
