@@ -57,6 +57,10 @@ class Answer:
     body: bytes = b""
 
 
+# RFC9110-15.5.6: what may only be read.
+READ_ONLY = Answer(405, {"Allow": "GET, HEAD"})
+
+
 class Sharing(Protocol):
     """Which pages of other origins may read what an endpoint answers (FETCH-3.2, CORS)."""
 

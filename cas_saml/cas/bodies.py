@@ -5,15 +5,17 @@ In XML everything is text: an attribute without a value is `null`. JSON has type
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
-from django.http import HttpResponse, JsonResponse
+from django.core.serializers.json import DjangoJSONEncoder
 
 from cas_saml.cas.errors import ErrorSpec
+from identity.machine import Answer
 
 NAMESPACE = "http://www.yale.edu/tp/cas"
 NULL = "null"
@@ -23,17 +25,17 @@ _LINE_BREAKS = re.compile("[\r\n]")
 _MAX_SHOWN_TICKET = 256
 
 
-def plain_success(user_name: str) -> HttpResponse:
+def plain_success(user_name: str) -> Answer:
     """CAS 1.0: yes, and the name on a line of its own. A name of two lines would be another name."""
     return plain_failure() if _LINE_BREAKS.search(user_name) else _text(f"yes\n{user_name}\n")
 
 
-def plain_failure() -> HttpResponse:
+def plain_failure() -> Answer:
     """CAS 1.0: no, and nothing more."""
     return _text("no\n\n")
 
 
-def success(user_name: str, attributes: Mapping[str, Any] | None, *, is_json: bool) -> HttpResponse:
+def success(user_name: str, attributes: Mapping[str, Any] | None, *, is_json: bool) -> Answer:
     """Say who signed in; attributes: None in CAS 2.0, which has none."""
     if is_json:
         member: dict[str, Any] = {"user": user_name}
@@ -46,7 +48,7 @@ def success(user_name: str, attributes: Mapping[str, Any] | None, *, is_json: bo
     return _xml_response(["  <cas:authenticationSuccess>", *lines, "  </cas:authenticationSuccess>"])
 
 
-def failure(spec: ErrorSpec, *, ticket: str, is_json: bool) -> HttpResponse:
+def failure(spec: ErrorSpec, *, ticket: str, is_json: bool) -> Answer:
     """Why nobody is told of."""
     shown = ticket[:_MAX_SHOWN_TICKET]
     if is_json:
@@ -56,7 +58,7 @@ def failure(spec: ErrorSpec, *, ticket: str, is_json: bool) -> HttpResponse:
     return _xml_response([f'  <cas:authenticationFailure code="{spec.code}">{text}</cas:authenticationFailure>'])
 
 
-def proxy_failure(code: str, text: str) -> HttpResponse:
+def proxy_failure(code: str, text: str) -> Answer:
     """CAS-2.7.2: no proxy ticket is given."""
     return _xml_response([f'  <cas:proxyFailure code="{code}">{_xml(text)}</cas:proxyFailure>'])
 
@@ -95,14 +97,18 @@ def _xml(text: str) -> str:
     return escape(_clean(text))
 
 
-def _xml_response(lines: list[str]) -> HttpResponse:
+def _xml_response(lines: list[str]) -> Answer:
     document = "\n".join([f'<cas:serviceResponse xmlns:cas="{NAMESPACE}">', *lines, "</cas:serviceResponse>", ""])
-    return HttpResponse(document, content_type="application/xml; charset=utf-8")
+    return _answer("application/xml; charset=utf-8", document)
 
 
-def _json_response(member: dict[str, Any]) -> HttpResponse:
-    return JsonResponse({"serviceResponse": member})
+def _json_response(member: dict[str, Any]) -> Answer:
+    return _answer("application/json", json.dumps({"serviceResponse": member}, cls=DjangoJSONEncoder))
 
 
-def _text(body: str) -> HttpResponse:
-    return HttpResponse(body, content_type="text/plain; charset=utf-8")
+def _text(body: str) -> Answer:
+    return _answer("text/plain; charset=utf-8", body)
+
+
+def _answer(content_type: str, body: str) -> Answer:
+    return Answer(200, {"Content-Type": content_type, "Cache-Control": "no-store"}, body.encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from identity import budgets, origins
 from identity.budgets import Budget
 from identity.events import EventType
-from identity.machine import Answer, NothingHere
+from identity.machine import READ_ONLY, Answer, NothingHere
 from oidc_provider.discovery import found, metadata
 from oidc_provider.discovery.metadata import CACHE_SECONDS, Document
 from oidc_provider.errors import Fault, OAuthError
@@ -14,7 +14,6 @@ from oidc_provider.wire.machine import Request
 
 # A copy at the reader is good for so long.
 _PUBLIC = {"Cache-Control": f"public, max-age={CACHE_SECONDS}"}
-_NOT_ALLOWED = Answer(405, {"Allow": "GET, HEAD"})
 
 
 def discovery(asked: Request) -> Answer:
@@ -40,7 +39,7 @@ def public_key(asked: Request) -> Answer:
 def _published(asked: Request) -> Answer | None:
     """Refuse what does not read, and count the rest. Raises NothingHere and BudgetSpent."""
     if asked.method not in ("GET", "HEAD"):
-        return _NOT_ALLOWED
+        return READ_ONLY
     if not found.has_issuer(asked.context.tenant, asked.dialect, asked.app_code):
         raise NothingHere
     budgets.spend(Budget.DOCUMENTS, tenant=asked.tenant, context=asked.context)

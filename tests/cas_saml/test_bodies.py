@@ -16,7 +16,7 @@ NS = {"cas": "http://www.yale.edu/tp/cas"}
 
 @given(st.text(st.characters(exclude_categories=("Cs",))), st.text(st.characters(exclude_categories=("Cs",))))
 def test_any_text_makes_a_well_formed_answer(name: str, value: str) -> None:
-    content = bodies.success(name, {"a": value, "b": [value, name]}, is_json=False).content
+    content = bodies.success(name, {"a": value, "b": [value, name]}, is_json=False).body
     found = ElementTree.fromstring(content).find("cas:authenticationSuccess/cas:attributes", NS)
     assert found is not None
     assert len(found) == 3
@@ -25,14 +25,14 @@ def test_any_text_makes_a_well_formed_answer(name: str, value: str) -> None:
 @given(st.text(st.characters(exclude_categories=("Cs",))))
 def test_any_ticket_makes_a_well_formed_refusal(ticket: str) -> None:
     for fault in Fault:
-        content = bodies.failure(CASError(fault).spec, ticket=ticket, is_json=False).content
+        content = bodies.failure(CASError(fault).spec, ticket=ticket, is_json=False).body
         found = ElementTree.fromstring(content).find("cas:authenticationFailure", NS)
         assert found is not None
         assert len(found) == 0
 
 
 def test_a_name_of_two_lines_is_no_other_name() -> None:
-    assert bodies.plain_success("ming\nhui").content == b"no\n\n"
+    assert bodies.plain_success("ming\nhui").body == b"no\n\n"
 
 
 @pytest.mark.parametrize(

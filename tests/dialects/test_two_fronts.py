@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from io import BytesIO
 from ipaddress import ip_network
@@ -10,29 +9,22 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.core.handlers.wsgi import WSGIHandler
-from django.core.signals import request_finished, request_started
-from django.db import OperationalError, close_old_connections, connections, transaction
+from django.db import OperationalError, connections
 from django.db.backends.utils import CursorWrapper
-from django.test import RequestFactory
 from django.urls import resolve
 
 from config import lane
 from config.lane import Lane
-from identity import budgets, copies
-from identity.models import AuditEvent
 from identity.views.machines import endpoint_of
 from oidc_provider import dialects
 from oidc_provider.dialects.base import Dialect, EndpointName
 from oidc_provider.urls import MACHINES
 from tests.dialects.party import CALLBACK, FORM, HABITS, VERIFIER, Party, basic
+from tests.support import fronts as fronts_of
 from tests.support.dialect_fixtures import NewParty
+from tests.support.fronts import Environ, Fronts, answer, both_fronts, check
 
 ORIGIN = "https://app.client.example"
-# Made anew with each answer; everything else is the same twice.
-_NEW = ("access_token", "refresh_token", "id_token", "iat", "exp")
-
-Environ = dict[str, Any]
 Change = Callable[[Environ, Party], Environ]
 
 
@@ -143,9 +135,8 @@ UNUSUAL: dict[str, Change] = {
 
 
 @pytest.fixture
-def fronts(db: None, tenant: Any) -> tuple[WSGIHandler, Lane]:
-    django = WSGIHandler()
-    return django, Lane(django)
+def fronts(db: None, tenant: Any) -> Fronts:
+    return both_fronts()
 
 
 @pytest.fixture(params=dialects.ALL, ids=lambda dialect: dialect.name)
@@ -162,55 +153,7 @@ def speaker(request: pytest.FixtureRequest, new_party: NewParty) -> Party:
 
 
 def environ_of(party: Party, path: str) -> Environ:
-    """The environ of a GET by https, as servers make it."""
-    environ: Environ = RequestFactory().get(path, secure=True).environ
-    del environ["HTTP_COOKIE"]
-    return {**environ, "HTTP_HOST": party.host, "REMOTE_ADDR": "198.51.100.9"}
-
-
-def answer(application: Any, environ: Environ) -> tuple[Any, ...]:
-    """Status, headers, body and what was audited; what the request did is undone."""
-    started: list[Any] = []
-    environ = dict(environ)
-    if "wsgi.input" in environ and isinstance(environ["wsgi.input"], BytesIO):
-        environ["wsgi.input"].seek(0)
-    budgets.clear()
-    copies.begin()  # the transactions of fixtures are over
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)  # the connection is the test's
-    with transaction.atomic():
-        before = AuditEvent.objects.count()
-        chunks = application(environ, lambda status, headers: started.append((status, headers)))
-        body = b"".join(chunks)
-        chunks.close()
-        audited = list(
-            AuditEvent.objects.order_by("pk").values_list("event_type", "outcome", "reason", "client_id", "dialect")
-        )[before:]
-        transaction.set_rollback(True)
-    ((status, headers),) = started
-    assert len({name for name, _ in headers}) == len(headers)
-    found = {name: value for name, value in headers if name != "Content-Length"}
-    assert dict(headers).get("Content-Length", str(len(body))) == str(len(body))
-    request_id = found["X-Request-ID"]
-    if not request_id.startswith("an-id"):
-        found["X-Request-ID"], body = "new", body.replace(request_id.encode(), b"new")
-    return status, found, without_new(body), audited
-
-
-def without_new(body: bytes) -> bytes:
-    try:
-        members = json.loads(body)
-    except ValueError:
-        return body
-    changed = {name: "new" if name in _NEW else value for name, value in members.items()}
-    return json.dumps(changed).encode() if changed != members else body
-
-
-def check(fronts: tuple[WSGIHandler, Lane], environ: Environ) -> tuple[Any, ...]:
-    django, before = fronts
-    expected = answer(django, environ)
-    assert answer(before, environ) == expected
-    return expected
+    return fronts_of.environ_of(party.host, path)
 
 
 @pytest.mark.parametrize("endpoint", MACHINES, ids=str)
@@ -303,7 +246,7 @@ def failing(error: Exception) -> Any:
 def test_both_fronts_send_to_https(speaker: Party, fronts: Any, settings: Any) -> None:
     settings.SECURE_SSL_REDIRECT = True
     environ = environ_of(speaker, speaker.path(EndpointName.TOKEN))
-    fronts = fronts[0].__class__(), Lane(WSGIHandler())
+    fronts = both_fronts()
     status, headers, *_ = check(fronts, environ | {"wsgi.url_scheme": "http"})
     assert (status, headers["Location"]) == ("301 Moved Permanently", f"{speaker.origin}{environ['PATH_INFO']}")
 
