@@ -202,10 +202,8 @@ OPERATIONS = (
     Operation("refresh", refresh, budget=5),
     Operation("userinfo", userinfo, budget=1),
     Operation("introspection", introspection, budget=1),
-    Operation("client_credentials_of_one", tenants.client_credentials_of_one, of_many_tenants=True),
-    Operation(
-        "client_credentials_of_many", tenants.client_credentials_of_many, of_many_tenants=True, warm_ups=WARM_UPS
-    ),
+    Operation("client_credentials_of_one", tenants.of_one, of_many_tenants=True),
+    Operation("client_credentials_of_many", tenants.of_many, of_many_tenants=True, warm_ups=WARM_UPS),
     Operation("jwks_of_many", tenants.key_set_of_many, of_many_tenants=True, warm_ups=WARM_UPS),
     Operation("authorize", authorize, budget=3),
     Operation("cas_login_and_validate", cas_login_and_validate),
