@@ -8,6 +8,8 @@ decides by itself whether the try is admitted, so of a hundred parallel tries ex
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -23,7 +25,7 @@ from django.utils import timezone
 from identity import audit, authority, crypto, policies
 from identity.authority import Change
 from identity.context import RequestContext
-from identity.errors import AccountLocked, TooManyRequests
+from identity.errors import AccountLocked, SystemBusy, TooManyRequests
 from identity.events import EventType
 from identity.models import AttemptCounter, CounterKind, PasswordPolicy, Tenant, User
 from identity.purging import Purger
@@ -156,6 +158,17 @@ def count_source(*, tenant: Tenant, context: RequestContext) -> None:
     window, lock = timedelta(seconds=policy.failure_window_seconds), timedelta(seconds=policy.lock_seconds)
     by_source = Limit(policy.max_failures_per_source, window, lock)
     limit(tenant=tenant, kind=CounterKind.SOURCE, key=source_of(context), limit=by_source)
+
+
+@contextmanager
+def source_counted(*, tenant: Tenant, context: RequestContext) -> Iterator[None]:
+    """Count one try of a source, as `count_source`, and take back one that we were too busy for: it was none."""
+    count_source(tenant=tenant, context=context)
+    try:
+        yield
+    except SystemBusy:
+        succeed_source(tenant=tenant, context=context)
+        raise
 
 
 def succeed_source(*, tenant: Tenant, context: RequestContext) -> None:

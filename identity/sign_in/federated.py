@@ -20,7 +20,7 @@ from django.db import transaction
 from identity import assurance, audit, authority, crypto, throttle
 from identity.context import RequestContext
 from identity.directory import attributes, users
-from identity.errors import AccessDenied, AccountDisabled, IdentityError, StateInvalid, SystemBusy, ValueInvalid
+from identity.errors import AccessDenied, AccountDisabled, IdentityError, StateInvalid, ValueInvalid
 from identity.events import EventType
 from identity.federation import external_identities, upstreams
 from identity.federation.connectors.base import ExternalPerson
@@ -59,13 +59,9 @@ def submit_code(step: SignInStep, *, upstream: Upstream | None, authorization_co
         return machine.deny(row, error=AccessDenied(log_detail="no such upstream"), context=step.context)
     try:
         # Codes are not guessed, but each one costs a call to the provider: a source that brings bad ones is stopped.
-        throttle.count_source(tenant=row.tenant, context=step.context)
-        try:
+        # Where the provider is away, nobody is to be kept out for it when it is back.
+        with throttle.source_counted(tenant=row.tenant, context=step.context):
             person = upstreams.ask(upstream, authorization_code=authorization_code)
-        except SystemBusy:
-            # The provider's fault: nobody is to be kept out for it when it is back.
-            throttle.succeed_source(tenant=row.tenant, context=step.context)
-            raise
         throttle.succeed_source(tenant=row.tenant, context=step.context)
         identity = external_identities.recognise(upstream=upstream, person=person, context=step.context)
         if identity is not None and not identity.user.is_usable:

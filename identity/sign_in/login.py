@@ -145,17 +145,17 @@ def submit_registration(step: SignInStep, *, mobile: str, verification_code: str
         return machine.deny(row, error=error, context=step.context)
     target = verification.mobile_target(mobile, tenant=tenant)
     try:
-        throttle.count_source(tenant=tenant, context=step.context)
-        proved = verification.prove(
-            tenant=tenant, purpose=VerificationPurpose.REGISTER, target=target, verification_code=verification_code
-        )
-        if authentication.resolve_mobile(mobile, tenant=tenant).user is not None:
-            # In another spelling too, which the database would not know for the same number.
-            raise AlreadyExists("USER.0030", log_detail="attribute=mobile")
-        with turn(), transaction.atomic():
-            verification.spend(proved)
-            row.user = registration.register(tenant=tenant, mobile=mobile, context=step.context, **person)
-            outcome = machine.advance(row, step, proved=[assurance.TEXT_MESSAGE])
+        with throttle.source_counted(tenant=tenant, context=step.context):
+            proved = verification.prove(
+                tenant=tenant, purpose=VerificationPurpose.REGISTER, target=target, verification_code=verification_code
+            )
+            if authentication.resolve_mobile(mobile, tenant=tenant).user is not None:
+                # In another spelling too, which the database would not know for the same number.
+                raise AlreadyExists("USER.0030", log_detail="attribute=mobile")
+            with turn(), transaction.atomic():
+                verification.spend(proved)
+                row.user = registration.register(tenant=tenant, mobile=mobile, context=step.context, **person)
+                outcome = machine.advance(row, step, proved=[assurance.TEXT_MESSAGE])
     except IdentityError as error:
         row.user = None  # whoever was made is not, after the rollback
         machine.record_refusal(EventType.USER_CREATE, row=row, error=error, context=step.context)

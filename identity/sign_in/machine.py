@@ -30,6 +30,7 @@ from identity.errors import (
     IdentityError,
     PasskeyRefused,
     StateInvalid,
+    SystemBusy,
 )
 from identity.events import EventType
 from identity.federation import external_identities
@@ -537,7 +538,8 @@ def record_refusal(
     mobile: str | None = None,
 ) -> None:
     """Count the failure on the transaction and record it; the name or number only as a hash where nobody has it."""
-    LoginTransaction.objects.filter(pk=row.pk).update(failures=F("failures") + 1)
+    if not isinstance(error, SystemBusy):  # who was turned away has not tried
+        LoginTransaction.objects.filter(pk=row.pk).update(failures=F("failures") + 1)
     user, details = row.user, {"channel": row.channel}
     resolved = None
     if identifier is not None:

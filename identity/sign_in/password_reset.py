@@ -107,14 +107,15 @@ def finish(step: SignInStep, *, verification_code: str, new_password: str) -> Us
     channel = VerificationChannel(row.data.get("channel", VerificationChannel.EMAIL))
     target = verification.Target(channel, address)
     try:
-        proved = _prove_reset(row, target=target, verification_code=verification_code, context=context)
-        user = machine.user_of(row)
-        if not _may_reset(user):
-            raise AuthorityRefused("RIGHT.0004", log_detail=f"user={user.pk} has got rights meanwhile")
-        if authority.is_privileged(user) and row.state == LoginState.START:
-            _ask_for_second_code(row, user=user, first=target, proved=proved, context=context)
-            return None
-        _spend_and_set(row, user=user, proved=proved, new_password=new_password, context=context)
+        with throttle.source_counted(tenant=row.tenant, context=context):
+            proved = _prove_reset(row, target=target, verification_code=verification_code)
+            user = machine.user_of(row)
+            if not _may_reset(user):
+                raise AuthorityRefused("RIGHT.0004", log_detail=f"user={user.pk} has got rights meanwhile")
+            if authority.is_privileged(user) and row.state == LoginState.START:
+                _ask_for_second_code(row, user=user, first=target, proved=proved, context=context)
+                return None
+            _spend_and_set(row, user=user, proved=proved, new_password=new_password, context=context)
     except IdentityError as error:
         machine.record_refusal(EventType.PASSWORD_RESET, row=row, error=error, context=context)
         raise
@@ -136,20 +137,22 @@ def reset_by_mobile(
     resolved = authentication.resolve_mobile(mobile, tenant=tenant)
     target = verification.mobile_target(mobile, tenant=tenant)
     try:
-        # Count by the source only, as in `_prove_reset`.
-        throttle.count_source(tenant=tenant, context=context)
-        proved = verification.prove(
-            tenant=tenant,
-            purpose=VerificationPurpose.RESET_PASSWORD,
-            target=target,
-            verification_code=verification_code,
-        )
-        holder = resolved.user
-        if holder is not None and authority.is_privileged(holder):
-            verification.spend(proved)
-            raise AuthorityRefused("RIGHT.0004", log_detail=f"user={holder.pk}")
-        user = authentication.check_holder(holder if holder and holder.phone_number_verified else None, proved=proved)
-        _spend_and_set(None, user=user, proved=proved, new_password=new_password, context=context)
+        # By the source only, as in `_prove_reset`.
+        with throttle.source_counted(tenant=tenant, context=context):
+            proved = verification.prove(
+                tenant=tenant,
+                purpose=VerificationPurpose.RESET_PASSWORD,
+                target=target,
+                verification_code=verification_code,
+            )
+            holder = resolved.user
+            if holder is not None and authority.is_privileged(holder):
+                verification.spend(proved)
+                raise AuthorityRefused("RIGHT.0004", log_detail=f"user={holder.pk}")
+            user = authentication.check_holder(
+                holder if holder and holder.phone_number_verified else None, proved=proved
+            )
+            _spend_and_set(None, user=user, proved=proved, new_password=new_password, context=context)
     except IdentityError as error:
         audit.record(
             EventType.PASSWORD_RESET,
@@ -217,11 +220,8 @@ def _may_reset(user: User) -> bool:
     return user.is_usable and authority.may_reset_password(user=user, policy=policies.password_policy(user.tenant))
 
 
-def _prove_reset(
-    row: LoginTransaction, *, target: verification.Target, verification_code: str, context: RequestContext
-) -> verification.Proved:
+def _prove_reset(row: LoginTransaction, *, target: verification.Target, verification_code: str) -> verification.Proved:
     purpose = VerificationPurpose.RESET_PASSWORD
-    throttle.count_source(tenant=row.tenant, context=context)
     if row.user is not None and row.user.is_usable:
         # The account's own counter stays out: a lock by somebody's guesses must not keep its owner from the reset.
         return verification.prove(

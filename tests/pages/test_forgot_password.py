@@ -16,12 +16,13 @@ from identity import copies
 from identity.conf import current
 from identity.context import RequestContext
 from identity.messaging import messages
-from identity.models import AuditEvent, LoginTransaction, PasswordPolicy, SSOSession, VerificationCode
+from identity.models import AttemptCounter, AuditEvent, LoginTransaction, PasswordPolicy, SSOSession, VerificationCode
 from identity.sign_in import captcha, verification
 from tests.factories import PASSWORD, make_user
 from tests.pages.conftest import Browser, alert_of, handle_in
 from tests.pages.puzzles import answer_to, post_solved, token_in
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, inbox
+from tests.support.turns import turns_taken
 
 __all__ = ["inbox"]
 
@@ -73,6 +74,17 @@ def test_mailed_code_sets_a_new_password_and_ends_every_session(browser, alice):
     assert not browser.is_signed_in
     assert browser.sign_in(alice, FRESH).status_code == 302
     assert Browser().sign_in(alice, PASSWORD).status_code == 400
+
+
+@pytest.mark.security("S30")
+def test_where_too_many_passwords_are_hashed_no_try_counts_and_the_code_stays_good(browser, alice):
+    handle, code = ask(browser, "alice"), mailed_code()
+    with turns_taken():
+        for _number in range(3):
+            assert reset(browser, handle, code).status_code == 503
+    assert set(AttemptCounter.objects.filter(kind="source").values_list("failures", flat=True)) == {0}
+    assert LoginTransaction.objects.latest("pk").failures == 0
+    assert reset(browser, handle, code)["Location"] == "/forgot-password/done"
 
 
 @pytest.mark.parametrize("spelling", ["{0} {1}", "{0}-{1}", "\u200b{0}{1}"])

@@ -360,6 +360,7 @@ def test_where_too_many_passwords_are_hashed_everybody_is_told_to_come_back_and_
     assert not AttemptCounter.objects.exists()
     event = AuditEvent.objects.latest("pk")
     assert (event.event_type, event.outcome, event.reason) == ("login:password", "refused", "COM.0002")
+    assert LoginTransaction.objects.get().failures == 0
     assert browser.sign_in(alice, transaction=transaction_of(response)).status_code == 302  # the same page goes on
 
 
