@@ -187,7 +187,7 @@ async def mint_tickets(worker: Worker, count: int) -> None:
 class Operation:
     name: str
     run: Callable[[Worker], Awaitable[Response]]
-    budget: int | None = None  # statements a request; None where no budget is set
+    budget: int | None = None  # round trips to the database; None where no budget is set
     uses_codes: bool = False
     uses_tickets: bool = False
     of_many_tenants: bool = False
@@ -195,23 +195,23 @@ class Operation:
 
 
 OPERATIONS = (
-    Operation("discovery", discovery),
-    Operation("jwks", jwks),
+    Operation("discovery", discovery, budget=0),
+    Operation("jwks", jwks, budget=1),
     Operation("client_credentials", client_credentials, budget=1),
-    Operation("code_exchange", code_exchange, budget=4, uses_codes=True),
-    Operation("refresh", refresh, budget=5),
+    Operation("code_exchange", code_exchange, budget=2, uses_codes=True),
+    Operation("refresh", refresh, budget=2),
     Operation("userinfo", userinfo, budget=1),
     Operation("introspection", introspection, budget=1),
     Operation("client_credentials_of_one", tenants.of_one, of_many_tenants=True),
     Operation("client_credentials_of_many", tenants.of_many, of_many_tenants=True, warm_ups=WARM_UPS),
     Operation("jwks_of_many", tenants.key_set_of_many, of_many_tenants=True, warm_ups=WARM_UPS),
-    Operation("authorize", authorize, budget=3),
+    Operation("authorize", authorize, budget=2),
     Operation("cas_login_and_validate", cas_login_and_validate),
     Operation("saml_redirect_sso", saml.saml_redirect_sso),
     Operation("login_flow", login_flow),
     Operation("sdk_login", sdk.sdk_login),
-    Operation("sdk_profile", sdk.sdk_profile, budget=4),
+    Operation("sdk_profile", sdk.sdk_profile, budget=6),
     Operation("sdk_captcha", sdk.sdk_captcha),
     Operation("sso_ticket_issue", sdk.sso_ticket_issue),
-    Operation("sso_ticket_verify", sdk.sso_ticket_verify, budget=3, uses_tickets=True),
+    Operation("sso_ticket_verify", sdk.sso_ticket_verify, budget=4, uses_tickets=True),
 )
