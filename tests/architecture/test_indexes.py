@@ -13,7 +13,10 @@ from django.utils import timezone
 
 from identity.lookups import Constant, equals
 from identity.models import AuditEvent, Delivery, DeliveryState, ExternalIdentity, User
+from oidc_provider.grants import rows
 from oidc_provider.models import AccessToken, AuthorizationCode, RefreshToken, new_family
+from tests.factories import make_application, make_tenant, make_user
+from tests.factories.oidc import make_client
 from tests.support.plans import every_statement, unserved, values_of
 
 # Serve LIKE 'path%'.
@@ -78,6 +81,29 @@ def test_a_look_up_that_leaves_the_index_in_doubt_is_noticed() -> None:
         state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now()
     ).query.sql_with_params()
     assert unserved(sql)
+
+
+@on_postgresql
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_on", [False, True])
+def test_statistics_of_few_people_let_nobody_walk_the_table_of_all(is_on: bool) -> None:
+    tenant = make_tenant()
+    client = make_client(make_application(tenant))
+    first = make_user(tenant)
+    names = [f"person{number}" for number in range(20_000)]
+    User.objects.bulk_create(User(tenant=tenant, user_name=name, user_key=name) for name in names)
+    now = timezone.now()
+    grant = {"application": client, "auth_time": now, "expires": now, "redirect_uri": "https://rp.example/"}
+    AuthorizationCode.objects.bulk_create(
+        AuthorizationCode(user=first, code_hash=f"{number:064}", **grant) for number in range(800)
+    )
+    text = rows._CODE.plan([["one", "other"]]).text.sql
+    with connection.cursor() as cursor:
+        for model in (User, AuthorizationCode):
+            cursor.execute(f"ANALYZE {model._meta.db_table}")
+        if is_on:  # as a server is that nobody told; else the connection's own
+            cursor.execute("SET LOCAL enable_mergejoin = on")
+    assert bool(unserved(text, of={User._meta.db_table})) is is_on
 
 
 @pytest.mark.parametrize("text", ["'", "a b", "x' OR '1'='1", "%s"])

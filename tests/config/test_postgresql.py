@@ -67,3 +67,9 @@ def test_what_an_error_has_broken_is_not_usable(own: Any) -> None:
 def test_what_still_works_for_a_statement_that_was_interrupted_is_not_usable(own: Any) -> None:
     own.connection.pgconn.send_query(b"SELECT pg_sleep(1)")
     assert not own.is_usable()
+
+
+def test_a_connection_joins_no_tables_by_walking_them(own: Any) -> None:
+    with own.cursor() as cursor:
+        cursor.execute("SHOW enable_mergejoin")
+        assert cursor.fetchone() == ("off",)
