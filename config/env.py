@@ -61,6 +61,7 @@ class Server:
     port: int
     workers: int  # processes
     threads: int  # in each process
+    name: str  # "gunicorn" or "granian"
 
 
 def read(*, debug: bool, secrets_file: Path | None = None, overrides: Mapping[str, str] | None = None) -> Environment:
@@ -114,6 +115,7 @@ def read_server() -> Server:
         port=env.int("PORT", default=8000),
         workers=env.int("WEB_CONCURRENCY", default=cores()),
         threads=env.int("WEB_THREADS", default=4),
+        name=parse_server_name(env.str("WEB_SERVER", default="gunicorn")),
     )
 
 
@@ -165,6 +167,13 @@ def parse_networks(name: str, values: Sequence[str]) -> tuple[IPNetwork, ...]:
         return tuple(ipaddress.ip_network(value.strip()) for value in values if value.strip())
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} is not a list of addresses or CIDR ranges: {error}") from error
+
+
+def parse_server_name(value: str) -> str:
+    """Take the name of a web server that we have settings for."""
+    if value not in ("gunicorn", "granian"):
+        raise ImproperlyConfigured("WEB_SERVER is gunicorn or granian.")
+    return value
 
 
 def parse_header_name(name: str, value: str) -> str:

@@ -113,7 +113,7 @@ class Worker(ThreadWorker):
         self.arriving: dict[Any, Arrival] = {}
         self.leaving: dict[Any, float] = {}  # connection to the time until which it is drained
         self.held_bytes = 0  # counted by the loop alone
-        self._next_look = 0.0
+        self._next_look = self._noted_at = 0.0
         self._is_listening = True
         self._asked = threading.local()
 
@@ -122,6 +122,13 @@ class Worker(ThreadWorker):
         super().load_wsgi()
         # gunicorn would answer 500 for every address outside of it, the probes' among them.
         os.environ.pop("SCRIPT_NAME", None)
+
+    def notify(self) -> None:
+        """Tell the first process once a second that this one lives, and not at every turn of the loop."""
+        now = time.monotonic()
+        if now - self._noted_at >= 1:
+            self._noted_at = now
+            super().notify()
 
     # Stopping ----------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from config.env import BASE_DIR, Server, read_server
 from config.local_secrets import GENERATED_PREFIX
 from identity.directory import tenants
 
+SERVERS = {"gunicorn": ("gunicorn", "config.wsgi"), "granian": ("config.granian_server",)}
 START_SECONDS = 60
 STOP_SECONDS = 35  # a little more than gunicorn's graceful_timeout
 
@@ -49,7 +50,7 @@ class Command(BaseCommand):
         if not settings.DEBUG:
             call_command("collectstatic", interactive=False, verbosity=0)
         processes = Processes()
-        processes.start([sys.executable, "-m", "gunicorn", "config.wsgi"])
+        processes.start([sys.executable, "-m", *SERVERS[server.name]])
         processes.start([sys.executable, "manage.py", "worker", "--skip-checks"])  # done above
         if processes.wait_until_answering(f"{base_url(server)}/livez"):
             self.stdout.write(self.welcome(server, with_demo=is_local))
