@@ -20,7 +20,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.postgresql import base
-from psycopg.pq import TransactionStatus
+from django.db.backends.utils import debug_transaction
+from psycopg import errors
+from psycopg.pq import ExecStatus, TransactionStatus
 
 from config.postgresql.prepared import Kept, Row
 
@@ -84,6 +86,30 @@ class DatabaseWrapper(base.DatabaseWrapper):
             kept = self._kept = Kept(raw)
         with self.wrap_database_errors:
             return kept.run(text, params)
+
+    def _start_transaction_under_autocommit(self) -> None:
+        """Begin a transaction by one word of ours. psycopg stays as it is between transactions, and so begins none.
+
+        By itself it begins one with the first statement, through a cursor.
+        """
+        with debug_transaction(self, "BEGIN"), self.wrap_database_errors:
+            self._command(b"BEGIN")
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        if self.connection.autocommit != autocommit:
+            super()._set_autocommit(autocommit)  # type: ignore[misc] # unknown to the stubs
+
+    def _commit(self) -> None:
+        raw: Any = self.connection
+        if raw is not None and raw.pgconn.transaction_status != TransactionStatus.IDLE:
+            with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
+                self._command(b"COMMIT")
+
+    def _command(self, word: bytes) -> None:
+        raw: Any = self.connection
+        result = raw.pgconn.exec_(word)
+        if result.status != ExecStatus.COMMAND_OK:
+            raise errors.error_from_result(result, encoding=raw.info.encoding)
 
     def _rollback(self) -> None:
         self._doubt()

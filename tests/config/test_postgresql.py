@@ -8,7 +8,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
+from psycopg.pq import TransactionStatus
 
 from config.postgresql import base
 
@@ -73,3 +75,70 @@ def test_a_connection_joins_no_tables_by_walking_them(own: Any) -> None:
     with own.cursor() as cursor:
         cursor.execute("SHOW enable_mergejoin")
         assert cursor.fetchone() == ("off",)
+
+
+@pytest.fixture
+def committed(own: Any) -> Iterator[Any]:
+    """The same, with a table."""
+    connections["own"] = own
+    with own.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMPORARY TABLE kept (id int PRIMARY KEY, next int REFERENCES kept DEFERRABLE INITIALLY DEFERRED)"
+        )
+    yield own
+    del connections["own"]
+
+
+def _insert(own: Any, number: int, follower: int | None = None) -> None:
+    with own.cursor() as cursor:
+        cursor.execute("INSERT INTO kept VALUES (%s, %s)", [number, follower])
+
+
+def _insert_both(own: Any, number: int, other: int) -> None:
+    _insert(own, number)
+    _insert(own, other)
+
+
+def _numbers(own: Any) -> list[int]:
+    with own.cursor() as cursor:
+        cursor.execute("SELECT id FROM kept ORDER BY id")
+        return [number for (number,) in cursor.fetchall()]
+
+
+def test_a_transaction_is_begun_by_one_word_and_ended_by_another(committed: Any) -> None:
+    with CaptureQueriesContext(committed) as captured, transaction.atomic("own"):
+        _insert(committed, 1)
+        assert committed.connection.pgconn.transaction_status == TransactionStatus.INTRANS
+    assert [query["sql"].split()[0] for query in captured] == ["BEGIN", "INSERT", "COMMIT"]
+    assert committed.connection.autocommit is True
+    assert _numbers(committed) == [1]
+
+
+def test_a_transaction_is_taken_back_as_a_whole(committed: Any) -> None:
+    _insert(committed, 1)
+    with pytest.raises(IntegrityError), transaction.atomic("own"):
+        _insert_both(committed, 2, 1)
+    assert (_numbers(committed), committed.get_autocommit()) == ([1], True)
+    _insert(committed, 2)
+    assert _numbers(committed) == [1, 2]
+
+
+def test_what_only_the_end_of_a_transaction_refuses_is_refused_there(committed: Any) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic("own"):
+        _insert(committed, 1, 9)
+    assert (_numbers(committed), committed.get_autocommit()) == ([], True)
+
+
+def test_a_connection_lost_in_a_transaction_is_told_and_made_anew(committed: Any) -> None:
+    def lose() -> None:
+        _insert(committed, 1)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [committed.connection.info.backend_pid])
+        _insert(committed, 2)
+
+    with pytest.raises(OperationalError), transaction.atomic("own"):
+        lose()
+    committed.close()
+    with transaction.atomic("own"), committed.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
