@@ -12,6 +12,7 @@ import math
 import threading
 import time
 from enum import StrEnum
+from functools import lru_cache
 
 from identity import throttle
 from identity.conf import conf
@@ -71,6 +72,7 @@ def _forget_over(now: float) -> None:
         _counters.clear()  # So many sources within a minute: none of them is what a budget is for.
 
 
+@lru_cache(maxsize=1000)
 def _is_loopback(source: str) -> bool:
     try:
         return ipaddress.ip_address(source).is_loopback

@@ -63,7 +63,7 @@ def read(meta: Mapping[str, Any], *, scheme: str) -> Arrival:
     if not _REQUEST_ID.fullmatch(request_id):
         request_id = uuid.uuid4().hex
     return Arrival(
-        ip=str(address) if address else "",
+        ip=_written(address) if address else "",
         request_id=request_id,
         given_request_id="" if given == request_id else _UNPRINTABLE.sub("", given[:_MAX_GIVEN_ID_LENGTH]),
         scheme=scheme,
@@ -111,6 +111,11 @@ def parse_node(text: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+@lru_cache(maxsize=1000)
+def _written(address: IPv4Address | IPv6Address) -> str:
+    return str(address)
 
 
 def _is_trusted(address: IPv4Address | IPv6Address | str | None) -> bool:

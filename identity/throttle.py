@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, NamedTuple
 
@@ -212,8 +212,13 @@ def source_of(context: RequestContext, *, person: str = "") -> str:
     if context.relay:
         device = context.device.fingerprint if context.device is not None else ""
         return f"relay:{context.relay}:{person}:{device}"
+    return _subscriber(context.ip)
+
+
+@lru_cache(maxsize=1000)  # the same addresses come again
+def _subscriber(ip: str) -> str:
     try:
-        address = ip_address(context.ip)
+        address = ip_address(ip)
     except ValueError:
         return _NOBODY_ADDRESS
     if isinstance(address, IPv6Address):
