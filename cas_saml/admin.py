@@ -90,7 +90,7 @@ class CASServiceAdmin(WrittenByService, TenantScoped):
 
     @admin.display(description=gettext_lazy("sources"))
     def sources(self, service: CASService) -> str:
-        return ", ".join([*attributes.SOURCES, f"{attributes.ATTRIBUTE}…"])
+        return ", ".join([*attributes.SOURCES, *attributes.OF_SESSION, f"{attributes.ATTRIBUTE}…"])
 
 
 def connection(origin: str) -> list[tuple[str, str]]:

@@ -20,7 +20,9 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
+from identity import assurance
 from identity.directory.profiles import Profile
+from identity.models import SSOSession
 
 Value = Callable[[Profile], Any]
 
@@ -64,14 +66,23 @@ SOURCES: Mapping[str, Value] = MappingProxyType(
 )
 
 
-def release(profile: Profile, mapping: Mapping[str, str]) -> dict[str, Any]:
+# What is said of the sign-in, and not of the person.
+OF_SESSION: Mapping[str, Callable[[SSOSession], Any]] = MappingProxyType(
+    {
+        "authentication_method": lambda session: assurance.acr_of(session.amr),
+        "amr": lambda session: assurance.with_summary(session.amr),
+    }
+)
+
+
+def release(profile: Profile, mapping: Mapping[str, str], *, session: SSOSession | None = None) -> dict[str, Any]:
     """Return the attributes that the mapping names, by name, as no database keeps its order; None for no value.
 
+    session: of the sign-in that is told of; without one nothing is said of it.
     A day is the moment at which it begins in the tenant's time zone (OneAccess-3.3.2.2).
     """
     zone = ZoneInfo(profile.user.tenant.time_zone)
-    sources = {name: _source(source) for name, source in sorted(mapping.items())}
-    values = {name: read(profile) for name, read in sources.items()}
+    values = {name: _value(source, profile, session) for name, source in sorted(mapping.items())}
     return {name: _plain(value, zone) for name, value in values.items()}
 
 
@@ -104,14 +115,15 @@ def is_source(source: object) -> bool:
     """Tell whether a mapping may name it."""
     if not isinstance(source, str):
         return False
-    return source in SOURCES or (source.startswith(ATTRIBUTE) and len(source) > len(ATTRIBUTE))
+    return source in SOURCES or source in OF_SESSION or (source.startswith(ATTRIBUTE) and len(source) > len(ATTRIBUTE))
 
 
-def _source(name: str) -> Value:
-    if name.startswith(ATTRIBUTE):
-        attribute = name.removeprefix(ATTRIBUTE)
-        return lambda profile: profile.extension.get(attribute)
-    return SOURCES[name]
+def _value(source: str, profile: Profile, session: SSOSession | None) -> Any:
+    if source.startswith(ATTRIBUTE):
+        return profile.extension.get(source.removeprefix(ATTRIBUTE))
+    if source in OF_SESSION:
+        return OF_SESSION[source](session) if session is not None else None
+    return SOURCES[source](profile)
 
 
 def _plain(value: Any, zone: ZoneInfo) -> Any:

@@ -297,7 +297,7 @@ class ServiceProviderAdmin(WrittenByService, TenantScoped):
 
     @admin.display(description=gettext_lazy("sources"))
     def sources(self, provider: ServiceProvider) -> str:
-        return ", ".join([*attributes.SOURCES, f"{attributes.ATTRIBUTE}…"])
+        return ", ".join([*attributes.SOURCES, *attributes.OF_SESSION, f"{attributes.ATTRIBUTE}…"])
 
     # Actions
 

@@ -60,7 +60,7 @@ def answer(
         session_expires_at=session.expires_at,
         authn_class=authn_class,
         issued_at=timezone.now(),
-        attributes=attributes.release(profile, provider.attributes),
+        attributes=attributes.release(profile, provider.attributes, session=session),
     )
     try:
         credential = assertions.credential_for(provider, session.tenant)

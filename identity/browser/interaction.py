@@ -17,12 +17,13 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 
-from identity import cookies
+from identity import assurance, cookies
 from identity.browser import parking
 from identity.errors import AccessDenied
 from identity.http import Request, tenant_of
 from identity.models import Application, SSOSession
 from identity.sign_in import login
+from identity.sign_in.factors import table
 from identity.sso import access
 
 
@@ -133,6 +134,20 @@ def assurance_step(
     if passed.has_stepped_up:
         raise FactorMissing(log_detail=f"session={session.pk} lacks a second factor")
     return Step.STEP_UP
+
+
+def wished_acr(names: Sequence[str], *, session: SSOSession, passed: Passed) -> str:
+    """Return the level to step up to because a request would like it, "" for none.
+
+    names: in order of preference. A wish keeps nobody out: it is followed where the person has enrolled what it takes,
+    and once.
+    """
+    for level in [assurance.LEVELS[name] for name in names if name in assurance.LEVELS]:
+        if passed.has_stepped_up or assurance.satisfies(assurance.acr_of(session.amr), level):
+            return ""
+        if table.can_reach(session, level):
+            return level
+    return ""
 
 
 def _is_too_old(session: SSOSession, max_age_seconds: int | None) -> bool:

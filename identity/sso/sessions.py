@@ -17,7 +17,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from identity import audit, authority, crypto, policies
-from identity.assurance import ACR_VALUES, acr_of
+from identity.assurance import acr_of
 from identity.authority import Change
 from identity.conf import conf
 from identity.context import RequestContext
@@ -41,7 +41,6 @@ from identity.sso import devices
 from identity.statements import Bound, Select, Upsert, write
 
 __all__ = [
-    "ACR_VALUES",
     "describe",
     "end",
     "end_all",

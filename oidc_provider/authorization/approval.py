@@ -17,7 +17,7 @@ from identity.events import EventType
 from identity.models import SSOSession
 from identity.retries import retried
 from identity.sso import access
-from oidc_provider.authorization import checks, participation
+from oidc_provider.authorization import checks, interaction, participation
 from oidc_provider.authorization.request import AuthorizationRequest
 from oidc_provider.errors import Fault, OAuthError, from_domain
 from oidc_provider.grants import id_tokens, rows, tokens
@@ -55,6 +55,7 @@ def _approve(
         raise OAuthError(Fault.SCOPE_NOT_ALLOWED, log_detail="more than was asked for")
     basis = Basis.of_session(
         session,
+        acr=interaction.stated_acr(request, session) if request.essential_acr or request.acr_values else "",
         scopes=checks.check_grantable(
             scopes,
             response_type=request.response_type,

@@ -29,6 +29,7 @@ class Decision:
 
     step: Step | None
     wish: Wish | None = None  # known once somebody is signed in
+    wished_acr: str = ""  # the level to step up to, where nothing demands one but the client would like it
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -58,6 +59,10 @@ def decide(wanted: AuthorizationRequest, *, session: SSOSession | None, passed: 
         raise OAuthError(Fault.ASSURANCE, log_detail="unknown acr")  # OIDCC-5.5.1.1
     if step is not None:
         return _checked(wanted, Decision(step))
+    if wanted.acr_values and "none" not in wanted.prompt:
+        wished_acr = browser.wished_acr(wanted.acr_values, session=session, passed=passed)
+        if wished_acr:
+            return Decision(Step.STEP_UP, wished_acr=wished_acr)
     is_asked_again = "consent" in wanted.prompt or (_may_be_impostor(wanted) and passed == Passed())
     # The press on Allow counts for the session in which it was made.
     is_pressed = passed.consent_sid == session.sid
@@ -97,6 +102,21 @@ def demands_of(wanted: AuthorizationRequest) -> Demands:
 def _required_acr(wanted: AuthorizationRequest) -> str:
     """Return the level that a sign-in for this request must reach; "" leaves it to the policy.
 
-    acr_values is a wish (OIDCC-3.1.2.1): a level is demanded only by an essential acr claim.
+    acr_values is a wish (OIDCC-3.1.2.1): a level is demanded only by an essential acr claim, and any of its values will
+    do.
     """
-    return next((level for level in assurance.ACR_VALUES if level in wanted.essential_acr), "")
+    if not wanted.essential_acr:
+        return ""
+    levels = {assurance.LEVELS[name] for name in wanted.essential_acr if name in assurance.LEVELS}
+    return next((level for level in assurance.ACR_VALUES if level in levels), "")
+
+
+def stated_acr(wanted: AuthorizationRequest, session: SSOSession) -> str:
+    """Return the acr that the answer states: of the values that were asked for the first that is true, else our own.
+
+    OIDCC-5.5.1.1: an essential claim is answered with one of its values.
+    """
+    reached = assurance.acr_of(session.amr)
+    asked = wanted.essential_acr or wanted.acr_values
+    known = [name for name in asked if name in assurance.LEVELS]
+    return next((name for name in known if assurance.satisfies(reached, assurance.LEVELS[name])), reached)

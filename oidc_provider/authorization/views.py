@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
@@ -14,6 +16,7 @@ from identity.browser.interaction import Passed, Step
 from identity.errors import IdentityError
 from identity.http import Request
 from oidc_provider.authorization import approval, checks, interaction
+from oidc_provider.authorization.interaction import Decision
 from oidc_provider.authorization.request import AuthorizationRequest, ParkedRequest
 from oidc_provider.dialects.base import Dialect
 from oidc_provider.dialects.standard import STANDARD
@@ -69,7 +72,7 @@ def answer(request: Request, parked: ParkedRequest) -> HttpResponse:
         wanted = checks.check(parked.params, facts=facts)
         decision = interaction.decide(wanted, session=session, passed=parked.passed)
         if decision.step is not None:
-            response = _ask(request, decision.step, wanted, parked)
+            response = _ask(request, decision, wanted, parked)
         else:
             assert session is not None  # `decide` asks for a sign-in where there is none
             parameters = approval.approve(wanted, session=session, scopes=decision.scopes, facts=facts)
@@ -99,15 +102,17 @@ def at_client(error: OAuthError | IdentityError, wanted: AuthorizationRequest | 
     return refusal
 
 
-def _ask(request: Request, step: Step, wanted: AuthorizationRequest, parked: ParkedRequest) -> HttpResponse:
+def _ask(request: Request, decision: Decision, wanted: AuthorizationRequest, parked: ParkedRequest) -> HttpResponse:
     """Park the request and send the browser to the page where the user does what is missing."""
+    step = decision.step
+    assert step is not None
     if step is Step.CONSENT:
         return redirect(request, parking.park(request, "oidc_provider:consent", parked.to_json()))
-    passed = parked.passed.after(step)
+    passed, demands = parked.passed.after(step), interaction.demands_of(wanted)
     handle = browser.ask(
         request,
         step,
-        demands=interaction.demands_of(wanted),
+        demands=replace(demands, required_acr=decision.wished_acr or demands.required_acr),
         application=wanted.client.catalogue_entry,
         route="oidc_provider:authorize_continue",
         payload=parked.having(passed).to_json(),

@@ -14,10 +14,10 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from identity import copies
+from identity.assurance import LEVELS
 from identity.copies import Copies
 from identity.keyring import keys
 from identity.models import KeyUse, Tenant
-from identity.sso.sessions import ACR_VALUES
 from oidc_provider.authorization.details import PROMPTS
 from oidc_provider.clients import jwk_sets
 from oidc_provider.clients.claims import CLAIMS_SUPPORTED
@@ -80,7 +80,7 @@ def describe(dialect: Dialect, *, issuer: str, origin: str, app_code: str = "") 
         "authorization_response_iss_parameter_supported": True,  # RFC9207-3
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(dialect.signing_algorithms),
-        "acr_values_supported": list(ACR_VALUES),
+        "acr_values_supported": list(LEVELS),
         "claim_types_supported": ["normal"],
         "claims_supported": list(CLAIMS_SUPPORTED),
         "claims_parameter_supported": True,

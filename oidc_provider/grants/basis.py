@@ -130,8 +130,9 @@ class Basis:
         started_at: datetime,
         nonce: str = "",
         claims: Mapping[str, Any] | None = None,
+        acr: str = "",
     ) -> Basis:
-        """Give to the user of a session."""
+        """Give to the user of a session. acr: as the client names the level of it; "" is our own name."""
         return cls(
             facts=facts,
             client=client,
@@ -141,7 +142,7 @@ class Basis:
             user=session.user,
             session=session,
             auth_time=session.authenticated_at,
-            acr=session.acr,
+            acr=acr or session.acr,
             amr=session.amr,
             nonce=nonce,
             claims=claims or {},

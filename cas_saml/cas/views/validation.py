@@ -98,7 +98,7 @@ def _attributes(validated: Validated) -> dict[str, Any]:
         "authenticationDate": validated.session.authenticated_at,
         "longTermAuthenticationRequestTokenUsed": False,
         "isFromNewLogin": validated.ticket.is_from_new_login,
-        **release(validated.profile, validated.service.attributes),
+        **release(validated.profile, validated.service.attributes, session=validated.session),
     }
 
 

@@ -35,6 +35,13 @@ def is_lacking(session: SSOSession) -> bool:
     )
 
 
+def can_reach(session: SSOSession, level: str) -> bool:
+    """Return whether one more factor, of those that the person has enrolled, brings the session to this level."""
+    user = session.user
+    own = [each for each in allowed(user) if each.name in user.factor_kinds.split()]
+    return any(assurance.satisfies(assurance.acr_of([*session.amr, each.amr]), level) for each in own)
+
+
 def possible(row: LoginTransaction, *, user: User, amr: Sequence[str]) -> list[Factor]:
     """Return what the person may take in this sign-in, the one that is taken without a choice first.
 

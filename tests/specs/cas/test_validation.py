@@ -67,6 +67,15 @@ def test_a_ticket_of_an_older_sign_in_says_so(service: Service, browser: Browser
 
 
 @pytest.mark.spec("CAS-2.5.5")
+def test_a_service_is_told_of_the_factors_where_its_mapping_asks(new_service: NewService, browser: Browser) -> None:
+    told = new_service(attributes={"authenticationMethod": "authentication_method", "amr": "amr"})
+    ticket = told.ticket(browser)
+    SSOSession.objects.update(amr=["pwd", "otp"])
+    attributes = told.validated(ticket)[SUCCESS]["attributes"]
+    assert attributes["authenticationMethod"] == "urn:monban:acr:multi-factor"
+    assert attributes["amr"] == ["pwd", "otp", "mfa"]
+
+
 def test_released_attributes_in_both_forms(new_service: NewService, browser: Browser, person: User) -> None:
     told = new_service(
         application={"access": "assigned"},

@@ -17,8 +17,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from identity.assurance import MULTI_FACTOR, SINGLE_FACTOR
-from identity.models import AuditEvent, PendingRequest, User
+from identity.models import AuditEvent, PendingRequest, SSOSession, User
 from tests.factories import PASSWORD, make_account, make_user
+from tests.factories.factors import enrol
 from tests.specs.conformance import CALLBACK, ISSUER, Browser, Callback, Page, RelyingParty
 
 pytestmark = pytest.mark.django_db
@@ -271,6 +272,41 @@ def test_a_user_without_another_factor_is_refused_and_not_asked_for_ever(
 def test_acr_values_are_a_wish(party: RelyingParty, signed_in: Browser) -> None:
     claims = party.authorize(signed_in, acr_values=f"{MULTI_FACTOR} urn:unknown").tokens().claims
     assert claims["acr"] == SINGLE_FACTOR
+
+
+@pytest.mark.spec("OIDCC-3.1.2.1")
+def test_acr_values_are_followed_where_the_person_has_enrolled_what_they_take(
+    party: RelyingParty, signed_in: Browser, person: User
+) -> None:
+    _app, codes = enrol(person)
+    # Not with prompt=none, which shows no page, and the wish is no demand.
+    claims = party.authorize(signed_in, acr_values=MULTI_FACTOR, prompt="none").tokens().claims
+    assert claims["acr"] == SINGLE_FACTOR
+    # A passkey is preferred, but there is none.
+    params = party.request(acr_values=f"phr {MULTI_FACTOR} {SINGLE_FACTOR}")
+    page = page_of(signed_in.get(party.url(params)))
+    form = page.form_with("verification_code")
+    assert form is not None
+    claims = (
+        party.finish(signed_in, signed_in.submit(page, form, verification_code=codes.now()), params).tokens().claims
+    )
+    assert (claims["acr"], claims["amr"]) == (MULTI_FACTOR, ["pwd", "otp", "mfa"])
+    assert signed_in.sign_in_pages == 0
+    # The session has it now: nothing is asked, and the answer has the word that was asked for.
+    signed_in.shown.clear()
+    refeds = "https://refeds.org/profile/mfa"
+    assert party.authorize(signed_in, acr_values=f"phr {refeds}").tokens().claims["acr"] == refeds
+    assert signed_in.shown == []
+
+
+@pytest.mark.spec("OIDCC-5.5.1.1")
+@pytest.mark.security("S53")
+def test_an_essential_acr_may_name_a_passkey_in_any_of_its_words(party: RelyingParty, signed_in: Browser) -> None:
+    wish = json.dumps({"id_token": {"acr": {"essential": True, "values": ["urn:unknown", "phr"]}}})
+    assert error_of(party.start(signed_in, claims=wish, prompt="none")) == "interaction_required"
+    SSOSession.objects.update(amr=["swk", "user"])
+    claims = party.authorize(signed_in, claims=wish).tokens().claims
+    assert (claims["acr"], claims["amr"]) == ("phr", ["swk", "user", "mfa"])
 
 
 # Consent -----------------------------------------------------------------------------------------------------
