@@ -21,10 +21,9 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 from django.db.backends.utils import debug_transaction
-from psycopg import errors
 from psycopg.pq import ExecStatus, TransactionStatus
 
-from config.postgresql.prepared import Kept, Row
+from config.postgresql.prepared import Kept, Row, error_of
 
 RESTED_SECONDS = 30.0
 # In the middle of a statement, or of a transaction that failed: whoever was there does not come back.
@@ -64,6 +63,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
             cursor.execute("SET enable_mergejoin = off")
         if not self.get_autocommit():
             self.connection.commit()
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """Return a cursor. One that the server knows by a name ends with its transaction, if it is in one.
+
+        Django goes by psycopg, which does not know of ours: the cursor would outlive it, and could lock no rows.
+        """
+        if name is None or self.autocommit:
+            return super().create_cursor(name)
+        return self.connection.cursor(name, scrollable=False, withhold=False)
 
     def run_prepared(self, text: bytes, params: Sequence[Any]) -> tuple[list[Row], int] | None:
         """Return the rows of a statement that the server keeps, and how many it wrote or found.
@@ -109,7 +117,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         raw: Any = self.connection
         result = raw.pgconn.exec_(word)
         if result.status != ExecStatus.COMMAND_OK:
-            raise errors.error_from_result(result, encoding=raw.info.encoding)
+            raise error_of(result, encoding=raw.info.encoding)
 
     def _rollback(self) -> None:
         self._doubt()

@@ -78,7 +78,7 @@ class Kept:
             return self._adapter.load_rows(0, result.ntuples, tuple), result.ntuples
         if result.status == ExecStatus.COMMAND_OK:
             return [], result.command_tuples or 0
-        raise errors.error_from_result(result, encoding=self._encoding)
+        raise error_of(result, encoding=self._encoding)
 
     def _execute(self, text: bytes, values: list[bytes | None]) -> Any:
         return self._pgconn.exec_prepared(self._names.get(text) or self._prepare(text), values)  # type: ignore[arg-type] # None is NULL
@@ -101,7 +101,7 @@ class Kept:
     def _look_what_is_kept(self) -> None:
         result = self._pgconn.exec_(b"SELECT name FROM pg_prepared_statements")
         if result.status != ExecStatus.TUPLES_OK:
-            raise errors.error_from_result(result, encoding=self._encoding)
+            raise error_of(result, encoding=self._encoding)
         kept = {result.get_value(row, 0) for row in range(result.ntuples)}
         self._names = {text: name for text, name in self._names.items() if name in kept}
         self.is_doubtful = False
@@ -115,9 +115,16 @@ class Kept:
         name = b"monban_%d" % self._made
         result = self._pgconn.prepare(name, text)
         if result.status != ExecStatus.COMMAND_OK:
-            raise errors.error_from_result(result, encoding=self._encoding)
+            raise error_of(result, encoding=self._encoding)
         self._names[text] = name
         return name
+
+
+def error_of(result: Any, *, encoding: str) -> psycopg.Error:
+    """Return what psycopg raises for a result. One that names no SQLSTATE is not of the server, which is gone."""
+    if result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) is None:
+        return psycopg.OperationalError(result.get_error_message(encoding))
+    return errors.error_from_result(result, encoding=encoding)
 
 
 class _Context(AdaptContext):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from psycopg.pq import TransactionStatus
 
 from config.postgresql import base
+from identity.database import is_unavailable
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="asked of PostgreSQL's socket")
 
@@ -24,6 +25,16 @@ def own(transactional_db: None) -> Iterator[Any]:
     found.connect()
     yield found
     found.close()
+
+
+def close_on_the_server(own: Any) -> None:
+    pid = own.connection.info.backend_pid
+    parameters = own.get_connection_params() | {"autocommit": True}
+    parameters.pop("cursor_factory", None)
+    parameters.pop("context", None)
+    parameters.pop("prepare_threshold", None)
+    with psycopg.connect(**parameters) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
 
 @pytest.fixture
@@ -47,14 +58,37 @@ def test_after_a_rest_the_server_is_asked(own: Any, asked: list[int]) -> None:
 
 
 def test_what_the_server_has_closed_is_told_before_it_is_used(own: Any) -> None:
-    pid = own.connection.info.backend_pid
-    parameters = own.get_connection_params() | {"autocommit": True}
-    parameters.pop("cursor_factory", None)
-    parameters.pop("context", None)
-    parameters.pop("prepare_threshold", None)
-    with psycopg.connect(**parameters) as other:
-        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    close_on_the_server(own)
     assert not own.is_usable()
+
+
+@pytest.mark.parametrize("ask", ["SELECT", "BEGIN", "COMMIT"])
+def test_a_server_that_goes_away_is_told_from_a_fault_of_ours(own: Any, ask: str) -> None:
+    """503 and not 500: whoever asks again may be answered."""
+    if ask == "COMMIT":
+        own.set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
+    close_on_the_server(own)
+    asking: dict[str, Callable[[], object]] = {
+        "SELECT": lambda: own.run_prepared(b"SELECT 1", []),
+        "BEGIN": lambda: own.set_autocommit(False, force_begin_transaction_with_broken_autocommit=True),
+        "COMMIT": own.commit,
+    }
+    with pytest.raises(OperationalError) as lost:
+        asking[ask]()
+    assert is_unavailable(lost.value)
+
+
+@pytest.mark.parametrize("is_held", [False, True], ids=["in a transaction", "by itself"])
+def test_a_cursor_of_the_server_ends_with_its_transaction(own: Any, is_held: bool) -> None:
+    if not is_held:
+        own.set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
+    with own.chunked_cursor() as cursor:
+        cursor.execute("SELECT id FROM identity_tenant" + ("" if is_held else " FOR UPDATE"))
+        with own.cursor() as other:
+            other.execute("SELECT is_holdable FROM pg_cursors")
+            assert other.fetchall() == [(is_held,)]
+    if not is_held:
+        own.rollback()
 
 
 def test_what_an_error_has_broken_is_not_usable(own: Any) -> None:
