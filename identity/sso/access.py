@@ -26,6 +26,7 @@ from identity.models import (
 from identity.retries import retried
 from identity.signals import user_disabled
 from identity.sso import sessions
+from identity.statements import Select
 
 
 def check(
@@ -75,8 +76,13 @@ def check_application(*, application: Application, user: User) -> None:
         raise AccessDenied(log_detail=f"user={user.pk} application={application.pk} of another tenant")
     if application.access == ApplicationAccess.EVERYONE:
         return
-    if not AppAccount.objects.filter(application=application, user=user, is_active=True).exists():
+    if _ACCOUNT.first(application.pk, user.pk) is None:
         raise AccessDenied(log_detail=f"user={user.pk} application={application.pk}")
+
+
+_ACCOUNT = Select(
+    lambda application, user: AppAccount.objects.filter(application=application, user=user, is_active=True)[:1]
+)
 
 
 def admits(*, session: SSOSession, application: Application, epoch: int | None = None, required_acr: str = "") -> bool:

@@ -18,6 +18,7 @@ from identity.events import EventType
 from identity.models import SSOSession, User
 from identity.registry import AccountConsent
 from identity.retries import retried
+from identity.statements import Select
 from oidc_provider.authorization import scope_texts
 from oidc_provider.authorization.request import AuthorizationRequest
 from oidc_provider.clients.claims import CLAIMS, PROTOCOL_CLAIMS
@@ -177,7 +178,10 @@ def _may_be_offline(wanted: AuthorizationRequest, *, is_allowed: bool) -> bool:
 
 
 def _find(*, user: User, client: Client) -> Consent | None:
-    return Consent.objects.filter(user=user, client=client, withdrawn_at=None).first()
+    return _VALID.first(user.pk, client.pk)
+
+
+_VALID = Select(lambda user, client: Consent.objects.filter(user=user, client=client, withdrawn_at=None)[:1])
 
 
 def _locked(*, user: User, client: Client) -> Consent:

@@ -21,12 +21,12 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 import jwt
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 from jwt.types import Options
 
 from identity import budgets, crypto
 from identity.budgets import Budget, BudgetSpent
+from identity.statements import Upsert, write
 from identity.texts import is_storable
 from oidc_provider.clients import cached, jwk_sets, keys
 from oidc_provider.clients.jwk_sets import PublicKey
@@ -280,14 +280,11 @@ def _check_assertion(client: Client, assertion: str, *, audiences: tuple[str, ..
 
 
 def _spend(client: Client, jti: str, exp: float) -> None:
-    """S11: the unique constraint decides which of two requests was first."""
+    """S11: the unique index decides which of two requests was first."""
     expires_at = datetime.fromtimestamp(exp, tz=UTC) + conf.clock_skew
     row = ClientAssertion(client=client, jti_hash=crypto.keyed_hash(jti, purpose=_JTI_PURPOSE), expires_at=expires_at)
-    try:
-        with transaction.atomic():
-            row.save(force_insert=True)
-    except IntegrityError:
-        raise _refused(client, Fault.CLIENT_ASSERTION_REPLAYED, "jti was used") from None
+    if not write(gate=[Upsert(row, by=("client", "jti_hash"))]):
+        raise _refused(client, Fault.CLIENT_ASSERTION_REPLAYED, "jti was used")
 
 
 def _header(client: Client, assertion: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.utils import timezone
 
 from identity.events import EventType
@@ -34,12 +36,14 @@ def end(params: Parameters, credentials: ClientCredentials, *, facts: Facts) -> 
     client = authenticate_client(credentials, facts=facts)
     if "token" not in params:
         raise OAuthError(Fault.MISSING_TOKEN, client_id=client.client_id)
-    checksums = rows.token_hashes(params["token"])
-    models: list[type[AccessToken] | type[RefreshToken]] = [RefreshToken, AccessToken]
+    look_ups: list[Callable[[str], AccessToken | RefreshToken | None]] = [
+        rows.load_refresh_token,
+        rows.load_access_token,
+    ]
     if params.get("token_type_hint") == "access_token":
-        models.reverse()
-    for model in models:
-        row = model.objects.filter(token_checksum__in=checksums).first()
+        look_ups.reverse()
+    for load in look_ups:
+        row = load(params["token"])
         if row is None:
             continue
         if row.application_id != client.pk:

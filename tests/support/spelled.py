@@ -18,9 +18,13 @@ def state(row: Any, *, seen: tuple[Any, ...] = ()) -> dict[str, Any]:
 
 
 def both(select: Select[Any], *values: Any) -> tuple[list[Any], list[Any]]:
-    """Return what the statement finds and what its queryset does, with one question each."""
-    select.all(*values)
+    """Return what the statement finds and what its queryset does, with one question each.
+
+    On PostgreSQL it is asked by name first, and by a cursor while somebody listens.
+    """
+    by_name = select.all(*values)
     with CaptureQueriesContext(connection) as captured:
         found, by_orm = select.all(*values), list(select.queryset(*values))
     assert len(captured) == 2
+    assert [state(row) for row in by_name] == [state(row) for row in found]
     return found, by_orm
