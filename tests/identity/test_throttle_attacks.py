@@ -18,6 +18,7 @@ from identity.sign_in import authentication, login, password_reset, verification
 from identity.sign_in.login import SignInStep
 from tests.factories import make_tenant, make_user
 from tests.support.at_once import each_at_once
+from tests.support.locks import is_anybody_waiting
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_a_good_try_is_taken_back_in_the_order_in_which_tries_count():
             rows = AttemptCounter.objects.select_for_update(nowait=True)
             rows.get(kind="source")
             is_held.set()
-            while not _is_anybody_waiting():
+            while not is_anybody_waiting():
                 threading.Event().wait(0.01)
             rows.get(kind="account")
 
@@ -140,9 +141,3 @@ def test_a_good_try_is_taken_back_in_the_order_in_which_tries_count():
 
     each_at_once(hold, take_back)
     assert set(AttemptCounter.objects.values_list("failures", flat=True)) == {0}
-
-
-def _is_anybody_waiting() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
-        return bool(cursor.fetchone()[0])

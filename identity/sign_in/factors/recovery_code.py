@@ -45,6 +45,8 @@ def take(user: User, code: str) -> None:
     """Spend a code. Of any number of tries at once the UPDATE lets one pass. Raises VerificationRefused."""
     open_codes = RecoveryCode.objects.filter(user=user, code_hash__in=hashes_of(code, user=user), consumed_at=None)
     with transaction.atomic():
+        # As whoever adds or removes a factor: none of us writes on the person's row what was true a moment ago.
+        User.objects.select_for_update(no_key=True).only("pk").get(pk=user.pk)
         if not open_codes.update(consumed_at=timezone.now()):
             raise VerificationRefused(log_detail=f"user={user.pk} has no open recovery code like this")
         if not left(user):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pyotp
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from identity.context import RequestContext
@@ -15,7 +17,8 @@ from identity.sign_in import enrolment
 from identity.sign_in.factors import recovery_code, totp
 from tests.factories import make_tenant, make_user
 from tests.factories.factors import enrol
-from tests.support.at_once import at_once
+from tests.support.at_once import at_once, each_at_once
+from tests.support.locks import is_anybody_waiting
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.security("S29")]
 
@@ -59,3 +62,31 @@ def test_of_a_hundred_who_answer_one_enrolment_one_adds_an_app(user: User) -> No
     )
     assert winners(answers) == 1
     assert AuthenticatorApp.objects.count() == 1
+
+
+@pytest.mark.security("S28")
+def test_the_last_recovery_code_takes_no_factor_away_that_is_being_added(user: User) -> None:
+    """What kinds a person has stands on the person's row: without it nobody would be asked for the factor."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer")
+    context = RequestContext(tenant=user.tenant)
+    app, _codes = enrol(user)
+    last, *others = enrolment.make_recovery_codes(user=user, context=context)
+    for code in others:
+        recovery_code.take(user, code)
+    AuthenticatorApp.objects.filter(pk=app.pk).delete()
+    is_added = threading.Event()
+
+    def add() -> None:
+        with transaction.atomic():
+            enrol(user)
+            is_added.set()
+            while not is_anybody_waiting():
+                threading.Event().wait(0.01)
+
+    def take() -> None:
+        is_added.wait(timeout=30)
+        recovery_code.take(User.objects.get(pk=user.pk), last)
+
+    each_at_once(add, take)
+    assert User.objects.get(pk=user.pk).factor_kinds == "totp"
