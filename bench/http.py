@@ -32,6 +32,19 @@ def check(condition: bool, what: str, response: Response) -> None:
         raise WrongAnswerError(f"{what}: {response.status} {response.header('location')} {response.body[:300]!r}")
 
 
+class Tally:
+    """The round trips to the database of several requests, which the counting server tells of each."""
+
+    def __init__(self) -> None:
+        self.round_trips = 0
+
+    def add(self, response: Response) -> None:
+        self.round_trips += int(response.header("x-round-trips") or 0)
+
+
+tally = Tally()
+
+
 @dataclass
 class Connection:
     """One connection to the server, opened when needed and again when the server has closed it."""
@@ -69,6 +82,7 @@ class Connection:
                 raise
             response = await self._exchange(message)
         self._keep_cookies(response)
+        tally.add(response)
         return response
 
     async def _exchange(self, message: bytes) -> Response:

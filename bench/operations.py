@@ -79,15 +79,42 @@ async def authorize(worker: Worker) -> Response:
 
 async def cas_login_and_validate(worker: Worker) -> Response:
     """A signed-in browser opens a CAS application, whose back end asks who it is: two requests."""
-    issuer = worker.target.issuer
-    response = await worker.browser.get(f"{issuer}/api/v1/cas/login?{urlencode({'service': CAS_SERVICE})}")
+    response = await worker.browser.get(_cas_login(worker))
+    return await _validate(worker, response)
+
+
+async def cas_login(worker: Worker) -> Response:
+    """The same by a browser that knows nothing: sign-in page, password, redirects, ticket, validation."""
+    browser = Connection(worker.connection.host, worker.connection.port)
+    try:
+        response = await through_sign_in(worker, browser, _cas_login(worker), leads_to(CAS_SERVICE))
+        return await _validate(worker, response)
+    finally:
+        browser.close()
+
+
+def _cas_login(worker: Worker) -> str:
+    return f"{worker.target.issuer}/api/v1/cas/login?{urlencode({'service': CAS_SERVICE})}"
+
+
+async def _validate(worker: Worker, response: Response) -> Response:
     location = response.header("location")
     ticket = parse_qs(urlsplit(location).query).get("ticket", [""])[0]
-    check(response.status == 302 and location.startswith(CAS_SERVICE) and ticket != "", "cas login", response)
+    check(response.status in (302, 303) and location.startswith(CAS_SERVICE) and ticket != "", "cas login", response)
     query = urlencode({"service": CAS_SERVICE, "ticket": ticket})
-    response = await worker.connection.get(f"{issuer}/api/v1/cas/p3/serviceValidate?{query}")
+    response = await worker.connection.get(f"{worker.target.issuer}/api/v1/cas/p3/serviceValidate?{query}")
     check(response.status == 200 and b"<cas:user>" in response.body, "cas validation", response)
     return response
+
+
+async def saml_login(worker: Worker) -> Response:
+    """A browser that knows nothing: AuthnRequest, sign-in page, password, signed response."""
+    browser = Connection(worker.connection.host, worker.connection.port)
+    try:
+        url = saml.request_url(worker.target.issuer)
+        return saml.check_answer(await through_sign_in(worker, browser, url, saml.is_answer))
+    finally:
+        browser.close()
 
 
 async def login_flow(worker: Worker) -> Response:
@@ -126,14 +153,27 @@ def authorization_code_of(target: Target, response: Response, state: str) -> str
 
 async def sign_in(worker: Worker, browser: Connection) -> tuple[str, str]:
     """Sign in by the page, as a browser would; an authorization code and its verifier."""
-    target, person = worker.target, worker.person
-    url, state, verifier = authorization_request(target)
+    url, state, verifier = authorization_request(worker.target)
+    response = await through_sign_in(worker, browser, url, leads_to(worker.target.redirect_uri))
+    return authorization_code_of(worker.target, response, state), verifier
+
+
+def leads_to(address: str) -> Callable[[Response], bool]:
+    """Whether a response sends the browser to the application."""
+    return lambda response: response.header("location").startswith(address)
+
+
+async def through_sign_in(
+    worker: Worker, browser: Connection, url: str, is_answer: Callable[[Response], bool]
+) -> Response:
+    """Follow redirects, and send name and password where they are asked for, until the application is answered."""
+    person = worker.person
     response = await browser.get(url)
     for _ in range(MAX_LOGIN_STEPS):
+        if is_answer(response):
+            return response
         if response.status in (302, 303):
             url = urljoin(url, response.header("location"))
-            if url.startswith(target.redirect_uri):
-                return authorization_code_of(target, response, state), verifier
             response = await browser.get(url)
         else:
             check(response.status == 200 and b'name="password"' in response.body, "sign-in page", response)
@@ -191,6 +231,7 @@ class Operation:
     uses_codes: bool = False
     uses_tickets: bool = False
     of_many_tenants: bool = False
+    is_sign_in: bool = False  # by password, of all its requests: measured with a cheap hash too
     warm_ups: int = 0  # requests before the measurement, where a second of them does not do
 
 
@@ -206,9 +247,11 @@ OPERATIONS = (
     Operation("client_credentials_of_many", tenants.of_many, of_many_tenants=True, warm_ups=WARM_UPS),
     Operation("jwks_of_many", tenants.key_set_of_many, of_many_tenants=True, warm_ups=WARM_UPS),
     Operation("authorize", authorize, budget=2),
-    Operation("cas_login_and_validate", cas_login_and_validate),
-    Operation("saml_redirect_sso", saml.saml_redirect_sso),
-    Operation("login_flow", login_flow),
+    Operation("cas_login_and_validate", cas_login_and_validate, budget=4),
+    Operation("saml_redirect_sso", saml.saml_redirect_sso, budget=3),
+    Operation("login_flow", login_flow, budget=14, is_sign_in=True),
+    Operation("cas_login", cas_login, budget=14, is_sign_in=True),
+    Operation("saml_login", saml_login, budget=14, is_sign_in=True),
     Operation("sdk_login", sdk.sdk_login),
     Operation("sdk_profile", sdk.sdk_profile, budget=6),
     Operation("sdk_captcha", sdk.sdk_captcha),

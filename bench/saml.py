@@ -46,6 +46,15 @@ def request_url(issuer: str) -> str:
 async def saml_redirect_sso(worker: Worker) -> Response:
     """Request in, signed response out, in the page that posts it: one request."""
     response = await worker.browser.get(request_url(worker.target.issuer))
+    return check_answer(response)
+
+
+def is_answer(response: Response) -> bool:
+    """Whether it is the page that posts a SAML response."""
+    return _FIELD.search(response.body) is not None
+
+
+def check_answer(response: Response) -> Response:
     found = _FIELD.search(response.body)
     check(response.status == 200 and found is not None, "saml sso", response)
     answer = base64.b64decode(html.unescape(found.group(1).decode())) if found else b""

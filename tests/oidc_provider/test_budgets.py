@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import jwcrypto.jwk
 import pytest
@@ -15,6 +17,7 @@ from identity.context import RequestContext
 from identity.sso import sessions
 from oidc_provider.grants import pkce
 from oidc_provider.models import Consent
+from tests.factories import PASSWORD
 from tests.factories.oidc import CALLBACK, make_session
 from tests.support.machine import VERIFIER, Machine
 from tests.support.statements import round_trips
@@ -76,9 +79,8 @@ def test_no_request_parses_keys_or_hashes_slowly(warm: Machine, monkeypatch: pyt
     assert warm.token(grant_type="client_credentials", scope="api:read").status_code == 200
 
 
-def ask(machine: Machine) -> None:
-    """A browser's authorization request that needs no page."""
-    params = {
+def authorization(machine: Machine) -> dict[str, str]:
+    return {
         "client_id": machine.client.client_id,
         "redirect_uri": CALLBACK,
         "response_type": "code",
@@ -86,7 +88,11 @@ def ask(machine: Machine) -> None:
         "code_challenge": pkce.s256(VERIFIER),
         "code_challenge_method": "S256",
     }
-    response = machine.http.get("/oauth2/authorize", params, secure=True)
+
+
+def ask(machine: Machine) -> None:
+    """A browser's authorization request that needs no page."""
+    response = machine.http.get("/oauth2/authorize", authorization(machine), secure=True)
     assert response.status_code == 302
     assert response["Location"].startswith(f"{CALLBACK}?code=")
 
@@ -102,6 +108,42 @@ def test_authorize_takes_two_round_trips_for_who_is_signed_in(
     with django_capture_on_commit_callbacks(execute=True):
         ask(warm)  # the first time the application joins the session
     assert round_trips(lambda: ask(warm), elsewhere=3) <= 2
+
+
+def test_a_sign_in_by_password_takes_fourteen_round_trips_in_five_requests(warm: Machine) -> None:
+    warm.client.catalogue_entry.skip_consent = True
+    warm.client.catalogue_entry.save()
+    assert warm.user is not None
+    person = {"identifier": warm.user.user_name, "password": PASSWORD}
+    sign_in(warm, person)  # the process reads tenant and client
+    assert round_trips(lambda: sign_in(warm, person), elsewhere=27) <= 14
+
+
+def test_the_sign_in_page_takes_one_round_trip(warm: Machine) -> None:
+    page = asked_to_sign_in(warm)
+    warm.http.get(page, secure=True)  # the process reads which other sources are offered
+    assert round_trips(lambda: warm.http.get(page, secure=True), elsewhere=1) <= 1
+
+
+def sign_in(machine: Machine, person: dict[str, str]) -> Any:
+    """Authorization request, sign-in page, name and password, the way back, and the exchange of the code."""
+    machine.http.cookies.clear()
+    page = machine.http.get(asked_to_sign_in(machine), secure=True)
+    found = re.search(r'name="transaction" value="([^"]+)"', page.content.decode())
+    assert found is not None
+    posted = machine.http.post("/login", {**person, "transaction": found[1]}, secure=True)
+    assert posted.status_code == 302, posted.content
+    back = machine.http.get(posted["Location"], secure=True)
+    machine.http.cookies.clear()
+    return machine.exchange(parse_qs(urlsplit(back["Location"]).query)["code"][0])
+
+
+def asked_to_sign_in(machine: Machine) -> str:
+    """Where a browser without a session is sent by an authorization request."""
+    response = machine.http.get("/oauth2/authorize", authorization(machine), secure=True)
+    address: str = response["Location"]
+    assert address.startswith("/login?transaction=")
+    return address
 
 
 def test_authorize_takes_one_more_for_a_remembered_consent(
