@@ -6,19 +6,22 @@ import math
 from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 760, 420, 60, 40, 190, 50
+STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf")
 
 
 def svg(title: str, rows: Sequence[int], series: Mapping[str, Sequence[float]]) -> str:
-    """Draw milliseconds (from zero) over rows (logarithmic)."""
-    most = max(max(values) for values in series.values()) * 1.1
+    """Draw milliseconds over rows, both logarithmic: what is flat is level, whatever it costs."""
+    everything = [value for values in series.values() for value in values]
+    steps = [step for step in STEPS if min(everything) / 2.5 < step < max(everything) * 2.5]
+    height = math.log10(steps[-1] / steps[0])
     across = math.log10(rows[-1] / rows[0]) or 1.0
 
     def x(count: int) -> float:
         return LEFT + math.log10(count / rows[0]) / across * (WIDTH - LEFT - RIGHT)
 
     def y(value: float) -> float:
-        return HEIGHT - BOTTOM - value / most * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT - BOTTOM - math.log10(value / steps[0]) / height * (HEIGHT - TOP - BOTTOM)
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"',
@@ -27,10 +30,9 @@ def svg(title: str, rows: Sequence[int], series: Mapping[str, Sequence[float]]) 
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         f'<text x="{LEFT}" y="22" font-size="14">{title}</text>',
     ]
-    for step in range(5):
-        value = most * step / 4
+    for value in steps:
         parts.append(f'<path d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}" stroke="#ddd"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.1f}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
     parts += [
         f'<text x="{x(count):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{count:,}</text>' for count in rows
     ]
