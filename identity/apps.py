@@ -13,7 +13,7 @@ class IdentityConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, the purgers and the sections of configuration files."""
         # All register themselves.
-        from identity import listening
+        from identity import checks, listening  # noqa: F401
         from identity.configuration import messages, upstreams  # noqa: F401
         from identity.upkeep import purgers  # noqa: F401
 

@@ -3,7 +3,7 @@
 E001 unknown key, E002 wrong type, E003 out of range, E004 missing secret, E005 weak secret, E006 one secret
 used twice, E007 settings that contradict each other, E008 codes on the terminal outside development, E009 other
 secrets than the database was written with, W101 on deployment, W102 a stored value that cannot be used (with
-`--database default`).
+`--database default`), W103 operators without factors of their own (with `--deploy --database default`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DatabaseError, connections, transaction
 from django.db import Error as AnyDatabaseError
+from django.db.models import Q
 
 from identity.conf import IdentityConf, current, unknown_settings
+from identity.models import Tenant, User
 from identity.models.reading import ReadSafely, unusable_values
 
 _NETWORK = (IPv4Network, IPv6Network)
@@ -137,6 +139,30 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
             )
         )
     return messages
+
+
+@register(Tags.database, deploy=True)
+def check_operators(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Name the tenants whose operators may come in by a password alone, or by a code that a gateway carries."""
+    if "default" not in (databases or ()):
+        return []
+    operators = User.objects.present().filter(Q(is_staff=True) | Q(is_superuser=True), is_active=True)
+    is_guarded = Q(session_policy__operators_need_own_factor=True) | Q(session_policy__mfa_mode="phishing_resistant")
+    open_tenants = Tenant.objects.filter(is_active=True, pk__in=operators.values("tenant")).exclude(is_guarded)
+    try:
+        codes = list(open_tenants.order_by("pk").values_list("code", flat=True)[:_MOST_NAMED])
+    except DatabaseError:
+        return []  # Not migrated to the end yet.
+    return [
+        checks.Warning(
+            f"Operators of the tenant {code} need neither a passkey nor an authenticator app.",
+            hint="Set operators_need_own_factor in its session policy.",
+            id="identity.W103",
+        )
+        for code in codes
+    ]
 
 
 @register(Tags.database)

@@ -11,6 +11,7 @@ from identity.configuration.shapes import ConfigError, check_flag, check_keys, c
 from identity.directory import attributes, lists, organizations, users
 from identity.directory.users import Relation
 from identity.models import Organization, Tenant, User
+from identity.sign_in import enrolment, imported_totp
 
 USER_KEYS = (*attributes.BUILT_IN, "email_verified", "phone_number_verified", "address", "extension")
 
@@ -43,7 +44,7 @@ def _organization_id(tenant: Tenant, code: str, path: str) -> str:
 def apply_user(tenant: Tenant, plan: Plan, entry: Mapping[str, Any], path: str) -> None:
     """Bring a person, found by the user name, to what the file says."""
     own = {"password", "password_must_change", "organization", "organizations", "enabled", "operator", "superuser"}
-    check_keys(entry, own | set(USER_KEYS), path)
+    check_keys(entry, {"totp", *own, *USER_KEYS}, path)
     user_name = check_text(entry, "user_name", path)
     values = {name: _plain(entry[name]) for name in USER_KEYS if name in entry}
     memberships = _memberships(entry, path)
@@ -61,10 +62,12 @@ def apply_user(tenant: Tenant, plan: Plan, entry: Mapping[str, Any], path: str) 
         )
         plan.created(subject)
         _apply_rights(entry, user, plan, path)
+        _apply_apps(entry, user, plan, path)
         return
     # The password, and the demand to change it, are for the first time: what people chose since then is theirs.
     changes = users.update(user=user, context=plan.context, actor=ACTOR, **memberships, **values)
     plan.changed(subject, {**changes, **_apply_rights(entry, user, plan, path)})
+    _apply_apps(entry, user, plan, path)
 
 
 def _apply_rights(entry: Mapping[str, Any], user: User, plan: Plan, path: str) -> dict[str, list[Any]]:
@@ -85,6 +88,27 @@ def _apply_rights(entry: Mapping[str, Any], user: User, plan: Plan, path: str) -
         if switch(user=user, context=plan.context, actor=ACTOR):
             changes["enabled"] = [not is_enabled, is_enabled]
     return changes
+
+
+def _apply_apps(entry: Mapping[str, Any], user: User, plan: Plan, path: str) -> None:
+    """Add the authenticator apps that another product has enrolled. None is ever removed, nor written to a file."""
+    for number, value in enumerate(check_list(entry.get("totp", []), f"{path}.totp")):
+        place = f"{path}.totp[{number}]"
+        try:
+            is_credential = isinstance(value, Mapping) and "file" not in value
+            secret = imported_totp.read(value if is_credential else plan.secret(value, place))
+        except ValueError as error:
+            raise ConfigError(place, str(error)) from None
+        added = enrolment.import_app(
+            user=user,
+            secret=secret.base32,
+            algorithm=secret.algorithm,
+            name=secret.name,
+            context=plan.context,
+            actor=ACTOR,
+        )
+        if added:
+            plan.created(f"authenticator app of user {user.user_name}")
 
 
 def _memberships(entry: Mapping[str, Any], path: str) -> dict[str, Any]:

@@ -185,6 +185,35 @@ def finish_totp(
     return Added(app, (assurance.ONE_TIME_CODE,))
 
 
+@retried
+def import_app(
+    *, user: User, secret: str, algorithm: TOTPAlgorithm, name: str, context: RequestContext, actor: Any
+) -> bool:
+    """Add an app that another product has enrolled; return whether it is new here. secret: in base32.
+
+    Raises AuthorityRefused, and NotAllowed (MFA.0002).
+    """
+    with transaction.atomic():
+        row = _locked(user)
+        authority.check(Change.FACTOR, user=row, actor=actor)
+        present = [
+            crypto.unseal(app.secret_sealed, purpose=totp.SECRET) for app in AuthenticatorApp.objects.filter(user=row)
+        ]
+        if secret in present:
+            return False
+        if len(present) >= PER_KIND:
+            raise NotAllowed("MFA.0002", log_detail=f"user={row.pk}")
+        app = AuthenticatorApp.objects.create(
+            user=row,
+            name=_name(name) or _("Authenticator app"),
+            secret_sealed=crypto.seal(secret, purpose=totp.SECRET),
+            algorithm=algorithm,
+        )
+        _note_added(row, kind=FactorKind.TOTP, factor=app, context=context, actor=actor)
+    _follow(user, row)
+    return True
+
+
 def begin_passkey(*, user: User, owner: str, context: RequestContext) -> dict[str, Any]:
     """Return PublicKeyCredentialCreationOptionsJSON for a passkey that is being added."""
     ceremony = _enrolling(CeremonyPurpose.ENROL_PASSKEY, user, owner)
@@ -415,14 +444,16 @@ def _check_may_add(row: User, kind: FactorKind, *, is_first: bool) -> None:
         raise NotAllowed("MFA.0002", log_detail=f"user={row.pk}")
 
 
-def _note_added(row: User, *, kind: FactorKind, factor: AuthenticatorApp | Passkey, context: RequestContext) -> None:
+def _note_added(
+    row: User, *, kind: FactorKind, factor: AuthenticatorApp | Passkey, context: RequestContext, actor: Any = None
+) -> None:
     kinds.note(row)
     row.factor_required = False
     User.objects.filter(pk=row.pk).update(factor_required=False)
     audit.record(
         EventType.FACTOR_ADD,
         tenant=row.tenant,
-        actor=row,
+        actor=actor or row,
         target=row,
         context=context,
         details={"kind": kind, "factor": factor.public_id},

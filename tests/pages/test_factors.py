@@ -62,7 +62,7 @@ def codes_on(response: HttpResponse) -> list[str]:
 # The code --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.spec("RFC6238-B")
+@pytest.mark.spec("RFC6238-5.1")
 @pytest.mark.parametrize(
     ("moment", "algorithm", "code"),
     [
