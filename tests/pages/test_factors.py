@@ -408,7 +408,11 @@ def test_a_stolen_password_adds_no_factor_beside_a_proved_mailbox(browser, alice
 
 
 @pytest.mark.security("S28")
-@pytest.mark.parametrize("person", [{"email_verified": False}, {"email": ""}])
+@pytest.mark.parametrize(
+    "person",
+    [{"email_verified": False}, {"email": "", "mobile_index": "x", "phone_number_verified": True}],
+    ids=["nothing is proved", "nothing sends to the number"],
+)
 def test_who_can_prove_nothing_more_adds_the_first_factor_by_the_password(browser, alice, person):
     User.objects.filter(pk=alice.pk).update(**person)
     browser.sign_in(alice)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from identity import assurance, policies
 from identity.errors import StateInvalid
+from identity.messaging import messages
 from identity.models import FactorKind, LoginTransaction, SSOSession, User
 from identity.sign_in.factors.base import Factor
 from identity.sign_in.factors.mail_code import MailCode
@@ -26,12 +27,14 @@ FACTORS: Mapping[str, Factor] = MappingProxyType(
 
 
 def is_lacking(session: SSOSession) -> bool:
-    """Return whether the session is of one factor, and its person has another one that makes two of it."""
+    """Return whether the session is of one factor, and its person can prove another one that makes two of it."""
     user, amr = session.user, session.amr
     if _is_multi(amr):
         return False
+    more = [each for each in allowed(user) if each.is_enrolled(user) and _is_multi([*amr, each.amr])]
     return bool(user.factor_kinds) or any(
-        each.is_enrolled(user) and _is_multi([*amr, each.amr]) for each in allowed(user)
+        not isinstance(each, SentCode) or messages.has_route(tenant=user.tenant, channel=each.target(user).channel)
+        for each in more
     )
 
 
