@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
@@ -104,7 +103,9 @@ class Lane:
             return self.django(environ, start_response)
         status, headers, body = answered
         start_response(_STATUS_LINES[status], headers)
-        return _Body(body, partial(self._tell, signals.request_finished))
+        # Now, as not every server closes a plain list, and every server sends one at once.
+        self._tell(signals.request_finished)
+        return [body]
 
     def _tell(self, signal: Signal, **facts: Any) -> None:
         """Send a signal. Where only Django itself listens, do what it does, which sending makes ten times as dear."""
@@ -202,14 +203,6 @@ class Lane:
         if additions is None:
             additions = self._added[key] = _ask_middleware(answer, is_secure=is_secure)
         return additions
-
-
-class _Body(list[bytes]):
-    """A body that tells when it was sent, as Django's responses do."""
-
-    def __init__(self, body: bytes, close: Callable[[], None]) -> None:
-        super().__init__([body])
-        self.close = close
 
 
 class _Headers(Mapping[str, str]):

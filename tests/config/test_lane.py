@@ -25,11 +25,10 @@ def environ() -> Environ:
     return environ_of("id.acme.example", "/oauth2/jwks")
 
 
-def answer(environ: Environ) -> Any:
+def answer(environ: Environ) -> None:
     started: list[str] = []
     body = Lane(WSGIHandler())(dict(environ), lambda status, headers: started.append(status))
-    assert started == ["200 OK"]
-    return body
+    assert (started, type(body)) == (["200 OK"], list)  # servers send a plain list at once
 
 
 @pytest.fixture
@@ -49,12 +48,8 @@ def heard() -> Iterator[list[str]]:
     signals.request_finished.disconnect(ended)
 
 
-def test_whoever_listens_hears_when_a_request_begins_and_when_its_answer_was_sent(
-    environ: Environ, heard: list[str]
-) -> None:
-    body = answer(environ)
-    assert heard == ["/oauth2/jwks"]
-    body.close()
+def test_whoever_listens_hears_when_a_request_begins_and_ends(environ: Environ, heard: list[str]) -> None:
+    answer(environ)
     assert heard == ["/oauth2/jwks", "ended"]
 
 
@@ -65,7 +60,7 @@ def test_nobody_but_django_listens_in_a_server() -> None:
 
 
 @pytest.mark.parametrize("somebody_listens", [False, True])
-def test_a_connection_that_is_too_old_is_closed_before_and_after(
+def test_a_connection_that_is_too_old_is_closed(
     environ: Environ, somebody_listens: bool, request: pytest.FixtureRequest
 ) -> None:
     if somebody_listens:
@@ -73,9 +68,5 @@ def test_a_connection_that_is_too_old_is_closed_before_and_after(
     connection.ensure_connection()
     old = connection.connection
     connection.close_at = 0.0
-    body = answer(environ)
+    answer(environ)
     assert connection.connection is not old
-    connection.ensure_connection()
-    connection.close_at = 0.0
-    body.close()
-    assert connection.connection is None

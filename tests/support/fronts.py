@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -34,6 +36,18 @@ def environ_of(host: str, path: str, query: str = "") -> Environ:
     return {**environ, "HTTP_HOST": host, "QUERY_STRING": query, "REMOTE_ADDR": "198.51.100.9"}
 
 
+@contextmanager
+def own_connection() -> Iterator[None]:
+    """Keep the connection, which is the test's."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in (request_started, request_finished):
+            signal.connect(close_old_connections)
+
+
 def answer(application: Any, environ: Environ) -> tuple[Any, ...]:
     """Status, headers, body and what was audited; what the request did is undone."""
     started: list[Any] = []
@@ -42,13 +56,11 @@ def answer(application: Any, environ: Environ) -> tuple[Any, ...]:
         environ["wsgi.input"].seek(0)
     budgets.clear()
     copies.begin()  # the transactions of fixtures are over
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)  # the connection is the test's
-    with transaction.atomic():
+    with own_connection(), transaction.atomic():
         before = AuditEvent.objects.count()
         chunks = application(environ, lambda status, headers: started.append((status, headers)))
         body = b"".join(chunks)
-        chunks.close()
+        getattr(chunks, "close", lambda: None)()
         audited = list(
             AuditEvent.objects.order_by("pk").values_list("event_type", "outcome", "reason", "client_id", "dialect")
         )[before:]
