@@ -28,6 +28,7 @@ from django.utils.translation import get_language
 from identity.http import Request
 
 MAX_KEPT = 500  # of one template, about 6 kB each; the oldest goes first, and drawing it again is all that costs
+_TOKEN, _PATH = "token", "path"
 _SECRET = secrets.token_hex(8)  # nobody's name contains it
 _MARK = re.compile(f"{_SECRET}-([a-z0-9]+)-")
 
@@ -61,19 +62,18 @@ class KeptPage:
             pieces = self._draw(request, fixed, len(changing))
             if not settings.DEBUG:
                 self._keep(key, pieces)
-        values = [str(escape(value)) for value in changing]
-        # A page without a form of ours asks for no token: that would set the cookie.
-        own = {"token": get_token, "path": lambda request: escape(request.get_full_path())}
-        written = list(pieces)
-        for index in range(1, len(written), 2):  # text and marks take turns
-            mark = written[index]
-            written[index] = own[mark](request) if mark in own else values[int(mark)]
+        values = {str(number): str(escape(value)) for number, value in enumerate(changing)}
+        values[_PATH] = str(escape(request.get_full_path()))
+        if _TOKEN in pieces:  # a page without a form of ours asks for none: that would set the cookie
+            values[_TOKEN] = get_token(request)
+        # Text and marks take turns.
+        written = [values[piece] if index % 2 else piece for index, piece in enumerate(pieces)]
         return HttpResponse("".join(written))
 
     def _draw(self, request: Request, fixed: tuple[Hashable, ...], count: int) -> list[str]:
         context = {
-            "request": _Asked(_mark("path")),
-            "csrf_token": _mark("token"),
+            "request": _Asked(_mark(_PATH)),
+            "csrf_token": _mark(_TOKEN),
             "tenant": request.context.tenant,
             "languages": settings.LANGUAGES,
             **self._build(*fixed, *(_mark(str(number)) for number in range(count))),
