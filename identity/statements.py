@@ -37,7 +37,7 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transac
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.base import ModelState
 from django.db.models.signals import post_init, pre_init
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import DeleteQuery, UpdateQuery
 
 Value = Any  # str, int, bool, datetime, date or UUID; or a list of one of them; in a column, what its field takes
 Row = tuple[Any, ...]
@@ -204,10 +204,7 @@ class Update(_Statement, Generic[M]):
         rows, columns = self._build(*_placeholders(values))
         meta: Any = rows.model._meta
         query: Any = rows.query.chain(UpdateQuery)
-        if query.count_active_tables() > 1 or query.is_sliced or not query.where:
-            # The ORM would choose the rows by a sub-select. Who waited for another's change would find what it was
-            # chosen for gone, and change it a second time.
-            raise TypeError("An Update asks its own row; what it asks of others is an Exists.")
+        _check_own_row(query)
         query.add_update_values({name: _of_column(value, meta.get_field(name)) for name, value in columns.items()})
         compiler = query.get_compiler(connection=connection)
         sql, params = _with_literals(*compiler.as_sql())
@@ -217,6 +214,40 @@ class Update(_Statement, Generic[M]):
         returning = " RETURNING " + ", ".join(connection.ops.quote_name(field.column) for field in fields)
         convert = _converter(compiler, [field.get_col(meta.db_table) for field in fields])
         return _Plan(sql, params, lambda row: tuple(convert(row)), returning)
+
+
+class Delete(_Statement, Generic[M]):
+    """A conditional DELETE of which only the values change: of two requests at once, one deletes the row.
+
+    build: returns the rows. Nothing may refer to them, for nothing is collected first.
+    """
+
+    def __init__(self, build: Callable[..., QuerySet[M]]) -> None:
+        self._build = build
+        self._plans = {}
+
+    def run(self, *values: Value) -> int:
+        """Return how many rows it deleted."""
+        plan = self.plan(values)
+        return _run(plan.text, plan.bound(values))[1]
+
+    def holds(self, values: Sequence[Value]) -> bool:
+        return bool(self.run(*values))
+
+    def _spell(self, values: Sequence[Value]) -> _Plan:
+        query: Any = self._build(*_placeholders(values)).query.chain(DeleteQuery)
+        _check_own_row(query)
+        sql, params = _with_literals(*query.get_compiler(connection=connection).as_sql())
+        return _Plan(sql, params, tuple, "")
+
+
+def _check_own_row(query: Any) -> None:
+    """Refuse what the ORM would choose by a sub-select.
+
+    Who waited for another's change would find what it was chosen for gone, and change it a second time.
+    """
+    if query.count_active_tables() > 1 or query.is_sliced or not query.where:
+        raise TypeError("An Update asks its own row; what it asks of others is an Exists.")
 
 
 @dataclass(frozen=True, slots=True)

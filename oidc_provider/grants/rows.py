@@ -22,7 +22,7 @@ from identity.models import AuditEvent, SSOSession, Tenant, User
 from identity.purging import Purger
 from identity.retries import retried
 from identity.sso import access
-from identity.statements import Select, Update, new, write
+from identity.statements import Delete, Select, Update, new, write
 from oidc_provider.clients import cached
 from oidc_provider.conf import conf
 from oidc_provider.errors import Fault, OAuthError
@@ -341,12 +341,9 @@ def revoke_replayed(family: uuid.UUID, *, client: Client, facts: Facts) -> None:
 @retried
 def revoke_token(row: AccessToken | RefreshToken, *, client: Client, facts: Facts, now: datetime) -> None:
     """Revoke one access token, or a refresh token with everything of its family (RFC7009-2.1)."""
-    with transaction.atomic():
-        if isinstance(row, RefreshToken):
-            count = _revoke(Q(family=row.family))
-        else:
-            count = _delete(AccessToken.objects.filter(pk=row.pk))
-        audit.record(
+
+    def revoked(count: int) -> AuditEvent:
+        return audit.describe(
             EventType.TOKEN_REVOKE,
             tenant=facts.tenant,
             actor=client,
@@ -357,6 +354,15 @@ def revoke_token(row: AccessToken | RefreshToken, *, client: Client, facts: Fact
             context=facts.request,
             details={"family": str(row.family), "revoked": count, "at": now},
         )
+
+    if isinstance(row, RefreshToken):
+        with transaction.atomic():
+            write(revoked(_revoke(Q(family=row.family))))
+    elif not write(revoked(1), gate=_END.bind(row.pk)):
+        write(revoked(0))  # somebody else did
+
+
+_END = Delete(lambda pk: AccessToken.objects.filter(pk=pk))
 
 
 def revoke_for_session(session: SSOSession, *, with_offline: bool) -> int:

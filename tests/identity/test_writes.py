@@ -16,7 +16,7 @@ from identity import audit
 from identity.context import RequestContext
 from identity.events import EventType
 from identity.models import AuditEvent, SessionParticipant, SpentNonce, SSOSession, User
-from identity.statements import Select, Update, Upsert, new, write
+from identity.statements import Delete, Select, Update, Upsert, new, write
 from oidc_provider.models import AccessToken
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.oidc import make_client, make_session
@@ -285,3 +285,17 @@ def test_a_gate_that_locks_is_spelled_outside_of_a_transaction_too(session: SSOS
     assert write(event(session), gate=locked.bind(session.pk))
     if connection.vendor == "postgresql":
         assert "FOR NO KEY UPDATE" in locked.plan([session.pk]).text.sql
+
+
+def test_of_two_deletions_of_one_row_one_is_told_so(token: AccessToken, session: SSOSession) -> None:
+    end = Delete(lambda pk, scope: AccessToken.objects.filter(pk=pk, scope=scope))
+    write(token, keys=True)
+    assert not write(event(session), gate=end.bind(token.pk, "another"))
+    assert write(event(session), gate=end.bind(token.pk, "openid"))
+    assert not write(event(session), gate=end.bind(token.pk, "openid"))
+    assert (end.run(token.pk, "openid"), AccessToken.objects.count(), AuditEvent.objects.count()) == (0, 0, 1)
+
+
+def test_a_deletion_by_a_join_is_refused() -> None:
+    with pytest.raises(TypeError):
+        Delete(lambda: AccessToken.objects.filter(user__is_active=True)).run()

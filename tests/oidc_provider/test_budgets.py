@@ -59,6 +59,11 @@ def test_introspection_takes_one_round_trip(warm: Machine) -> None:
     assert round_trips(lambda: warm.introspect(token), elsewhere=1) <= 1
 
 
+def test_revocation_of_an_access_token_takes_two_round_trips(warm: Machine) -> None:
+    token = warm.tokens()["access_token"]
+    assert round_trips(lambda: warm.revoke(token, token_type_hint="access_token"), elsewhere=3) <= 2
+
+
 def test_no_request_parses_keys_or_hashes_slowly(warm: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*args: object, **kwargs: object) -> None:
         raise AssertionError("slow work in a request")

@@ -17,7 +17,7 @@ from typing import Any
 import django
 from django.db import connection, transaction
 
-from identity.statements import Select, Text, Update
+from identity.statements import Delete, Select, Text, Update
 
 OURS = ("config", "identity", "oidc_provider", "cas_saml", "tenant_api", "sdk_api", "miniapp")
 # Of these there are as many as people and requests; the others are read whole where that is cheaper.
@@ -27,19 +27,19 @@ GROWING = {
 }
 
 
-def every_statement() -> dict[str, Select[Any] | Update[Any]]:
+def every_statement() -> dict[str, Select[Any] | Update[Any] | Delete[Any]]:
     """Every constant of ours that is a statement, by its full name."""
     found = {}
     for package in map(importlib.import_module, OURS):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not set(module.name.split(".")) & {"migrations", "management", "settings", "wsgi", "asgi"}:
                 for name, value in vars(importlib.import_module(module.name)).items():
-                    if isinstance(value, Select | Update):
+                    if isinstance(value, Select | Update | Delete):
                         found[f"{module.name}.{name}"] = value
     return found
 
 
-def values_of(statement: Select[Any] | Update[Any]) -> list[Any]:
+def values_of(statement: Select[Any] | Update[Any] | Delete[Any]) -> list[Any]:
     """Return values of the right shape: a list for what is asked for in several forms, one for each pepper."""
     words = inspect.signature(statement._build).parameters
     return [["one", "other"] if word.endswith("s") else "one" for word in words]
