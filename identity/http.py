@@ -6,10 +6,12 @@ and a view that says `request: Request` is a view below both.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import cast
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
+from django.urls import get_script_prefix, reverse
 
 from identity.context import RequestContext
 from identity.models import SSOSession, Tenant, User
@@ -33,6 +35,16 @@ class SignedInRequest(Request):
 
     sso_session: SSOSession
     user: User
+
+
+def path_of(route: str) -> str:
+    """Return the path of a route that takes no arguments, spelled once: to spell one takes as long as a statement."""
+    return _path_of(route, get_script_prefix())
+
+
+@lru_cache(maxsize=200)
+def _path_of(route: str, script_prefix: str) -> str:
+    return reverse(route)
 
 
 def typed(request: HttpRequest) -> Request:

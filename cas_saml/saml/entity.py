@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-
-from django.urls import get_script_prefix, reverse
 
 from identity import origins
 from identity.context import RequestContext
+from identity.http import path_of
 from identity.models import Tenant
 
 
@@ -33,13 +31,8 @@ def of_tenant(tenant: Tenant) -> Entity:
 
 def at(origin: str) -> Entity:
     """Return the identity provider at an origin."""
-    return _below(origin, get_script_prefix())
-
-
-@lru_cache(maxsize=1000)  # every request of a tenant asks, and to spell three routes takes a tenth of its time
-def _below(origin: str, script_prefix: str) -> Entity:
     return Entity(
-        entity_id=f"{origin}{reverse('cas_saml:saml_metadata')}",
-        sso=f"{origin}{reverse('cas_saml:saml_sso')}",
-        slo=f"{origin}{reverse('cas_saml:saml_slo')}",
+        entity_id=f"{origin}{path_of('cas_saml:saml_metadata')}",
+        sso=f"{origin}{path_of('cas_saml:saml_sso')}",
+        slo=f"{origin}{path_of('cas_saml:saml_slo')}",
     )

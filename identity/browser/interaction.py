@@ -14,13 +14,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Model
-from django.urls import reverse
 from django.utils import timezone
 
 from identity import assurance, cookies
 from identity.browser import parking
 from identity.errors import AccessDenied
-from identity.http import Request, tenant_of
+from identity.http import Request, path_of, tenant_of
 from identity.models import Application, SSOSession
 from identity.sign_in import login
 from identity.sign_in.factors import table
@@ -219,4 +218,4 @@ def begin(
 
 def sign_in_page(handle: str, **query: str) -> str:
     """Return the address of the page where the sign-in with this handle stands."""
-    return f"{reverse('identity:login')}?{urlencode({'transaction': handle, **query})}"
+    return f"{path_of('identity:login')}?{urlencode({'transaction': handle, **query})}"

@@ -8,13 +8,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpResponse
-from django.urls import reverse
 
 from identity import budgets, cookies, crypto, pending_requests
 from identity.browser import answers
 from identity.budgets import Budget
 from identity.errors import StateInvalid
-from identity.http import Request, tenant_of
+from identity.http import Request, path_of, tenant_of
 from identity.models import PendingRequest
 from identity.pending_requests import LIFETIME, Taken
 from identity.statements import write
@@ -39,7 +38,7 @@ def describe(
 
     binding: what the browser must hold then; "" for its own handle.
     """
-    tenant, path = tenant_of(request), reverse(route)
+    tenant, path = tenant_of(request), path_of(route)
     budgets.spend(Budget.PARKED, tenant=tenant, context=request.context)
     row, handle = pending_requests.describe(
         tenant=tenant,
