@@ -12,17 +12,19 @@ from django.utils import timezone
 
 from identity.context import RequestContext
 from identity.errors import StateInvalid, VerificationRefused
-from identity.models import AuthenticatorApp, RecoveryCode, User
+from identity.models import AuthenticatorApp, LoginTransaction, RecoveryCode, User
 from identity.sign_in import enrolment
-from identity.sign_in.factors import recovery_code, totp
+from identity.sign_in.factors import passkey, recovery_code, totp
 from tests.factories import make_tenant, make_user
 from tests.factories.factors import enrol
 from tests.support.at_once import at_once, each_at_once
+from tests.support.authenticator import Passkey
 from tests.support.locks import is_anybody_waiting
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.security("S29")]
 
 TRIES = 100
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -90,3 +92,23 @@ def test_the_last_recovery_code_takes_no_factor_away_that_is_being_added(user: U
 
     each_at_once(add, take)
     assert User.objects.get(pk=user.pk).factor_kinds == "totp"
+
+
+def test_of_a_hundred_who_answer_one_challenge_one_signs_in() -> None:
+    limits = {"max_failures": 1000, "max_failures_per_source": 1000}
+    user = make_user(make_tenant(password_policy=limits), user_name="alice")
+    context = RequestContext(tenant=user.tenant)
+    host = user.tenant.domains.get().host
+    key = Passkey(host, user_handle=user.public_id, has_counter=False)
+    origin = f"https://{host}"
+    made = enrolment.begin_passkey(user=user, owner="session 1", context=context)
+    answer = key.create(made, origin)
+    enrolment.finish_passkey(user=user, owner="session 1", name="", credential=answer, context=context)
+    row = LoginTransaction.objects.create(
+        tenant=user.tenant, handle_hash="h", binding_hash="b", channel="browser", expires_at=timezone.now() + MINUTE
+    )
+    credential = key.get(passkey.sign_in_options(row, context=context), origin)
+    answers = at_once(
+        lambda _number: passkey.sign_in(row, credential, context=context), times=TRIES, refusals=(VerificationRefused,)
+    )
+    assert winners(answers) == 1
