@@ -12,7 +12,7 @@ from identity.models import SpentNonce, Tenant
 from identity.purging import Purger
 from identity.statements import Upsert, write
 
-__all__ = ["is_spent", "purge", "spend", "use"]
+__all__ = ["is_spent", "is_spent_under_another_pepper", "purge", "spend", "use"]
 
 
 def is_spent(*, tenant: Tenant, purpose: str, parts: tuple[str, ...]) -> bool:
@@ -24,13 +24,21 @@ def is_spent(*, tenant: Tenant, purpose: str, parts: tuple[str, ...]) -> bool:
 def use(*, tenant: Tenant, purpose: str, parts: tuple[str, ...], lifetime: timedelta) -> Upsert:
     """Return the use of a nonce as a gate for `statements.write`, which holds for one request.
 
-    Where it does not, `spend` says whether that was a use that counts.
+    Ask `is_spent_under_another_pepper` first. Where it does not, `spend` says whether that was a use that counts.
     """
     return _once(_row(tenant, purpose, parts, lifetime))
 
 
+def is_spent_under_another_pepper(*, tenant: Tenant, purpose: str, parts: tuple[str, ...]) -> bool:
+    """Tell whether this nonce was used before a new pepper came: no constraint sees that. No query with one pepper."""
+    _newest, *older = crypto.keyed_hashes(_key(tenant, parts), purpose=_purpose(purpose))
+    return bool(older) and SpentNonce.objects.filter(key_hash__in=older, expires_at__gt=timezone.now()).exists()
+
+
 def spend(*, tenant: Tenant, purpose: str, parts: tuple[str, ...], lifetime: timedelta) -> bool:
     """Use a nonce; return whether nobody had. Of any number of requests at once, one is told so."""
+    if is_spent_under_another_pepper(tenant=tenant, purpose=purpose, parts=parts):
+        return False
     row = _row(tenant, purpose, parts, lifetime)
     if write(gate=[_once(row)]):
         return True

@@ -126,8 +126,11 @@ def spend(message_id: str, *, provider: ServiceProvider) -> None:
 
 
 def use(message_id: str, *, provider: ServiceProvider) -> Upsert:
-    """Return the same as a gate for `statements.write`."""
-    return nonces.use(**_nonce(message_id, provider))
+    """Return the same as a gate for `statements.write`. Raises MessageRefused."""
+    nonce = _nonce(message_id, provider)
+    if nonces.is_spent_under_another_pepper(**{name: nonce[name] for name in ("tenant", "purpose", "parts")}):
+        raise MessageRefused(Refusal.REPLAY, client_ref=provider.public_id)
+    return nonces.use(**nonce)
 
 
 def _nonce(message_id: str, provider: ServiceProvider) -> dict[str, Any]:

@@ -280,9 +280,12 @@ def _check_assertion(client: Client, assertion: str, *, audiences: tuple[str, ..
 
 
 def _spend(client: Client, jti: str, exp: float) -> None:
-    """S11: the unique index decides which of two requests was first."""
+    """S11: the unique index decides which of two requests was first; it does not see uses from before a new pepper."""
     expires_at = datetime.fromtimestamp(exp, tz=UTC) + conf.clock_skew
-    row = ClientAssertion(client=client, jti_hash=crypto.keyed_hash(jti, purpose=_JTI_PURPOSE), expires_at=expires_at)
+    newest, *older = crypto.keyed_hashes(jti, purpose=_JTI_PURPOSE)
+    if older and ClientAssertion.objects.filter(client=client, jti_hash__in=older).exists():
+        raise _refused(client, Fault.CLIENT_ASSERTION_REPLAYED, "jti was used under another pepper")
+    row = ClientAssertion(client=client, jti_hash=newest, expires_at=expires_at)
     if not write(gate=[Upsert(row, by=("client", "jti_hash"))]):
         raise _refused(client, Fault.CLIENT_ASSERTION_REPLAYED, "jti was used")
 

@@ -204,6 +204,17 @@ def test_an_assertion_is_taken_once(signing_machine: Machine, signer: Signer) ->
 
 
 @pytest.mark.security("S11")
+def test_an_assertion_is_taken_once_under_a_new_pepper_too(
+    signing_machine: Machine, signer: Signer, settings: Any
+) -> None:
+    assertion = signer.assertion(signing_machine)
+    assert prove(signing_machine, assertion).status_code == 200
+    peppers = settings.IDENTITY["hash_peppers"]
+    settings.IDENTITY = {**settings.IDENTITY, "hash_peppers": (b"n" * 32, *peppers)}
+    assert refusal(prove(signing_machine, assertion)) == (401, "invalid_client")
+
+
+@pytest.mark.security("S11")
 def test_an_assertion_is_spent_by_a_request_that_is_refused(signing_machine: Machine, signer: Signer) -> None:
     assertion = signer.assertion(signing_machine)
     assert refusal(prove(signing_machine, assertion, grant_type="password")) == (400, "unsupported_grant_type")

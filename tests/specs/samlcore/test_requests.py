@@ -153,6 +153,17 @@ def test_a_request_is_answered_once(provider: RegisteredParty, browser: Browser)
 
 
 @pytest.mark.security("S19")
+def test_a_request_is_answered_once_under_a_new_pepper_too(
+    provider: RegisteredParty, browser: Browser, settings: Any
+) -> None:
+    message = provider.authn_request()
+    assert provider.sign_in(browser, provider.start(browser, message)).status == ("Success",)
+    peppers = settings.IDENTITY["hash_peppers"]
+    settings.IDENTITY = {**settings.IDENTITY, "hash_peppers": (b"n" * 32, *peppers)}
+    assert reason(provider.start(browser, message)) == "replayed"
+
+
+@pytest.mark.security("S19")
 def test_a_refusal_answers_the_request_too(provider: RegisteredParty, browser: Browser) -> None:
     message = provider.authn_request(IsPassive="true")
     assert provider.read(provider.start(browser, message)).status == ("Responder", "NoPassive")
