@@ -263,8 +263,8 @@ def app_to_add(made: enrolment.NewApp) -> dict[str, Any]:
 def sign_in_options(request: Request) -> HttpResponse:
     """Make a challenge for the sign-in whose page a script is on, for a passkey in place of name and password."""
     row = steps.find(request, request.POST.get("transaction", ""))
-    if row is None or row.state != LoginState.START:
-        return JsonResponse({"error": "over"}, status=400)
+    if row is None or row.state != LoginState.START or not passkey.is_allowed(row.tenant):
+        return JsonResponse({"error": "not_here"}, status=400)
     return JsonResponse(passkey.sign_in_options(row, context=request.context))
 
 

@@ -11,7 +11,7 @@ import time_machine
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from identity import assurance
+from identity import assurance, copies
 from identity.context import RequestContext
 from identity.errors import NotAllowed
 from identity.models import AuditEvent, AuthenticatorApp, SessionPolicy, SSOSession, Tenant, User
@@ -123,6 +123,20 @@ def test_only_allowed_kinds_are_taken_and_added(browser, tenant, alice):
     with pytest.raises(NotAllowed):
         enrolment.make_recovery_codes(user=alice, context=RequestContext(tenant=tenant))
     assert enrolment.may_add(alice) == ["passkey"]
+
+
+@pytest.mark.security("S28")
+def test_where_passkeys_are_not_allowed_none_signs_in(browser, tenant, alice):
+    key = give_passkey(alice)
+    handle = browser.open_login()
+    options = browser.post("/login/passkey", {"transaction": handle}).json()
+    set_policy(tenant, factors_allowed="totp")
+    copies.clear()
+    form = {"transaction": handle, "credential": key.get(options, ORIGIN)}
+    assert browser.post("/login", form).status_code == 400
+    assert not SSOSession.objects.exists()
+    assert AuditEvent.objects.filter(outcome="refused").latest("pk").reason == "CAPTCHA.0007:not_allowed"
+    assert browser.post("/login/passkey", {"transaction": browser.open_login()}).status_code == 400
 
 
 def test_kinds_that_are_none_are_refused(tenant):

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from identity import assurance, audit, origins, throttle
+from identity import assurance, audit, origins, policies, throttle
 from identity.context import RequestContext
 from identity.errors import AccountDisabled, PasskeyRefused
 from identity.events import EventType
-from identity.models import CeremonyPurpose, FactorKind, LoginTransaction, Passkey, SessionKind, User
+from identity.models import CeremonyPurpose, FactorKind, LoginTransaction, Passkey, SessionKind, Tenant, User
 from identity.sign_in import webauthn
 from identity.sign_in.factors import ceremonies
 from identity.sign_in.factors.base import Begun, Factor, counted
@@ -108,6 +108,12 @@ class PasskeyAnswer(Factor):
         return Begun(data={"options": json.dumps(options)})
 
 
+def is_allowed(tenant: Tenant) -> bool:
+    """Return whether the tenant's people may sign in by passkeys."""
+    names = policies.session_policy(tenant).factors_allowed.split()
+    return not names or FactorKind.PASSKEY in names
+
+
 def sign_in_options(row: LoginTransaction, *, context: RequestContext) -> dict[str, Any]:
     """Return options by which a browser signs in whoever it has a passkey of, without a name."""
     made = ceremonies.ensure(_key(row, None), tenant=row.tenant, make=lambda: new_challenge(context))
@@ -120,6 +126,8 @@ def sign_in(row: LoginTransaction, credential: str, *, context: RequestContext) 
     Counts on the person whom the answer names, as a wrong password counts on the person whom the name names (S30).
     Raises AccountLocked, TooManyRequests, PasskeyRefused, and AccountDisabled after the proof (decision 24).
     """
+    if not is_allowed(row.tenant):
+        raise PasskeyRefused("not_allowed")
     answer = webauthn.read(credential)
     handle = answer.user_handle
     if not handle or not is_storable(handle):
