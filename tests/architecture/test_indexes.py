@@ -76,7 +76,7 @@ def test_a_look_up_that_leaves_the_index_in_doubt_is_noticed() -> None:
     sql, _params = (
         User.objects.present().filter(tenant=1, email_key="value").exclude(email_key="").query.sql_with_params()
     )
-    assert not any("user_email_per_tenant" in scan for scan in unserved(sql))
+    assert unserved(sql) == []
     sql, _params = Delivery.objects.filter(
         state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now()
     ).query.sql_with_params()
@@ -102,8 +102,9 @@ def test_statistics_of_few_people_let_nobody_walk_the_table_of_all() -> None:
             cursor.execute(f"ANALYZE {model._meta.db_table}")
     assert unserved(text, of={User._meta.db_table}) == []
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_mergejoin = on")  # as of a connection that is not ours
-    assert unserved(text, of={User._meta.db_table}) != []
+        # With it, PostgreSQL walks that table or not, as its statistics of the other tables happen to be.
+        cursor.execute("SHOW enable_mergejoin")
+        assert cursor.fetchone() == ("off",)
 
 
 @pytest.mark.parametrize("text", ["'", "a b", "x' OR '1'='1", "%s"])

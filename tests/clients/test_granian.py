@@ -19,7 +19,7 @@ from granian.log import LogLevels, configure_logging
 from config import granian_server
 from tests.clients.nginx import documented_nginx
 from tests.clients.provider import Provider, free_port, stop, tail, wait_until_open
-from tests.clients.test_web_server import PARTS, SLOW, read_all
+from tests.clients.slow_clients import PARTS, SLOW, read_all
 
 pytestmark = [pytest.mark.client, pytest.mark.xdist_group("granian")]
 

@@ -19,19 +19,11 @@ import requests
 from config import web_worker
 from tests.clients.nginx import documented_nginx
 from tests.clients.provider import Provider
+from tests.clients.slow_clients import PARTS, SLOW, read_all
 
 pytestmark = [pytest.mark.client, pytest.mark.xdist_group("web_server")]
 
 THREADS = 4
-SLOW = 60
-PARTS = {
-    "nothing": b"",
-    "half a line": b"GET /oauth2/auth",
-    "half a head": b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",
-    "half a body": b"POST /oauth2/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\ngrant_type=",
-    "half a chunk": b"POST /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
-    "too large a body": b"POST /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999\r\n\r\nab",
-}
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +44,6 @@ def connect(server: Provider, data: bytes = b"") -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
     connection.sendall(data)
     return connection
-
-
-def read_all(connection: socket.socket) -> bytes:
-    """What comes until the server closes."""
-    answer = b""
-    with contextlib.suppress(ConnectionResetError):
-        while data := connection.recv(65536):
-            answer += data
-    return answer
 
 
 def exchange(server: Provider, data: bytes) -> bytes:

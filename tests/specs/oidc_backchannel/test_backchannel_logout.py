@@ -274,8 +274,7 @@ def test_another_issuer_in_the_same_session_takes_the_place_of_the_first(
     party: RelyingParty, session: SSOSession
 ) -> None:
     client = Client.objects.select_related("catalogue_entry").get()
-    with participation.joining(session, client, issuer="https://other.example"):
-        pass
+    participation.write(session=session, client=client, issuer="https://other.example")
     assert session.participants.get().data == {"iss": "https://other.example"}
 
 
