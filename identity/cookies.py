@@ -5,6 +5,7 @@ only those names are read (decision 23, S27). Deployed below a path, they go to 
 the applications beside it are not shown a session (ADR 21).
 """
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +22,8 @@ BROWSER = "monban_browser"
 PARKED = "monban_parked"
 # The sign-in that a login request waits for, for a form that does not carry its handle. Worthless in another browser.
 WAITING = "monban_waiting"
+# A browser in which its person need not prove the second factor. Worthless in another browser, and of another person.
+TRUSTED = "monban_trusted"
 
 _MAX_HANDLE_LENGTH = 128
 _BROWSER_MAX_AGE_SECONDS = 365 * 24 * 3600
@@ -91,6 +94,11 @@ def set_parked(response: HttpResponseBase, request: Request, handle: str, *, max
 def set_waiting(response: HttpResponseBase, request: Request, handle: str, *, max_age: int) -> None:
     """Remember the handle of the sign-in under way. max_age in seconds."""
     _set(response, WAITING, handle, request, max_age=max_age)
+
+
+def set_trusted(response: HttpResponseBase, request: Request, handle: str, *, max_age: timedelta) -> None:
+    """Let the browser be known again as one that its person trusts."""
+    _set(response, TRUSTED, handle, request, max_age=int(max_age.total_seconds()))
 
 
 def _set(response: HttpResponseBase, cookie: str, value: str, request: Request, **extra: Any) -> None:

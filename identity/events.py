@@ -27,6 +27,8 @@ class EventType(StrEnum):
     FACTOR_COUNTER = "factor:counter"  # that of a passkey went back
     FACTOR_SKIP = "factor:skip"
     FACTOR_RESET = "factor:reset"
+    DEVICE_TRUST = "factor:trust_device"
+    DEVICE_TRUST_END = "factor:end_trust"
     RECOVERY_CODES = "factor:recovery_codes"
     VERIFICATION_SEND = "verification:send"
     VERIFICATION_CHECK = "verification:check"

@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/factors/recovery-codes", factors.new_recovery_codes, name="new_recovery_codes"),
     path("account/factors/<str:public_id>/rename", factors.rename, name="rename_factor"),
     path("account/factors/<str:public_id>/remove", factors.remove, name="remove_factor"),
+    path("account/trusted-browsers/<str:public_id>/end", factors.end_trust, name="end_trust"),
     path("account/sessions/<str:sid>/end", account.end_session, name="end_session"),
     path("account/links/<str:link_id>/unlink", external.unlink, name="unlink_external"),
     path("account/consents/<slug:source>/<str:consent_id>/withdraw", account.withdraw_consent, name="withdraw_consent"),

@@ -24,6 +24,7 @@ from identity.models import (
     SpentNonce,
     SSOSession,
     SSOTicket,
+    TrustedDevice,
     UniqueAttributeValue,
     VerificationCode,
 )
@@ -57,6 +58,7 @@ class SSOSessionAdmin(ReadOnly):
         "kind",
         "amr",
         "acr",
+        "device_trusted",
         "authenticated_at",
         "last_seen_at",
         "idle_expires_at",
@@ -226,6 +228,17 @@ class FactorCeremonyAdmin(ReadOnly):
     list_select_related = ("user",)
     hidden_fields = ("secret_sealed",)
     fields = ("tenant", "user", "purpose", "bound_to", "created_at", "expires_at", "consumed_at")
+    readonly_fields = fields
+
+
+@admin.register(TrustedDevice)
+class TrustedDeviceAdmin(ReadOnly):
+    tenant_lookup = "user__tenant"
+    list_display = ("user", "created_at", "last_used_at", "expires_at", "ip")
+    list_select_related = ("user",)
+    search_fields = ("=user__user_key", "=user__public_id")
+    hidden_fields = ("handle_hash", "binding_hash")
+    fields = ("user", "created_at", "last_used_at", "expires_at", "ip", "user_agent")
     readonly_fields = fields
 
 

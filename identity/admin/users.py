@@ -31,7 +31,7 @@ from identity.models import FactorKind, SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
 from identity.passwords import credentials
 from identity.sign_in import account, enrolment
-from identity.sso import access
+from identity.sso import access, trusted_devices
 
 # What the form shows of the user's own columns; mobile and identity number are sealed and have fields of their own.
 ATTRIBUTES = (
@@ -146,13 +146,14 @@ class UserAdmin(WrittenByService, LargeTable):
         "User name or its beginning, or a whole e-mail address, mobile number, employee id or id"
     )
     filter_horizontal = ("groups",)
-    actions_detail = ("unlock", "reset_password", "reset_factors", "end_sessions", "switch", "delete_user")
+    actions_detail = ("unlock", "reset_password", "reset_factors", "end_trust", "end_sessions", "switch", "delete_user")
     readonly_fields = (
         "public_id",
         "masked_mobile",
         "masked_identity_number",
         "organizations",
         "second_factors",
+        "trusted_browsers",
         "locked_until",
         "password_changed_at",
         "created_at",
@@ -223,7 +224,7 @@ class UserAdmin(WrittenByService, LargeTable):
                 },
             ),
         ]
-        shown = ("second_factors", "locked_until", "password_changed_at") if obj else ("password",)
+        shown = ("second_factors", "trusted_browsers", "locked_until", "password_changed_at") if obj else ("password",)
         password = ("password_must_change", *shown)
         sets.append((_("Sign-in"), {"fields": password}))
         if request.user.is_superuser:
@@ -265,6 +266,12 @@ class UserAdmin(WrittenByService, LargeTable):
             rows.append(_("%(count)d recovery codes") % {"count": left})
         return ", ".join(rows) or "-"
 
+    @admin.display(description=gettext_lazy("trusted browsers"))
+    def trusted_browsers(self, user: User) -> str:
+        """Tell them one by one, until when each is trusted."""
+        rows = trusted_devices.list_of(user)
+        return ", ".join(f"{row.user_agent or '-'} ({row.expires_at:%Y-%m-%d})" for row in rows) or "-"
+
     # Actions
 
     @action(description=gettext_lazy("Unlock"), url_path="unlock", permissions=["change"])
@@ -301,6 +308,17 @@ class UserAdmin(WrittenByService, LargeTable):
                 " tenant asks for a second factor, the next sign-in sets one up. Be sure who is asking for it."
             ),
             perform=lambda user, form: self._reset_factors(request, user),
+        )
+
+    @action(description=gettext_lazy("Trust no browser"), url_path="end-trust", permissions=["change"])
+    def end_trust(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Have the second factor asked for again in every browser."""
+        return self.confirmed_action(
+            request,
+            object_id,
+            title=_("Trust no browser"),
+            text=_("The user is asked for the second factor again in every browser, also in those signed in now."),
+            perform=lambda user, form: self._end_trust(request, user),
         )
 
     @action(description=gettext_lazy("End sessions"), url_path="end-sessions", permissions=["change"])
@@ -364,6 +382,9 @@ class UserAdmin(WrittenByService, LargeTable):
 
     def _reset_factors(self, request: HttpRequest, user: User) -> None:
         enrolment.reset(user=user, context=context_of(request), actor=operator_of(request))
+
+    def _end_trust(self, request: HttpRequest, user: User) -> None:
+        trusted_devices.end_all(user=user, context=context_of(request), actor=operator_of(request))
 
     def _end_sessions(self, request: HttpRequest, user: User) -> None:
         access.revoke_everything(

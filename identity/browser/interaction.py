@@ -112,6 +112,10 @@ def sign_in_step(demands: Demands, *, session: SSOSession | None, passed: Passed
     """Return whether somebody must sign in, prove it again, or choose who they are."""
     if session is None:
         return Step.SIGN_IN
+    wants_proof = demands.reauthenticate or demands.max_age_seconds is not None
+    if wants_proof and session.device_trusted:
+        # Whoever asks when the person proved who they are is not content with a browser that was left out of it.
+        return Step.SIGN_IN_AGAIN
     if not passed.is_fresh(session) and (demands.reauthenticate or _is_too_old(session, demands.max_age_seconds)):
         return Step.SIGN_IN_AGAIN
     if demands.select_account and not passed.has_selected:

@@ -40,6 +40,7 @@ from identity.models import (
     RecoveryCode,
     SessionEndReason,
     Tenant,
+    TrustedDevice,
     UniqueAttributeValue,
     User,
     UserCount,
@@ -48,7 +49,7 @@ from identity.models.users import make_email_key, make_user_key
 from identity.operator_groups import TENANT_OPERATORS
 from identity.passwords import credentials
 from identity.retries import retried
-from identity.sso import access, devices
+from identity.sso import access, devices, trusted_devices
 from identity.texts import is_storable
 
 _CONSTRAINTS = {
@@ -64,6 +65,8 @@ _SEALED = ("mobile", "identity_number")
 _PERSONAL = frozenset(attributes.BUILT_IN) - {"user_type", "language", "time_zone", "area"} | {"address"}
 _ADDRESS_MEMBERS = frozenset({"formatted", "street_address", "locality", "region", "postal_code", "country"})
 _VERIFIED_FLAG = {"email": "email_verified", "mobile": "phone_number_verified"}
+# Where codes for the second factor go: whoever changes one changes a factor.
+_WAYS_OF_PROOF = frozenset({"email", "mobile", "email_verified", "phone_number_verified"})
 # Who may set which of them, beside a proved code.
 _MARKED_BY: Mapping[AttributeEditor, frozenset[str]] = {
     AttributeEditor.OPERATOR: frozenset(_VERIFIED_FLAG.values()),
@@ -213,6 +216,8 @@ def update(
             with refusing(User, _refusals(row)):
                 row.save()
             attributes.store_unique_values(user=row, rules=rules, extension=cleaned_extension)
+            if not _WAYS_OF_PROOF.isdisjoint(changes):
+                trusted_devices.forget_all(row, context=context, actor=actor)
         recorded |= _set_memberships(row, organization_code, relations, is_new=False)
         if recorded:
             audit.record(
@@ -362,7 +367,7 @@ def delete(*, user: User, context: RequestContext, actor: Any = None) -> None:
         authority.check(Change.EXISTENCE, user=row, actor=actor)
         authority.check_superuser_left(without=row)
         access.close_old_epochs(user=row, reason=SessionEndReason.USER_DELETED, context=context, actor=actor)
-        owned = (AuthenticatorApp, FactorCeremony, Passkey, RecoveryCode)
+        owned = (AuthenticatorApp, FactorCeremony, Passkey, RecoveryCode, TrustedDevice)
         for model in (AppAccount, ExternalIdentity, Membership, UniqueAttributeValue, *owned):
             model.objects.filter(user=row).delete()
         devices.forget_all(row)

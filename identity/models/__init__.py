@@ -15,6 +15,7 @@ from identity.models.factors import (
     Passkey,
     RecoveryCode,
     TOTPAlgorithm,
+    TrustedDevice,
 )
 from identity.models.ids import new_public_id
 from identity.models.keys import KeyPair, KeyState, KeyUse, SecretFingerprint
@@ -104,6 +105,7 @@ __all__ = [
     "TOTPAlgorithm",
     "Tenant",
     "TenantDomain",
+    "TrustedDevice",
     "UniqueAttributeValue",
     "UnknownUser",
     "Upstream",

@@ -98,6 +98,31 @@ class RecoveryCode(models.Model):
         return f"recovery code {self.pk}"
 
 
+class TrustedDevice(models.Model):
+    """A browser in which its person need not prove the second factor, until a day. Only keyed hashes of it are kept."""
+
+    public_id = models.CharField(max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id, editable=False)
+    user = models.ForeignKey(
+        "identity.User", on_delete=models.CASCADE, related_name="trusted_devices", verbose_name=_("user")
+    )
+    handle_hash = models.CharField(max_length=64, unique=True, editable=False)  # hex keyed hash, of a cookie of its own
+    binding_hash = models.CharField(max_length=64, editable=False)  # hex keyed hash, of the browser's binding
+    epoch = models.IntegerField(editable=False)  # of its user, when it was made (S48)
+    user_agent = models.CharField(_("browser"), max_length=300, blank=True, default="")
+    ip = models.GenericIPAddressField(_("address"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expires at"))
+
+    class Meta:
+        verbose_name = _("trusted browser")
+        verbose_name_plural = _("trusted browsers")
+        indexes = [models.Index(fields=["expires_at"], name="trusted_device_expires")]
+
+    def __str__(self) -> str:
+        return f"trusted browser {self.pk}"
+
+
 class CeremonyPurpose(models.TextChoices):
     ENROL_TOTP = "enrol_totp", _("An authenticator app is being added")
     ENROL_PASSKEY = "enrol_passkey", _("A passkey is being added")

@@ -142,6 +142,14 @@ class SessionPolicy(ReadSafely):
         _("days without a second factor until one must be set up"), default=0, db_default=0, validators=count(0, 366)
     )
 
+    trusted_device_days = models.PositiveSmallIntegerField(
+        _("days without the second factor in a browser that its person trusts"),
+        default=0,
+        db_default=0,
+        validators=count(0, 366),
+        help_text=_("0: it is asked for at every sign-in. Of operators it is always asked for."),
+    )
+
     # A mode that is none was meant to ask for something, so everybody is asked. Whom that keeps out is let in by an
     # operator or, where it keeps out every operator, from the machine: `rescue_operator --email`, or `apply_config`.
     read_as: ClassVar[dict[str, Any]] = {"mfa_mode": MFAMode.ALWAYS}

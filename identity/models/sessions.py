@@ -53,6 +53,9 @@ class SSOSession(models.Model):
     acr = models.CharField(_("assurance"), max_length=100, default="")
     authenticated_at = models.DateTimeField(_("signed in at"))  # auth_time
     factor_skipped = models.BooleanField(_("second factor put off"), default=False, db_default=False)
+    device_trusted = models.BooleanField(
+        _("second factor left out in a trusted browser"), default=False, db_default=False
+    )
     password_confirmed_at = models.DateTimeField(_("password confirmed at"), null=True, blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     last_seen_at = models.DateTimeField(_("last seen at"))

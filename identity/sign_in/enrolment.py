@@ -41,7 +41,7 @@ from identity.retries import retried
 from identity.sign_in import webauthn
 from identity.sign_in.factors import aaguids, ceremonies, kinds, passkey, recovery_code, table, totp
 from identity.sign_in.webauthn import NewCredential
-from identity.sso import access, sessions
+from identity.sso import access, sessions, trusted_devices
 from identity.texts import is_storable, trimmed
 
 PER_KIND = 10  # of one person
@@ -302,6 +302,7 @@ def make_recovery_codes(*, user: User, context: RequestContext) -> list[str]:
         if FactorKind.RECOVERY_CODE not in may_add(row):
             raise NotAllowed("MFA.0003", log_detail=f"user={row.pk} recovery codes")
         RecoveryCode.objects.filter(user=row).delete()
+        trusted_devices.forget_all(row, context=context, actor=user)
         RecoveryCode.objects.bulk_create(
             [RecoveryCode(user=row, code_hash=recovery_code.hashes_of(code, user=row)[0]) for code in codes]
         )
@@ -364,6 +365,7 @@ def remove(*, user: User, public_id: str, context: RequestContext) -> None:
         kind, factor = _own(row, public_id)
         name = factor.name
         factor.delete()
+        trusted_devices.forget_all(row, context=context, actor=user)
         kinds.note(row)
         if not _own_kinds(row):
             RecoveryCode.objects.filter(user=row).delete()
@@ -397,6 +399,7 @@ def reset(*, user: User, context: RequestContext, actor: Any) -> None:
         had = row.factor_kinds
         for model in (AuthenticatorApp, Passkey, RecoveryCode, FactorCeremony):
             model.objects.filter(user=row).delete()
+        trusted_devices.forget_all(row, context=context, actor=actor)
         User.objects.filter(pk=row.pk).update(factor_kinds="", factor_required=True, epoch=F("epoch") + 1)
         row.refresh_from_db(fields=["factor_kinds", "factor_required", "epoch"])
         reason = SessionEndReason.ENDED_BY_OPERATOR
@@ -450,6 +453,7 @@ def _note_added(
     kinds.note(row)
     row.factor_required = False
     User.objects.filter(pk=row.pk).update(factor_required=False)
+    trusted_devices.forget_all(row, context=context, actor=actor or row)
     audit.record(
         EventType.FACTOR_ADD,
         tenant=row.tenant,

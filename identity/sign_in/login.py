@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -49,6 +50,9 @@ from identity.sign_in.machine import (
     is_done_by,
     purge_expired,
 )
+from identity.sso import access, trusted_devices
+
+_TRUST = "trust_browser"  # in a sign-in's data: the person wishes not to be asked in this browser
 
 __all__ = [
     "LoginOutcome",
@@ -78,6 +82,8 @@ __all__ = [
     "submit_password",
     "submit_registration",
     "submit_second_factor",
+    "trust_browser",
+    "trust_offered",
 ]
 
 
@@ -210,10 +216,13 @@ def mobile_of_second_factor(step: SignInStep) -> str:
     return table.TEXT_MESSAGE.target(machine.user_of(row)).address
 
 
-def submit_second_factor(step: SignInStep, response: Mapping[str, Any], *, name: str = "") -> LoginOutcome:
+def submit_second_factor(
+    step: SignInStep, response: Mapping[str, Any], *, name: str = "", trust_browser: bool = False
+) -> LoginOutcome:
     """Take the response to the second factor. A wrong one counts like a wrong password (S30).
 
     response: as `Factor.check` takes it. name: of the factor, where a protocol has a call for each, else "".
+    trust_browser: the person wishes not to be asked in this browser; followed where that is offered.
     Raises StateInvalid, TooManyRequests, AccountLocked, AccountDisabled, and the factor's own refusals.
     """
     row = machine.get(step, state=LoginState.MFA_AUTH)
@@ -225,7 +234,26 @@ def submit_second_factor(step: SignInStep, response: Mapping[str, Any], *, name:
         machine.record_refusal(EventType.LOGIN_SECOND_FACTOR, row=row, error=error, context=step.context)
         raise
     audit.record(EventType.LOGIN_SECOND_FACTOR, tenant=row.tenant, actor=user, target=user, context=step.context)
+    if trust_browser and trust_offered(row):
+        remember(row, **{_TRUST: True})
     return machine.advance(row, step, proved=proved)
+
+
+def trust_offered(row: LoginTransaction) -> int:
+    """Return for how many days the person may have this browser trusted, 0 where that is not offered."""
+    user = machine.user_of(row)
+    is_offered = assurance.PASSWORD in row.amr and access.trusts_browsers(user=user, application=row.application)
+    return trusted_devices.days_of(user) if is_offered else 0
+
+
+def trust_browser(step: SignInStep, outcome: LoginOutcome) -> tuple[str, timedelta] | None:
+    """Have the browser trusted, where the person wished it in the sign-in that ended with this outcome.
+
+    Return the handle for its cookie, and how long it is good.
+    """
+    if not outcome.transaction.data.get(_TRUST) or outcome.session is None:
+        return None
+    return trusted_devices.trust(session=outcome.session, binding=step.binding, context=step.context)
 
 
 def submit_passkey(step: SignInStep, *, credential: str) -> LoginOutcome:
@@ -333,7 +361,8 @@ def _check_old_password(user: User, *, old_password: str, new_password: str, con
 def skip_password_warning(step: SignInStep) -> LoginOutcome:
     """Go on with a password that will expire soon. Raises StateInvalid in every other state."""
     row = machine.get(step, state=LoginState.PASSWORD_WARN)
-    return machine.finish(row, step)
+    # Asked anew: the trust may have ended since the password.
+    return machine.finish(row, step, device_trusted=machine.is_trusted(row, step, amr=row.amr))
 
 
 def choose_account(step: SignInStep, *, goes_on: bool) -> LoginOutcome:

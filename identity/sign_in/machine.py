@@ -50,7 +50,7 @@ from identity.purging import Purger
 from identity.retries import retried
 from identity.sign_in import authentication
 from identity.sign_in.factors import table
-from identity.sso import access, sessions
+from identity.sso import access, sessions, trusted_devices
 from identity.statements import Select, Update, write
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ class SignInStep:
     handle: of the transaction. binding: the browser's or device's own handle, with which the transaction was begun.
     session: which this browser has already; None where it has none, and for apps.
     row: the transaction, where the caller has found it for this very step.
+    trust: what the browser shows to be a trusted one, "" where it shows nothing.
     """
 
     handle: str
@@ -81,6 +82,7 @@ class SignInStep:
     channel: str = SessionKind.BROWSER
     session: SSOSession | None = None
     row: LoginTransaction | None = None
+    trust: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,8 @@ def _takes(row: LoginTransaction, *, session: SSOSession) -> bool:
     max_age_seconds = row.data.get("max_age_seconds")
     if max_age_seconds is None:
         return True
+    if session.device_trusted:
+        return False  # asked when the person proved who they are, a trusted browser has no answer
     return timezone.now() - session.authenticated_at < timedelta(seconds=max_age_seconds)
 
 
@@ -303,7 +307,9 @@ def advance(row: LoginTransaction, step: SignInStep, *, proved: Sequence[str]) -
             return deny(row, error=error, context=step.context)
     required_acr = row.data.get("required_acr", "")
     level = access.required_level(user=user, application=row.application, required_acr=required_acr)
-    if SKIPPED not in row.data and not assurance.satisfies(assurance.acr_of(amr), level):
+    is_proved = SKIPPED in row.data or assurance.satisfies(assurance.acr_of(amr), level)
+    device_trusted = not is_proved and is_trusted(row, step, amr=amr)
+    if not is_proved and not device_trusted:
         if not table.possible(row, user=user, amr=amr):
             if row.channel == SessionKind.BROWSER and table.enrollable(row, user=user, amr=amr):
                 move(row, to=LoginState.FACTOR_ENROL, user=user, amr=amr)
@@ -322,7 +328,33 @@ def advance(row: LoginTransaction, step: SignInStep, *, proved: Sequence[str]) -
         move(row, to=LoginState.PASSWORD_WARN, user=user, amr=amr)
         return LoginOutcome(LoginState.PASSWORD_WARN, row, user=user, next_url=row.next_url, days_left=age.days_left)
     row.amr = amr
-    return finish(row, step)
+    return finish(row, step, device_trusted=device_trusted)
+
+
+def is_trusted(row: LoginTransaction, step: SignInStep, *, amr: Sequence[str]) -> bool:
+    """Return whether this browser stands in for the factor that this sign-in lacks. No query without its cookie.
+
+    Beside a password only: what a telephone or mailbox shows is a thing that one has, as the browser is. Never where
+    the request wants a proof of now, nor where an account elsewhere is being linked.
+    """
+    user, data = user_of(row), row.data
+    if not step.trust or row.channel != SessionKind.BROWSER or assurance.PASSWORD not in amr:
+        return False
+    if assurance.satisfies(assurance.acr_of(amr), assurance.MULTI_FACTOR):
+        return False
+    if (
+        {SKIPPED, "step_up", "external"} & data.keys()
+        or data.get("reauthenticate")
+        or data.get("max_age_seconds") is not None
+    ):
+        return False
+    required_acr = data.get("required_acr", "")
+    if not access.trusts_browsers(user=user, application=row.application, required_acr=required_acr):
+        return False
+    # Whoever has nothing to prove sets something up.
+    if not table.possible(row, user=user, amr=amr):
+        return False
+    return trusted_devices.is_known(user=user, handle=step.trust, binding=step.binding)
 
 
 def step_up(row: LoginTransaction, *, session: SSOSession) -> bool:
@@ -425,18 +457,19 @@ _ENTER = Update(
 
 
 @retried
-def finish(row: LoginTransaction, step: SignInStep) -> LoginOutcome:
+def finish(row: LoginTransaction, step: SignInStep, *, device_trusted: bool = False) -> LoginOutcome:
     """Open or renew the session, in the transaction that finishes the sign-in.
 
+    device_trusted: a trusted browser stands in for the second factor.
     The person is read and locked again: a step may come minutes after the password (S26). An end of all sessions at
     this moment either waits, then finds the new session and tells its applications, or came first.
     """
     row = copy(row)  # what a try that is broken off has set is set on the copy
     is_plain = step.session is None and row.channel == SessionKind.BROWSER
     if is_plain and not {"external", "step_up"} & row.data.keys():
-        session, session_handle = _begin_session(row, step)
+        session, session_handle = _begin_session(row, step, device_trusted=device_trusted)
     else:
-        session, session_handle = _build_on(row, step)
+        session, session_handle = _build_on(row, step, device_trusted=device_trusted)
     return LoginOutcome(
         LoginState.SUCCESS,
         row,
@@ -447,11 +480,16 @@ def finish(row: LoginTransaction, step: SignInStep) -> LoginOutcome:
     )
 
 
-def _begin_session(row: LoginTransaction, step: SignInStep) -> tuple[SSOSession, str]:
+def _begin_session(row: LoginTransaction, step: SignInStep, *, device_trusted: bool) -> tuple[SSOSession, str]:
     """Open a browser's first session: one statement, in which the person and the transaction decide in turn."""
     user, now = user_of(row), timezone.now()
     session, started, handle = sessions.describe(
-        user=user, amr=row.amr, context=step.context, kind=row.channel, factor_skipped=SKIPPED in row.data
+        user=user,
+        amr=row.amr,
+        context=step.context,
+        kind=row.channel,
+        factor_skipped=SKIPPED in row.data,
+        device_trusted=device_trusted,
     )
     # Locks the person until they are written, and waits for whoever has.
     gates = [_ENTER.bind(user.pk, user.epoch, now), _CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))]
@@ -462,9 +500,10 @@ def _begin_session(row: LoginTransaction, step: SignInStep) -> tuple[SSOSession,
     return session, handle
 
 
-def _build_on(row: LoginTransaction, step: SignInStep) -> tuple[SSOSession, str]:
+def _build_on(row: LoginTransaction, step: SignInStep, *, device_trusted: bool) -> tuple[SSOSession, str]:
     """Renew the browser's session, or end it for another person's; open an app's, or one of another provider's."""
     session, context = step.session, step.context
+    left_out = {"factor_skipped": SKIPPED in row.data, "device_trusted": device_trusted}
     with transaction.atomic():
         user = _read_again(user_of(row), is_locked=True)
         if "external" in row.data:
@@ -477,15 +516,11 @@ def _build_on(row: LoginTransaction, step: SignInStep) -> tuple[SSOSession, str]
                 raise StateInvalid(log_detail=f"login_transaction={row.pk} is of another session")
             opened, handle = sessions.renew(session=own, amr=row.amr, context=context, is_step_up=True)
         elif own is not None:
-            opened, handle = sessions.renew(
-                session=own, amr=row.amr, context=context, factor_skipped=SKIPPED in row.data
-            )
+            opened, handle = sessions.renew(session=own, amr=row.amr, context=context, **left_out)
         else:
             if session is not None:
                 sessions.end(session, reason=SessionEndReason.REPLACED, context=context, actor=user)
-            opened, handle = sessions.start(
-                user=user, amr=row.amr, context=context, kind=row.channel, factor_skipped=SKIPPED in row.data
-            )
+            opened, handle = sessions.start(user=user, amr=row.amr, context=context, kind=row.channel, **left_out)
         now = timezone.now()
         gates = [_CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))]
         enter = _ENTER.bind(user.pk, user.epoch, now)
@@ -517,7 +552,12 @@ def _success(row: LoginTransaction, session: SSOSession, context: RequestContext
         application=row.application,
         sid=session.sid,
         context=context,
-        details={"amr": session.amr, "acr": session.acr, "channel": row.channel},
+        details={
+            "amr": session.amr,
+            "acr": session.acr,
+            "channel": row.channel,
+            **({"device_trusted": True} if session.device_trusted else {}),
+        },
     )
 
 

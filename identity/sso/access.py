@@ -25,7 +25,7 @@ from identity.models import (
 )
 from identity.retries import retried
 from identity.signals import user_disabled
-from identity.sso import sessions
+from identity.sso import sessions, trusted_devices
 from identity.statements import Select
 
 
@@ -128,9 +128,21 @@ def is_sufficient(*, session: SSOSession, application: Application | None, requi
     acr, user = assurance.acr_of(session.amr), session.user
     if assurance.satisfies(acr, required_level(user=user, application=application, required_acr=required_acr)):
         return True
+    if session.device_trusted and trusts_browsers(user=user, application=application, required_acr=required_acr):
+        return True
     # Grace is the tenant's to give, and no request's: what one asks for is still to be proved.
     is_in_grace = session.factor_skipped and not (user.factor_kinds or needs_own_factor(user))
     return is_in_grace and assurance.satisfies(acr, required_acr)
+
+
+def trusts_browsers(*, user: User, application: Application | None, required_acr: str = "") -> bool:
+    """Return whether a browser that its person trusts may stand in for the second factor here.
+
+    It stands in for what a policy asks of everybody, `always` or `if_enrolled`, and for nothing that a request demands.
+    """
+    if not trusted_devices.days_of(user) or not assurance.satisfies(assurance.SINGLE_FACTOR, required_acr):
+        return False
+    return required_level(user=user, application=application) == assurance.MULTI_FACTOR
 
 
 @retried

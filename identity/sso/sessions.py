@@ -79,14 +79,18 @@ def start(
     context: RequestContext,
     kind: str = SessionKind.BROWSER,
     factor_skipped: bool = False,
+    device_trusted: bool = False,
 ) -> tuple[SSOSession, str]:
     """Open a session; return it and its handle. Only the handle's hash is kept, so this is the only copy.
 
     amr: authentication methods in order of use, values of RFC8176-2; the assurance follows from them.
     factor_skipped: the person has put off setting up a second factor, as the tenant's grace allows.
+    device_trusted: the second factor was left out, as the person trusts this browser.
     Raises AccountDisabled if the user or the tenant is disabled.
     """
-    session, event, handle = describe(user=user, amr=amr, context=context, kind=kind, factor_skipped=factor_skipped)
+    session, event, handle = describe(
+        user=user, amr=amr, context=context, kind=kind, factor_skipped=factor_skipped, device_trusted=device_trusted
+    )
     with transaction.atomic():
         if kind == SessionKind.SDK:
             session.device_index = devices.record(user=user, context=context)
@@ -101,6 +105,7 @@ def describe(
     context: RequestContext,
     kind: str = SessionKind.BROWSER,
     factor_skipped: bool = False,
+    device_trusted: bool = False,
 ) -> tuple[SSOSession, AuditEvent, str]:
     """Return a session that is not open yet, the event that tells of it, and its handle: `write` opens it.
 
@@ -120,6 +125,7 @@ def describe(
         amr=list(amr),
         acr=acr_of(amr),
         factor_skipped=factor_skipped,
+        device_trusted=device_trusted,
         authenticated_at=now,
         last_seen_at=now,
         idle_expires_at=now + min(idle, lifetime),
@@ -149,6 +155,7 @@ def renew(
     context: RequestContext,
     is_step_up: bool = False,
     factor_skipped: bool = False,
+    device_trusted: bool = False,
 ) -> tuple[SSOSession, str]:
     """Take note that the person of this session has proved themselves again; return it with a new handle.
 
@@ -166,6 +173,7 @@ def renew(
         "amr": list(amr),
         "acr": acr_of(amr),
         "factor_skipped": factor_skipped,
+        "device_trusted": device_trusted,
         "last_seen_at": now,
         "ip": context.ip or None,
         "user_agent": context.user_agent,

@@ -11,7 +11,7 @@ from identity.models import PendingRequest
 from identity.registry import register_purger
 from identity.sign_in import captcha, login, sso_tickets, verification
 from identity.sign_in.factors import ceremonies
-from identity.sso import devices, sessions
+from identity.sso import devices, sessions, trusted_devices
 
 # Parked requests that no browser can come back for.
 purge_pending_requests = purging.Purger(
@@ -36,4 +36,5 @@ register_purger("sent_messages", messages.purge_sent)
 register_purger("spent_nonces", nonces.purge)
 register_purger("sso_sessions", sessions.purge_ended)
 register_purger("sso_tickets", sso_tickets.purge)
+register_purger("trusted_devices", trusted_devices.purge)
 register_purger("verification_codes", verification.purge_expired)

@@ -27,7 +27,8 @@ from identity.models import FactorKind, LoginState, LoginTransaction, User
 from identity.sign_in import enrolment, login, reauthentication, webauthn
 from identity.sign_in.factors import ceremonies, passkey, recovery_code, table
 from identity.sign_in.forms import FactorNameForm, NewAppForm, NewPasskeyForm, PasskeyForm
-from identity.views import errors, stale_forms, steps
+from identity.sso import trusted_devices
+from identity.views import account, errors, stale_forms, steps
 from identity.views.messages import add_refusal, set_retry_after, status_of
 
 View = Callable[..., HttpResponse]
@@ -185,6 +186,19 @@ def remove(request: SignedInRequest, public_id: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("identity:factors"))
 
 
+@stale_forms.leads_to(stale_forms.account_page)
+@never_cache
+@require_POST
+@session_required
+def end_trust(request: SignedInRequest, public_id: str) -> HttpResponse:
+    """Trust a browser no longer. It takes no fresh proof: whoever does it has less afterwards."""
+    try:
+        trusted_devices.end(user=request.user, public_id=public_id, context=request.context)
+    except NotFound:
+        return errors.not_found(request)
+    return HttpResponseRedirect(reverse("identity:factors"))
+
+
 def _overview(request: SignedInRequest, *, refusal: IdentityError | None = None) -> HttpResponse:
     user = request.user
     form = forms.Form()
@@ -212,6 +226,16 @@ def _overview(request: SignedInRequest, *, refusal: IdentityError | None = None)
         "has_codes": FactorKind.RECOVERY_CODE in kinds,
         "codes_are_few": bool(factors) and left <= recovery_code.WARN_AT,
         "codes_url": reverse("identity:new_recovery_codes"),
+        "trusted": [
+            {
+                "name": account.device_name(row.user_agent),
+                "created_at": row.created_at,
+                "expires_at": row.expires_at,
+                "last_used_at": row.last_used_at,
+                "end_url": reverse("identity:end_trust", args=[row.public_id]),
+            }
+            for row in trusted_devices.list_of(user)
+        ],
         "account_url": reverse("identity:account"),
     }
     return render(request, "identity/factors.html", context, status=status_of(refusal) if refusal else 200)

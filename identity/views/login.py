@@ -122,6 +122,7 @@ def show_second_factor(
         "others": [{"channel": other.name, "label": other.choice(user)} for other in login.other_second_factors(row)],
         "can_resend": seconds <= 0,
         "seconds_to_resend": max(seconds, 0),
+        "trust_days": login.trust_offered(row),
         **((begun.data if begun else None) or {}),
     }
     form = form or factor.form()
@@ -208,7 +209,8 @@ def take_second_factor(request: Request, row: LoginTransaction, handle: str) -> 
             return HttpResponseRedirect(sign_in_page(handle))
         if not form.is_valid():
             return show_second_factor(request, row, handle, form=form, status=400)
-        return login.submit_second_factor(steps.step(request, handle, row), form.cleaned_data)
+        is_wished = "trust_browser" in request.POST
+        return login.submit_second_factor(steps.step(request, handle, row), form.cleaned_data, trust_browser=is_wished)
     except StateInvalid:
         raise
     except IdentityError as error:

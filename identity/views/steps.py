@@ -36,7 +36,8 @@ def find(request: Request, handle: str, *, include_over: bool = False) -> LoginT
 def step(request: Request, handle: str, row: LoginTransaction | None = None) -> SignInStep:
     """Return this browser's step of the sign-in with this handle; row: of it, where it was found for this request."""
     binding = cookies.browser_binding(request)
-    return SignInStep(handle, binding, context=request.context, session=request.sso_session, row=row)
+    trust = cookies.read(cookies.TRUSTED, request)
+    return SignInStep(handle, binding, context=request.context, session=request.sso_session, row=row, trust=trust)
 
 
 def forgot_password_address(handle: str) -> str:
@@ -54,6 +55,9 @@ def follow(request: Request, outcome: login.LoginOutcome, handle: str) -> HttpRe
     response = HttpResponseRedirect(outcome.next_url or reverse("identity:account"))
     if outcome.session_handle:
         cookies.set_session(response, request, outcome.session_handle)
+        trusted = login.trust_browser(step(request, handle), outcome)
+        if trusted is not None:
+            cookies.set_trusted(response, request, trusted[0], max_age=trusted[1])
     return with_targets(response, outcome.transaction)
 
 

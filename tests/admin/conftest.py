@@ -34,6 +34,7 @@ from identity.models import (
     SSOSession,
     SSOTicket,
     Tenant,
+    TrustedDevice,
     UniqueAttributeValue,
     User,
     UserCount,
@@ -179,6 +180,9 @@ def fill(tenant: Tenant, secrets: dict[str, str]) -> list[models.Model]:
         RecoveryCode.objects.create(user=user, code_hash=hashed),
         Passkey.objects.create(
             user=user, name="Laptop", credential_id=crypto.new_handle(), public_key=secrets["handle"], algorithm=-7
+        ),
+        TrustedDevice.objects.create(
+            user=user, handle_hash=hashed, binding_hash=hashed, epoch=user.epoch, user_agent="Firefox", expires_at=later
         ),
         FactorCeremony.objects.create(
             tenant=tenant,

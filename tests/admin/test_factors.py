@@ -8,11 +8,12 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from identity.context import RequestContext
-from identity.models import AuditEvent, AuthenticatorApp, RecoveryCode, SSOSession, User
+from identity.models import AuditEvent, AuthenticatorApp, RecoveryCode, SSOSession, TrustedDevice, User
 from identity.sign_in import enrolment
+from identity.sso import trusted_devices
 from tests.admin.conftest import sign_in
 from tests.factories import make_operator, make_user
-from tests.factories.factors import enrol
+from tests.factories.factors import enrol, trust
 from tests.factories.oidc import make_session
 
 pytestmark = pytest.mark.django_db
@@ -73,3 +74,25 @@ def test_the_password_is_asked_for_before_a_reset(operator: User, person: User) 
     response = sign_in(operator, is_confirmed=False).post(address(person, "reset-factors"), {"confirm": "yes"})
     assert response["Location"].startswith("/confirm-password")
     assert AuthenticatorApp.objects.exists()
+
+
+@pytest.mark.security("S46")
+def test_trusted_browsers_are_shown_without_secrets_and_ended(browser: Browser, operator: User, person: User) -> None:
+    handle, _codes = trust(person, binding="of a browser")
+    page = browser.get(address(person, "change")).content.decode()
+    row = TrustedDevice.objects.get()
+    assert f"({row.expires_at:%Y-%m-%d})" in page
+    assert handle not in page
+    assert row.handle_hash not in page
+    assert browser.post(address(person, "end-trust"), {"confirm": "yes"}).status_code == 302
+    assert not TrustedDevice.objects.exists()
+    event = AuditEvent.objects.get(event_type="factor:end_trust")
+    assert (event.actor_id, event.target_id) == (operator.public_id, person.public_id)
+
+
+@pytest.mark.security("S46")
+def test_an_operator_ends_no_trust_of_somebody_with_as_many_rights(browser: Browser, operator: User) -> None:
+    colleague = make_operator(operator.tenant, user_name="colleague")
+    assert browser.post(address(colleague, "end-trust"), {"confirm": "yes"}).status_code == 403
+    with pytest.raises(enrolment.authority.AuthorityRefused):
+        trusted_devices.end_all(user=colleague, context=RequestContext(tenant=operator.tenant), actor=operator)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from identity import assurance
 from identity.browser.interaction import Demands, FactorMissing, Passed, Step, next_step
 from identity.errors import AccessDenied
-from identity.models import Application, ApplicationAccess, SSOSession
+from identity.models import Application, ApplicationAccess, SessionPolicy, SSOSession
 from tests.factories import make_application, make_tenant, make_user
 from tests.factories.oidc import make_session
 
@@ -45,6 +45,27 @@ def application(session: SSOSession) -> Application:
 def test_the_next_step_follows_from_the_demands(
     demands: Demands, passed: Passed, step: Step | None, session: SSOSession, application: Application
 ) -> None:
+    assert next_step(demands, application=application, session=session, passed=passed) is step
+
+
+@pytest.mark.security("S28")
+@pytest.mark.parametrize(
+    ("demands", "passed", "step"),
+    [
+        (Demands(), Passed(), None),
+        (Demands(required_acr=assurance.SINGLE_FACTOR), Passed(), None),
+        (Demands(required_acr=assurance.MULTI_FACTOR), Passed(), Step.STEP_UP),
+        (Demands(max_age_seconds=3600), Passed(), Step.SIGN_IN_AGAIN),
+        # Another tab has signed in meanwhile, without the factor.
+        (Demands(reauthenticate=True), Passed(asked_at=timezone.now() - timedelta(hours=1)), Step.SIGN_IN_AGAIN),
+    ],
+)
+def test_a_session_without_the_factor_in_a_trusted_browser_meets_no_demand(
+    demands: Demands, passed: Passed, step: Step | None, session: SSOSession, application: Application
+) -> None:
+    SessionPolicy.objects.filter(tenant=session.tenant).update(mfa_mode="always", trusted_device_days=30)
+    SSOSession.objects.update(device_trusted=True)
+    session = SSOSession.objects.select_related("user__tenant").get(pk=session.pk)
     assert next_step(demands, application=application, session=session, passed=passed) is step
 
 

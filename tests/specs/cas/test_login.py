@@ -16,6 +16,7 @@ from tests.factories import PASSWORD, make_account, make_tenant, make_user
 from tests.factories.cas import make_cas_service
 from tests.specs.cas.conftest import SERVICE, Service
 from tests.specs.conformance import Browser, Callback, Page
+from tests.specs.trusted import is_asked_for_a_code, trust_browser
 
 NewService = Callable[..., Service]
 
@@ -308,3 +309,12 @@ def test_another_person_signing_in_with_renew_gets_the_ticket_of_their_own(
     arrived = browser.sign_in(page, other.user_name, PASSWORD)
     assert isinstance(arrived, Callback)
     assert service.validated(arrived.params["ticket"])["authenticationSuccess"]["user"] == "lihua"
+
+
+@pytest.mark.spec("CAS-2.1.1")
+@pytest.mark.security("S28")
+def test_with_renew_a_trusted_browser_is_asked_for_the_second_factor(service: Service, browser: Browser) -> None:
+    trust_browser(browser, User.objects.get(user_name=service.user_name))
+    assert isinstance(service.sign_in(browser), Callback)
+    place = service.start(browser, renew="true")
+    assert is_asked_for_a_code(browser, place, service.user_name, service.password)

@@ -21,6 +21,7 @@ from identity.models import AuditEvent, PendingRequest, SSOSession, User
 from tests.factories import PASSWORD, make_account, make_user
 from tests.factories.factors import enrol
 from tests.specs.conformance import CALLBACK, ISSUER, Browser, Callback, Page, RelyingParty
+from tests.specs.trusted import trust_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -297,6 +298,40 @@ def test_acr_values_are_followed_where_the_person_has_enrolled_what_they_take(
     refeds = "https://refeds.org/profile/mfa"
     assert party.authorize(signed_in, acr_values=f"phr {refeds}").tokens().claims["acr"] == refeds
     assert signed_in.shown == []
+
+
+@pytest.mark.spec("OIDCC-3.1.2.1")
+@pytest.mark.security("S28")
+@pytest.mark.parametrize("demand", [{"prompt": "login"}, {"max_age": "3600"}], ids=str)
+def test_a_demand_for_a_proof_asks_for_the_second_factor_in_a_trusted_browser(
+    party: RelyingParty, browser: Browser, person: User, demand: dict[str, str]
+) -> None:
+    codes = trust_browser(browser, person)
+    params = party.request()
+    place = browser.sign_in(browser.get(party.url(params)), person.user_name, PASSWORD)
+    claims = party.finish(browser, place, params).tokens().claims
+    assert (claims["acr"], claims["amr"]) == (SINGLE_FACTOR, ["pwd"])
+    params = party.request(**demand)
+    place = page_of(browser.get(party.url(params)))
+    assert place.is_sign_in
+    place = page_of(browser.sign_in(place, person.user_name, PASSWORD))
+    form = place.form_with("verification_code")
+    assert form is not None
+    place = browser.submit(place, form, verification_code=codes.now())
+    assert party.finish(browser, place, params).tokens().claims["acr"] == MULTI_FACTOR
+
+
+@pytest.mark.spec("OIDCC-3.1.2.1")
+@pytest.mark.security("S28")
+def test_a_wish_and_an_essential_acr_are_not_met_by_a_trusted_browser(
+    party: RelyingParty, browser: Browser, person: User
+) -> None:
+    trust_browser(browser, person)
+    browser.sign_in(browser.get(party.url(party.request())), person.user_name, PASSWORD)
+    essential = json.dumps({"id_token": {"acr": {"essential": True, "value": MULTI_FACTOR}}})
+    for demand in ({"acr_values": MULTI_FACTOR}, {"claims": essential}):
+        place = page_of(party.start(browser, **demand))
+        assert place.form_with("verification_code") is not None
 
 
 @pytest.mark.spec("OIDCC-5.5.1.1")

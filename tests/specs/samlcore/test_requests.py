@@ -14,6 +14,7 @@ from tests.factories import make_account
 from tests.specs.conformance import Browser, Callback, Page
 from tests.specs.saml_fixtures import NewProvider, RegisteredParty
 from tests.specs.saml_party import NS, STATUS, Answer, instant
+from tests.specs.trusted import is_asked_for_a_code, trust_browser
 
 FORMAT = "urn:oasis:names:tc:SAML:2.0:nameid-format:"
 OLD_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:"
@@ -240,6 +241,17 @@ def test_force_authn_asks_for_the_password_again(provider: RegisteredParty, brow
     place = provider.start(browser, provider.authn_request(ForceAuthn="1"))
     assert isinstance(place, Page)
     assert place.is_sign_in
+
+
+@pytest.mark.spec("SAMLCore-3.4.1")
+@pytest.mark.security("S28")
+def test_force_authn_asks_for_the_second_factor_in_a_trusted_browser(
+    provider: RegisteredParty, browser: Browser
+) -> None:
+    trust_browser(browser, User.objects.get(user_name=provider.user_name))
+    assert provider.sign_in(browser).status == ("Success",)
+    place = provider.start(browser, provider.authn_request(ForceAuthn="true"))
+    assert is_asked_for_a_code(browser, place, provider.user_name, provider.password)
 
 
 @pytest.mark.spec("SAMLCore-3.4.1")
