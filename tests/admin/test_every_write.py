@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from cas_saml.models import ServiceProvider
 from identity.admin.base import ReadOnly, TenantScoped, WrittenByService, WrittenInline
-from identity.models import AuditEvent, Delivery, MessageGateway, MessagePolicy, Tenant, User
+from identity.models import AuditEvent, Delivery, MessageGateway, MessagePolicy, Tenant, TrustedDevice, User
 from oidc_provider.models import Client
 from tests.admin.console import Console, Data
 from tests.factories import make_account, make_user
@@ -149,6 +149,9 @@ READS_ONLY = {"identity.application:deliveries", "cas_saml.serviceprovider:previ
 
 def _prepare(console: Console, row: Any, path: str) -> Data:
     """What the action needs to have something to do, and what its form holds."""
+    if path == "end-trust":
+        later = timezone.now() + timedelta(days=1)
+        TrustedDevice.objects.create(user=row, handle_hash="a", binding_hash="b", epoch=row.epoch, expires_at=later)
     if path == "unlock":
         User.objects.filter(pk=row.pk).update(locked_until=timezone.now() + timedelta(minutes=5))
     if path == "end-sessions":
