@@ -213,7 +213,7 @@ def test_of_a_hundred_tries_at_two_servers_one_wins(nodes: Nodes, name: str) -> 
     assert outcomes.total() == TRIES - 1
 
 
-TENANTS = 8
+TENANTS = 3
 
 
 def test_the_first_signature_of_a_tenant_is_taken_by_the_other_server(nodes: Nodes) -> None:
