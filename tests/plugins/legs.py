@@ -6,7 +6,7 @@ they wait beside the others' work and not after it.
 `--second-leg` is for a run on one database after a whole run on the other: it leaves out what would only prove the
 same again: the tests that use no database; those that start servers; those of the console, of pages and of texts on
 the wire, behind which stand the statements that the tests of rules run; and of a test with many cases all but the
-first and the last, since all of them run the same statements over other data.
+first, since all of them run the same statements over other data.
 """
 
 import gc
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             name_group(item)
     if config.getoption("second_leg"):
-        kept = first_and_last([item for item in items if differs_by_database(item)])
+        kept = first_cases([item for item in items if differs_by_database(item)])
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = [item for item in items if item in kept]
 
@@ -49,12 +49,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def first_and_last(items: list[pytest.Item]) -> set[pytest.Item]:
-    """Return, of the cases of each test, the first and the last."""
-    cases: dict[str, list[pytest.Item]] = {}
+def first_cases(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Return, of the cases of each test, the first."""
+    cases: dict[str, pytest.Item] = {}
     for item in items:
-        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    return {item for found in cases.values() for item in (found[0], found[-1])}
+        cases.setdefault(item.nodeid.partition("[")[0], item)
+    return set(cases.values())
 
 
 def name_group(item: pytest.Item) -> None:

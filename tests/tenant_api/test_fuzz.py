@@ -20,7 +20,7 @@ from tests.tenant_api.world import World
 
 pytestmark = pytest.mark.django_db
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
 OPERATIONS = [f"{method.upper()} {path}" for path, item in openapi()["paths"].items() for method in item]
 
 
