@@ -21,6 +21,12 @@ def session_policy(tenant: Tenant) -> SessionPolicy:
         return SessionPolicy(tenant=tenant)
 
 
+def allows_factor(tenant: Tenant, name: str) -> bool:
+    """Return whether the tenant allows this kind of second factor."""
+    names = session_policy(tenant).factors_allowed.split()
+    return not names or name in names
+
+
 def message_policy(tenant: Tenant) -> MessagePolicy:
     """Return where codes may be sent from here, and how many."""
     try:

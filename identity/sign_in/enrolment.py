@@ -85,7 +85,7 @@ def list_of(user: User) -> list[Enrolled]:
     return [
         Enrolled(kind, row.public_id, row.name, row.created_at, row.last_used_at)
         for kind, model in _MODELS.items()
-        if kind in user.factor_kinds.split()
+        if kind in kinds.of(user)
         for row in model._default_manager.filter(user=user).order_by("pk")
     ]
 
@@ -134,7 +134,7 @@ def use_grace(user: User, *, context: RequestContext) -> None:
 
 def recovery_codes_left(user: User) -> int:
     """Return how many recovery codes are not spent."""
-    return recovery_code.left(user) if FactorKind.RECOVERY_CODE in user.factor_kinds.split() else 0
+    return recovery_code.left(user) if FactorKind.RECOVERY_CODE in kinds.of(user) else 0
 
 
 # Adding ----------------------------------------------------------------------------------------------------
@@ -171,14 +171,7 @@ def finish_totp(
         _check_may_add(row, FactorKind.TOTP, is_first=is_first)
         if ceremonies.spend(ceremony) is None:
             raise StateInvalid(log_detail=f"{owner} has added this app before")
-        app = AuthenticatorApp.objects.create(
-            user=row,
-            name=_name(name) or _("Authenticator app"),
-            secret_sealed=crypto.seal(secret, purpose=totp.SECRET),
-            algorithm=algorithm,
-            last_step=step,
-            last_used_at=now,
-        )
+        app = _create_app(row, secret=secret, algorithm=algorithm, name=name, last_step=step, last_used_at=now)
         _note_added(row, kind=FactorKind.TOTP, factor=app, context=context)
     _follow(user, row)
     notices.send("factor_changed", user=user, context=context, event="added", factor=app.name)
@@ -203,15 +196,20 @@ def import_app(
             return False
         if len(present) >= PER_KIND:
             raise NotAllowed("MFA.0002", log_detail=f"user={row.pk}")
-        app = AuthenticatorApp.objects.create(
-            user=row,
-            name=_name(name) or _("Authenticator app"),
-            secret_sealed=crypto.seal(secret, purpose=totp.SECRET),
-            algorithm=algorithm,
-        )
+        app = _create_app(row, secret=secret, algorithm=algorithm, name=name)
         _note_added(row, kind=FactorKind.TOTP, factor=app, context=context, actor=actor)
     _follow(user, row)
     return True
+
+
+def _create_app(row: User, *, secret: str, algorithm: TOTPAlgorithm, name: str, **used: Any) -> AuthenticatorApp:
+    return AuthenticatorApp.objects.create(
+        user=row,
+        name=_name(name) or _("Authenticator app"),
+        secret_sealed=crypto.seal(secret, purpose=totp.SECRET),
+        algorithm=algorithm,
+        **used,
+    )
 
 
 def begin_passkey(*, user: User, owner: str, context: RequestContext) -> dict[str, Any]:
@@ -253,8 +251,8 @@ def finish_passkey(
     new = webauthn.verify_registration(answer, expected=wanted)
     added = _add_passkey(user, new, name=name, context=context, is_first=is_first)
     notices.send("factor_changed", user=user, context=context, event="added", factor=added.name)
-    key = assurance.SOFTWARE_KEY if new.is_backup_eligible else assurance.HARDWARE_KEY
-    return Added(added, (key, assurance.USER_VERIFIED) if new.is_user_verified else (key,))
+    shown = passkey.shown(is_backup_eligible=new.is_backup_eligible, is_user_verified=new.is_user_verified)
+    return Added(added, shown)
 
 
 @retried
@@ -308,7 +306,12 @@ def make_recovery_codes(*, user: User, context: RequestContext) -> list[str]:
         )
         kinds.note(row)
         audit.record(
-            EventType.RECOVERY_CODES, tenant=row.tenant, actor=user, target=row, context=context, details={"count": 10}
+            EventType.RECOVERY_CODES,
+            tenant=row.tenant,
+            actor=user,
+            target=row,
+            context=context,
+            details={"count": len(codes)},
         )
     _follow(user, row)
     notices.send("factor_changed", user=user, context=context, event="codes_made")
@@ -476,12 +479,12 @@ def _own(row: User, public_id: str) -> tuple[FactorKind, AuthenticatorApp | Pass
 def _can_prove(row: User, mode: str) -> bool:
     """Return whether what the person has left is enough for the tenant's rule."""
     if mode == MFAMode.PHISHING_RESISTANT:
-        return FactorKind.PASSKEY in row.factor_kinds.split()
+        return FactorKind.PASSKEY in kinds.of(row)
     return any(each.is_enrolled(row) for each in table.allowed(row))
 
 
 def _own_kinds(row: User) -> Sequence[str]:
-    return [kind for kind in row.factor_kinds.split() if kind != FactorKind.RECOVERY_CODE]
+    return [kind for kind in kinds.of(row) if kind != FactorKind.RECOVERY_CODE]
 
 
 def _follow(user: User, row: User) -> None:

@@ -25,7 +25,7 @@ from identity.errors import IdentityError, NotFound, PasskeyRefused, StateInvali
 from identity.http import Request, SignedInRequest
 from identity.models import FactorKind, LoginState, LoginTransaction, User
 from identity.sign_in import enrolment, login, reauthentication, webauthn
-from identity.sign_in.factors import ceremonies, passkey, recovery_code, table
+from identity.sign_in.factors import ceremonies, kinds, passkey, recovery_code, table
 from identity.sign_in.forms import FactorNameForm, NewAppForm, NewPasskeyForm, PasskeyForm
 from identity.sso import trusted_devices
 from identity.views import account, errors, stale_forms, steps
@@ -244,7 +244,7 @@ def _overview(request: SignedInRequest, *, refusal: IdentityError | None = None)
 def _signals(request: SignedInRequest) -> dict[str, Any]:
     """Return what password managers are told of the person's passkeys (WebAuthn, Signal API)."""
     user = request.user
-    has_any = FactorKind.PASSKEY in user.factor_kinds.split()
+    has_any = FactorKind.PASSKEY in kinds.of(user)
     return {
         "rpId": passkey.rp_id(request.context),
         "userId": webauthn.encode(user.public_id.encode()),

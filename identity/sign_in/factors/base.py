@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 from identity import throttle
 from identity.context import RequestContext
-from identity.models import LoginState, LoginTransaction, SessionKind, User
+from identity.models import LoginState, LoginTransaction, SessionKind, Tenant, User
+from identity.sign_in.factors import kinds
 from identity.sign_in.forms import TransactionForm
 
 
@@ -72,12 +73,16 @@ class Factor(ABC):
         """
 
 
-class HeldCode(Factor):
-    """A code that the person has at hand: enrolled before, and nothing to begin."""
+class EnrolledFactor(Factor):
+    """A factor that the person has added."""
 
     def is_enrolled(self, user: User) -> bool:
         """Return whether the person's row says so."""
-        return self.name in user.factor_kinds.split()
+        return self.name in kinds.of(user)
+
+
+class HeldCode(EnrolledFactor):
+    """A code that the person has at hand: enrolled before, and nothing to begin."""
 
     def begin(self, row: LoginTransaction, *, user: User, context: RequestContext) -> Begun:
         """Ask for a code; there is nothing to be sent."""
@@ -89,12 +94,12 @@ class HeldCode(Factor):
 
 
 @contextmanager
-def counted(user: User, *, context: RequestContext) -> Iterator[None]:
+def counted(user: User | None, *, tenant: Tenant, name: str = "", context: RequestContext) -> Iterator[None]:
     """Count a try on the row that passwords count on, before anything is compared; a good one is taken back (S30).
 
-    Raises AccountLocked, TooManyRequests.
+    name: whom the try named, where that is nobody's. Raises AccountLocked, TooManyRequests.
     """
-    attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)
+    attempt = throttle.admit(tenant=tenant, user=user, name=name, context=context)
     yield
     throttle.succeed(attempt, is_whole=True)
 

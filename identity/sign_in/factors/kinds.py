@@ -5,6 +5,11 @@ from __future__ import annotations
 from identity.models import AuthenticatorApp, FactorKind, Passkey, RecoveryCode, User
 
 
+def of(user: User) -> list[str]:
+    """Return the kinds that the person's row names."""
+    return user.factor_kinds.split()
+
+
 def note(user: User) -> None:
     """Read what the person has, and write it on the row and on this copy, in the transaction that changed it."""
     found: list[str] = []

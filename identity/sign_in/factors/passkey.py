@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from identity import assurance, audit, origins, policies, throttle
+from identity import assurance, audit, origins, policies
 from identity.context import RequestContext
 from identity.errors import AccountDisabled, PasskeyRefused
 from identity.events import EventType
 from identity.models import CeremonyPurpose, FactorKind, LoginTransaction, Passkey, SessionKind, Tenant, User
 from identity.sign_in import webauthn
 from identity.sign_in.factors import ceremonies
-from identity.sign_in.factors.base import Begun, Factor, counted
+from identity.sign_in.factors.base import Begun, EnrolledFactor, counted
 from identity.sign_in.forms import PasskeyForm
 from identity.sign_in.webauthn import Answer, Expected, RelyingParty, StoredCredential
 from identity.texts import is_storable
@@ -61,7 +61,7 @@ def request_options(made: str, *, passkeys: Sequence[Passkey], user_verification
     }
 
 
-class PasskeyAnswer(Factor):
+class PasskeyAnswer(EnrolledFactor):
     """Whoever holds the device presses its button."""
 
     name = FactorKind.PASSKEY
@@ -69,10 +69,6 @@ class PasskeyAnswer(Factor):
     channels = frozenset({SessionKind.BROWSER})
     form = PasskeyForm
     template = "identity/login_passkey.html"
-
-    def is_enrolled(self, user: User) -> bool:
-        """Return whether the person's row says so."""
-        return self.name in user.factor_kinds.split()
 
     def hint(self, user: User) -> str:
         """Return what it is called."""
@@ -96,7 +92,7 @@ class PasskeyAnswer(Factor):
         self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext
     ) -> Sequence[str]:
         """Check the answer. A wrong one counts like a wrong password (S30), and spends the challenge."""
-        with counted(user, context=context):
+        with counted(user, tenant=user.tenant, context=context):
             answer = webauthn.read(response["credential"])
             wanted = expected(ceremonies.spend(_key(row, user)), context=context, needs_user_verification=False)
             return take(_passkey_of(user, answer), answer, expected=wanted, context=context)
@@ -110,8 +106,7 @@ class PasskeyAnswer(Factor):
 
 def is_allowed(tenant: Tenant) -> bool:
     """Return whether the tenant's people may sign in by passkeys."""
-    names = policies.session_policy(tenant).factors_allowed.split()
-    return not names or FactorKind.PASSKEY in names
+    return policies.allows_factor(tenant, FactorKind.PASSKEY)
 
 
 def sign_in_options(row: LoginTransaction, *, context: RequestContext) -> dict[str, Any]:
@@ -135,14 +130,13 @@ def sign_in(row: LoginTransaction, credential: str, *, context: RequestContext) 
     user = User.objects.present().filter(tenant=row.tenant, public_id=handle).first()
     if user is not None:
         user.tenant = row.tenant
-    attempt = throttle.admit(tenant=row.tenant, user=user, name=handle[:64], context=context)
-    wanted = expected(ceremonies.spend(_key(row, None)), context=context, needs_user_verification=True)
-    if user is None:
-        raise PasskeyRefused("unknown_credential")
-    methods = take(_passkey_of(user, answer), answer, expected=wanted, context=context)
-    if not user.is_usable:
-        raise AccountDisabled(log_detail=f"user={user.pk}")
-    throttle.succeed(attempt, is_whole=True)
+    with counted(user, tenant=row.tenant, name=handle[:64], context=context):
+        wanted = expected(ceremonies.spend(_key(row, None)), context=context, needs_user_verification=True)
+        if user is None:
+            raise PasskeyRefused("unknown_credential")
+        methods = take(_passkey_of(user, answer), answer, expected=wanted, context=context)
+        if not user.is_usable:
+            raise AccountDisabled(log_detail=f"user={user.pk}")
     return user, methods
 
 
@@ -167,8 +161,13 @@ def take(row: Passkey, answer: Answer, *, expected: Expected, context: RequestCo
     Passkey.objects.filter(pk=row.pk).update(
         sign_count=assertion.sign_count, is_backed_up=assertion.is_backed_up, last_used_at=timezone.now()
     )
-    key = assurance.SOFTWARE_KEY if row.is_backup_eligible else assurance.HARDWARE_KEY
-    return (key, assurance.USER_VERIFIED) if assertion.is_user_verified else (key,)
+    return shown(is_backup_eligible=row.is_backup_eligible, is_user_verified=assertion.is_user_verified)
+
+
+def shown(*, is_backup_eligible: bool, is_user_verified: bool) -> Sequence[str]:
+    """Return what the answer of such a passkey shows (RFC8176-2)."""
+    key = assurance.SOFTWARE_KEY if is_backup_eligible else assurance.HARDWARE_KEY
+    return (key, assurance.USER_VERIFIED) if is_user_verified else (key,)
 
 
 def _key(row: LoginTransaction, user: User | None) -> ceremonies.Key:

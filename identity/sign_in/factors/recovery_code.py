@@ -78,7 +78,7 @@ class Recovery(HeldCode):
         self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext
     ) -> Sequence[str]:
         """Check and spend a code. A wrong one counts like a wrong password (S30)."""
-        with counted(user, context=context):
+        with counted(user, tenant=user.tenant, context=context):
             take(user, response["recovery_code"])
         notices.send("factor_changed", user=user, context=context, event="code_used", left=left(user))
         return (self.amr,)

@@ -9,6 +9,7 @@ from identity import assurance, policies
 from identity.errors import StateInvalid
 from identity.messaging import messages
 from identity.models import FactorKind, LoginTransaction, SSOSession, User
+from identity.sign_in.factors import kinds
 from identity.sign_in.factors.base import Factor
 from identity.sign_in.factors.mail_code import MailCode
 from identity.sign_in.factors.passkey import PasskeyAnswer
@@ -41,7 +42,7 @@ def is_lacking(session: SSOSession) -> bool:
 def can_reach(session: SSOSession, level: str) -> bool:
     """Return whether one more factor, of those that the person has enrolled, brings the session to this level."""
     user = session.user
-    own = [each for each in allowed(user) if each.name in user.factor_kinds.split()]
+    own = [each for each in allowed(user) if each.name in kinds.of(user)]
     return any(assurance.satisfies(assurance.acr_of([*session.amr, each.amr]), level) for each in own)
 
 
@@ -76,10 +77,11 @@ def needed(row: LoginTransaction, *, user: User) -> str:
 
 def allowed(user: User) -> list[Factor]:
     """Return the factors that the person's tenant allows; of operators, perhaps only those that no gateway carries."""
-    names = policies.session_policy(user.tenant).factors_allowed.split() or list(FACTORS)
     is_own_only = access.needs_own_factor(user)
     return [
-        each for name, each in FACTORS.items() if name in names and not (is_own_only and isinstance(each, SentCode))
+        each
+        for name, each in FACTORS.items()
+        if policies.allows_factor(user.tenant, name) and not (is_own_only and isinstance(each, SentCode))
     ]
 
 

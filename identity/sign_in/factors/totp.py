@@ -90,7 +90,7 @@ class AuthenticatorCode(HeldCode):
         self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext
     ) -> Sequence[str]:
         """Check the code and take its time step. A wrong one counts like a wrong password (S30)."""
-        with counted(user, context=context):
+        with counted(user, tenant=user.tenant, context=context):
             take(user, response["verification_code"])
         return (self.amr,)
 
