@@ -188,11 +188,7 @@ def test_sending_does_not_hold_up_the_answer(browser, alice, settings, monkeypat
     settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": True}
     submitted = []
 
-    class Pool:
-        def submit(self, work, *args):
-            submitted.append((work, args))
-
-    monkeypatch.setattr(messages, "_background", Pool)
+    monkeypatch.setattr(messages._background(), "submit", lambda work, *args: submitted.append((work, args)))
     monkeypatch.setattr(messages, "close_old_connections", lambda: None)  # it runs in this test's own transaction
     ask(browser, "alice")
     assert mail.outbox == []
