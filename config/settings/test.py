@@ -38,6 +38,8 @@ built: dict[str, Any] = build(env)
 built["PASSWORD_HASHERS"] = ["tests.support.hashers.CheapArgon2id", *built["PASSWORD_HASHERS"]]
 # Tests speak plain http to the handler unless they say `secure=True`, so nothing may redirect them away.
 built["SECURE_SSL_REDIRECT"] = False
+# A thread of its own would wait for what the test's transaction holds, and outlive the test.
+built["IDENTITY"]["send_beside_answer"] = False
 built["STORAGES"]["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 built["WHITENOISE_USE_FINDERS"] = True
 built["WHITENOISE_AUTOREFRESH"] = True

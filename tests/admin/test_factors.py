@@ -20,8 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def person(operator: User, settings) -> User:
-    settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": False}
+def person(operator: User) -> User:
     user = make_user(operator.tenant, user_name="zhangsan", email="zhang@example.org", email_verified=True)
     enrol(user, "Telephone")
     enrolment.make_recovery_codes(user=user, context=RequestContext(tenant=user.tenant))

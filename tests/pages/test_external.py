@@ -37,14 +37,10 @@ from tests.support.upstreams import AlipayStub, Person, WeChatStub, always, slow
 
 __all__ = ["alipay", "inbox", "wechat"]
 
+pytestmark = pytest.mark.usefixtures("inbox")
+
 SOMEBODY = Person(openid="o-1", unionid="u-1", user_id="2088702746395409")
 WECHAT_APP = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Mobile MicroMessenger/8.0.47"
-
-
-@pytest.fixture(autouse=True)
-def codes_with_the_answer(settings: Any, inbox: object) -> None:
-    """No code is on its way when a test looks for it, or is over."""
-    settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": False}
 
 
 @pytest.fixture

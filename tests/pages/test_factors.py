@@ -37,11 +37,6 @@ from tests.pages.steps import give, secret_on
 MULTI = "urn:monban:acr:multi-factor"
 
 
-@pytest.fixture(autouse=True)
-def mails(settings):
-    settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": False}
-
-
 def set_mode(tenant, mode: str) -> None:
     SessionPolicy.objects.filter(tenant=tenant).update(mfa_mode=mode)
 

@@ -13,7 +13,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from identity import copies
-from identity.conf import current
 from identity.context import RequestContext
 from identity.messaging import messages
 from identity.models import AttemptCounter, AuditEvent, LoginTransaction, PasswordPolicy, SSOSession, VerificationCode
@@ -27,13 +26,6 @@ from tests.support.turns import turns_taken
 __all__ = ["inbox"]
 
 FRESH = "Calm-Lantern-58"
-
-
-@pytest.fixture(autouse=True)
-def send_at_once(settings):
-    """Send before answering, so that a test sees the mail."""
-    settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": False}
-    assert not current().send_beside_answer
 
 
 def ask(browser: Browser, identifier: str) -> str:

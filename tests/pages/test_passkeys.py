@@ -35,11 +35,6 @@ from tests.support.authenticator import UP, UV, Passkey
 REFUSED = "This passkey was not accepted. Try again, or choose another way."
 
 
-@pytest.fixture(autouse=True)
-def mails(settings):
-    settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": False}
-
-
 def ask(browser: Browser, handle: str) -> dict[str, Any]:
     """Order options for a sign-in without a name, as the script of the page does."""
     answer = browser.post("/login/passkey", {"transaction": handle})

@@ -145,10 +145,7 @@ def test_the_reset_page_of_a_second_tab_goes_on_to_its_own_application(
     assert place.address == "https://other.example.org/cb"
 
 
-def test_a_forgotten_password_leads_back_to_the_application(
-    other: RelyingParty, browser: Browser, settings: pytest.FixtureRequest
-) -> None:
-    settings.IDENTITY = {**settings.IDENTITY, "send_beside_answer": False}  # type: ignore[attr-defined]
+def test_a_forgotten_password_leads_back_to_the_application(other: RelyingParty, browser: Browser) -> None:
     sign_in = opened(other.start(browser))
     link = re.search(r'href="(/forgot-password[^"]*)"', sign_in.text)
     assert link
