@@ -54,9 +54,9 @@ run: $(VENV)/base.stamp ## Serve on HOST:PORT (127.0.0.1:8000) with a demo tenan
 test: $(VENV)/dev.stamp ## Run every test: on SQLite, or on the PostgreSQL of DATABASE_URL
 	$(PYTHON) -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
-test-fast: $(VENV)/dev.stamp ## Run what needs no browser, stock client or other server, nor generated requests, on SQLite
-	@env -u DATABASE_URL $(PYTHON) -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m 'not browser and not client' \
-		--ignore tests/tenant_api/test_fuzz.py $(PYTEST_ARGS)
+test-fast: $(VENV)/dev.stamp ## Run, on SQLite, the first case of each test that needs no browser or other server
+	@env -u DATABASE_URL $(PYTHON) -m pytest -n $(PYTEST_WORKERS) --dist worksteal --first-cases \
+		-m 'not browser and not client' --ignore tests/tenant_api/test_fuzz.py $(PYTEST_ARGS)
 
 coverage: $(VENV)/dev.stamp ## Run the tests with branch coverage
 	$(PYTHON) -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --cov --cov-report=term-missing $(PYTEST_ARGS)

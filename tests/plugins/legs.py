@@ -7,6 +7,8 @@ they wait beside the others' work and not after it.
 same again: the tests that use no database; those that start servers; those of the console, of pages and of texts on
 the wire, behind which stand the statements that the tests of rules run; and of a test with many cases all but the
 first, since all of them run the same statements over other data.
+
+`--first-cases` leaves out only the latter: for a developer who waits, before everything runs elsewhere.
 """
 
 import gc
@@ -25,8 +27,9 @@ DATABASE = {"db", "transactional_db", "live_server"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --second-leg."""
+    """Add --second-leg and --first-cases."""
     parser.addoption("--second-leg", action="store_true", help="leave out what one run on another database has proved")
+    parser.addoption("--first-cases", action="store_true", help="of a test with many cases, run the first")
 
 
 @pytest.hookimpl(trylast=True)
@@ -36,8 +39,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if getattr(config.option, "loadgroup", False):
         for item in items:
             name_group(item)
-    if config.getoption("second_leg"):
-        kept = first_cases([item for item in items if differs_by_database(item)])
+    is_second = config.getoption("second_leg")
+    if is_second or config.getoption("first_cases"):
+        kept = first_cases([item for item in items if not is_second or differs_by_database(item)])
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = [item for item in items if item in kept]
 
