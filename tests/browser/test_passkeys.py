@@ -26,15 +26,15 @@ PRESS = "[data-passkey-button]"
 # A virtual authenticator takes an offer at once. This is somebody who lets it lie until the page breaks it off; a
 # question that is asked meanwhile fails, as in a browser, which has one at a time.
 IGNORE_OFFERS = """
-window.offers = 0;
 const get = navigator.credentials.get.bind(navigator.credentials);
 navigator.credentials.get = (options) => {
+  const shown = document.documentElement.dataset;
   if (options.mediation !== "conditional") {
-    return window.offers ? Promise.reject(new DOMException("", "NotAllowedError")) : get(options);
+    return shown.offer ? Promise.reject(new DOMException("", "NotAllowedError")) : get(options);
   }
-  window.offers += 1;
+  shown.offer = "lies";
   return new Promise((resolve, reject) => options.signal.addEventListener("abort", () => {
-    window.offers -= 1;
+    delete shown.offer;
     reject(options.signal.reason);
   }));
 };
@@ -182,7 +182,7 @@ def test_the_button_asks_for_a_passkey_and_breaks_the_offer_off(
     sign_out(page, origin)
     page.add_init_script(IGNORE_OFFERS)
     page.goto(f"{origin}/login?next=/account/factors")
-    page.wait_for_function("window.offers === 1")
+    expect(page.locator("html")).to_have_attribute("data-offer", "lies")
     page.click(PRESS)
     page.wait_for_url(f"{origin}/account/factors")
     assert authenticators.verified == ["webauthn.create", "webauthn.get"]
