@@ -78,6 +78,14 @@ def is_proved_by_message(user: User) -> bool:
     return standing == Standing.PERSON or (standing == Standing.OPERATOR and user.phone_number_verified)
 
 
+def may_sign_in_by_code(user: User) -> bool:
+    """Tell whether a code to an address that the person has proved lets them in on the sign-in page.
+
+    Operators choose the gateways that carry codes, so a code lets no superuser in.
+    """
+    return standing_of(user) < Standing.SUPERUSER
+
+
 def check_proof_from_elsewhere(user: User) -> None:
     """Refuse a sign-in that another provider vouches for, where it is no proof of this person.
 

@@ -24,6 +24,9 @@ PARKED = "monban_parked"
 WAITING = "monban_waiting"
 # A browser in which its person need not prove the second factor. Worthless in another browser, and of another person.
 TRUSTED = "monban_trusted"
+# By what somebody last signed in at this browser, in a word (`METHODS`): its page comes first. It tells of nobody.
+METHOD = "monban_method"
+METHODS = frozenset({"password", "sms", "email", "passkey"})
 
 _MAX_HANDLE_LENGTH = 128
 _BROWSER_MAX_AGE_SECONDS = 365 * 24 * 3600
@@ -99,6 +102,18 @@ def set_waiting(response: HttpResponseBase, request: Request, handle: str, *, ma
 def set_trusted(response: HttpResponseBase, request: Request, handle: str, *, max_age: timedelta) -> None:
     """Let the browser be known again as one that its person trusts."""
     _set(response, TRUSTED, handle, request, max_age=int(max_age.total_seconds()))
+
+
+def last_method(request: Request) -> str:
+    """Return by what somebody last signed in at this browser, "" where that is not known."""
+    value = read(METHOD, request)
+    return value if value in METHODS else ""
+
+
+def set_method(response: HttpResponseBase, request: Request, method: str) -> None:
+    """Remember by what somebody has signed in. Nothing is sent where the browser knows it."""
+    if method in METHODS and method != last_method(request):
+        _set(response, METHOD, method, request, max_age=_BROWSER_MAX_AGE_SECONDS)
 
 
 def _set(response: HttpResponseBase, cookie: str, value: str, request: Request, **extra: Any) -> None:

@@ -8,6 +8,7 @@ class EventType(StrEnum):
 
     LOGIN_PASSWORD = "login:password"
     LOGIN_MOBILE = "login:mobile"
+    LOGIN_CODE = "login:code"  # in a browser; `method` says what carried it
     LOGIN_PASSKEY = "login:passkey"
     LOGIN_SECOND_FACTOR = "login:second_factor"
     LOGIN_EXTERNAL = "login:external"

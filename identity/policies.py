@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from identity.models import MessagePolicy, PasswordPolicy, SessionPolicy, Tenant
+from identity.models import MessagePolicy, PasswordPolicy, SessionPolicy, SignInMethod, Tenant
 
 
 def password_policy(tenant: Tenant) -> PasswordPolicy:
@@ -25,6 +25,17 @@ def allows_factor(tenant: Tenant, name: str) -> bool:
     """Return whether the tenant allows this kind of second factor."""
     names = session_policy(tenant).factors_allowed.split()
     return not names or name in names
+
+
+def sign_in_methods(tenant: Tenant) -> tuple[str, ...]:
+    """Return by what the tenant lets people begin a sign-in on its page, one at least; passkeys stand beside them."""
+    policy = session_policy(tenant)
+    switches = {
+        SignInMethod.PASSWORD: policy.sign_in_by_password,
+        SignInMethod.SMS: policy.sign_in_by_sms,
+        SignInMethod.EMAIL: policy.sign_in_by_email,
+    }
+    return tuple(method.value for method, is_on in switches.items() if is_on)
 
 
 def message_policy(tenant: Tenant) -> MessagePolicy:

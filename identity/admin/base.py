@@ -392,7 +392,7 @@ class ServiceForm(ModelForm):
 
 
 class LockoutFields(ModelForm):
-    """A form that may demand a second factor, and asks to have it confirmed when that would lock people out."""
+    """A form that may demand a second factor or take a way to sign in, and has it confirmed where people are out."""
 
     accept_lockout = BooleanField(
         label=gettext_lazy("Demand it although people are locked out"),

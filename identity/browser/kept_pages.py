@@ -3,8 +3,8 @@
 To draw the sign-in page takes a template 2 ms, nearly all of them for what is the same for everybody: labels, inputs,
 the tenant's name. So the template is given marks in place of what changes, and what it draws is cut at them:
 
-    _PASSWORD = KeptPage("identity/login.html", _password_page)
-    return _PASSWORD.answer(request, (application_name,), (handle,))
+    _START = KeptPage("identity/login.html", _start_page)
+    return _START.answer(request, (application_name,), (handle,))
 
 What is kept belongs to one tenant's name and logo, one language, and the values that are said to be fixed. The form's
 token and the page's own address change on every page. Where templates are being worked on (DEBUG) nothing is kept.

@@ -1,18 +1,24 @@
-"""Whom a demand for a second factor would keep out, asked before it is made (S50).
+"""Whom a demand for a second factor, or fewer ways to sign in, would keep out, asked before it is made (S50).
 
 A second factor is what the person has enrolled, or a code to a mailbox or telephone that the person has proved.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy
 
+from identity import policies
 from identity.models import Application, ApplicationAccess, FactorKind, MFAMode, Tenant, User
 
+METHOD_COLUMNS = ("sign_in_by_password", "sign_in_by_sms", "sign_in_by_email")
+_MAILBOX = Q(email_verified=True) & ~Q(email="")
+_TELEPHONE = Q(phone_number_verified=True) & ~Q(mobile_index="")
 _LOCKED_OUT = {
     MFAMode.ALWAYS: gettext_lazy(
         "%(people)d of %(all)d people have no second factor and no verified e-mail address or mobile number. A browser"
@@ -24,6 +30,12 @@ _LOCKED_OUT = {
         " them in no more. Confirm it."
     ),
 }
+
+
+_CANNOT_BEGIN = gettext_lazy(
+    "%(people)d of %(all)d people could not sign in any more: they have no passkey, and no proved address or number"
+    " that a code goes to; superusers are never let in by a code. Confirm it, or let them add passkeys first."
+)
 
 
 @dataclass(frozen=True)
@@ -57,9 +69,30 @@ def check_mode(
         raise ValidationError({"mfa_mode": text % {"people": lockout.people, "all": lockout.of}}, code="lockout")
 
 
+def check_methods(
+    after: Mapping[str, Any], *, before: Mapping[str, Any], tenant: Tenant, is_accepted: bool = False
+) -> None:
+    """Judge a change of the ways to sign in. Raises ValidationError at `sign_in_by_password`.
+
+    after, before: by column of METHOD_COLUMNS. is_accepted: as in `check_mode`.
+    """
+    is_less = any(before[name] and not after[name] for name in METHOD_COLUMNS)
+    if is_accepted or not is_less or after["sign_in_by_password"]:
+        return
+    people = User.objects.present().filter(tenant=tenant, is_active=True)
+    has_passkey = Q(factor_kinds__contains=FactorKind.PASSKEY)
+    out = people.exclude(has_passkey) if policies.allows_factor(tenant, FactorKind.PASSKEY) else people
+    if after["sign_in_by_email"]:
+        out = out.exclude(_MAILBOX, is_superuser=False)
+    if after["sign_in_by_sms"]:
+        out = out.exclude(_TELEPHONE, is_superuser=False)
+    lockout = Lockout(out.count(), people.count())
+    if lockout.people:
+        values = {"people": lockout.people, "all": lockout.of}
+        raise ValidationError({"sign_in_by_password": _CANNOT_BEGIN % values}, code="lockout")
+
+
 def _without_factor(people: QuerySet[User], mode: str) -> QuerySet[User]:
     if mode == MFAMode.PHISHING_RESISTANT:
         return people.exclude(factor_kinds__contains=FactorKind.PASSKEY)
-    mailbox = Q(email_verified=True) & ~Q(email="")
-    telephone = Q(phone_number_verified=True) & ~Q(mobile_index="")
-    return people.exclude(mailbox | telephone | ~Q(factor_kinds=""))
+    return people.exclude(_MAILBOX | _TELEPHONE | ~Q(factor_kinds=""))

@@ -22,7 +22,7 @@ from identity.models.keys import KeyPair, KeyState, KeyUse, SecretFingerprint
 from identity.models.messages import MessageGateway, MessageTemplate, SentMessage, SentState
 from identity.models.nonces import SpentNonce
 from identity.models.organizations import Membership, Organization, OrganizationCategory
-from identity.models.policies import MessagePolicy, MFAMode, PasswordPolicy, SessionPolicy
+from identity.models.policies import MessagePolicy, MFAMode, PasswordPolicy, SessionPolicy, SignInMethod
 from identity.models.roles import AppRole, AppRoleMember
 from identity.models.sessions import (
     FrontChannelState,
@@ -101,6 +101,7 @@ __all__ = [
     "SessionKind",
     "SessionParticipant",
     "SessionPolicy",
+    "SignInMethod",
     "SpentNonce",
     "TOTPAlgorithm",
     "Tenant",

@@ -20,6 +20,14 @@ class MFAMode(models.TextChoices):
     PHISHING_RESISTANT = "phishing_resistant", _("Always, and by a passkey")
 
 
+class SignInMethod(models.TextChoices):
+    """By what a sign-in begins on the page. Codes are named like the channels that carry them."""
+
+    PASSWORD = "password", _("Password")
+    SMS = "sms", _("Code by text message")
+    EMAIL = "email", _("Code by mail")
+
+
 class PasswordPolicy(ReadSafely):
     """What a password must be, how long it lives, and when guessing locks (PWD.*, LOGIN.0001)."""
 
@@ -116,6 +124,24 @@ class SessionPolicy(ReadSafely):
     sso_ticket_seconds = models.PositiveIntegerField(
         _("seconds an SSO ticket lasts"), default=300, validators=seconds(10, 9600)
     )
+    sign_in_by_password = models.BooleanField(
+        _("sign-in by password"),
+        default=True,
+        db_default=True,
+        help_text=_("On the sign-in page. Passkeys are taken there wherever they are allowed as second factors."),
+    )
+    sign_in_by_sms = models.BooleanField(
+        _("sign-in by a code in a text message"),
+        default=False,
+        db_default=False,
+        help_text=_("On the sign-in page, in place of a password, to proved numbers. Never for superusers."),
+    )
+    sign_in_by_email = models.BooleanField(
+        _("sign-in by a code in mail"),
+        default=False,
+        db_default=False,
+        help_text=_("On the sign-in page, in place of a password, to proved mailboxes. Never for superusers."),
+    )
     mfa_mode = models.CharField(_("second factor"), max_length=32, choices=MFAMode.choices, default=MFAMode.NEVER)
     factors_allowed = models.CharField(
         _("kinds of second factors allowed"),
@@ -157,6 +183,16 @@ class SessionPolicy(ReadSafely):
     class Meta:
         verbose_name = _("session policy")
         verbose_name_plural = _("session policies")
+        constraints = [
+            # A passkey is no way in for whoever has none yet.
+            models.CheckConstraint(
+                condition=models.Q(sign_in_by_password=True)
+                | models.Q(sign_in_by_sms=True)
+                | models.Q(sign_in_by_email=True),
+                name="one_way_to_sign_in",
+                violation_error_message=_("One way of signing in has to stay: a password, or a code."),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"session policy {self.tenant_id}"

@@ -68,6 +68,15 @@ def resolve_mobile(mobile: str, *, tenant: Tenant) -> Resolved:
     return Resolved(name=phone.canonical_number(mobile, tenant=tenant), user=user)
 
 
+def resolve_email(email: str, *, tenant: Tenant) -> Resolved:
+    """Find the person who has this e-mail address. One query, whether anybody has it or not."""
+    key = make_email_key(email)
+    user = _BY_EMAIL.first(key, tenant.pk)
+    if user is not None:
+        user.tenant = tenant
+    return Resolved(name=key, user=user)
+
+
 _BY_NAMES = Select(
     lambda name, email_key, mobile_index, tenant: User.objects.present().filter(
         equals("user_key", name) | equals("email_key", email_key) | equals("mobile_index", mobile_index), tenant=tenant
@@ -75,6 +84,10 @@ _BY_NAMES = Select(
 )
 _BY_MOBILE = Select(
     lambda mobile_index, tenant: User.objects.present().filter(equals("mobile_index", mobile_index), tenant=tenant)[:1]
+)
+
+_BY_EMAIL = Select(
+    lambda email_key, tenant: User.objects.present().filter(equals("email_key", email_key), tenant=tenant)[:1]
 )
 
 

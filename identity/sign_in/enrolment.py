@@ -150,11 +150,11 @@ def begin_totp(*, user: User, owner: str) -> NewApp:
 
 @retried
 def finish_totp(
-    *, user: User, owner: str, name: str, verification_code: str, context: RequestContext, is_first: bool = False
+    *, user: User, owner: str, name: str, verification_code: str, context: RequestContext, after: Sequence[str] = ()
 ) -> Added:
     """Add the app whose code proves that it has the secret; that code is taken.
 
-    is_first: only for somebody who has no second factor, as in a sign-in that has not proved one (S28).
+    after: what a sign-in has proved so far (RFC8176-2), in which somebody who has another factor adds none (S28).
     Raises StateInvalid, VerificationRefused, NotAllowed (MFA.0002), AuthorityRefused.
     """
     ceremony = _enrolling(CeremonyPurpose.ENROL_TOTP, user, owner)
@@ -168,7 +168,7 @@ def finish_totp(
         raise VerificationRefused(log_detail=f"{owner} wrong code of a new app")
     with transaction.atomic():
         row = _locked(user)
-        _check_may_add(row, FactorKind.TOTP, is_first=is_first)
+        _check_may_add(row, FactorKind.TOTP, after=after)
         if ceremonies.spend(ceremony) is None:
             raise StateInvalid(log_detail=f"{owner} has added this app before")
         app = _create_app(row, secret=secret, algorithm=algorithm, name=name, last_step=step, last_used_at=now)
@@ -239,27 +239,29 @@ def begin_passkey(*, user: User, owner: str, context: RequestContext) -> dict[st
 
 
 def finish_passkey(
-    *, user: User, owner: str, name: str, credential: str, context: RequestContext, is_first: bool = False
+    *, user: User, owner: str, name: str, credential: str, context: RequestContext, after: Sequence[str] = ()
 ) -> Added:
     """Add the passkey that has answered the challenge, which is spent, whatever comes of it.
 
-    is_first: as in `finish_totp`. Raises StateInvalid, PasskeyRefused, NotAllowed (MFA.0002), AuthorityRefused.
+    after: as in `finish_totp`. Raises StateInvalid, PasskeyRefused, NotAllowed (MFA.0002), AuthorityRefused.
     """
     answer = webauthn.read(credential)
     made = ceremonies.spend(_enrolling(CeremonyPurpose.ENROL_PASSKEY, user, owner))
     wanted = passkey.expected(made, context=context, needs_user_verification=False)
     new = webauthn.verify_registration(answer, expected=wanted)
-    added = _add_passkey(user, new, name=name, context=context, is_first=is_first)
+    added = _add_passkey(user, new, name=name, context=context, after=after)
     notices.send("factor_changed", user=user, context=context, event="added", factor=added.name)
     shown = passkey.shown(is_backup_eligible=new.is_backup_eligible, is_user_verified=new.is_user_verified)
     return Added(added, shown)
 
 
 @retried
-def _add_passkey(user: User, new: NewCredential, *, name: str, context: RequestContext, is_first: bool) -> Passkey:
+def _add_passkey(
+    user: User, new: NewCredential, *, name: str, context: RequestContext, after: Sequence[str]
+) -> Passkey:
     with transaction.atomic():
         row = _locked(user)
-        _check_may_add(row, FactorKind.PASSKEY, is_first=is_first)
+        _check_may_add(row, FactorKind.PASSKEY, after=after)
         try:
             with transaction.atomic():
                 added = Passkey.objects.create(
@@ -440,11 +442,11 @@ def _locked(user: User) -> User:
     return row
 
 
-def _check_may_add(row: User, kind: FactorKind, *, is_first: bool) -> None:
+def _check_may_add(row: User, kind: FactorKind, *, after: Sequence[str]) -> None:
     authority.check(Change.FACTOR, user=row, actor=row)
     if kind not in may_add(row):
         raise NotAllowed("MFA.0003", log_detail=f"user={row.pk} {kind}")
-    if is_first and any(each.is_enrolled(row) for each in table.allowed(row)):
+    if after and table.has_unproved(row, amr=after):
         raise StateInvalid(log_detail=f"user={row.pk} has a second factor to be proved first")
     if _MODELS[kind]._default_manager.filter(user=row).count() >= PER_KIND:
         raise NotAllowed("MFA.0002", log_detail=f"user={row.pk}")

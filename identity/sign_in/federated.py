@@ -28,12 +28,13 @@ from identity.models import (
     CounterKind,
     LoginState,
     LoginTransaction,
+    SignInMethod,
     UnknownUser,
     Upstream,
     User,
     VerificationPurpose,
 )
-from identity.sign_in import authentication, captcha, machine, registration, verification
+from identity.sign_in import authentication, captcha, first_codes, machine, registration, verification
 from identity.sign_in.machine import LoginOutcome, SignInStep
 from identity.throttle import Limit
 
@@ -177,11 +178,12 @@ def link_by_password(step: SignInStep, *, identifier: str, password: str) -> Log
 
     The account at the provider is no factor of this sign-in: whoever has a stolen password has an account there too
     (S28). So a second factor that is due is asked for, and the link is written only after it.
-    Raises StateInvalid, TooManyRequests, AccountLocked, CredentialsRefused, AccountDisabled, AlreadyExists
-    (SOCIAL.0001).
+    Raises StateInvalid, NotAllowed (MFA.0004) where the tenant's pages take no passwords, TooManyRequests,
+    AccountLocked, CredentialsRefused, AccountDisabled, AlreadyExists (SOCIAL.0001).
     """
     row = machine.get(step, state=UNLINKED)
     try:
+        first_codes.check_offered(row, SignInMethod.PASSWORD)
         user = authentication.check_password_login(
             tenant=row.tenant, identifier=identifier, password=password, context=step.context
         )

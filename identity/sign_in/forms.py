@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 
 from identity.sign_in.authentication import MAX_IDENTIFIER_LENGTH
@@ -47,6 +48,17 @@ class LoginForm(TransactionForm):
             # The name is known already (OIDCC-3.1.2.1 login_hint): the password is what is left to type.
             self.fields["identifier"].widget.attrs.pop("autofocus")
             self.fields["password"].widget.attrs["autofocus"] = True
+
+
+class PasswordForm(TransactionForm):
+    """The password alone, of somebody who is known already."""
+
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=MAX_PASSWORD_LENGTH,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
 
 
 class NewPasswordForm(TransactionForm):
@@ -152,6 +164,25 @@ class MobileForm(TransactionForm):
         label=_("Mobile number"),
         max_length=40,
         widget=forms.TextInput(attrs={"autocomplete": "tel", "inputmode": "tel", "autofocus": True}),
+    )
+
+
+class MailboxForm(TransactionForm):
+    """An e-mail address. Any text with an @ in it is one; whether anybody has it is not told."""
+
+    email = forms.CharField(
+        label=_("E-mail address"),
+        max_length=MAX_IDENTIFIER_LENGTH,
+        validators=[RegexValidator(r"[^@\s]@[^@\s]", _("Enter an e-mail address."))],
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "email webauthn",
+                "inputmode": "email",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                "autofocus": True,
+            }
+        ),
     )
 
 

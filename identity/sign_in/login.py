@@ -32,12 +32,14 @@ from identity.models import (
     FactorKind,
     LoginState,
     LoginTransaction,
+    SessionKind,
+    SignInMethod,
     User,
     VerificationPurpose,
 )
 from identity.passwords import credentials
 from identity.passwords.turns import turn
-from identity.sign_in import authentication, enrolment, machine, registration, verification
+from identity.sign_in import authentication, enrolment, first_codes, machine, registration, verification
 from identity.sign_in.factors import ceremonies, passkey, table
 from identity.sign_in.factors.base import Begun, Factor, remember
 from identity.sign_in.machine import (
@@ -76,6 +78,7 @@ __all__ = [
     "second_factors",
     "skip_enrolment",
     "skip_password_warning",
+    "start_over",
     "submit_enrolment",
     "submit_mobile_code",
     "submit_passkey",
@@ -91,10 +94,13 @@ def submit_password(step: SignInStep, *, identifier: str, password: str) -> Logi
     """Take name and password.
 
     The session that the browser has already is renewed, or ended if somebody else signs in.
-    Raises StateInvalid, TooManyRequests, AccountLocked, CredentialsRefused, AccountDisabled.
+    Raises StateInvalid, NotAllowed (MFA.0004) where the tenant's sign-in page takes no passwords, TooManyRequests,
+    AccountLocked, CredentialsRefused, AccountDisabled.
     """
     row = machine.get(step, state=LoginState.START)
     try:
+        if row.channel == SessionKind.BROWSER:
+            first_codes.check_offered(row, SignInMethod.PASSWORD)
         user = authentication.check_password_login(
             tenant=row.tenant,
             identifier=identifier,
@@ -282,12 +288,10 @@ def submit_enrolment(step: SignInStep, *, name: str, verification_code: str = ""
     kind = FactorKind.PASSKEY if credential else FactorKind.TOTP
     if kind not in enrollable(row):
         raise StateInvalid(log_detail=f"login_transaction={row.pk} needs more than {kind}")
-    # S28: whoever has a factor has proved it before, or is let add none.
-    is_first = not assurance.satisfies(assurance.acr_of(row.amr), assurance.MULTI_FACTOR)
     try:
         if credential:
             added = enrolment.finish_passkey(
-                user=user, owner=owner, name=name, credential=credential, context=step.context, is_first=is_first
+                user=user, owner=owner, name=name, credential=credential, context=step.context, after=row.amr
             )
         else:
             added = enrolment.finish_totp(
@@ -296,7 +300,7 @@ def submit_enrolment(step: SignInStep, *, name: str, verification_code: str = ""
                 name=name,
                 verification_code=verification_code,
                 context=step.context,
-                is_first=is_first,
+                after=row.amr,
             )
     except IdentityError as error:
         machine.record_refusal(EventType.FACTOR_ADD, row=row, error=error, context=step.context)
@@ -384,4 +388,23 @@ def choose_account(step: SignInStep, *, goes_on: bool) -> LoginOutcome:
         "login_hint": session.user.user_name if goes_on else "",
     }
     LoginTransaction.objects.filter(pk=row.pk).update(data=row.data)
+    return LoginOutcome(LoginState.START, row, next_url=row.next_url)
+
+
+def start_over(step: SignInStep) -> LoginOutcome:
+    """Begin this sign-in again without the person that was named, for somebody else at the same browser.
+
+    What the application asked for stays, and nothing that was proved does (S28). Raises StateInvalid.
+    """
+    states = (LoginState.MFA_AUTH, LoginState.FACTOR_ENROL, LoginState.PASSWORD_EXPIRED, LoginState.PASSWORD_WARN)
+    row = machine.get(step, state=states)
+    data = {
+        **machine.asked(row),
+        "login_hint": "",
+        # The session that the browser has is another person's than the one who is to sign in.
+        "reauthenticate": bool(row.data.get("reauthenticate")) or step.session is not None,
+    }
+    with transaction.atomic():
+        machine.move(row, to=LoginState.START, user=None, amr=[], data=data)
+        ceremonies.close(ceremonies.owner_of(row))
     return LoginOutcome(LoginState.START, row, next_url=row.next_url)

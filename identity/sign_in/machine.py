@@ -155,18 +155,23 @@ def begin(
 
 def begin_again(row: LoginTransaction, *, binding: str, session: SSOSession | None) -> str:
     """Begin anew what ran out on an open page: the same way on, the same application, the same demands."""
-    kept = ("login_hint", "ui_locales", "reauthenticate", "max_age_seconds", "required_acr", "return_origins")
     fresh, handle = create(
         tenant=row.tenant,
         binding=binding,
         channel=row.channel,
         next_url=row.next_url,
         application=row.application,
-        data={name: row.data[name] for name in kept if name in row.data},
+        data=asked(row),
     )
     if session is not None and _takes(fresh, session=session):
         step_up(fresh, session=session)
     return handle
+
+
+def asked(row: LoginTransaction) -> dict[str, Any]:
+    """Return what the request behind a sign-in asked for, which a new beginning keeps."""
+    kept = ("login_hint", "ui_locales", "reauthenticate", "max_age_seconds", "required_acr", "return_origins")
+    return {name: row.data[name] for name in kept if name in row.data}
 
 
 def is_done_by(session: SSOSession, *, row: LoginTransaction) -> bool:
@@ -576,12 +581,16 @@ def record_refusal(
     context: RequestContext,
     identifier: str | None = None,
     mobile: str | None = None,
+    resolved: authentication.Resolved | None = None,
+    **further: Any,
 ) -> None:
-    """Count the failure on the transaction and record it; the name or number only as a hash where nobody has it."""
+    """Count the failure on the transaction and record it; the name or number only as a hash where nobody has it.
+
+    resolved: whom the try named, where the caller knows it. further: details of the event.
+    """
     if not isinstance(error, SystemBusy):  # who was turned away has not tried
         LoginTransaction.objects.filter(pk=row.pk).update(failures=F("failures") + 1)
-    user, details = row.user, {"channel": row.channel}
-    resolved = None
+    user, details = row.user, {"channel": row.channel, **further}
     if identifier is not None:
         resolved = authentication.resolve(identifier, tenant=row.tenant)
     elif mobile is not None:

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from identity import cookies, pending_requests
+from identity import cookies, pending_requests, policies
 from identity.browser import parking
 from identity.browser.interaction import sign_in_page
 from identity.decorators import session_required
@@ -217,7 +217,8 @@ def show_link(
         shown = federated.shown_of(row)
     except StateInvalid:  # the source was switched off meanwhile
         return HttpResponseRedirect(f"{reverse('identity:login')}?notice=over")
-    by_password = request.GET.get("way") == _BY_PASSWORD
+    takes_passwords = _BY_PASSWORD in policies.sign_in_methods(row.tenant)
+    by_password = takes_passwords and request.GET.get("way") == _BY_PASSWORD
     target = None if by_password else federated.target_of(row)
     sent = federated.find_sent(row)
     seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
@@ -229,7 +230,7 @@ def show_link(
         "masked_target": target.masked if target else "",
         "can_resend": seconds <= 0,
         "seconds_to_resend": max(seconds, 0),
-        "password_url": sign_in_page(handle, way=_BY_PASSWORD),
+        "password_url": sign_in_page(handle, way=_BY_PASSWORD) if takes_passwords else "",
         "mobile_url": sign_in_page(handle),
         "puzzle": puzzle,
         "is_resending": puzzle is not None and target is not None,

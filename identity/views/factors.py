@@ -17,13 +17,13 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from identity import assurance, cookies, origins
+from identity import assurance, cookies, origins, policies
 from identity.browser import interaction
 from identity.browser.interaction import Demands, Step, sign_in_page
 from identity.decorators import of_a_tenant, session_required
 from identity.errors import IdentityError, NotFound, PasskeyRefused, StateInvalid
 from identity.http import Request, SignedInRequest
-from identity.models import FactorKind, LoginState, LoginTransaction, User
+from identity.models import FactorKind, LoginState, LoginTransaction, SignInMethod, User
 from identity.sign_in import enrolment, login, reauthentication, webauthn
 from identity.sign_in.factors import ceremonies, kinds, passkey, recovery_code, table
 from identity.sign_in.forms import FactorNameForm, NewAppForm, NewPasskeyForm, PasskeyForm
@@ -49,7 +49,7 @@ def fresh_proof_required(view: View) -> View:
             return _sign_in(request, interaction.begin(request, next_url=back, step=Step.STEP_UP, demands=demands))
         if reauthentication.is_fresh(session):
             return view(request, *args, **kwargs)
-        if user.has_usable_password():
+        if user.has_usable_password() and SignInMethod.PASSWORD in policies.sign_in_methods(user.tenant):
             return HttpResponseRedirect(f"{reverse('identity:confirm_password')}?{urlencode({'next': back})}")
         step, demands = Step.SIGN_IN_AGAIN, Demands(reauthenticate=True)
         return _sign_in(request, interaction.begin(request, next_url=back, step=step, demands=demands))
@@ -384,4 +384,5 @@ def take_enrolment(request: Request, row: LoginTransaction, handle: str) -> logi
     next_url = outcome.next_url or reverse("identity:account")
     response = _codes_once(request, outcome.user, next_url=next_url)
     cookies.set_session(response, request, outcome.session_handle)
+    steps.remember_method(request, response, outcome)
     return response

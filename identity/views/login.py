@@ -19,14 +19,14 @@ from identity.browser import interaction
 from identity.browser.interaction import sign_in_page
 from identity.browser.kept_pages import KeptPage
 from identity.budgets import Budget
-from identity.errors import IdentityError, StateInvalid
+from identity.errors import CaptchaRefused, IdentityError, NotAllowed, StateInvalid
 from identity.http import Request
 from identity.languages import prefer
-from identity.models import LoginState, LoginTransaction
+from identity.models import LoginState, LoginTransaction, SignInMethod
 from identity.passwords import credentials
-from identity.sign_in import login
-from identity.sign_in.forms import LoginForm, NewPasswordForm, TransactionForm
-from identity.views import errors, external, factors, next_urls, stale_forms, steps
+from identity.sign_in import first_codes, login
+from identity.sign_in.forms import NewPasswordForm, TransactionForm
+from identity.views import codes, errors, external, factors, methods, next_urls, puzzles, stale_forms, steps
 from identity.views.messages import status_of
 from identity.views.steps import follow
 
@@ -53,6 +53,9 @@ def sign_in(request: Request) -> HttpResponse:
         _use_requested_language(request, row)
         if request.method != "POST":
             return PAGES[_page_of(row, request)](request, row, handle)
+        if "start_over" in request.POST:
+            login.start_over(steps.step(request, handle, row))
+            return HttpResponseRedirect(sign_in_page(handle))
         outcome = ANSWERS[_page_of(row, request)](request, row, handle)
     except StateInvalid:
         return _expired_page(request, handle)
@@ -62,38 +65,51 @@ def sign_in(request: Request) -> HttpResponse:
 # Pages -----------------------------------------------------------------------------------------------------
 
 
-def show_password(
+def show_start(
     request: Request,
     row: LoginTransaction,
     handle: str,
     *,
-    form: LoginForm | None = None,
+    form: TransactionForm | None = None,
     error: IdentityError | None = None,
     status: int = 200,
     signals: str = "",
+    puzzle: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """Ask for name and password. signals: what password managers are told (see `factors.unknown_passkey`)."""
+    """Ask for name and password, or for where a code is to go.
+
+    signals: what password managers are told (see `factors.unknown_passkey`). puzzle: see `puzzles.ask`.
+    """
     application_name = row.application.name if row.application else ""
     offered, notice = external.offered(request, row), external.notice(request)
+    ways = methods.ways(request, row)
     login_hint = row.data.get("login_hint", "")
     if form is None and error is None and not login_hint and not notice:
-        page = _PASSWORD_PAGE.answer(request, (application_name, offered), (handle,))
+        page = _START_PAGE.answer(request, (application_name, offered, ways), (handle,))
         return steps.with_targets(page, row)
-    context = {**_password_page(application_name, offered, handle), "notice": notice, "signals": signals}
-    context["form"] = form or LoginForm(initial={"identifier": login_hint})
-    return steps.render_page(request, _PASSWORD_PAGE.template, row, handle, error=error, status=status, **context)
+    context = {**_start_page(application_name, offered, ways, handle), "notice": notice, "signals": signals}
+    context |= {"form": form or methods.form_of(ways.chosen, login_hint=login_hint), "puzzle": puzzle}
+    return steps.render_page(request, _START_PAGE.template, row, handle, error=error, status=status, **context)
 
 
-def _password_page(application_name: str, offered: tuple[external.Offered, ...], handle: str) -> dict[str, Any]:
+def _start_page(
+    application_name: str, offered: tuple[external.Offered, ...], ways: methods.Ways, handle: str
+) -> dict[str, Any]:
+    takes_password = ways.chosen == SignInMethod.PASSWORD
     return {
-        "form": LoginForm(initial={"transaction": handle}),
+        "form": methods.form_of(ways.chosen, transaction=handle),
         "application_name": application_name,
-        "forgot_password_url": steps.forgot_password_address(handle),
+        "method": ways.chosen,
+        "is_by_password": takes_password,
+        "methods": methods.links(ways, handle),
+        "mail_url": methods.mail_address(ways, handle),
+        "passkey_first": ways.last == methods.PASSKEY,
+        "forgot_password_url": steps.forgot_password_address(handle) if takes_password else "",
         "upstreams": [{"name": each.name, "url": each.address(handle)} for each in offered],
     }
 
 
-_PASSWORD_PAGE = KeptPage("identity/login.html", _password_page)
+_START_PAGE = KeptPage("identity/login.html", _start_page)
 
 
 def show_second_factor(
@@ -171,8 +187,8 @@ def show_accounts(request: Request, row: LoginTransaction, handle: str, *, statu
 # Answers ---------------------------------------------------------------------------------------------------
 
 
-def take_password(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
-    """Check name and password, or what a passkey has answered in their place."""
+def take_start(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
+    """Check name and password, order a code, or take what a passkey has answered in their place."""
     if request.POST.get("credential"):
         try:
             return factors.take_passkey(request, handle)
@@ -180,20 +196,30 @@ def take_password(request: Request, row: LoginTransaction, handle: str) -> login
             raise
         except IdentityError as error:
             signals = factors.unknown_passkey(request, error)
-            return show_password(request, row, handle, error=error, status=status_of(error), signals=signals)
-    form = LoginForm(request.POST)
-    if not form.is_valid():
-        return show_password(request, row, handle, form=form, status=400)
+            return show_start(request, row, handle, error=error, status=status_of(error), signals=signals)
+    method = methods.sent(request)
+    form = methods.form_of(method, request.POST)
     try:
-        return login.submit_password(
-            steps.step(request, handle, row),
-            identifier=form.cleaned_data["identifier"],
-            password=form.cleaned_data["password"],
-        )
+        if not form.is_valid():
+            first_codes.check_offered(row, method)
+            return show_start(request, row, handle, form=form, status=400)
+        step = steps.step(request, handle, row)
+        if method == SignInMethod.PASSWORD:
+            return login.submit_password(
+                step, identifier=form.cleaned_data["identifier"], password=form.cleaned_data["password"]
+            )
+        address = form.cleaned_data[methods.ADDRESS_FIELDS[method]]
+        first_codes.order(step, method=method, address=address, answer=puzzles.answer_in(request))
+        return HttpResponseRedirect(sign_in_page(handle))
     except StateInvalid:
         raise
+    except CaptchaRefused as refusal:
+        asked = puzzles.ask(request, form, refusal)
+        return show_start(request, row, handle, form=form, error=asked.error, status=asked.status, puzzle=asked.puzzle)
     except IdentityError as error:
-        return show_password(request, row, handle, form=form, error=error, status=status_of(error))
+        # A form that is not offered is not shown again.
+        shown = None if isinstance(error, NotAllowed) else form
+        return show_start(request, row, handle, form=shown, error=error, status=status_of(error))
 
 
 def take_second_factor(request: Request, row: LoginTransaction, handle: str) -> login.LoginOutcome | HttpResponse:
@@ -244,7 +270,8 @@ def take_account(request: Request, row: LoginTransaction, handle: str) -> login.
 
 
 PAGES: dict[str, Page] = {
-    "password": show_password,
+    "start": show_start,
+    "code": codes.show_code,
     "account": show_accounts,
     "second_factor": show_second_factor,
     "new_password": show_new_password,
@@ -252,7 +279,8 @@ PAGES: dict[str, Page] = {
     "link": external.show_link,
 }
 ANSWERS: dict[str, Callable[[Request, LoginTransaction, str], login.LoginOutcome | HttpResponse]] = {
-    "password": take_password,
+    "start": take_start,
+    "code": codes.take_code,
     "account": take_account,
     "second_factor": take_second_factor,
     "new_password": take_new_password,
@@ -272,7 +300,9 @@ _STATE_PAGES = {
 def _page_of(row: LoginTransaction, request: Request) -> str:
     if row.state == LoginState.START and row.data.get("select_account") and request.sso_session is not None:
         return "account"
-    return _STATE_PAGES.get(LoginState(row.state), "password")
+    if row.state == LoginState.START and methods.is_waiting_for_code(request, row):
+        return "code"
+    return _STATE_PAGES.get(LoginState(row.state), "start")
 
 
 # Edges -----------------------------------------------------------------------------------------------------

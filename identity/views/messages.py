@@ -62,12 +62,14 @@ _BY_CODE = {
     "MFA.0001": gettext_lazy("This is your last second factor, and one is needed here. Add another one first."),
     "MFA.0002": gettext_lazy("You have as many of these as anybody may have. Remove one first."),
     "MFA.0003": gettext_lazy("This kind of second step is not allowed here. Choose another one."),
+    "MFA.0004": gettext_lazy("This way of signing in is not offered here. Choose another one."),
     "RIGHT.0004": gettext_lazy("This password is not reset in this way. Ask another administrator."),
     "SOCIAL.0001": gettext_lazy(
         "This account, or another one of the same provider, is linked already. Unlink it first."
     ),
     "SOCIAL.0002": gettext_lazy("This is your last way to sign in. Set a password first."),
     "USER.0001": gettext_lazy("Nobody here has this mobile number. Choose another one, or use your password."),
+    "USER.0010": gettext_lazy("Enter a mobile number."),
     "USER.0038": gettext_lazy("This is no mobile number that a code can be sent to."),
 }
 

@@ -10,17 +10,25 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 
-from identity import cookies
+from identity import assurance, cookies
 from identity.browser.content_security import allow_form_targets
 from identity.browser.interaction import sign_in_page
 from identity.errors import IdentityError
 from identity.http import Request
-from identity.models import LoginState, LoginTransaction
+from identity.models import LoginState, LoginTransaction, SignInMethod
 from identity.sign_in import login
 from identity.sign_in.login import SignInStep
 from identity.views import errors
 from identity.views.messages import add_refusal, set_retry_after
 
+# What shows itself first of each way to sign in (RFC8176-2), and how the browser's cookie calls that way.
+_METHODS = {
+    assurance.PASSWORD: SignInMethod.PASSWORD,
+    assurance.TEXT_MESSAGE: SignInMethod.SMS,
+    assurance.ONE_TIME_CODE: SignInMethod.EMAIL,
+    assurance.HARDWARE_KEY: "passkey",
+    assurance.SOFTWARE_KEY: "passkey",
+}
 # The sign-in in the middle of which a password was forgotten.
 SIGN_IN_PARAMETER = "sign_in"
 
@@ -55,10 +63,16 @@ def follow(request: Request, outcome: login.LoginOutcome, handle: str) -> HttpRe
     response = HttpResponseRedirect(outcome.next_url or reverse("identity:account"))
     if outcome.session_handle:
         cookies.set_session(response, request, outcome.session_handle)
+        remember_method(request, response, outcome)
         trusted = login.trust_browser(step(request, handle), outcome)
         if trusted is not None:
             cookies.set_trusted(response, request, trusted[0], max_age=trusted[1])
     return with_targets(response, outcome.transaction)
+
+
+def remember_method(request: Request, response: HttpResponse, outcome: login.LoginOutcome) -> None:
+    """Let the browser know by what somebody has signed in here, so that it comes first the next time."""
+    cookies.set_method(response, request, _METHODS.get(next(iter(outcome.transaction.amr), ""), ""))
 
 
 def render_page(
@@ -76,7 +90,7 @@ def render_page(
     form.initial["transaction"] = handle
     if error is not None:
         add_refusal(form, error)
-    response = render(request, template, {"form": form, **context}, status=status)
+    response = render(request, template, {"form": form, "who": row.user, **context}, status=status)
     set_retry_after(response, error)
     return with_targets(response, row)
 

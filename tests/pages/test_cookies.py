@@ -26,6 +26,7 @@ COOKIES = {
     "__Host-monban_session",
     "__Host-monban_parked",
     "__Host-monban_waiting",
+    "__Host-monban_method",
     "monban_language",
     "messages",
 }

@@ -518,7 +518,7 @@ def test_nobody_enrols_in_a_sign_in_whose_factor_is_not_proved(browser, tenant, 
             name="Thief",
             verification_code=code,
             context=RequestContext(tenant=tenant),
-            is_first=True,
+            after=["pwd"],
         )
     assert AuthenticatorApp.objects.get().name == "Telephone"
     assert SSOSession.objects.count() == 0

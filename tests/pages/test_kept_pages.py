@@ -15,8 +15,10 @@ from django.utils import translation
 from identity.browser import answers, kept_pages
 from identity.browser.kept_pages import KeptPage
 from identity.views import login
+from identity.views.methods import Ways
 from tests.pages.conftest import transaction_of
 
+BY_PASSWORD = Ways(("password",), "password", "")
 _TOKEN = re.compile(r'(name="csrfmiddlewaretoken" value=")[^"]{64}"')
 
 
@@ -31,14 +33,14 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return draw(page, *args)
 
     monkeypatch.setattr(KeptPage, "_draw", noted)
-    for page in (login._PASSWORD_PAGE, answers._FORM_POST):
+    for page in (login._START_PAGE, answers._FORM_POST):
         monkeypatch.setattr(page, "_drawn", {})
     return names
 
 
 def _by_template(response: HttpResponse, language: str) -> str:
     """The same page as `render` draws it."""
-    context = login._password_page("", (), transaction_of(response))
+    context = login._start_page("", (), BY_PASSWORD, transaction_of(response))
     with translation.override(language):
         return _without_token(loader.render_to_string("identity/login.html", context, response.wsgi_request))
 
@@ -77,9 +79,9 @@ def test_another_name_logo_or_language_is_another_page(browser, tenant, drawn) -
 
 
 def test_two_applications_have_a_page_each(browser, tenant, drawn) -> None:
-    page, request = KeptPage("identity/login.html", login._password_page), browser.get("/login").wsgi_request
+    page, request = KeptPage("identity/login.html", login._start_page), browser.get("/login").wsgi_request
     names = ["Payroll", "Library & Archive"]
-    texts = [page.answer(request, (name, ()), ("handle",)).content.decode() for name in (*names, *names)]
+    texts = [page.answer(request, (name, (), BY_PASSWORD), ("handle",)).content.decode() for name in (*names, *names)]
     assert ("Payroll" in texts[0], "Library &amp; Archive" in texts[1]) == (True, True)
     assert [_without_token(text) for text in texts[:2]] == [_without_token(text) for text in texts[2:]]
 
@@ -99,10 +101,10 @@ def test_what_is_filled_in_is_escaped(tenant) -> None:
 
 def test_pages_are_kept_within_bounds(browser, tenant, monkeypatch) -> None:
     monkeypatch.setattr(kept_pages, "MAX_KEPT", 2)
-    page = KeptPage("identity/login.html", login._password_page)
+    page = KeptPage("identity/login.html", login._start_page)
     request = browser.get("/login").wsgi_request
     for name in ("a", "b", "c"):
-        assert f"<strong>{name}</strong>" in page.answer(request, (name, ()), ("handle",)).content.decode()
+        assert f"<strong>{name}</strong>" in page.answer(request, (name, (), BY_PASSWORD), ("handle",)).content.decode()
     assert len(page._drawn) == 2
 
 

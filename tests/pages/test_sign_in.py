@@ -47,7 +47,7 @@ def test_over_https_the_cookies_carry_the_host_prefix_and_no_other_name_is_read(
     handle = transaction_of(client.get("/login", secure=True))
     form = {"identifier": "alice", "password": PASSWORD, "transaction": handle}
     response = client.post("/login", form, secure=True)
-    assert set(response.cookies) == {"__Host-monban_session", "__Host-monban_csrf"}
+    assert set(response.cookies) == {"__Host-monban_session", "__Host-monban_csrf", "__Host-monban_method"}
     cookie = response.cookies["__Host-monban_session"]
     assert (cookie["secure"], cookie["path"], cookie["domain"]) == (True, "/", "")
     planted = Client()

@@ -53,6 +53,10 @@ class Factor(ABC):
         """Return what the button says that chooses this factor in place of another one."""
         return self.hint(user)
 
+    def shows(self, amr: Sequence[str]) -> Sequence[str]:
+        """Return what it shows, at least, of somebody who has shown these methods already (RFC8176-2)."""
+        return (self.amr,)
+
     @abstractmethod
     def begin(self, row: LoginTransaction, *, user: User, context: RequestContext) -> Begun:
         """Ask for it in this sign-in: send a code, make a challenge. Raises TooManyRequests, SendFailed."""

@@ -76,6 +76,11 @@ def spend(key: Key) -> str | None:
     return crypto.unseal(row.secret_sealed, purpose=_SECRET)
 
 
+def close(owner: str) -> None:
+    """Let nothing that was made for this session or sign-in be answered any more."""
+    FactorCeremony.objects.filter(bound_to=owner, consumed_at=None).update(consumed_at=timezone.now())
+
+
 # Ceremonies that nobody can answer any more.
 purge = Purger(lambda now: FactorCeremony.objects.filter(expires_at__lt=now - timedelta(days=1)), by="expires_at")
 

@@ -78,15 +78,20 @@ class PasskeyAnswer(EnrolledFactor):
         """Return what the button says that chooses it."""
         return _("Use your passkey instead")
 
+    def shows(self, amr: Sequence[str]) -> Sequence[str]:
+        """Return a key, and who holds it where a key alone is no second factor: after a code, which is a thing too."""
+        needs_person = not assurance.satisfies(assurance.acr_of([*amr, self.amr]), assurance.MULTI_FACTOR)
+        return (self.amr, assurance.USER_VERIFIED) if needs_person else (self.amr,)
+
     def begin(self, row: LoginTransaction, *, user: User, context: RequestContext) -> Begun:
         """Make a challenge for this sign-in."""
         made = ceremonies.ensure(_key(row, user), tenant=row.tenant, make=lambda: new_challenge(context))
-        return self._begun(made, user)
+        return self._begun(made, user, row)
 
     def find_begun(self, row: LoginTransaction, *, user: User) -> Begun | None:
         """Return the options of the challenge that is open for this very sign-in."""
         made = ceremonies.find(_key(row, user))
-        return self._begun(made, user) if made is not None else None
+        return self._begun(made, user, row) if made is not None else None
 
     def check(
         self, row: LoginTransaction, response: Mapping[str, Any], *, user: User, context: RequestContext
@@ -94,13 +99,15 @@ class PasskeyAnswer(EnrolledFactor):
         """Check the answer. A wrong one counts like a wrong password (S30), and spends the challenge."""
         with counted(user, tenant=user.tenant, context=context):
             answer = webauthn.read(response["credential"])
-            wanted = expected(ceremonies.spend(_key(row, user)), context=context, needs_user_verification=False)
+            needs_person = assurance.USER_VERIFIED in self.shows(row.amr)
+            made = ceremonies.spend(_key(row, user))
+            wanted = expected(made, context=context, needs_user_verification=needs_person)
             return take(_passkey_of(user, answer), answer, expected=wanted, context=context)
 
-    @staticmethod
-    def _begun(made: str, user: User) -> Begun:
+    def _begun(self, made: str, user: User, row: LoginTransaction) -> Begun:
         passkeys = list(Passkey.objects.filter(user=user).order_by("pk"))
-        options = request_options(made, passkeys=passkeys, user_verification="preferred")
+        wish = "required" if assurance.USER_VERIFIED in self.shows(row.amr) else "preferred"
+        options = request_options(made, passkeys=passkeys, user_verification=wish)
         return Begun(data={"options": json.dumps(options)})
 
 
