@@ -85,6 +85,19 @@ def test_the_forms_of_a_tenant_and_an_application_ask_before_they_lock_anybody_o
     assert application.mfa_mode == "always"
 
 
+@pytest.mark.security("S50")
+def test_the_form_of_a_tenant_asks_before_it_takes_the_password_from_anybody(tenant: Tenant) -> None:
+    console = Console()
+    page, prefix = console.page(console.tenant), "session_policy-0-"
+    data: dict[str, Any] = {**console.form(page), f"{prefix}sign_in_by_email": "on"}
+    del data[f"{prefix}sign_in_by_password"]
+    shown = console.browser.post(page, data)
+    assert (shown.status_code, "could not sign in any more" in shown.content.decode()) == (200, True)
+    assert SessionPolicy.objects.get(tenant=tenant).sign_in_by_password
+    assert console.browser.post(page, {**data, f"{prefix}accept_lockout": "on"}).status_code == 302
+    assert not SessionPolicy.objects.get(tenant=tenant).sign_in_by_password
+
+
 def test_a_tenant_without_people_without_a_factor_is_asked_nothing(db: None) -> None:
     policy = SessionPolicy.objects.get(tenant=make_tenant())
     tenants.update_policy(policy=policy, mfa_mode="always", context=SYSTEM)

@@ -38,6 +38,7 @@ VALUES: dict[str, Callable[[Any], tuple[Any, ...]]] = {
     "identity.keyring.keys._LIVE": lambda rows: (rows.tenant.pk, timezone.now()),
     "identity.origins._FIRST_DOMAIN": lambda rows: (rows.tenant.pk,),
     "identity.pending_requests._OF_PATH": lambda rows: ([HASH, OTHER], rows.tenant.pk, "/there", timezone.now()),
+    "identity.sign_in.authentication._BY_EMAIL": lambda rows: (rows.user.email_key, rows.tenant.pk),
     "identity.sign_in.authentication._BY_MOBILE": lambda rows: (rows.user.mobile_index, rows.tenant.pk),
     "identity.sign_in.authentication._BY_NAMES": lambda rows: (rows.user.user_key, "e", OTHER, rows.tenant.pk),
     "identity.sign_in.machine._BY_HANDLE": lambda rows: ([HASH], rows.tenant.pk, "browser"),
