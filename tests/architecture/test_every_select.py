@@ -67,7 +67,7 @@ def rows(db: None) -> SimpleNamespace:
     now = timezone.now()
     tenant = make_tenant(is_default=True)
     make_keys(tenant)
-    user = make_user(tenant, mobile="+8613800138000")
+    user = make_user(tenant, email="e@example.org", mobile="+8613800138000")
     session = make_session(user, handle_hash=HASH)
     client: Client = make_client(make_application(tenant), api_scopes={"api:read": "https://api.example"})
     make_account(user, client.catalogue_entry)
