@@ -217,8 +217,7 @@ def show_link(
         shown = federated.shown_of(row)
     except StateInvalid:  # the source was switched off meanwhile
         return HttpResponseRedirect(f"{reverse('identity:login')}?notice=over")
-    takes_passwords = _BY_PASSWORD in policies.sign_in_methods(row.tenant)
-    by_password = takes_passwords and request.GET.get("way") == _BY_PASSWORD
+    by_password = _is_by_password(request, row)
     target = None if by_password else federated.target_of(row)
     sent = federated.find_sent(row)
     seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
@@ -230,7 +229,7 @@ def show_link(
         "masked_target": target.masked if target else "",
         "can_resend": seconds <= 0,
         "seconds_to_resend": max(seconds, 0),
-        "password_url": sign_in_page(handle, way=_BY_PASSWORD) if takes_passwords else "",
+        "password_url": sign_in_page(handle, way=_BY_PASSWORD) if _takes_passwords(row) else "",
         "mobile_url": sign_in_page(handle),
         "puzzle": puzzle,
         "is_resending": puzzle is not None and target is not None,
@@ -278,9 +277,17 @@ def take_link(request: Request, row: LoginTransaction, handle: str) -> login.Log
 
 
 def _form_of(request: Request, row: LoginTransaction) -> LoginForm | VerificationCodeForm | MobileForm:
-    if request.GET.get("way") == _BY_PASSWORD:
+    if _is_by_password(request, row):
         return LoginForm(request.POST)
     return VerificationCodeForm(request.POST) if federated.target_of(row) else MobileForm(request.POST)
+
+
+def _takes_passwords(row: LoginTransaction) -> bool:
+    return _BY_PASSWORD in policies.sign_in_methods(row.tenant)
+
+
+def _is_by_password(request: Request, row: LoginTransaction) -> bool:
+    return request.GET.get("way") == _BY_PASSWORD and _takes_passwords(row)
 
 
 def _submit(

@@ -18,6 +18,7 @@ from identity.browser.interaction import sign_in_page
 from identity.http import Request
 from identity.models import LoginTransaction, SignInMethod
 from identity.sign_in import first_codes
+from identity.sign_in.factors import passkey
 from identity.sign_in.forms import LoginForm, MailboxForm, MobileForm, TransactionForm
 
 PARAMETER = "method"
@@ -32,7 +33,7 @@ class Ways(NamedTuple):
 
     offered: tuple[str, ...]  # in the order in which they are shown
     chosen: str
-    last: str  # used in this browser, "" where that is not known; perhaps one that is not offered any more
+    passkey_first: bool  # whether its button comes first, as it was used last
 
 
 def ways(request: Request, row: LoginTransaction) -> Ways:
@@ -41,7 +42,8 @@ def ways(request: Request, row: LoginTransaction) -> Ways:
     offered = tuple(sorted(policies.sign_in_methods(row.tenant), key=lambda method: method != last))
     is_filled_in = PARAMETER in request.POST or "identifier" in request.POST
     asked = request.POST.get(PARAMETER, SignInMethod.PASSWORD) if is_filled_in else request.GET.get(PARAMETER)
-    return Ways(offered, asked if asked in offered else offered[0], last)
+    passkey_first = last == PASSKEY and passkey.is_allowed(row.tenant)
+    return Ways(offered, asked if asked in offered else offered[0], passkey_first)
 
 
 def sent(request: Request) -> str:
@@ -59,7 +61,9 @@ def form_of(method: str, data: Any = None, *, login_hint: str = "", transaction:
     """Return the form of one way. login_hint: whom the application expects (OIDCC-3.1.2.1)."""
     initial = {"transaction": transaction} if transaction else {}
     if method == SignInMethod.SMS:
-        return MobileForm(data, initial=initial)
+        form = MobileForm(data, initial=initial)
+        form.fields["mobile"].widget.attrs["autocomplete"] = "tel webauthn"  # as on the pages of the other ways
+        return form
     if method == SignInMethod.EMAIL:
         return MailboxForm(data, initial={**initial, "email": login_hint if "@" in login_hint else ""})
     return LoginForm(data, initial={**initial, "identifier": login_hint} if login_hint else initial)

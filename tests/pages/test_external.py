@@ -14,10 +14,13 @@ from django.http import HttpResponse
 from django.test import Client as HttpClient
 from django.utils import timezone
 
+from identity.context import RequestContext
+from identity.errors import NotAllowed
 from identity.federation.connectors import base
 from identity.federation.connectors.base import Account, Connector, ExternalPerson
 from identity.models import (
     ExternalIdentity,
+    LoginTransaction,
     MFAMode,
     PendingRequest,
     SessionPolicy,
@@ -27,6 +30,8 @@ from identity.models import (
     Upstream,
     User,
 )
+from identity.sign_in import federated
+from identity.sign_in.login import SignInStep
 from tests.factories import PASSWORD, make_tenant, make_user
 from tests.factories.upstreams import make_link, make_upstream
 from tests.pages.conftest import HOST, Browser, alert_of, handle_in, next_query
@@ -414,6 +419,23 @@ def test_an_unknown_person_is_linked_by_password(
     assert response["Location"] == "/account"
     assert ExternalIdentity.objects.get().user == user
     assert SSOSession.objects.get().amr == ["pwd"]
+
+
+@pytest.mark.security("S29")
+def test_no_password_links_where_passwords_are_switched_off(
+    browser: Browser, source: Upstream, user: User, wechat: WeChatStub
+) -> None:
+    SessionPolicy.objects.filter(tenant=user.tenant).update(sign_in_by_password=False, sign_in_by_sms=True)
+    handle = open_link_page(browser, source, wechat)
+    assert "way=password" not in browser.get(f"/login?transaction={handle}").content.decode()
+    assert submit(browser, handle, "password", identifier="alice", password=PASSWORD).status_code == 400
+    row = LoginTransaction.objects.get()
+    step = SignInStep(
+        handle, browser.client.cookies["monban_browser"].value, RequestContext(tenant=user.tenant), row=row
+    )
+    with pytest.raises(NotAllowed):
+        federated.link_by_password(step, identifier="alice", password=PASSWORD)
+    assert not ExternalIdentity.objects.exists()
 
 
 @pytest.mark.security("S28")

@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from identity import assurance
+from identity import assurance, throttle
 from identity.context import RequestContext
 from identity.models import (
     AttemptCounter,
@@ -144,6 +144,25 @@ def test_a_code_signs_in_once(browser, alice):
     again = Browser(client=Client())
     again.client.cookies["monban_browser"] = browser.client.cookies["monban_browser"].value
     assert give(again, handle, code).status_code == 400
+    assert SSOSession.objects.count() == 1
+
+
+@pytest.mark.security("S29")
+def test_of_two_who_give_the_code_at_the_same_moment_one_is_let_in(browser, alice, monkeypatch):
+    """The second one has compared the code before the first one spends it."""
+    handle = order(browser)
+    succeed, answers = throttle.succeed, []
+
+    def overtaken(*args: Any, **options: Any) -> None:
+        monkeypatch.setattr(throttle, "succeed", succeed)
+        other = Browser(client=Client())
+        other.client.cookies["monban_browser"] = browser.client.cookies["monban_browser"].value
+        answers.append(give(other, handle, mailed_code()).status_code)
+        succeed(*args, **options)
+
+    monkeypatch.setattr(throttle, "succeed", overtaken)
+    answers.append(give(browser, handle, mailed_code()).status_code)
+    assert answers == [302, 400]
     assert SSOSession.objects.count() == 1
 
 
