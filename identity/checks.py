@@ -3,7 +3,8 @@
 E001 unknown key, E002 wrong type, E003 out of range, E004 missing secret, E005 weak secret, E006 one secret
 used twice, E007 settings that contradict each other, E008 codes on the terminal outside development, E009 other
 secrets than the database was written with, W101 on deployment, W102 a stored value that cannot be used (with
-`--database default`), W103 operators without factors of their own (with `--deploy --database default`).
+`--database default`), W103 operators without factors of their own (with `--deploy --database default`), W104 codes
+offered for signing in that nothing carries (with `--database default`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from django.db import Error as AnyDatabaseError
 from django.db.models import Q
 
 from identity.conf import IdentityConf, current, unknown_settings
-from identity.models import Tenant, User
+from identity.messaging.messages import has_route
+from identity.models import Tenant, User, VerificationChannel
 from identity.models.reading import ReadSafely, unusable_values
 
 _NETWORK = (IPv4Network, IPv6Network)
@@ -163,6 +165,35 @@ def check_operators(
         )
         for code in codes
     ]
+
+
+@register(Tags.database)
+def check_code_sign_in(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Name the tenants whose sign-in page offers a code by a channel over which they send nothing."""
+    if "default" not in (databases or ()):
+        return []
+    found: list[CheckMessage] = []
+    for channel, label in VerificationChannel.choices:
+        offering = Tenant.objects.filter(is_active=True, **{f"session_policy__sign_in_by_{channel}": True})
+        try:
+            without = [
+                tenant.code
+                for tenant in offering.order_by("pk")[:_MOST_NAMED]
+                if not has_route(tenant=tenant, channel=VerificationChannel(channel))
+            ]
+        except DatabaseError:
+            return []  # Not migrated to the end yet.
+        found += [
+            checks.Warning(
+                f"The tenant {code} lets people sign in by a code that no gateway carries: {label}.",
+                hint=f"Add a gateway, or switch sign_in_by_{channel} off in its session policy.",
+                id="identity.W104",
+            )
+            for code in without
+        ]
+    return found
 
 
 @register(Tags.database)

@@ -103,6 +103,7 @@ def _start_page(
         "is_by_password": takes_password,
         "methods": methods.links(ways, handle),
         "mail_url": methods.mail_address(ways, handle),
+        "has_passkeys": ways.has_passkeys,
         "passkey_first": ways.passkey_first,
         "forgot_password_url": steps.forgot_password_address(handle) if takes_password else "",
         "upstreams": [{"name": each.name, "url": each.address(handle)} for each in offered],

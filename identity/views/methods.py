@@ -33,7 +33,8 @@ class Ways(NamedTuple):
 
     offered: tuple[str, ...]  # in the order in which they are shown
     chosen: str
-    passkey_first: bool  # whether its button comes first, as it was used last
+    has_passkeys: bool = True
+    passkey_first: bool = False  # whether their button comes first, as one was used last
 
 
 def ways(request: Request, row: LoginTransaction) -> Ways:
@@ -42,8 +43,9 @@ def ways(request: Request, row: LoginTransaction) -> Ways:
     offered = tuple(sorted(policies.sign_in_methods(row.tenant), key=lambda method: method != last))
     is_filled_in = PARAMETER in request.POST or "identifier" in request.POST
     asked = request.POST.get(PARAMETER, SignInMethod.PASSWORD) if is_filled_in else request.GET.get(PARAMETER)
-    passkey_first = last == PASSKEY and passkey.is_allowed(row.tenant)
-    return Ways(offered, asked if asked in offered else offered[0], passkey_first)
+    has_passkeys = passkey.is_allowed(row.tenant)
+    chosen = asked if asked in offered else offered[0]
+    return Ways(offered, chosen, has_passkeys, passkey_first=has_passkeys and last == PASSKEY)
 
 
 def sent(request: Request) -> str:

@@ -18,7 +18,7 @@ from identity.views import login
 from identity.views.methods import Ways
 from tests.pages.conftest import transaction_of
 
-BY_PASSWORD = Ways(("password",), "password", passkey_first=False)
+BY_PASSWORD = Ways(("password",), "password")
 _TOKEN = re.compile(r'(name="csrfmiddlewaretoken" value=")[^"]{64}"')
 
 

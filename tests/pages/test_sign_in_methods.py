@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from django.core import mail
+from django.core import checks, mail
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
@@ -53,6 +53,13 @@ def test_each_way_has_a_link_and_a_form_of_its_own_and_passkeys_stay(browser, te
         text = page.content.decode()
         assert ("data-passkey-options" in text, "Forgot your password?" in text) == (True, method == "password")
         assert 'aria-label="Ways to sign in"' in text
+
+
+def test_a_tenant_without_passkeys_shows_no_button_for_them(browser, tenant):
+    set_policy(tenant, factors_allowed="totp")
+    browser.client.cookies["monban_method"] = "passkey"
+    page = browser.get("/login").content.decode()
+    assert ("data-passkey" in page, 'name="identifier"' in page) == (False, True)
 
 
 def test_one_way_alone_needs_no_links(browser, tenant):
@@ -191,6 +198,15 @@ def change(tenant, **values: Any) -> dict[str, list[Any]]:
 def test_a_change_is_in_the_audit(tenant):
     assert change(tenant, sign_in_by_email=True) == {"sign_in_by_email": [False, True]}
     assert AuditEvent.objects.latest("pk").changes == {"sign_in_by_email": [False, True]}
+
+
+def test_a_tenant_that_offers_codes_which_nothing_carries_is_named(tenant, settings):
+    settings.IDENTITY = {**settings.IDENTITY, "sms_senders": (), "email_senders": ()}
+    set_policy(tenant, sign_in_by_sms=True)
+    found = [each.msg for each in checks.run_checks(databases=["default"]) if each.id == "identity.W104"]
+    assert found == [f"The tenant {tenant.code} lets people sign in by a code that no gateway carries: Text message."]
+    set_policy(tenant, sign_in_by_sms=False)
+    assert not [each for each in checks.run_checks(databases=["default"]) if each.id == "identity.W104"]
 
 
 @pytest.mark.security("S50")
