@@ -47,6 +47,7 @@ class Environment:
     request_id_header: str  # "" where every request gets an id of ours
     script_name: str  # the path that everything is below, as "/sso"; "" at the root of a host
     shared_host: str | None
+    breached_passwords: str
     machine_lane: bool  # whether programs are answered before Django (config/lane.py)
     static_root: Path
     log_level: str
@@ -100,6 +101,7 @@ def read(*, debug: bool, secrets_file: Path | None = None, overrides: Mapping[st
         request_id_header=parse_header_name("REQUEST_ID_HEADER", env.str("REQUEST_ID_HEADER", default="")),
         script_name=parse_path("SCRIPT_NAME", env.str("SCRIPT_NAME", default="")),
         shared_host=env.str("SHARED_HOST", default="").lower() or None,
+        breached_passwords=env.str("BREACHED_PASSWORDS", default=""),
         machine_lane=env.bool("MACHINE_LANE", default=True),
         static_root=Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))),
         log_level=env.str("LOG_LEVEL", default="INFO").upper(),

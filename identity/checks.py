@@ -54,6 +54,7 @@ _RANGES: dict[str, tuple[Any, Any]] = {
     "password_hashes_at_once": (1, 1000),
     "password_queue_length": (0, 100_000),
     "password_queue_seconds": (0.1, 60),
+    "breach_timeout_seconds": (0.1, 10),
     "process_cache_seconds": (0, 5),  # decision 22 promises 5 s to operators who switch something off
     "copies_seconds": (0, 3600),
     "copies_max_bytes": (1024 * 1024, 8 * 1024**3),
@@ -252,6 +253,12 @@ def _out_of_range(conf: IdentityConf) -> Iterator[CheckMessage]:
         yield Error('IDENTITY["delivery_retry_delays"] holds a negative delay.', id="identity.E003")
     if conf.outbound_ca_file and not Path(conf.outbound_ca_file).is_file():
         yield Error('IDENTITY["outbound_ca_file"] names no file.', id="identity.E003")
+    if conf.breached_passwords and not _is_source(conf.breached_passwords):
+        yield Error('IDENTITY["breached_passwords"] names no file and no http(s) URL.', id="identity.E003")
+
+
+def _is_source(text: str) -> bool:
+    return text.startswith(("https://", "http://")) or ("://" not in text and Path(text).is_file())
 
 
 def _bad_secrets(conf: IdentityConf) -> Iterator[CheckMessage]:

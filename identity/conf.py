@@ -61,6 +61,11 @@ class IdentityConf:
     password_queue_length: int = 100
     password_queue_seconds: float = 3.0
 
+    # Passwords known from breaches: the URL of a range service, or the path of a sorted file; "" is none. And how long
+    # a service may take, from the look-up of its name to the last byte.
+    breached_passwords: str = ""
+    breach_timeout_seconds: float = 1.5
+
     # Decision 22: how old what a process remembers of tenants, clients and keys may be; how old where it is told at
     # once of every change (ADR 31); and how much memory it takes at most.
     process_cache_seconds: int = 5

@@ -22,6 +22,7 @@ class EventType(StrEnum):
     SESSION_CONFIRM = "session:confirm_password"
     PASSWORD_CHANGE = "password:change"
     PASSWORD_RESET = "password:reset"
+    BREACH_UNAVAILABLE = "breach:unavailable"  # a new password passed without being looked up
     FACTOR_ADD = "factor:add"
     FACTOR_RENAME = "factor:rename"
     FACTOR_REMOVE = "factor:remove"

@@ -307,6 +307,7 @@ def identity(env: Environment) -> Settings:
         "forwarded_host_header": env.forwarded_host_header,
         "request_id_header": env.request_id_header,
         "shared_host": env.shared_host,
+        "breached_passwords": env.breached_passwords,
         # One a core, over all processes; where there are more processes than cores, one a process.
         "password_hashes_at_once": max(1, cores() // read_server().workers),
         # A development machine has no gateway for text messages; elsewhere each tenant has its own (docs/messages.md).

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -21,15 +22,17 @@ from identity.admin.base import (
     TenantScoped,
     WrittenByService,
     context_of,
+    is_password_confirmed,
     operator_of,
     writer_of,
 )
 from identity.authority import Change
 from identity.directory import groups, users
+from identity.errors import PasswordRefused
 from identity.messaging import phone
 from identity.models import FactorKind, SessionEndReason, Tenant, User
 from identity.models.users import make_email_key, make_user_key
-from identity.passwords import credentials
+from identity.passwords import breaches, credentials
 from identity.sign_in import account, enrolment
 from identity.sso import access, trusted_devices
 
@@ -56,6 +59,7 @@ ATTRIBUTES = (
     "language",
     "time_zone",
 )
+_MAX_ID_LENGTH = 19
 SEALED = {"new_mobile": "mobile", "new_identity_number": "identity_number"}
 VERIFIED = ("email_verified", "phone_number_verified")
 RIGHTS = ("is_staff", "is_superuser", "groups")
@@ -125,6 +129,13 @@ class NewUserForm(UserForm):
         help_text=gettext_lazy("Empty: the user cannot sign in until a password is set."),
     )
 
+    def clean_password(self) -> str:
+        """Show what was found out about the password before the page's transaction."""
+        refusal: PasswordRefused | None = getattr(self.request, "password_refusal", None)
+        if refusal is not None:
+            raise ValidationError(f"{refusal.message} ({refusal.error_code})")
+        return str(self.cleaned_data["password"])
+
 
 @admin.register(User)
 class UserAdmin(WrittenByService, LargeTable):
@@ -162,6 +173,27 @@ class UserAdmin(WrittenByService, LargeTable):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[User]:
         return super().get_queryset(request).filter(deleted_at=None)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        is_new = request.method == "POST" and object_id is None and self.has_add_permission(request)
+        if is_new and is_password_confirmed(request, with_grace=True):
+            request.password_refusal = self._refusal_of_password(request)  # type: ignore[attr-defined]
+        return super().changeform_view(request, object_id, *args, **kwargs)
+
+    def _refusal_of_password(self, request: HttpRequest) -> PasswordRefused | None:
+        """Look the first password up before the page's transaction, in which nothing is asked of other systems."""
+        operator, chosen = operator_of(request), request.POST.get("tenant", "")
+        is_chosen = operator.is_superuser and chosen.isascii() and chosen.isdigit() and len(chosen) < _MAX_ID_LENGTH
+        tenant = Tenant.objects.filter(pk=chosen).first() if is_chosen else operator.tenant
+        try:
+            if tenant is not None:
+                password = request.POST.get("password", "")
+                breaches.check(password, tenant=tenant, context=context_of(request), actor=operator)
+        except PasswordRefused as error:
+            return error
+        return None
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[User], search_term: str

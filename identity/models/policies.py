@@ -52,6 +52,15 @@ class PasswordPolicy(ReadSafely):
     refuse_user_name_reversed = models.BooleanField(_("refuse user name backwards"), default=True)
     refuse_weak_list = models.BooleanField(_("refuse passwords of the weak list"), default=True)
     weak_words = models.TextField(_("further weak passwords"), blank=True, default="", help_text=_("One a line."))
+    refuse_breached = models.BooleanField(
+        _("refuse passwords known from breaches"),
+        default=False,
+        db_default=False,
+        help_text=_("New ones are looked up where the installation says. They pass where that does not answer."),
+    )
+    breach_threshold = models.PositiveIntegerField(
+        _("times seen in breaches before refusing"), default=1, db_default=1, validators=count(1, 1_000_000_000)
+    )
     max_age_days = models.PositiveSmallIntegerField(
         _("days until expiry"), default=0, validators=count(0, 3660), help_text=_("0: never.")
     )

@@ -367,6 +367,8 @@ def policy_in_words(policy: PasswordPolicy) -> list[Any]:
         rules.append(_("not your user name backwards"))
     if policy.refuse_weak_list or policy.weak_words.strip():
         rules.append(_("not a password that many people use"))
+    if policy.refuse_breached:
+        rules.append(_("not a password that became known in a data breach"))
     if policy.history_length:
         rules.append(
             ngettext_lazy(

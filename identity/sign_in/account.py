@@ -13,7 +13,7 @@ from identity.directory import users
 from identity.errors import CredentialsRefused, IdentityError
 from identity.events import EventType
 from identity.models import SSOSession, User, VerificationPurpose
-from identity.passwords import credentials
+from identity.passwords import breaches, credentials
 from identity.passwords.turns import turn
 from identity.sign_in import verification
 from identity.sso import sessions
@@ -64,6 +64,8 @@ def set_password_of(
     Whoever guessed until the account was locked does not know the new one. Raises as `credentials.set_password`.
     """
     # Not one transaction with the unlocking: the hashing in between is slow.
+    authority.check(Change.PASSWORD, user=user, actor=actor)
+    breaches.check(password, tenant=user.tenant, context=context, actor=actor, target=user)
     credentials.set_password(
         user=user,
         password=password,
@@ -80,6 +82,7 @@ def _change_counted(
 ) -> throttle.Attempt:
     attempt = None
     try:
+        breaches.check(new_password, tenant=user.tenant, context=context, actor=actor, target=user)
         with turn():
             # A wrong old password is a guess like any other (S30).
             attempt = throttle.admit(tenant=user.tenant, user=user, name="", context=context)

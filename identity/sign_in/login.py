@@ -37,7 +37,7 @@ from identity.models import (
     User,
     VerificationPurpose,
 )
-from identity.passwords import credentials
+from identity.passwords import breaches, credentials
 from identity.passwords.turns import turn
 from identity.sign_in import authentication, enrolment, first_codes, machine, registration, verification
 from identity.sign_in.factors import ceremonies, passkey, table
@@ -164,6 +164,7 @@ def submit_registration(step: SignInStep, *, mobile: str, verification_code: str
             if authentication.resolve_mobile(mobile, tenant=tenant).user is not None:
                 # In another spelling too, which the database would not know for the same number.
                 raise AlreadyExists("USER.0030", log_detail="attribute=mobile")
+            breaches.check(person.get("password") or "", tenant=tenant, context=step.context)
             with turn(), transaction.atomic():
                 verification.spend(proved)
                 row.user = registration.register(tenant=tenant, mobile=mobile, context=step.context, **person)
@@ -344,6 +345,7 @@ def change_expired_password(step: SignInStep, *, new_password: str, old_password
     try:
         if old_password is not None:
             _check_old_password(user, old_password=old_password, new_password=new_password, context=step.context)
+        breaches.check(new_password, tenant=user.tenant, context=step.context, actor=user, target=user)
         credentials.set_password(user=user, password=new_password, context=step.context, actor=user)
     except IdentityError as error:
         machine.record_refusal(EventType.PASSWORD_CHANGE, row=row, error=error, context=step.context)

@@ -32,7 +32,7 @@ from identity.models import (
     VerificationChannel,
     VerificationPurpose,
 )
-from identity.passwords import credentials
+from identity.passwords import breaches, credentials
 from identity.passwords.turns import turn
 from identity.retries import retried
 from identity.sign_in import authentication, captcha, machine, verification
@@ -115,6 +115,7 @@ def finish(step: SignInStep, *, verification_code: str, new_password: str) -> Us
             if authority.is_privileged(user) and row.state == LoginState.START:
                 _ask_for_second_code(row, user=user, first=target, proved=proved, context=context)
                 return None
+            breaches.check(new_password, tenant=row.tenant, context=context, actor=user, target=user)
             _spend_and_set(row, user=user, proved=proved, new_password=new_password, context=context)
     except IdentityError as error:
         machine.record_refusal(EventType.PASSWORD_RESET, row=row, error=error, context=context)
@@ -152,6 +153,7 @@ def reset_by_mobile(
             user = authentication.check_holder(
                 holder if holder and holder.phone_number_verified else None, proved=proved
             )
+            breaches.check(new_password, tenant=tenant, context=context, actor=user, target=user)
             _spend_and_set(None, user=user, proved=proved, new_password=new_password, context=context)
     except IdentityError as error:
         audit.record(
