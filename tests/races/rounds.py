@@ -19,6 +19,7 @@ REFRESHERS = 6
 SIGNING_IN = 6
 AT_ONCE = 20
 TABS = 6
+SIGN_INS, PROOFS = 20, 100
 
 
 @dataclass
@@ -231,6 +232,16 @@ def tabs(world: World, outcome: Outcome) -> None:
     outcome.faults.update(answer.status_code for answer in answers if answer.status_code >= 500)
 
 
+def time_steps(world: World, outcome: Outcome) -> None:
+    """One time step of an app, sent a hundred times at once in twenty sign-ins: one passes."""
+    sign_ins = [world.begin_with_app() for _number in range(SIGN_INS)]
+    code, hands = world.fresh_code(), sign_ins * (PROOFS // SIGN_INS)
+    answers = _at_once(lambda: world.prove(hands.pop(), code), PROOFS)
+    outcome.made += len(answers)
+    outcome.wrong_winners += sum(answer.status_code == 200 for answer in answers) != 1
+    outcome.faults.update(answer.status_code for answer in answers if answer.status_code >= 500)
+
+
 RACES: tuple[Race, ...] = (
     disable,
     set_password,
@@ -241,4 +252,5 @@ RACES: tuple[Race, ...] = (
     cut_off,
     redemptions,
     tabs,
+    time_steps,
 )

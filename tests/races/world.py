@@ -8,6 +8,7 @@ import html
 import json
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from threading import Event, Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pyotp
 import requests
 
 from tests.clients.provider import Provider, second_node
@@ -27,13 +29,27 @@ CALLBACK = "http://127.0.0.1:9/callback"
 MANY = 10_000  # what the columns take at most
 TIMEOUT_SECONDS = 60
 VERIFIER = secrets.token_urlsafe(32)
+# Bob's authenticator app, as another product would export it.
+APP_SECRET = pyotp.random_base32()
+APP = {
+    "type": "otp",
+    "secretData": json.dumps({"value": APP_SECRET}),
+    "credentialData": json.dumps(
+        {"subType": "totp", "digits": 6, "period": 30, "algorithm": "HmacSHA1", "secretEncoding": "BASE32"}
+    ),
+}
+STEP_SECONDS = 30
 CONFIGURATION: dict[str, Any] = {
     "tenant": {
         "code": "default",
         # No limit stands before the races, and a password may come again.
         "password_policy": {"max_failures": MANY, "max_failures_per_source": MANY, "history_length": 0},
+        "session_policy": {"mfa_mode": "if_enrolled"},
     },
-    "users": [{"user_name": "alice", "password": "Amber-Meadow-77", "name": "Alice"}],
+    "users": [
+        {"user_name": "alice", "password": "Amber-Meadow-77", "name": "Alice"},
+        {"user_name": "bob", "password": "Copper-Window-31", "name": "Bob", "totp": [APP]},
+    ],
     "applications": [
         {
             "code": "races",
@@ -76,6 +92,7 @@ class World:
         self.password = "Amber-Meadow-77"
         self._turn, self._lock = cycle(self.nodes), Lock()
         self._bearer: dict[str, str] = {}
+        self._last_step = 0
         self.user_id = self.sub_of(self.grant(self.sign_in())["access_token"])
 
     def node(self) -> str:
@@ -218,6 +235,26 @@ class World:
         answer = requests.post(url, json=body, headers=_DEVICE, timeout=TIMEOUT_SECONDS)
         token: str = answer.json().get("session_token", "") if answer.status_code == 200 else ""
         return token
+
+    def begin_with_app(self) -> str:
+        """The state_token of a sign-in in which Bob has typed his password and is asked for a code."""
+        body = {"user_name": "bob", "password": "Copper-Window-31"}
+        answer = requests.post(f"{self.node()}/api/v2/sdk/login", json=body, headers=_DEVICE, timeout=TIMEOUT_SECONDS)
+        token: str = answer.json()["state_token"]
+        return token
+
+    def fresh_code(self) -> str:
+        """A code of Bob's app that nobody has sent yet: of the next time step, which is good already."""
+        while (step := int(time.time()) // STEP_SECONDS + 1) <= self._last_step:
+            time.sleep(0.2)
+        self._last_step = step
+        return pyotp.TOTP(APP_SECRET).at(step * STEP_SECONDS)
+
+    def prove(self, state_token: str, code: str) -> requests.Response:
+        """Send the code in the sign-in."""
+        headers = {**_DEVICE, "X-state-token": state_token}
+        url = f"{self.node()}/api/v2/sdk/mfa/totp"
+        return requests.post(url, json={"verify_code": code}, headers=headers, timeout=TIMEOUT_SECONDS)
 
     def is_app_signed_in(self, session_token: str) -> bool:
         """Whether the app's back end may go on with the session."""
