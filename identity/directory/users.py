@@ -98,6 +98,7 @@ def create(
     relations: Sequence[Relation] | None = None,
     extension: Mapping[str, Any] | None = None,
     address: Mapping[str, str] | None = None,
+    looks_up: bool = False,
     **values: Any,
 ) -> User:
     """Add a person to the tenant.
@@ -106,6 +107,7 @@ def create(
     the verified flags, which only an operator, a proved code, or for a number the API may set (S25).
     organization_code: the primary organisation; without one, and without relations, the tenant's first one at the
     top, if it has any. Without a name, it is the user name. Without a password nobody can sign in with one.
+    looks_up: whether the password is looked up in breaches, where the tenant wants that; never in a transaction.
     Raises ValueRequired, ValueInvalid and AlreadyExists (USER.*), NotFound (ORG.0001), PasswordRefused (PWD.*).
     """
     flags = _take_flags(values, editor=editor)
@@ -123,7 +125,9 @@ def create(
     user.extension = _without_empty(cleaned_extension)
     # Slow on purpose, so before the transaction.
     if password:
-        user.password, user.password_changed_at = credentials.hash_new(user=user, password=password), timezone.now()
+        by = {"context": context, "actor": actor} if looks_up else None
+        user.password = credentials.hash_new(user=user, password=password, looked_up_by=by)
+        user.password_changed_at = timezone.now()
     else:
         user.password = make_password(None)
     _check_marks(flags, user=user, rules=rules)

@@ -11,6 +11,7 @@ import secrets
 import string
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,7 +30,7 @@ from identity.errors import AccountDisabled, CredentialsRefused, NotFound, Passw
 from identity.events import EventType
 from identity.messaging import phone
 from identity.models import PasswordHistory, PasswordPolicy, SessionEndReason, User
-from identity.passwords import weak_passwords
+from identity.passwords import breaches, weak_passwords
 from identity.passwords.hashers import LegacyHasher
 from identity.passwords.turns import turn
 from identity.retries import retried
@@ -199,9 +200,22 @@ def change_password(*, user: User, old_password: str, new_password: str, context
     )
 
 
-def hash_new(*, user: User, password: str, policy: PasswordPolicy | None = None) -> str:
-    """Check a first password of a user who is not stored yet, and hash it."""
-    check_policy(password, user=user, policy=policy or policies.password_policy(user.tenant))
+def hash_new(
+    *,
+    user: User,
+    password: str,
+    policy: PasswordPolicy | None = None,
+    looked_up_by: Mapping[str, Any] | None = None,
+) -> str:
+    """Check a first password of a user who is not stored yet, and hash it.
+
+    looked_up_by: the context and the actor of a caller without a transaction, for whom the password is also looked up
+    in breaches where the policy says so. Others have done that before, or bring in what nobody types.
+    """
+    policy = policy or policies.password_policy(user.tenant)
+    check_policy(password, user=user, policy=policy)
+    if looked_up_by is not None and policy.refuse_breached:
+        breaches.check(password, tenant=user.tenant, **looked_up_by)
     with turn():
         return hashers.make_password(prepared_password(password))
 

@@ -10,7 +10,6 @@ from identity.directory import accounts, lists, users
 from identity.errors import ValueRequired
 from identity.events import EventType
 from identity.models import AttributeEditor, User
-from identity.passwords import breaches
 from identity.sign_in import account
 from tenant_api import examples
 from tenant_api.fields import wire_id
@@ -48,8 +47,7 @@ class UsersView(TenantAPIView):
         """Create a user and answer its id. Which attributes are mandatory is configured per tenant."""
         tenant, by = self.tenant, self.by
         values = {"password_must_change": True, **self.read(wire.UserCreateRequest)}
-        breaches.check(values.get("password") or "", tenant=tenant, **by)
-        user = users.create(tenant=tenant, editor=AttributeEditor.API, **by, **values)
+        user = users.create(tenant=tenant, editor=AttributeEditor.API, looks_up=True, **by, **values)
         return self.answer(wire.UserIdResponse, user, status=201)
 
     @operation(
