@@ -249,6 +249,19 @@ def test_an_authenticator_app_is_the_second_factor() -> None:
     assert prove_held(phone, token, codes.now()).json() == INVALID_STATE
 
 
+@pytest.mark.parametrize("steps", [-1, 1])
+def test_a_code_one_step_away_in_wide_digits_with_spaces_is_taken(steps: int) -> None:
+    phone = make_guarded_phone(MFAMode.IF_ENROLLED)
+    _app, codes = enrol(phone.user)
+    with time_machine.travel(timezone.now(), tick=False):  # no step may end meanwhile
+        token = phone.login().json()["state_token"]
+        now = int(timezone.now().timestamp())
+        for far in (-2, 2):
+            assert told(prove_held(phone, token, codes.at(now + 30 * far))) == (400, "CAPTCHA.0007")
+        code = " ".join(codes.at(now + 30 * steps)).translate(str.maketrans("0123456789", "０１２３４５６７８９"))
+        assert prove_held(phone, token, code).json()["status"] == "SUCCESS"
+
+
 def test_who_has_several_factors_takes_any_of_them() -> None:
     phone = make_guarded_phone()
     _app, codes = enrol(phone.user)
