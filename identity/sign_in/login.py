@@ -28,6 +28,7 @@ from identity.errors import (
     StateInvalid,
 )
 from identity.events import EventType
+from identity.messaging import notices
 from identity.models import (
     FactorKind,
     LoginState,
@@ -260,7 +261,10 @@ def trust_browser(step: SignInStep, outcome: LoginOutcome) -> tuple[str, timedel
     """
     if not outcome.transaction.data.get(_TRUST) or outcome.session is None:
         return None
-    return trusted_devices.trust(session=outcome.session, binding=step.binding, context=step.context)
+    made = trusted_devices.trust(session=outcome.session, binding=step.binding, context=step.context)
+    if made is not None:
+        notices.send("browser_trusted", user=outcome.session.user, context=step.context, days=made[1].days)
+    return made
 
 
 def submit_passkey(step: SignInStep, *, credential: str) -> LoginOutcome:

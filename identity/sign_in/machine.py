@@ -465,7 +465,7 @@ _ENTER = Update(
 def finish(row: LoginTransaction, step: SignInStep, *, device_trusted: bool = False) -> LoginOutcome:
     """Open or renew the session, in the transaction that finishes the sign-in.
 
-    device_trusted: a trusted browser stands in for the second factor.
+    device_trusted: a trusted browser stands in for the second factor, and does so still when the session is written.
     The person is read and locked again: a step may come minutes after the password (S26). An end of all sessions at
     this moment either waits, then finds the new session and tells its applications, or came first.
     """
@@ -498,6 +498,8 @@ def _begin_session(row: LoginTransaction, step: SignInStep, *, device_trusted: b
     )
     # Locks the person until they are written, and waits for whoever has.
     gates = [_ENTER.bind(user.pk, user.epoch, now), _CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))]
+    if device_trusted:
+        gates.append(trusted_devices.gate(user=user, handle=step.trust, binding=step.binding))
     if not write(session, started, _success(row, session, step.context), gate=gates, keys=True):
         _read_again(user)
         raise _left(row)
@@ -528,6 +530,8 @@ def _build_on(row: LoginTransaction, step: SignInStep, *, device_trusted: bool) 
             opened, handle = sessions.start(user=user, amr=row.amr, context=context, kind=row.channel, **left_out)
         now = timezone.now()
         gates = [_CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))]
+        if device_trusted:
+            gates.append(trusted_devices.gate(user=user, handle=step.trust, binding=step.binding))
         enter = _ENTER.bind(user.pk, user.epoch, now)
         if not write(_success(row, opened, context), gate=gates, besides=[enter]):
             raise _left(row)

@@ -19,9 +19,10 @@ from identity.events import EventType
 from identity.models import SSOSession, TrustedDevice, User
 from identity.purging import Purger
 from identity.retries import retried
+from identity.statements import Bound, Update
 from identity.texts import is_storable
 
-__all__ = ["days_of", "end", "end_all", "forget_all", "is_known", "list_of", "purge", "trust"]
+__all__ = ["days_of", "end", "end_all", "forget_all", "gate", "is_known", "list_of", "purge", "trust"]
 
 PER_USER = 20  # the oldest goes
 
@@ -73,21 +74,41 @@ def trust(*, session: SSOSession, binding: str, context: RequestContext) -> tupl
     return handle, timedelta(days=days)
 
 
+# One browser, for one person in one epoch, while it is trusted.
+_USE = Update(
+    lambda handles, bindings, user, epoch, now, oldest: (
+        TrustedDevice.objects.filter(
+            handle_hash__in=handles,
+            binding_hash__in=bindings,
+            user=user,
+            epoch=epoch,
+            expires_at__gt=now,
+            created_at__gt=oldest,
+        ),
+        {"last_used_at": now},
+    )
+)
+
+
 def is_known(*, user: User, handle: str, binding: str) -> bool:
     """Tell whether this browser is trusted for this person now, and note that it was used. One statement."""
-    days = days_of(user)
-    if not handle or not days:
+    if not handle or not days_of(user):
         return False
+    known = gate(user=user, handle=handle, binding=binding)
+    return known.statement.holds(known.values)
+
+
+def gate(*, user: User, handle: str, binding: str) -> Bound:
+    """Return the same for `statements.write`: what is written since this browser is trusted needs it to be so still."""
     now = timezone.now()
-    known = TrustedDevice.objects.filter(
-        handle_hash__in=crypto.keyed_hashes(handle, purpose=_HANDLE),
-        binding_hash__in=crypto.keyed_hashes(binding, purpose=_BINDING),
-        user=user,
-        epoch=user.epoch,
-        expires_at__gt=now,
-        created_at__gt=now - timedelta(days=days),  # fewer than when it was made, perhaps
+    return _USE.bind(
+        crypto.keyed_hashes(handle, purpose=_HANDLE),
+        crypto.keyed_hashes(binding, purpose=_BINDING),
+        user.pk,
+        user.epoch,
+        now,
+        now - timedelta(days=days_of(user)),  # fewer than when it was made, perhaps
     )
-    return bool(known.update(last_used_at=now))
 
 
 def list_of(user: User) -> list[TrustedDevice]:

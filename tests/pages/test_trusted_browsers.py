@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core import mail
 from django.db import connection
 from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
@@ -142,7 +143,8 @@ def test_a_sign_in_without_the_cookie_asks_the_database_nothing_more(browser, tr
     handle = trusted.open_login()
     with CaptureQueriesContext(connection) as queries:
         trusted.sign_in(alice, transaction=handle)
-    assert len([each for each in queries if "trusteddevice" in each["sql"]]) == 1
+    # It is looked up, and held to in the statement that writes the session.
+    assert len([each for each in queries if "trusteddevice" in each["sql"]]) == 2
 
 
 # Whose cookie ----------------------------------------------------------------------------------------------
@@ -380,3 +382,30 @@ def test_an_expired_password_is_changed_and_then_the_factor_is_asked_for(trusted
     assert trusted.post("/login", form).status_code == 302
     assert not newest_session().device_trusted
     assert not trusted.is_signed_in
+
+
+def test_trust_that_ends_while_the_session_is_written_opens_none(trusted, alice, monkeypatch):
+    known = trusted_devices.is_known
+
+    def ended_meanwhile(**values: Any) -> bool:
+        was = known(**values)
+        TrustedDevice.objects.filter(user=alice).delete()
+        return was
+
+    monkeypatch.setattr(trusted_devices, "is_known", ended_meanwhile)
+    before = SSOSession.objects.count()
+    trusted.sign_in(alice)
+    assert not trusted.is_signed_in
+    assert SSOSession.objects.count() == before
+
+
+# Told ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("language", "subject"), [("en", "a browser is trusted now"), ("ja", "ブラウザー")])
+def test_the_person_is_told_by_mail(browser, alice, codes, language, subject):
+    User.objects.filter(pk=alice.pk).update(email="alice@example.org", email_verified=True, language=language)
+    mail.outbox.clear()
+    trust(browser, alice, codes)
+    (message,) = [message for message in mail.outbox if subject in message.subject]
+    assert "30" in message.body
