@@ -95,13 +95,10 @@ class SessionPolicyForm(LockoutFields):
             tenant=self.instance.tenant,
             is_accepted=data.get("accept_lockout", False),
         )
-        before = {name: self.initial[name] for name in lockouts.METHOD_COLUMNS}
-        lockouts.check_methods(
-            {name: data.get(name, is_on) for name, is_on in before.items()},
-            before=before,
-            tenant=self.instance.tenant,
-            is_accepted=data.get("accept_lockout", False),
-        )
+        before = {name: self.initial[name] for name in (*lockouts.METHOD_COLUMNS, *lockouts.FACTOR_COLUMNS)}
+        after = {name: data.get(name, value) for name, value in before.items()}
+        for check in (lockouts.check_methods, lockouts.check_factors):
+            check(after, before=before, tenant=self.instance.tenant, is_accepted=data.get("accept_lockout", False))
         return data
 
 

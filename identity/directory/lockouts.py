@@ -14,9 +14,10 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy
 
 from identity import policies
-from identity.models import Application, ApplicationAccess, FactorKind, MFAMode, Tenant, User
+from identity.models import Application, ApplicationAccess, FactorKind, MFAMode, Tenant, User, VerificationChannel
 
 METHOD_COLUMNS = ("sign_in_by_password", "sign_in_by_sms", "sign_in_by_email")
+FACTOR_COLUMNS = ("mfa_mode", "factors_allowed", "operators_need_own_factor")
 _MAILBOX = Q(email_verified=True) & ~Q(email="")
 _TELEPHONE = Q(phone_number_verified=True) & ~Q(mobile_index="")
 _LOCKED_OUT = {
@@ -30,8 +31,14 @@ _LOCKED_OUT = {
         " them in no more. Confirm it."
     ),
 }
-
-
+_NO_KIND_LEFT = gettext_lazy(
+    "%(people)d of %(all)d people would have no second factor left that is taken. A browser lets them set another one"
+    " up at their next sign-in; an app lets them in no more. Confirm it."
+)
+_NO_OWN_FACTOR = gettext_lazy(
+    "%(people)d of %(all)d operators have none of their own. A browser lets them set one up at their next sign-in."
+    " Confirm it."
+)
 _CANNOT_BEGIN = gettext_lazy(
     "%(people)d of %(all)d people could not sign in any more: they have no passkey, and no proved address or number"
     " that a code goes to; superusers are never let in by a code. Confirm it, or let them add passkeys first."
@@ -51,7 +58,8 @@ def count(*, tenant: Tenant, application: Application | None = None, mode: str =
     people = User.objects.present().filter(tenant=tenant, is_active=True)
     if application is not None and application.access == ApplicationAccess.ASSIGNED:
         people = people.filter(app_accounts__application=application, app_accounts__is_active=True)
-    return Lockout(_without_factor(people, mode).count(), people.count())
+    kinds = policies.session_policy(tenant).factors_allowed
+    return Lockout(_without_factor(people, mode=mode, kinds=kinds).count(), people.count())
 
 
 def check_mode(
@@ -63,10 +71,8 @@ def check_mode(
     """
     if mode in (before, MFAMode.NEVER, MFAMode.IF_ENROLLED) or is_accepted:
         return
-    lockout = count(tenant=tenant, application=application, mode=mode)
-    if lockout.people:
-        text = _LOCKED_OUT[MFAMode.PHISHING_RESISTANT if mode == MFAMode.PHISHING_RESISTANT else MFAMode.ALWAYS]
-        raise ValidationError({"mfa_mode": text % {"people": lockout.people, "all": lockout.of}}, code="lockout")
+    text = _LOCKED_OUT[MFAMode.PHISHING_RESISTANT if mode == MFAMode.PHISHING_RESISTANT else MFAMode.ALWAYS]
+    _refuse("mfa_mode", text, count(tenant=tenant, application=application, mode=mode))
 
 
 def check_methods(
@@ -86,13 +92,59 @@ def check_methods(
         out = out.exclude(_MAILBOX, is_superuser=False)
     if after["sign_in_by_sms"]:
         out = out.exclude(_TELEPHONE, is_superuser=False)
-    lockout = Lockout(out.count(), people.count())
+    _refuse("sign_in_by_password", _CANNOT_BEGIN, Lockout(out.count(), people.count()))
+
+
+def check_factors(
+    after: Mapping[str, Any], *, before: Mapping[str, Any], tenant: Tenant, is_accepted: bool = False
+) -> None:
+    """Judge a change of the kinds that are taken, and of what operators need. Raises ValidationError at its column.
+
+    after, before: by column of FACTOR_COLUMNS. is_accepted: as in `check_mode`.
+    """
+    if is_accepted:
+        return
+    people = User.objects.present().filter(tenant=tenant, is_active=True)
+    kinds, is_changed = after["factors_allowed"], after["factors_allowed"] != before["factors_allowed"]
+    if is_changed and (asked := _asked(tenant, mode=after["mfa_mode"])) is not None:
+        had = people.filter(asked & _has_factor(before["factors_allowed"]))
+        _refuse("factors_allowed", _NO_KIND_LEFT, Lockout(had.exclude(_has_factor(kinds)).count(), people.count()))
+    if after["operators_need_own_factor"] and (is_changed or not before["operators_need_own_factor"]):
+        operators = people.filter(Q(is_staff=True) | Q(is_superuser=True))
+        without = operators.exclude(_has_factor(kinds, is_own=True))
+        _refuse("operators_need_own_factor", _NO_OWN_FACTOR, Lockout(without.count(), operators.count()))
+
+
+def _asked(tenant: Tenant, *, mode: str) -> Q | None:
+    """Return whom the tenant's rule, or one of an application, asks for a second factor. None: nobody."""
+    own = Application.objects.filter(tenant=tenant).exclude(mfa_mode=MFAMode.NEVER).values_list("mfa_mode", flat=True)
+    modes = {mode, *own.distinct()} - {"", MFAMode.NEVER}
+    if not modes:
+        return None
+    return ~Q(factor_kinds="") if modes == {MFAMode.IF_ENROLLED} else Q()
+
+
+def _refuse(column: str, text: Any, lockout: Lockout) -> None:
     if lockout.people:
         values = {"people": lockout.people, "all": lockout.of}
-        raise ValidationError({"sign_in_by_password": _CANNOT_BEGIN % values}, code="lockout")
+        raise ValidationError({column: text % values}, code="lockout")
 
 
-def _without_factor(people: QuerySet[User], mode: str) -> QuerySet[User]:
+def _has_factor(names: str, *, is_own: bool = False) -> Q:
+    """Return who has a second factor of one of these kinds, of any where none is named.
+
+    is_own: of those that no gateway carries.
+    """
+    ways = {kind.value: Q(factor_kinds__contains=kind.value) for kind in FactorKind}
+    if not is_own:
+        ways |= {VerificationChannel.SMS.value: _TELEPHONE, VerificationChannel.EMAIL.value: _MAILBOX}
+    taken = Q(pk__in=())
+    for name in names.split() or ways:
+        taken |= ways.get(name, Q(pk__in=()))
+    return taken
+
+
+def _without_factor(people: QuerySet[User], *, mode: str, kinds: str) -> QuerySet[User]:
     if mode == MFAMode.PHISHING_RESISTANT:
         return people.exclude(factor_kinds__contains=FactorKind.PASSKEY)
-    return people.exclude(_MAILBOX | _TELEPHONE | ~Q(factor_kinds=""))
+    return people.exclude(_has_factor(kinds))

@@ -225,17 +225,18 @@ def update_policy(
 ) -> dict[str, list[Any]]:
     """Change one of a tenant's policies and tell what changed. Raises ValidationError and AuthorityRefused.
 
-    accept_lockout: a second factor is demanded of people who have none, too, or a way to sign in is taken from people
-    who have no other one (see `lockouts`).
+    accept_lockout: a second factor is demanded of people who have none, too, or a factor or a way to sign in is taken
+    from people who have no other one (see `lockouts`).
     """
     if isinstance(policy, SessionPolicy) and "mfa_mode" in values:
-        wanted, before = values["mfa_mode"], policy.mfa_mode
-        lockouts.check_mode(wanted, before=before, tenant=policy.tenant, is_accepted=accept_lockout)
+        wanted, mode = values["mfa_mode"], policy.mfa_mode
+        lockouts.check_mode(wanted, before=mode, tenant=policy.tenant, is_accepted=accept_lockout)
     changes = assign(policy, values)
     if isinstance(policy, SessionPolicy):
-        ways = {name: getattr(policy, name) for name in lockouts.METHOD_COLUMNS}
-        had = {name: changes.get(name, [is_on])[0] for name, is_on in ways.items()}
-        lockouts.check_methods(ways, before=had, tenant=policy.tenant, is_accepted=accept_lockout)
+        after = {name: getattr(policy, name) for name in (*lockouts.METHOD_COLUMNS, *lockouts.FACTOR_COLUMNS)}
+        before = {name: changes.get(name, [value])[0] for name, value in after.items()}
+        lockouts.check_methods(after, before=before, tenant=policy.tenant, is_accepted=accept_lockout)
+        lockouts.check_factors(after, before=before, tenant=policy.tenant, is_accepted=accept_lockout)
     authority.check_policy_change(changes, actor=actor)
     if changes:
         with transaction.atomic():

@@ -11,7 +11,7 @@ from identity.context import SYSTEM
 from identity.directory import applications, lockouts, tenants
 from identity.models import SessionPolicy, Tenant, User
 from tests.admin.console import Console
-from tests.factories import make_account, make_application, make_tenant, make_user
+from tests.factories import make_account, make_application, make_operator, make_tenant, make_user
 
 TEXT = "2 of 3 people have no second factor and no verified e-mail address or mobile number"
 
@@ -65,6 +65,52 @@ def test_if_enrolled_locks_nobody_out(house: Tenant) -> None:
 def test_who_has_an_authenticator_app_is_not_counted(house: Tenant) -> None:
     User.objects.filter(tenant=house, email="unproved@example.org").update(factor_kinds="totp")
     assert lockouts.count(tenant=house) == lockouts.Lockout(people=1, of=3)
+
+
+@pytest.mark.security("S50")
+@pytest.mark.parametrize(
+    ("mode", "kinds", "out"),
+    [
+        ("always", "totp", 1),  # whose mailbox was the factor
+        ("if_enrolled", "passkey", 1),  # whose app was
+        ("if_enrolled", "totp", 0),
+        ("always", "email totp", 0),
+        ("never", "passkey", 0),
+    ],
+)
+def test_fewer_kinds_tell_of_those_who_would_have_none_left(house: Tenant, mode: str, kinds: str, out: int) -> None:
+    User.objects.filter(tenant=house, email="unproved@example.org").update(factor_kinds="totp recovery_code")
+    policy = SessionPolicy.objects.get(tenant=house)
+    tenants.update_policy(policy=policy, mfa_mode=mode, accept_lockout=True, context=SYSTEM)
+    if not out:
+        tenants.update_policy(policy=policy, factors_allowed=kinds, context=SYSTEM)
+        return
+    with pytest.raises(ValidationError) as refused:
+        tenants.update_policy(policy=policy, factors_allowed=kinds, context=SYSTEM)
+    assert f"{out} of 3 people" in refused.value.message_dict["factors_allowed"][0]
+    policy.refresh_from_db()
+    assert policy.factors_allowed == ""
+    tenants.update_policy(policy=policy, factors_allowed=kinds, accept_lockout=True, context=SYSTEM)
+
+
+@pytest.mark.security("S50")
+def test_kinds_that_are_not_taken_are_no_second_factor(house: Tenant) -> None:
+    policy = SessionPolicy.objects.get(tenant=house)
+    tenants.update_policy(policy=policy, factors_allowed="totp", context=SYSTEM)
+    with pytest.raises(ValidationError) as refused:
+        tenants.update_policy(policy=policy, mfa_mode="always", context=SYSTEM)
+    assert "3 of 3 people" in refused.value.message_dict["mfa_mode"][0]
+
+
+@pytest.mark.security("S50")
+def test_a_demand_on_operators_tells_how_many_have_no_factor_of_their_own(house: Tenant) -> None:
+    make_operator(house, email="operator@example.org", email_verified=True)
+    make_operator(house, factor_kinds="passkey")
+    policy = SessionPolicy.objects.get(tenant=house)
+    with pytest.raises(ValidationError) as refused:
+        tenants.update_policy(policy=policy, operators_need_own_factor=True, context=SYSTEM)
+    assert "1 of 2 operators" in refused.value.message_dict["operators_need_own_factor"][0]
+    tenants.update_policy(policy=policy, operators_need_own_factor=True, accept_lockout=True, context=SYSTEM)
 
 
 @pytest.mark.security("S50")
