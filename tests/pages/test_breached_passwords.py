@@ -16,11 +16,10 @@ from identity.passwords import breaches, turns
 from tests.admin.conftest import sign_in
 from tests.factories import PASSWORD, make_operator, make_tenant
 from tests.pages.conftest import Browser, handle_in
-from tests.pages.test_forgot_password import ask, mailed_code, wrong
-from tests.pages.test_forgot_password import reset as reset_by_mail
-from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, inbox, receive
+from tests.pages.forgot_password import ask, mailed_code, wrong
+from tests.pages.forgot_password import reset as reset_by_mail
+from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, inbox, receive, register, reset, told
 from tests.sdk_api.phone import make_phone
-from tests.sdk_api.test_mobile import register, reset, told
 from tests.support.breaches import RangeService
 from tests.tenant_api.world import Call, World, new_user
 

@@ -19,38 +19,12 @@ from identity.models import AttemptCounter, AuditEvent, LoginTransaction, Passwo
 from identity.sign_in import captcha, verification
 from tests.factories import PASSWORD, make_user
 from tests.pages.conftest import Browser, alert_of, handle_in
-from tests.pages.puzzles import answer_to, post_solved, token_in
+from tests.pages.forgot_password import FRESH, ask, mailed_code, reset, wrong
+from tests.pages.puzzles import answer_to, token_in
 from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, inbox
 from tests.support.turns import turns_taken
 
 __all__ = ["inbox"]
-
-FRESH = "Calm-Lantern-58"
-
-
-def ask(browser: Browser, identifier: str) -> str:
-    response = post_solved(browser, "/forgot-password", {"identifier": identifier})
-    assert response.status_code == 302, alert_of(response)
-    return handle_in(response)
-
-
-def reset(browser: Browser, handle: str, code: str, password: str = FRESH, **extra: str):
-    form = {
-        "transaction": handle,
-        "verification_code": code,
-        "new_password": password,
-        "repeat_password": password,
-        **extra,
-    }
-    return browser.post("/forgot-password/code", form)
-
-
-def mailed_code() -> str:
-    return re.search(r"\b(\d{6})\b", mail.outbox[-1].body)[1]
-
-
-def wrong(code: str) -> str:
-    return f"{(int(code) + 1) % 1_000_000:06d}"
 
 
 def test_mailed_code_sets_a_new_password_and_ends_every_session(browser, alice):

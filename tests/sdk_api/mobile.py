@@ -1,4 +1,4 @@
-"""What a phone app does to get a code: puzzle, answer, order; and the gateway that keeps what it was given."""
+"""What a phone app does to get a code, and with it; and the gateway that keeps what it was given."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.sdk_api.phone import Phone
 
 MOBILE = "13812345678"
 OTHER_MOBILE = "13912345678"
+NEW_PASSWORD = "Amber-Meadow-77"
 
 
 class Inbox:
@@ -80,3 +81,15 @@ def receive(phone: Phone, kind: str = "LOGIN_SMS", mobile: str = MOBILE) -> str:
     response = order(phone, kind, mobile)
     assert (response.status_code, response.content) == (200, b"")
     return Inbox.messages[-1].verification_code
+
+
+def register(phone: Phone, code: str, mobile: str = OTHER_MOBILE, **person: Any) -> Any:
+    return phone.post("register/mobile-verify-code", {"mobile": mobile, "verify_code": code, **person})
+
+
+def reset(phone: Phone, code: str, password: str = NEW_PASSWORD, mobile: str = MOBILE) -> Any:
+    return phone.post("pwd/update-by-mobile", {"mobile": mobile, "verify_code": code, "password": password})
+
+
+def told(response: Any) -> tuple[int, str]:
+    return response.status_code, response.json()["error_code"]

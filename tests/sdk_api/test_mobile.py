@@ -25,7 +25,19 @@ from identity.models import (
     VerificationCode,
 )
 from tests.factories import PASSWORD, make_attribute, make_organization, make_tenant
-from tests.sdk_api.mobile import MOBILE, OTHER_MOBILE, Inbox, inbox, order, receive, solve
+from tests.sdk_api.mobile import (
+    MOBILE,
+    NEW_PASSWORD,
+    OTHER_MOBILE,
+    Inbox,
+    inbox,
+    order,
+    receive,
+    register,
+    reset,
+    solve,
+    told,
+)
 from tests.sdk_api.phone import Phone, make_phone
 from tests.support.at_once import at_once
 
@@ -33,23 +45,9 @@ __all__ = ["inbox"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("inbox")]
 
-NEW_PASSWORD = "Amber-Meadow-77"
-
-
-def told(response: Any) -> tuple[int, str]:
-    return response.status_code, response.json()["error_code"]
-
 
 def login(phone: Phone, code: str, mobile: str = MOBILE) -> Any:
     return phone.post("login/mobile-verify-code", {"mobile": mobile, "verify_code": code})
-
-
-def register(phone: Phone, code: str, mobile: str = OTHER_MOBILE, **person: Any) -> Any:
-    return phone.post("register/mobile-verify-code", {"mobile": mobile, "verify_code": code, **person})
-
-
-def reset(phone: Phone, code: str, password: str = NEW_PASSWORD, mobile: str = MOBILE) -> Any:
-    return phone.post("pwd/update-by-mobile", {"mobile": mobile, "verify_code": code, "password": password})
 
 
 @pytest.fixture
