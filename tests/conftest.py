@@ -72,13 +72,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 
 @pytest.fixture(autouse=True)
-def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Begin as a process that has read nothing yet and listens to nobody, and end with nothing still being sent.
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin as a process that has read nothing yet and listens to nobody.
 
     The rows of the test before, and their ids, are gone.
     """
     from identity import budgets, copies, listening, outbound
-    from identity.messaging import messages
 
     copies.clear()
     budgets.clear()
@@ -86,8 +85,6 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # Importing the WSGI application, or running the worker's command, lets this process listen from then on, and a
     # process that listens signs with no key that is younger than two seconds.
     monkeypatch.setattr(listening, "_wanted", False)
-    yield
-    messages.wait_until_sent()
 
 
 @pytest.fixture(autouse=True)

@@ -216,13 +216,6 @@ def _deliver_quietly(deliver: Callable[[], object]) -> None:
         log.exception("message.send_error")
 
 
-def wait_until_sent() -> None:
-    """Wait for what is being handed over beside answers."""
-    if _background.cache_info().currsize:
-        _background().shutdown()
-        _background.cache_clear()
-
-
 @cache
 def _background() -> ThreadPoolExecutor:
     """Return one small pool for the process, made after it has forked."""
