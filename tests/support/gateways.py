@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, quote, urlsplit
 
-Answer = tuple[int, bytes]  # status and body
+Answer = tuple[int, bytes] | tuple[int, bytes, dict[str, str]]  # status, body and headers
 
 
 class Loopback:
@@ -36,14 +36,18 @@ class Loopback:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 time.sleep(outer.delay_seconds)
-                status, answer = outer.answer(self.path, headers, body)
+                status, answer, *more = outer.answer(self.path, headers, body)
                 try:
                     self.send_response(status)
-                    self.send_header("Content-Length", str(len(answer)))
+                    for name, value in {"Content-Length": str(len(answer)), **(more[0] if more else {})}.items():
+                        self.send_header(name, value)
                     self.end_headers()
                     self.wfile.write(answer)
                 except OSError:
                     return  # the client did not wait
+
+            def do_GET(self) -> None:
+                self.do_POST()
 
             def log_message(self, *args: object) -> None:
                 """Say nothing."""
