@@ -34,7 +34,7 @@ from identity.models import (
     User,
     VerificationPurpose,
 )
-from identity.sign_in import authentication, captcha, first_codes, machine, registration, verification
+from identity.sign_in import authentication, captcha, machine, registration, verification
 from identity.sign_in.machine import LoginOutcome, SignInStep
 from identity.throttle import Limit
 
@@ -183,7 +183,7 @@ def link_by_password(step: SignInStep, *, identifier: str, password: str) -> Log
     """
     row = machine.get(step, state=UNLINKED)
     try:
-        first_codes.check_offered(row, SignInMethod.PASSWORD)
+        machine.check_offered(row, SignInMethod.PASSWORD)
         user = authentication.check_password_login(
             tenant=row.tenant, identifier=identifier, password=password, context=step.context
         )

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from identity import assurance, audit, authority, crypto, policies, throttle
+from identity import assurance, audit, authority, crypto, throttle
 from identity.context import RequestContext
 from identity.directory import attributes
 from identity.errors import (
     AccountDisabled,
     CaptchaRefused,
     IdentityError,
-    NotAllowed,
     StateInvalid,
     VerificationRefused,
 )
@@ -71,7 +70,7 @@ def order(step: SignInStep, *, method: str, address: str, answer: captcha.Answer
     row = machine.get(step, state=LoginState.START)
     tenant, context = row.tenant, step.context
     try:
-        check_offered(row, method)
+        machine.check_offered(row, method)
         if method == SignInMethod.SMS:
             attributes.clean_mobile(address, tenant=tenant)
             captcha.solve(tenant=tenant, answer=answer, binding=step.binding)
@@ -124,7 +123,7 @@ def submit(step: SignInStep, *, verification_code: str) -> LoginOutcome:
     tenant, target = row.tenant, _get(row).target
     resolved = _resolve(target, tenant=tenant)
     try:
-        check_offered(row, target.channel)
+        machine.check_offered(row, target.channel)
         attempt = throttle.admit(tenant=tenant, user=resolved.user, name=resolved.name, context=step.context)
         proved = verification.prove(
             tenant=tenant,
@@ -161,12 +160,6 @@ def submit(step: SignInStep, *, verification_code: str) -> LoginOutcome:
         raise
     row.user = user
     return machine.advance(row, step, proved=_SHOWS[target.channel])
-
-
-def check_offered(row: LoginTransaction, method: str) -> None:
-    """Refuse a way to begin a sign-in that the tenant has switched off (S29). Raises NotAllowed (MFA.0004)."""
-    if method not in policies.sign_in_methods(row.tenant):
-        raise NotAllowed("MFA.0004", log_detail=f"login_transaction={row.pk} method={method}")
 
 
 def _get(row: LoginTransaction) -> Ordered:

@@ -40,7 +40,7 @@ from identity.models import (
 )
 from identity.passwords import breaches, credentials
 from identity.passwords.turns import turn
-from identity.sign_in import authentication, enrolment, first_codes, machine, registration, verification
+from identity.sign_in import authentication, enrolment, machine, registration, verification
 from identity.sign_in.factors import ceremonies, passkey, table
 from identity.sign_in.factors.base import Begun, Factor, remember
 from identity.sign_in.machine import (
@@ -48,6 +48,7 @@ from identity.sign_in.machine import (
     SignInStep,
     begin,
     begin_again,
+    check_offered,
     find,
     finish_with,
     is_done_by,
@@ -65,6 +66,7 @@ __all__ = [
     "begin_second_factor",
     "begun_second_factor",
     "change_expired_password",
+    "check_offered",
     "choose_account",
     "choose_second_factor",
     "enrollable",
@@ -101,7 +103,7 @@ def submit_password(step: SignInStep, *, identifier: str, password: str) -> Logi
     row = machine.get(step, state=LoginState.START)
     try:
         if row.channel == SessionKind.BROWSER:
-            first_codes.check_offered(row, SignInMethod.PASSWORD)
+            check_offered(row, SignInMethod.PASSWORD)
         user = authentication.check_password_login(
             tenant=row.tenant,
             identifier=identifier,

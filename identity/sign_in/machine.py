@@ -21,13 +21,14 @@ from django.db import transaction
 from django.db.models import Exists, F, Model, OuterRef, QuerySet
 from django.utils import timezone
 
-from identity import assurance, audit, crypto
+from identity import assurance, audit, crypto, policies
 from identity.context import RequestContext
 from identity.errors import (
     AccessDenied,
     AccountDisabled,
     CredentialsRefused,
     IdentityError,
+    NotAllowed,
     PasskeyRefused,
     StateInvalid,
     SystemBusy,
@@ -51,7 +52,7 @@ from identity.retries import retried
 from identity.sign_in import authentication
 from identity.sign_in.factors import table
 from identity.sso import access, sessions, trusted_devices
-from identity.statements import Select, Update, write
+from identity.statements import Bound, Select, Update, write
 
 log = logging.getLogger(__name__)
 
@@ -172,6 +173,12 @@ def asked(row: LoginTransaction) -> dict[str, Any]:
     """Return what the request behind a sign-in asked for, which a new beginning keeps."""
     kept = ("login_hint", "ui_locales", "reauthenticate", "max_age_seconds", "required_acr", "return_origins")
     return {name: row.data[name] for name in kept if name in row.data}
+
+
+def check_offered(row: LoginTransaction, method: str) -> None:
+    """Refuse a way to begin a sign-in that the tenant has switched off (S29). Raises NotAllowed (MFA.0004)."""
+    if method not in policies.sign_in_methods(row.tenant):
+        raise NotAllowed("MFA.0004", log_detail=f"login_transaction={row.pk} method={method}")
 
 
 def is_done_by(session: SSOSession, *, row: LoginTransaction) -> bool:
@@ -496,15 +503,19 @@ def _begin_session(row: LoginTransaction, step: SignInStep, *, device_trusted: b
         factor_skipped=SKIPPED in row.data,
         device_trusted=device_trusted,
     )
-    # Locks the person until they are written, and waits for whoever has.
-    gates = [_ENTER.bind(user.pk, user.epoch, now), _CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))]
-    if device_trusted:
-        gates.append(trusted_devices.gate(user=user, handle=step.trust, binding=step.binding))
+    # Locks the person until they are written, and waits for whoever has. What closes the sign-in comes last: it stays.
+    enter, close = _ENTER.bind(user.pk, user.epoch, now), _CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))
+    gates = [enter, *_trust(user, step, device_trusted), close]
     if not write(session, started, _success(row, session, step.context), gate=gates, keys=True):
         _read_again(user)
         raise _left(row)
     row.state, row.finished_at = LoginState.SUCCESS, now
     return session, handle
+
+
+def _trust(user: User, step: SignInStep, device_trusted: bool) -> list[Bound]:
+    """Return the gate of the browser's trust, where the sign-in rests on it."""
+    return [trusted_devices.gate(user=user, handle=step.trust, binding=step.binding)] if device_trusted else []
 
 
 def _build_on(row: LoginTransaction, step: SignInStep, *, device_trusted: bool) -> tuple[SSOSession, str]:
@@ -529,9 +540,7 @@ def _build_on(row: LoginTransaction, step: SignInStep, *, device_trusted: bool) 
                 sessions.end(session, reason=SessionEndReason.REPLACED, context=context, actor=user)
             opened, handle = sessions.start(user=user, amr=row.amr, context=context, kind=row.channel, **left_out)
         now = timezone.now()
-        gates = [_CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))]
-        if device_trusted:
-            gates.append(trusted_devices.gate(user=user, handle=step.trust, binding=step.binding))
+        gates = [*_trust(user, step, device_trusted), _CLOSE.bind(*_closing(row, state=LoginState.SUCCESS, now=now))]
         enter = _ENTER.bind(user.pk, user.epoch, now)
         if not write(_success(row, opened, context), gate=gates, besides=[enter]):
             raise _left(row)

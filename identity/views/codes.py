@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
-from django.utils import timezone
 
 from identity import policies
 from identity.browser.interaction import sign_in_page
@@ -34,13 +32,11 @@ def show_code(
     if ordered is None:
         raise StateInvalid(log_detail=f"login_transaction={row.pk} has ordered no code")
     sent, channel = ordered.sent, ordered.target.channel
-    seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
     offered = policies.sign_in_methods(row.tenant)
     others = [method for method in offered if method != channel]
     context = {
         "masked_target": ordered.target.masked,
-        "can_resend": seconds <= 0,
-        "seconds_to_resend": max(seconds, 0),
+        **steps.resend(sent.resend_at if sent else None),
         "puzzle": puzzle,
         "code_url": sign_in_page(handle),
         "mail_url": methods.address(SignInMethod.EMAIL, handle) if SignInMethod.EMAIL in others else "",

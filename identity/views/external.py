@@ -7,7 +7,6 @@ this one source, and spent by the first answer that brings it back, so that nobo
 from __future__ import annotations
 
 import binascii
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,7 +15,6 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -220,15 +218,13 @@ def show_link(
     by_password = _is_by_password(request, row)
     target = None if by_password else federated.target_of(row)
     sent = federated.find_sent(row)
-    seconds = math.ceil((sent.resend_at - timezone.now()).total_seconds()) if sent else 0
     if form is None:
         form = LoginForm() if by_password else VerificationCodeForm() if target else MobileForm()
     context = {
         **shown,
         "by_password": by_password,
         "masked_target": target.masked if target else "",
-        "can_resend": seconds <= 0,
-        "seconds_to_resend": max(seconds, 0),
+        **steps.resend(sent.resend_at if sent else None),
         "password_url": sign_in_page(handle, way=_BY_PASSWORD) if _takes_passwords(row) else "",
         "mobile_url": sign_in_page(handle),
         "puzzle": puzzle,

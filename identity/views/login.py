@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -131,14 +129,11 @@ def show_second_factor(
             begun = login.begin_second_factor(steps.step(request, handle))
         except IdentityError as refusal:
             error, status = refusal, status_of(refusal)
-    resend_at = begun.resend_at if begun else None
-    seconds = math.ceil((resend_at - timezone.now()).total_seconds()) if resend_at else 0
     context = {
         "masked_target": factor.hint(user),
         "is_sent": begun is not None,
         "others": [{"channel": other.name, "label": other.choice(user)} for other in login.other_second_factors(row)],
-        "can_resend": seconds <= 0,
-        "seconds_to_resend": max(seconds, 0),
+        **steps.resend(begun.resend_at if begun else None),
         "trust_days": login.trust_offered(row),
         **((begun.data if begun else None) or {}),
     }
@@ -202,7 +197,7 @@ def take_start(request: Request, row: LoginTransaction, handle: str) -> login.Lo
     form = methods.form_of(method, request.POST)
     try:
         if not form.is_valid():
-            first_codes.check_offered(row, method)
+            login.check_offered(row, method)
             return show_start(request, row, handle, form=form, status=400)
         step = steps.step(request, handle, row)
         if method == SignInMethod.PASSWORD:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,6 +11,7 @@ from django import forms
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 
 from identity import assurance, cookies
 from identity.browser.content_security import allow_form_targets
@@ -73,6 +76,12 @@ def follow(request: Request, outcome: login.LoginOutcome, handle: str) -> HttpRe
 def remember_method(request: Request, response: HttpResponse, outcome: login.LoginOutcome) -> None:
     """Let the browser know by what somebody has signed in here, so that it comes first the next time."""
     cookies.set_method(response, request, _METHODS.get(next(iter(outcome.transaction.amr), ""), ""))
+
+
+def resend(resend_at: datetime | None) -> dict[str, Any]:
+    """Return what `partials/resend.html` shows. resend_at: when another code may be sent; None is now."""
+    seconds = math.ceil((resend_at - timezone.now()).total_seconds()) if resend_at else 0
+    return {"can_resend": seconds <= 0, "seconds_to_resend": max(seconds, 0)}
 
 
 def render_page(

@@ -17,7 +17,7 @@ from django.utils import timezone
 from identity import assurance, copies
 from identity.context import RequestContext
 from identity.directory import users
-from identity.models import AuditEvent, SessionPolicy, SSOSession, Tenant, TrustedDevice, User
+from identity.models import AuditEvent, LoginTransaction, SessionPolicy, SSOSession, Tenant, TrustedDevice, User
 from identity.passwords import credentials
 from identity.sign_in import enrolment, login
 from identity.sso import access, trusted_devices
@@ -397,6 +397,7 @@ def test_trust_that_ends_while_the_session_is_written_opens_none(trusted, alice,
     trusted.sign_in(alice)
     assert not trusted.is_signed_in
     assert SSOSession.objects.count() == before
+    assert LoginTransaction.objects.latest("pk").finished_at is None
 
 
 # Told ------------------------------------------------------------------------------------------------------
