@@ -89,16 +89,10 @@ class SessionPolicyForm(LockoutFields):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        lockouts.check_mode(
-            data.get("mfa_mode", self.instance.mfa_mode),
-            before=self.initial["mfa_mode"],
-            tenant=self.instance.tenant,
-            is_accepted=data.get("accept_lockout", False),
-        )
-        before = {name: self.initial[name] for name in (*lockouts.METHOD_COLUMNS, *lockouts.FACTOR_COLUMNS)}
+        before = {name: self.initial[name] for name in lockouts.POLICY_COLUMNS}
         after = {name: data.get(name, value) for name, value in before.items()}
-        for check in (lockouts.check_methods, lockouts.check_factors):
-            check(after, before=before, tenant=self.instance.tenant, is_accepted=data.get("accept_lockout", False))
+        is_accepted = data.get("accept_lockout", False)
+        lockouts.check_policy(after, before=before, tenant=self.instance.tenant, is_accepted=is_accepted)
         return data
 
 

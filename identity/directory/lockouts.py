@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils.translation import gettext_lazy
 
 from identity import policies
 from identity.models import Application, ApplicationAccess, FactorKind, MFAMode, Tenant, User, VerificationChannel
 
+# Of a tenant's session policy, what decides who comes in.
 METHOD_COLUMNS = ("sign_in_by_password", "sign_in_by_sms", "sign_in_by_email")
-FACTOR_COLUMNS = ("mfa_mode", "factors_allowed", "operators_need_own_factor")
+POLICY_COLUMNS = (*METHOD_COLUMNS, "mfa_mode", "factors_allowed", "operators_need_own_factor")
 _MAILBOX = Q(email_verified=True) & ~Q(email="")
 _TELEPHONE = Q(phone_number_verified=True) & ~Q(mobile_index="")
 _LOCKED_OUT = {
@@ -34,6 +35,10 @@ _LOCKED_OUT = {
 _NO_KIND_LEFT = gettext_lazy(
     "%(people)d of %(all)d people would have no second factor left that is taken. A browser lets them set another one"
     " up at their next sign-in; an app lets them in no more. Confirm it."
+)
+_NO_PASSKEYS = gettext_lazy(
+    "%(people)d of %(all)d people would be kept out where only a passkey will do, as passkeys are not allowed. Confirm"
+    " it, or allow them."
 )
 _NO_OWN_FACTOR = gettext_lazy(
     "%(people)d of %(all)d operators have none of their own. A browser lets them set one up at their next sign-in."
@@ -53,41 +58,66 @@ class Lockout:
     of: int
 
 
-def count(*, tenant: Tenant, application: Application | None = None, mode: str = MFAMode.ALWAYS) -> Lockout:
-    """Count who could not come in if this was always asked for; of an application, those who may use it."""
+def count(
+    *,
+    tenant: Tenant,
+    application: Application | None = None,
+    mode: str = MFAMode.ALWAYS,
+    kinds: str | None = None,
+) -> Lockout:
+    """Count who could not come in if this was always asked for; of an application, those who may use it.
+
+    kinds: of second factors that are taken, with spaces between them, "" for all; None for those of the tenant.
+    """
     people = User.objects.present().filter(tenant=tenant, is_active=True)
     if application is not None and application.access == ApplicationAccess.ASSIGNED:
         people = people.filter(app_accounts__application=application, app_accounts__is_active=True)
-    kinds = policies.session_policy(tenant).factors_allowed
-    return Lockout(_without_factor(people, mode=mode, kinds=kinds).count(), people.count())
+    taken = _kinds_of(tenant) if kinds is None else kinds
+    return Lockout(people.exclude(_has_factor(taken, mode=mode)).count(), people.count())
 
 
 def check_mode(
-    mode: str, *, before: str, tenant: Tenant, application: Application | None = None, is_accepted: bool = False
+    mode: str,
+    *,
+    before: str,
+    tenant: Tenant,
+    application: Application | None = None,
+    kinds: str | None = None,
+    is_accepted: bool = False,
 ) -> None:
     """Judge a new rule of when a second factor is asked for. Raises ValidationError at `mfa_mode`.
 
-    is_accepted: whoever sets it knows that people will be locked out.
+    kinds: as in `count`. is_accepted: whoever sets it knows that people will be locked out.
     """
     if mode in (before, MFAMode.NEVER, MFAMode.IF_ENROLLED) or is_accepted:
         return
     text = _LOCKED_OUT[MFAMode.PHISHING_RESISTANT if mode == MFAMode.PHISHING_RESISTANT else MFAMode.ALWAYS]
-    _refuse("mfa_mode", text, count(tenant=tenant, application=application, mode=mode))
+    if mode == MFAMode.PHISHING_RESISTANT and not _takes_passkeys(_kinds_of(tenant) if kinds is None else kinds):
+        text = _NO_PASSKEYS
+    _refuse("mfa_mode", text, count(tenant=tenant, application=application, mode=mode, kinds=kinds))
 
 
-def check_methods(
+def check_policy(
     after: Mapping[str, Any], *, before: Mapping[str, Any], tenant: Tenant, is_accepted: bool = False
 ) -> None:
-    """Judge a change of the ways to sign in. Raises ValidationError at `sign_in_by_password`.
+    """Judge a change of a tenant's session policy. Raises ValidationError at the column that is to blame.
 
-    after, before: by column of METHOD_COLUMNS. is_accepted: as in `check_mode`.
+    after, before: by column of POLICY_COLUMNS. is_accepted: as in `check_mode`.
     """
+    if is_accepted:
+        return
+    check_mode(after["mfa_mode"], before=before["mfa_mode"], tenant=tenant, kinds=after["factors_allowed"])
+    _check_methods(after, before=before, tenant=tenant)
+    _check_kinds(after, before=before, tenant=tenant)
+    _check_operators(after, before=before, tenant=tenant)
+
+
+def _check_methods(after: Mapping[str, Any], *, before: Mapping[str, Any], tenant: Tenant) -> None:
     is_less = any(before[name] and not after[name] for name in METHOD_COLUMNS)
-    if is_accepted or not is_less or after["sign_in_by_password"]:
+    if not is_less or after["sign_in_by_password"]:
         return
     people = User.objects.present().filter(tenant=tenant, is_active=True)
-    has_passkey = Q(factor_kinds__contains=FactorKind.PASSKEY)
-    out = people.exclude(has_passkey) if policies.allows_factor(tenant, FactorKind.PASSKEY) else people
+    out = people.exclude(_has_factor(after["factors_allowed"], mode=MFAMode.PHISHING_RESISTANT))
     if after["sign_in_by_email"]:
         out = out.exclude(_MAILBOX, is_superuser=False)
     if after["sign_in_by_sms"]:
@@ -95,33 +125,28 @@ def check_methods(
     _refuse("sign_in_by_password", _CANNOT_BEGIN, Lockout(out.count(), people.count()))
 
 
-def check_factors(
-    after: Mapping[str, Any], *, before: Mapping[str, Any], tenant: Tenant, is_accepted: bool = False
-) -> None:
-    """Judge a change of the kinds that are taken, and of what operators need. Raises ValidationError at its column.
-
-    after, before: by column of FACTOR_COLUMNS. is_accepted: as in `check_mode`.
-    """
-    if is_accepted:
+def _check_kinds(after: Mapping[str, Any], *, before: Mapping[str, Any], tenant: Tenant) -> None:
+    kinds, had = after["factors_allowed"], before["factors_allowed"]
+    if kinds == had:
         return
     people = User.objects.present().filter(tenant=tenant, is_active=True)
-    kinds, is_changed = after["factors_allowed"], after["factors_allowed"] != before["factors_allowed"]
-    if is_changed and (asked := _asked(tenant, mode=after["mfa_mode"])) is not None:
-        had = people.filter(asked & _has_factor(before["factors_allowed"]))
-        _refuse("factors_allowed", _NO_KIND_LEFT, Lockout(had.exclude(_has_factor(kinds)).count(), people.count()))
-    if after["operators_need_own_factor"] and (is_changed or not before["operators_need_own_factor"]):
-        operators = people.filter(Q(is_staff=True) | Q(is_superuser=True))
-        without = operators.exclude(_has_factor(kinds, is_own=True))
-        _refuse("operators_need_own_factor", _NO_OWN_FACTOR, Lockout(without.count(), operators.count()))
+    of_applications = Application.objects.filter(tenant=tenant).values_list("mfa_mode", flat=True).distinct()
+    modes = {after["mfa_mode"], *of_applications} - {"", MFAMode.NEVER}
+    if MFAMode.PHISHING_RESISTANT in modes and _takes_passkeys(had) and not _takes_passkeys(kinds):
+        _refuse("factors_allowed", _NO_PASSKEYS, Lockout(people.count(), people.count()))
+    for mode in sorted(modes):
+        asked = people.exclude(factor_kinds="") if mode == MFAMode.IF_ENROLLED else people
+        lost = asked.filter(_has_factor(had, mode=mode)).exclude(_has_factor(kinds, mode=mode))
+        _refuse("factors_allowed", _NO_KIND_LEFT, Lockout(lost.count(), people.count()))
 
 
-def _asked(tenant: Tenant, *, mode: str) -> Q | None:
-    """Return whom the tenant's rule, or one of an application, asks for a second factor. None: nobody."""
-    own = Application.objects.filter(tenant=tenant).exclude(mfa_mode=MFAMode.NEVER).values_list("mfa_mode", flat=True)
-    modes = {mode, *own.distinct()} - {"", MFAMode.NEVER}
-    if not modes:
-        return None
-    return ~Q(factor_kinds="") if modes == {MFAMode.IF_ENROLLED} else Q()
+def _check_operators(after: Mapping[str, Any], *, before: Mapping[str, Any], tenant: Tenant) -> None:
+    name, kinds = "operators_need_own_factor", after["factors_allowed"]
+    if not after[name] or (before[name] and kinds == before["factors_allowed"]):
+        return
+    operators = User.objects.present().filter(Q(is_staff=True) | Q(is_superuser=True), tenant=tenant, is_active=True)
+    without = operators.exclude(_has_factor(kinds, is_own=True))
+    _refuse(name, _NO_OWN_FACTOR, Lockout(without.count(), operators.count()))
 
 
 def _refuse(column: str, text: Any, lockout: Lockout) -> None:
@@ -130,21 +155,25 @@ def _refuse(column: str, text: Any, lockout: Lockout) -> None:
         raise ValidationError({column: text % values}, code="lockout")
 
 
-def _has_factor(names: str, *, is_own: bool = False) -> Q:
-    """Return who has a second factor of one of these kinds, of any where none is named.
+def _kinds_of(tenant: Tenant) -> str:
+    return policies.session_policy(tenant).factors_allowed
+
+
+def _takes_passkeys(kinds: str) -> bool:
+    return not kinds or FactorKind.PASSKEY in kinds.split()
+
+
+def _has_factor(kinds: str, *, mode: str = "", is_own: bool = False) -> Q:
+    """Return who has a second factor of one of these kinds, of any where none is named, that this mode is content with.
 
     is_own: of those that no gateway carries.
     """
     ways = {kind.value: Q(factor_kinds__contains=kind.value) for kind in FactorKind}
-    if not is_own:
+    if mode == MFAMode.PHISHING_RESISTANT:
+        ways = {FactorKind.PASSKEY.value: ways[FactorKind.PASSKEY]}
+    elif not is_own:
         ways |= {VerificationChannel.SMS.value: _TELEPHONE, VerificationChannel.EMAIL.value: _MAILBOX}
     taken = Q(pk__in=())
-    for name in names.split() or ways:
+    for name in kinds.split() or ways:
         taken |= ways.get(name, Q(pk__in=()))
     return taken
-
-
-def _without_factor(people: QuerySet[User], *, mode: str, kinds: str) -> QuerySet[User]:
-    if mode == MFAMode.PHISHING_RESISTANT:
-        return people.exclude(factor_kinds__contains=FactorKind.PASSKEY)
-    return people.exclude(_has_factor(kinds))

@@ -228,15 +228,11 @@ def update_policy(
     accept_lockout: a second factor is demanded of people who have none, too, or a factor or a way to sign in is taken
     from people who have no other one (see `lockouts`).
     """
-    if isinstance(policy, SessionPolicy) and "mfa_mode" in values:
-        wanted, mode = values["mfa_mode"], policy.mfa_mode
-        lockouts.check_mode(wanted, before=mode, tenant=policy.tenant, is_accepted=accept_lockout)
     changes = assign(policy, values)
     if isinstance(policy, SessionPolicy):
-        after = {name: getattr(policy, name) for name in (*lockouts.METHOD_COLUMNS, *lockouts.FACTOR_COLUMNS)}
+        after = {name: getattr(policy, name) for name in lockouts.POLICY_COLUMNS}
         before = {name: changes.get(name, [value])[0] for name, value in after.items()}
-        lockouts.check_methods(after, before=before, tenant=policy.tenant, is_accepted=accept_lockout)
-        lockouts.check_factors(after, before=before, tenant=policy.tenant, is_accepted=accept_lockout)
+        lockouts.check_policy(after, before=before, tenant=policy.tenant, is_accepted=accept_lockout)
     authority.check_policy_change(changes, actor=actor)
     if changes:
         with transaction.atomic():

@@ -94,6 +94,32 @@ def test_fewer_kinds_tell_of_those_who_would_have_none_left(house: Tenant, mode:
 
 
 @pytest.mark.security("S50")
+@pytest.mark.parametrize("is_of_application", [False, True])
+def test_where_only_a_passkey_will_do_everybody_is_counted_who_may_have_none(
+    house: Tenant, is_of_application: bool
+) -> None:
+    User.objects.filter(tenant=house, email="unproved@example.org").update(factor_kinds="passkey totp")
+    policy = SessionPolicy.objects.get(tenant=house)
+    if is_of_application:
+        make_application(house, mfa_mode="phishing_resistant")
+    else:
+        tenants.update_policy(policy=policy, mfa_mode="phishing_resistant", accept_lockout=True, context=SYSTEM)
+    with pytest.raises(ValidationError) as refused:
+        tenants.update_policy(policy=policy, factors_allowed="totp", context=SYSTEM)
+    assert "3 of 3 people would be kept out" in refused.value.message_dict["factors_allowed"][0]
+
+
+@pytest.mark.security("S50")
+def test_passkeys_are_not_demanded_where_they_are_not_taken(house: Tenant) -> None:
+    User.objects.filter(tenant=house).update(factor_kinds="passkey totp")
+    policy = SessionPolicy.objects.get(tenant=house)
+    tenants.update_policy(policy=policy, factors_allowed="totp", context=SYSTEM)
+    with pytest.raises(ValidationError) as refused:
+        tenants.update_policy(policy=policy, mfa_mode="phishing_resistant", context=SYSTEM)
+    assert "3 of 3 people would be kept out" in refused.value.message_dict["mfa_mode"][0]
+
+
+@pytest.mark.security("S50")
 def test_kinds_that_are_not_taken_are_no_second_factor(house: Tenant) -> None:
     policy = SessionPolicy.objects.get(tenant=house)
     tenants.update_policy(policy=policy, factors_allowed="totp", context=SYSTEM)
